@@ -44,9 +44,14 @@ class BouncingRecipe:
 
     def __post_init__(self) -> None:
         if not 4 <= self.patch < self.size:
-            raise ValueError(f"digit patch of {self.patch} px does not fit: it must be at least 4 px and smaller than the canvas of {self.size} px")
+            raise ValueError(
+                f"digit patch of {self.patch} px does not fit: "
+                f"it must be at least 4 px and smaller than the canvas of {self.size} px"
+            )
         if self.frames < 2:
             raise ValueError(f"a clip needs at least 2 frames, got {self.frames}")
+        if self.digits < 1:
+            raise ValueError(f"a clip needs at least 1 digit, got {self.digits}")
 
     @property
     def free_px(self) -> int:
@@ -93,7 +98,8 @@ def draw_digits(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.
 
 def square_patch(patch: int) -> tuple[int, int]:
     """Offset and side in pixels of the square that hides a digit (7 and 14 for a patch of 28)."""
-    return patch // 4, patch // 2
+    side = patch // 2
+    return (patch - side) // 2, side
 
 
 def compose(patches: np.ndarray, corners: np.ndarray, size: int) -> np.ndarray:

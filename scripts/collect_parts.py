@@ -1,0 +1,19 @@
+"""Collect the small tables of all runs on all evaluation sets into one."""
+
+import argparse
+
+from vidrep.command_line import run
+from vidrep.tables import collect, write_table
+
+
+def main() -> None:
+    """Read the command line, collect, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", required=True, nargs="+", help="<evaluated on>/<trained on>--<system>--seed<seed>.csv of all runs")
+    parser.add_argument("--output", required=True, help="the .csv table to write")
+    args = parser.parse_args()
+    write_table(collect(args.parts), args.output)
+
+
+if __name__ == "__main__":
+    run(main)

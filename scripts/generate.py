@@ -1,0 +1,34 @@
+"""Let a run that draws frames draw some test clips: reconstructions and predictions beside the truth."""
+
+import argparse
+from pathlib import Path
+
+from vidrep.command_line import run
+from vidrep.training import gpu_slots
+
+
+def main() -> None:
+    """Read the command line, draw, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--test", required=True, help="test clips (.h5)")
+    parser.add_argument("--test-flow", help="flow of the test clips (.zarr), for systems that are fed flow")
+    parser.add_argument("--count", required=True, type=int, help="clips to draw")
+    parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    parser.add_argument("--output", required=True, type=Path, help="the .h5 file to write")
+    args = parser.parse_args()
+    slots = gpu_slots.claim(args.gpus)
+
+    from vidrep.generation import write_generated
+    from vidrep.training import device, split
+    from vidrep.training.run import load_run
+
+    where = device.choose(args.gpus, "float32", args.threads)
+    objective, _ = load_run(args.run, where)
+    write_generated(args.output, objective, split.load_split(args.test, args.test_flow, args.count), where)
+    del slots
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,487 @@
+"""Every architecture keeps the model contract; sizes, cells and samplers agree with independent derivations."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from vidrep import models
+from vidrep.models.recurrent import ConvLSTM, PeepholeLSTM, join_states, split_states
+from vidrep.models.resnet3d import mid_channels
+from vidrep.models.two_stream import stack_flow
+
+BATCH, FRAMES, SIDE = 2, 8, 20
+
+SMALL_CONVS = [[4, 3, 1, 2], [6, 3, 2, 1]]
+# name, narrow parameters, shape of the embedding of an 8 x 20 x 20 clip in evaluation (None: as many values as the clip)
+CASES = {
+    "c3d": ("c3d", {"stem": [4, 3, [1, 2, 2]], "stages": [[6, 2, 2], [8, 1, 1]]}, (8 * 4 * 5 * 5,)),
+    "c3d dense": ("c3d", {"stem": [4, 3, 2], "stages": [[6, 1, 2]], "dense": [10, 7]}, (7,)),
+    "r3d": ("resnet3d", {"widths": [4, 4, 6, 6, 8], "stem_kernel": [3, 3, 3]}, (8 * 1 * 2 * 2,)),
+    "r2plus1d": ("resnet3d", {"factorised": True, "depth": 18, "widths": [4, 4, 6, 6, 8]}, (8 * 1 * 2 * 2,)),
+    "cnn_lstm": ("cnn_lstm", {"convs": [[4, 5, 2], [6, 3, 1], [8, 3, 2]], "units": 9, "num_layers": 2}, (FRAMES, 9)),
+    "conv_lstm": ("conv_lstm", {"stages": [[4, 2], [6, 1]]}, (6 * 10 * 10,)),
+    "conv_lstm stem": ("conv_lstm", {"stages": [[4, 2]], "stem_channels": 3, "activation": "tanh"}, (4 * 5 * 5,)),
+    "two_stream": ("two_stream", {"stack": 3, "samples": 4, "convs": SMALL_CONVS, "dense": [9, 7], "dropout": 0.0}, (4, 7)),
+    "two_stream batch": (
+        "two_stream",
+        {"stack": 7, "samples": 1, "convs": SMALL_CONVS, "dense": [7], "norm": "batch", "dropout": 0.0},
+        (1, 7),
+    ),
+    "lstm_encoder": ("lstm_encoder", {"units": 6, "num_layers": 2}, (2 * 2 * 6,)),
+    "pixels": ("pixels", {}, None),
+}
+every_case = pytest.mark.parametrize("case", CASES)
+every_depth = pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
+
+
+def build(case: str, channels: int = 1, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    name, params, _ = CASES[case]
+    return models.create(name, clip_shape=(channels, FRAMES, SIDE, SIDE), **params)
+
+
+def batch(model: nn.Module, channels: int = 1) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    clip = torch.rand(BATCH, channels, FRAMES, SIDE, SIDE, generator=generator).contiguous(memory_format=torch.channels_last_3d)
+    flow = torch.randn(BATCH, 2, FRAMES - 1, SIDE, SIDE, generator=generator)
+    return [{"clip": clip, "flow": flow}[name] for name in model.inputs]
+
+
+def streams(embedding) -> list[torch.Tensor]:
+    return list(embedding.values()) if isinstance(embedding, dict) else [embedding]
+
+
+@every_depth
+@every_case
+def test_embedding_shapes(case, channels):
+    model = build(case, channels).eval()
+    expected = CASES[case][2] or (channels * FRAMES * SIDE * SIDE,)
+    for embedding in streams(model(*batch(model, channels))):
+        assert embedding.shape == (BATCH, *expected)
+        assert embedding.isfinite().all()
+
+
+@every_case
+def test_layers_are_submodules_that_end_in_the_embedding(case):
+    model = build(case).eval()
+    captured = {}
+    for name in model.layers:
+        model.get_submodule(name).register_forward_hook(lambda module, inputs, output, name=name: captured.update({name: output}))
+    embeddings = streams(model(*batch(model)))
+    assert list(captured) == list(model.layers), "depth order"
+    for output in captured.values():
+        assert output.shape[0] == BATCH
+        assert output.ndim in {2, 3, 5}
+    assert any(captured[model.layers[-1]] is embedding for embedding in embeddings)
+
+
+@every_depth
+@every_case
+def test_gradient_reaches_every_parameter(case, channels):
+    model = build(case, channels).train()
+    embeddings = streams(model(*batch(model, channels)))
+    loss = sum((embedding * torch.randn_like(embedding)).sum() for embedding in embeddings)
+    if case != "pixels":
+        loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@every_case
+def test_deterministic_under_a_seed_and_distinct_without(case):
+    first, again, other = build(case, seed=3), build(case, seed=3), build(case, seed=4)
+    for one, two in zip(first.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, two)
+    if case != "pixels":
+        assert any(not torch.equal(one, two) for one, two in zip(first.parameters(), other.parameters(), strict=True))
+    outputs = []
+    for model in (first, again):
+        torch.manual_seed(5)
+        outputs.append(streams(model.train()(*batch(model))))
+    assert all(torch.equal(one, two) for one, two in zip(*outputs, strict=True))
+
+
+@every_case
+def test_weights_survive_a_file(case):
+    trained, fresh = build(case, seed=1), build(case, seed=2)
+    trained.train()(*batch(trained))  # moves the batch-norm averages
+    file = io.BytesIO()
+    torch.save(trained.state_dict(), file)
+    file.seek(0)
+    fresh.load_state_dict(torch.load(file, weights_only=True))
+    for one, two in zip(streams(trained.eval()(*batch(trained))), streams(fresh.eval()(*batch(fresh))), strict=True):
+        assert torch.equal(one, two)
+
+
+@every_case
+def test_bfloat16_autocast_stays_close_and_trains(case):
+    model = build(case).eval()
+    plain = streams(model(*batch(model)))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = streams(model(*batch(model)))
+    for one, two in zip(plain, mixed, strict=True):
+        # bfloat16 has 8 bits of mantissa: a few per cent of the largest value after several layers.
+        assert (one - two.float()).abs().max() <= 0.05 * one.abs().max() + 1e-3
+    if case != "pixels":
+        sum(embedding.float().square().sum() for embedding in mixed).backward()
+        assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+@every_case
+def test_channels_last_weights(case):
+    model = build(case).eval()
+    plain = streams(model(*batch(model)))
+    model.to(memory_format=torch.channels_last_3d)
+    for one, two in zip(plain, streams(model(*batch(model))), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)  # another order of summation
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "params", "message"),
+    [
+        ("c3d", (1, 16, 16, 16), {}, "too small for pooling"),
+        ("c3d", (1, 16, 64), {}, "clip_shape must be four"),
+        ("c3d", (1, 16, 20, 20), {"stem": [4, 4, 1]}, "kernel sizes must be odd"),
+        ("c3d", (1, 16, 20, 20), {"stem": [4, [3, 3], 1]}, "expected a positive whole number or three"),
+        ("resnet3d", (1, 16, 20, 20), {"depth": 50}, "depth must be one of 10, 16, 18, 26, 34, got 50"),
+        ("resnet3d", (1, 16, 20, 20), {"widths": [4, 4]}, "widths must be five numbers"),
+        ("cnn_lstm", (1, 16, 8, 8), {}, r"\(16, 1, 1\) \(T, H, W\) is too small for pooling by \(1, 2, 2\)"),
+        ("conv_lstm", (1, 16, 4, 4), {}, "too small for pooling"),
+        ("conv_lstm", (1, 16, 64, 64), {"activation": "gelu"}, "activation must be one of tanh, relu, got 'gelu'"),
+        ("two_stream", (1, 10, 20, 20), {}, "clips of 10 frames have 9 flow fields; a stack of 10 does not fit"),
+        ("two_stream", (1, 16, 20, 20), {"norm": "layer"}, "norm must be one of"),
+        ("lstm_encoder", (1, 0, 20, 20), {}, "clip_shape must be four"),
+        ("pixels", (1, 16, 20, 20.5), {}, "clip_shape must be four"),
+    ],
+)
+def test_impossible_sizes(name, shape, params, message):
+    with pytest.raises(ValueError, match=message):
+        models.create(name, clip_shape=shape, **params)
+
+
+# --- Parameter counts at the published sizes (16 x 64 x 64 grey clips). ---
+
+LARGE_C3D = {"stem": [64, 3, [1, 2, 2]], "stages": [[128, 1, 2], [256, 2, 2], [512, 2, 2], [512, 2, 2]], "dense": [4096, 2048]}
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "head_inputs", "parameters"),
+    [
+        ("c3d", {}, 512, 1_122_708),
+        ("c3d", LARGE_C3D, 2048, 44_482_324),
+        ("resnet3d", {}, 4096, 1_209_492),
+        ("resnet3d", {"factorised": True}, 4096, 1_212_671),
+    ],
+    ids=["C3D small", "C3D large", "R3D-10 small", "R(2+1)D-10 small"],
+)
+def test_parameters_with_a_head_of_20(name, params, head_inputs, parameters):
+    with torch.device("meta"):
+        model = models.create(name, clip_shape=(1, 16, 64, 64), **params).eval()
+        assert model(torch.empty(1, 1, 16, 64, 64)).shape == (1, head_inputs)
+        assert count(model) + count(nn.Linear(head_inputs, 20)) == parameters
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_parameters_of_recurrent_models():
+    with torch.device("meta"):
+        cnn_lstm = models.create("cnn_lstm", clip_shape=(1, 16, 64, 64))
+        encoder = models.create("lstm_encoder", clip_shape=(1, 10, 64, 64))
+        deep = models.create("lstm_encoder", clip_shape=(1, 10, 64, 64), num_layers=2)
+        conv_lstm = models.create("conv_lstm", clip_shape=(1, 16, 64, 64))
+    assert (count(cnn_lstm.cnn), count(cnn_lstm.lstm)) == (558_016, 17_843_712)
+    assert (count(encoder), count(deep)) == (50_345_984, 83_914_752)
+    # Per layer: four 3x3 convolutions of input and hidden map, four biases, three maps of peepholes.
+    layers = [(1, 32, 64), (32, 32, 32), (32, 64, 16), (64, 64, 8), (64, 128, 4)]
+    assert count(conv_lstm) == sum(4 * f * (9 * (c + f) + 1) + 3 * f * side**2 for c, f, side in layers) == 2_072_960
+
+
+def test_parameters_of_the_reference_two_stream_network():
+    with torch.device("meta"):
+        model = models.create("two_stream", clip_shape=(3, 16, 64, 64))
+    shared = 256 * (96 * 25 + 1) + 512 * (256 * 9 + 1) + 2 * 512 * (512 * 9 + 1) + 4096 * (512 * 2 * 2 + 1) + 2048 * (4096 + 1)
+    assert (count(model.spatial), count(model.temporal)) == (shared + 96 * (3 * 49 + 1), shared + 96 * (20 * 49 + 1))
+
+
+# --- Details of single architectures. ---
+
+
+def test_c3d_names_and_sizes_of_the_reference_maps():
+    with torch.device("meta"):
+        model = models.create("c3d", clip_shape=(1, 16, 64, 64))
+        maps, sizes = torch.empty(1, 1, 16, 64, 64), {}
+        for name in model.layers:
+            maps = model.get_submodule(name)(maps)
+            sizes[name] = tuple(maps.shape[1:])
+    assert sizes["conv1"] == (32, 16, 32, 32) and sizes["conv3"] == (32, 8, 16, 16) and sizes["conv7"] == (64, 2, 4, 4)
+    assert sizes["conv9"] == (128, 1, 2, 2) and sizes["embedding"] == (512,)
+
+
+def test_mid_channels_of_the_reference():
+    pairs = [(32, 32), (32, 64), (64, 64), (64, 128), (128, 128)]
+    assert [mid_channels(*pair) for pair in pairs] == [72, 115, 144, 230, 288]
+
+
+@pytest.mark.parametrize(("depth", "blocks"), [(10, 4), (16, 7), (18, 8), (26, 12), (34, 16)])
+def test_resnet_depths(depth, blocks):
+    with torch.device("meta"):
+        model = models.create("resnet3d", clip_shape=(1, 16, 64, 64), depth=depth)
+    assert model.layers == ("stem", *(f"res{number}" for number in range(blocks)), "embedding")
+
+
+def test_resnet_blur_is_the_mean_over_the_window_inside_the_map():
+    model = build("r3d").eval()
+    maps = torch.randn(1, 8, 2, 9, 9)
+    blurred = model.embedding(maps).unflatten(1, (8, 2, 9, 9))
+    assert torch.allclose(blurred[..., 4, 4], maps[..., 1:8, 1:8].mean((3, 4)), atol=1e-6)
+    assert torch.allclose(blurred[..., 0, 8], maps[..., 0:4, 5:9].mean((3, 4)), atol=1e-6)
+    small = torch.randn(1, 8, 2, 4, 4)
+    everywhere = model.embedding(small).unflatten(1, (8, 2, 16))
+    assert torch.allclose(everywhere, small.mean((3, 4)).unsqueeze(3).expand_as(everywhere), atol=1e-6)
+
+
+def test_cnn_lstm_reads_frames_one_by_one_and_in_order():
+    model = build("cnn_lstm").eval()
+    (clip,) = batch(model)
+    frames = model.frame_features(clip)
+    assert torch.allclose(frames[:, 3:4], model.frame_features(clip[:, :, 3:4]), atol=1e-6)
+    late = clip.clone()
+    late[:, :, 5:] = 0
+    assert torch.equal(model(late)[:, :5], model(clip)[:, :5]) and not torch.equal(model(late)[:, 5:], model(clip)[:, 5:])
+    assert torch.equal(model.sequence(frames), model(clip))
+
+
+def test_conv_lstm_embedding_is_the_last_frame_of_the_last_layer():
+    model = build("conv_lstm").eval()
+    (clip,) = batch(model)
+    maps = model.convlstm2(model.convlstm1(clip))
+    assert torch.equal(model(clip), maps[:, :, -1].flatten(1))
+
+
+def test_pixels_are_the_clip():
+    clip = torch.rand(2, 3, 4, 5, 6)
+    assert torch.equal(models.create("pixels", clip_shape=clip.shape[1:])(clip), clip.flatten(1))
+
+
+# --- Two streams. ---
+
+
+def indexed_flow(fields: int) -> torch.Tensor:
+    """(2, 2, fields, 3, 3): x of field t is 100 clip + t, y its negative."""
+    value = torch.arange(fields)[None, :] + 100.0 * torch.arange(2)[:, None]  # (B, T-1)
+    return torch.stack([value, -value], 1)[..., None, None].expand(-1, -1, -1, 3, 3)
+
+
+def test_flow_stacks_hold_consecutive_fields():
+    stacks = stack_flow(indexed_flow(7), torch.tensor([[0, 4], [1, 2]]), length=3)
+    assert stacks.shape == (2, 6, 2, 3, 3)
+    assert stacks[0, :, 1, 0, 0].tolist() == [4, -4, 5, -5, 6, -6]
+    assert stacks[1, :, 0, 2, 1].tolist() == [101, -101, 102, -102, 103, -103]
+
+
+class Record(nn.Module):
+    """Stands in for a stream and keeps what it was fed."""
+
+    def forward(self, images):
+        self.images = images
+        return images.flatten(3).mean(-1).transpose(1, 2)
+
+
+def recording(**params) -> nn.Module:
+    model = models.create("two_stream", clip_shape=(1, 16, 3, 3), convs=[[2, 3, 1, 1]], dense=[2], **params)
+    model.spatial, model.temporal = Record(), Record()
+    return model
+
+
+def test_two_stream_samples_evenly_in_evaluation_and_at_random_in_training():
+    model = recording(stack=4, samples=3, subtract_mean=False).eval()
+    clip = torch.arange(16.0)[None, None, :, None, None].expand(2, 1, 16, 3, 3)
+    model(clip, indexed_flow(15))
+    assert model.spatial.images[:, 0, :, 0, 0].tolist() == [[0, 8, 15], [0, 8, 15]]
+    assert model.temporal.images[1, 0, :, 0, 0].tolist() == [100, 106, 111]  # the last stack ends in field 14
+    model.train()
+    frames, starts = set(), set()
+    for _ in range(200):
+        model(clip, indexed_flow(15))
+        assert model.spatial.images.shape == (2, 1, 1, 3, 3) and model.temporal.images.shape == (2, 8, 1, 3, 3)
+        frames |= set(model.spatial.images.flatten(1)[:, 0].tolist())
+        starts.add(model.temporal.images[0, 0, 0, 0, 0].item())
+    assert frames == set(range(16)) and starts == set(range(12))
+
+
+def test_mean_flow_subtraction_removes_a_camera_pan():
+    model = recording(stack=15).eval()
+    flow = torch.randn(2, 2, 15, 3, 3)
+    pan = torch.randn(2, 2, 15, 1, 1)
+    clip = torch.zeros(2, 1, 16, 3, 3)
+    seen = [model(clip, field) and model.temporal.images for field in (flow, flow + pan)]
+    assert torch.allclose(seen[0], seen[1], atol=1e-5)
+    x_of_third_field = flow[:, 0, 2] - flow[:, 0, 2].mean((1, 2), keepdim=True)
+    assert torch.allclose(seen[0][:, 4, 0], x_of_third_field, atol=1e-6)
+
+
+# --- Recurrent cells. ---
+
+
+def plain_lstm(layer: PeepholeLSTM, inputs, hidden, cell, activation):
+    """The textbook equations, one step and one gate at a time."""
+    w_i, w_f, w_a, w_o = layer.weight_input.split(layer.units)
+    u_i, u_f, u_a, u_o = layer.weight_hidden.split(layer.units)
+    b_i, b_f, b_a, b_o = layer.bias.split(layer.units)
+    p_i, p_f, p_o = layer.peepholes
+    sequence = []
+    for x in inputs.unbind(1):
+        i = torch.sigmoid(x @ w_i.T + hidden @ u_i.T + cell * p_i + b_i)
+        f = torch.sigmoid(x @ w_f.T + hidden @ u_f.T + cell * p_f + b_f)
+        cell = f * cell + i * activation(x @ w_a.T + hidden @ u_a.T + b_a)
+        o = torch.sigmoid(x @ w_o.T + hidden @ u_o.T + cell * p_o + b_o)
+        hidden = o * activation(cell)
+        sequence.append(hidden)
+    return torch.stack(sequence, 1), hidden, cell
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_peephole_lstm_against_the_equations(activation):
+    torch.manual_seed(0)
+    layer = PeepholeLSTM(5, 4, activation=activation, forget_bias=1.0)
+    inputs, hidden, cell = torch.randn(3, 6, 5), torch.randn(3, 4), torch.randn(3, 4)
+    expected, last_hidden, last_cell = plain_lstm(layer, inputs, hidden, cell, getattr(torch, activation))
+    sequence, (h, c) = layer.unroll(inputs, (hidden, cell))
+    for got, wanted in [(sequence, expected), (h, last_hidden), (c, last_cell)]:
+        torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-6)
+    zeros = torch.zeros(3, 4)
+    torch.testing.assert_close(layer(inputs), plain_lstm(layer, inputs, zeros, zeros, getattr(torch, activation))[0])
+
+
+def test_lstm_without_peepholes_against_torch():
+    torch.manual_seed(0)
+    layer, reference = PeepholeLSTM(5, 4, peepholes=False), nn.LSTM(5, 4, batch_first=True)
+    with torch.no_grad():  # torch keeps the same gate order under other names, and a second bias
+        layer.weight_input.copy_(reference.weight_ih_l0)
+        layer.weight_hidden.copy_(reference.weight_hh_l0)
+        layer.bias.copy_(reference.bias_ih_l0 + reference.bias_hh_l0)
+    inputs = torch.randn(3, 6, 5)
+    expected, (hidden, cell) = reference(inputs)
+    sequence, (h, c) = layer.unroll(inputs)
+    for got, wanted in [(sequence, expected), (h, hidden[0]), (c, cell[0])]:
+        torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_steps_and_runs_without_input():
+    torch.manual_seed(0)
+    layer, state = PeepholeLSTM(5, 4), (torch.randn(3, 4), torch.randn(3, 4))
+    inputs = torch.randn(3, 6, 5)
+    stepped = state
+    for x in inputs.unbind(1):
+        stepped = layer.step(x, stepped)
+    torch.testing.assert_close(stepped, layer.unroll(inputs, state)[1])
+    torch.testing.assert_close(layer.step(None, state), layer.step(torch.zeros(3, 5), state))
+
+    free = PeepholeLSTM(0, 4)
+    assert free.weight_input is None and count(free) == 4 * 4 * 4 + 4 * 4 + 3 * 4
+    sequence, last = free.unroll_free(3, state)
+    torch.testing.assert_close(last, free.step(None, free.step(None, free.step(None, state))))
+    assert sequence.shape == (3, 3, 4) and torch.equal(sequence[:, -1], last[0])
+
+
+def test_lstm_initial_values():
+    torch.manual_seed(0)
+    small = PeepholeLSTM(300, 100, init="small_uniform")
+    assert small.weight_input.abs().max() <= 0.01 and small.weight_input.std().item() == pytest.approx(0.01 / 3**0.5, rel=0.02)
+    assert 0.09 < small.peepholes.abs().max() <= 0.1 and small.bias.abs().max() == 0
+    glorot = PeepholeLSTM(300, 100, forget_bias=1.0)
+    assert glorot.weight_hidden.std().item() == pytest.approx((2 / (400 + 400)) ** 0.5, rel=0.02)
+    assert glorot.bias.tolist() == [0.0] * 100 + [1.0] * 100 + [0.0] * 200
+
+
+def test_states_keep_full_precision_under_autocast():
+    layer = PeepholeLSTM(5, 4, peepholes=False)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, (_, cell) = layer.unroll(torch.randn(3, 6, 5))
+    assert cell.dtype == torch.float32
+
+
+def test_encoder_embedding_splits_into_the_states_of_its_layers():
+    model = build("lstm_encoder").eval()
+    (clip,) = batch(model)
+    frames = clip.transpose(1, 2).flatten(2)  # (B, T, H * W)
+    first, state_1 = model.cells[0].unroll(frames)
+    _, state_2 = model.cells[1].unroll(first)
+    states = split_states(model(clip), model.units)
+    assert len(states) == model.num_layers
+    torch.testing.assert_close(states, [state_1, state_2])
+    assert torch.equal(join_states(states), model(clip))
+
+
+def test_conv_lstm_against_a_plain_loop():
+    torch.manual_seed(0)
+    layer = ConvLSTM(2, 3, size=(5, 6))
+    nn.init.normal_(layer.peepholes)
+    p_i, p_f, p_o = layer.peepholes[:, :, 0]  # (F, H, W)
+    weight = torch.cat([layer.conv_input.weight, layer.conv_hidden.weight], 1)[:, :, 0]  # one convolution of [x, h]
+    inputs, hidden, cell = torch.randn(2, 2, 4, 5, 6), torch.zeros(2, 3, 5, 6), torch.zeros(2, 3, 5, 6)
+    sequence = []
+    for x in inputs.unbind(2):
+        i, f, a, o = F.conv2d(torch.cat([x, hidden], 1), weight, layer.conv_input.bias, padding=1).chunk(4, 1)
+        new_cell = torch.sigmoid(f + p_f * cell) * cell + torch.sigmoid(i + p_i * cell) * torch.tanh(a)
+        hidden = torch.sigmoid(o + p_o * new_cell) * torch.tanh(new_cell)
+        cell = new_cell
+        sequence.append(hidden)
+    torch.testing.assert_close(layer(inputs), torch.stack(sequence, 2), rtol=1e-4, atol=1e-5)
+
+
+# --- The table of models. ---
+
+
+def test_every_model_is_tested_here():
+    assert {name for name, _, _ in CASES.values()} == set(models.names())
+
+
+def test_create_takes_a_users_model(tmp_path, monkeypatch):
+    (tmp_path / "own_net.py").write_text(
+        "from torch import nn\nclass Net(nn.Module):\n    def __init__(self, shape, *, width):\n        super().__init__()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert isinstance(models.create("own_net:Net", clip_shape=(1, 2, 3, 4), width=2), nn.Module)
+    assert models.source_file("own_net:Net") == tmp_path / "own_net.py"
+    with pytest.raises(ValueError, match=r"missing a required .*argument: 'width'"):
+        models.create("own_net:Net", clip_shape=(1, 2, 3, 4))
+    with pytest.raises(ValueError, match="has no 'Other'"):
+        models.create("own_net:Other", clip_shape=(1, 2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("c4d", {}, r"unknown model 'c4d': give one of c3d, .*two_stream"),
+        ("c3d", {"widths": 3}, "unknown parameter 'widths'; it takes stem, stages, dense, dropout"),
+        ("pixels", {"widths": 3}, "it takes none"),
+        ("no_such_module:Net", {}, "there is no module 'no_such_module'"),
+    ],
+)
+def test_create_names_what_is_wrong(name, params, message):
+    with pytest.raises(ValueError, match=message):
+        models.create(name, clip_shape=(1, 16, 64, 64), **params)
+
+
+@pytest.mark.parametrize("name", ["c4d", "no_such_module:Net", "no_such.module:Net"])
+def test_source_file_of_nothing(name):
+    with pytest.raises(ValueError, match=r"unknown model|there is no module"):
+        models.source_file(name)
+
+
+def test_source_files_are_found_without_torch():
+    code = (
+        "import sys; from vidrep import models; files = [models.source_file(name) for name in models.names()];"
+        "assert all(file.is_file() for file in files) and len(set(files)) == len(files);"
+        "assert 'torch' not in sys.modules and 'vidrep.models.c3d' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,33 @@
+"""Forward hooks that keep what named layers output."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+
+@contextmanager
+def capturing(model: nn.Module, layers: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
+    """Within the block, every forward pass fills the yielded dict: layer name -> output, batch first, as float32.
+
+    Raises:
+        ValueError: ``model`` has no submodule of that name.
+    """
+    captured: dict[str, Tensor] = {}
+
+    def keep(name: str):
+        def hook(module, inputs, output: Tensor) -> None:
+            captured[name] = output.detach().float()
+
+        return hook
+
+    modules = dict(model.named_modules())
+    missing = [name for name in layers if name not in modules]
+    if missing:
+        raise ValueError(f"model {type(model).__name__} lists layers it does not have: {', '.join(missing)}")
+    handles = [modules[name].register_forward_hook(keep(name)) for name in layers]
+    try:
+        yield captured
+    finally:
+        for handle in handles:
+            handle.remove()

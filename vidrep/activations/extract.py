@@ -1,0 +1,77 @@
+"""Open up a run: score it and store what its layers compute, in one streaming pass."""
+
+from pathlib import Path
+
+import torch
+import zarr
+
+from vidrep.activations.capture import capturing
+from vidrep.activations.pooling import Policy, pool
+from vidrep.activations.store import LayerWriter, write_ids
+from vidrep.files import whole
+from vidrep.training.device import Device
+from vidrep.training.split import Split
+
+BATCH = 50
+
+
+@torch.no_grad()
+def store_activations(
+    objective, split: Split, group: zarr.Group, *, rows: int, policy: Policy, dtype: str, device: Device
+) -> dict[str, float]:
+    """Score a run on all clips of a split and store the activations of the first ``rows``.
+
+    Args:
+        objective: the run; its ``model.layers`` names what is stored.
+        split: the clips.
+        group: an empty Zarr group; gets one array (rows, features...) a layer, and ``ids``.
+        rows: clips whose activations are stored.
+        policy: see ``vidrep.activations.pooling``.
+        dtype: float16 or float32.
+        device: where to compute; always in float32.
+
+    Returns:
+        Mean of each of the objective's scores over the split.
+    """
+    objective.eval()
+    layers = tuple(objective.model.layers)
+    writers = {name: LayerWriter(group, name, rows, dtype) for name in layers}
+    sums: dict[str, float] = {}
+    with capturing(objective.model, layers) as captured:
+        for start in range(0, len(split), BATCH):
+            batch = split.batch(slice(start, start + BATCH), device)
+            for name, values in objective.score(batch).items():
+                sums[name] = sums.get(name, 0.0) + values.double().sum().item()
+            keep = min(BATCH, rows - start)
+            for name in layers if keep > 0 else ():
+                kept = captured[name][:keep]
+                writers[name].add(pool(kept, policy).cpu().numpy(), tuple(kept.shape[1:]))
+    write_ids(group, split.ids[:rows])
+    return {name: value / len(split) for name, value in sums.items()}
+
+
+def open_up(
+    objective, test: Split, fit: Split, path: Path, attrs: dict, *, rows: int, policy: Policy, dtype: str, device: Device
+) -> dict[str, float]:
+    """Write the activation store of one run on one evaluation set.
+
+    The store's root holds the first ``rows`` test clips; its group ``fit`` holds clips of the training split, on which probes are
+    fitted.
+
+    Args:
+        objective: the run.
+        test, fit: the clips.
+        path: the store, written whole or not at all.
+        attrs: attributes of the root: dataset, system, seed, ...
+        rows, policy, dtype, device: see ``store_activations``.
+
+    Returns:
+        The run's mean scores over all test clips.
+    """
+    with whole(path) as beside:
+        root = zarr.open_group(str(beside), mode="w")
+        scores = store_activations(objective, test, root, rows=rows, policy=policy, dtype=dtype, device=device)
+        options = {"rows": len(fit), "policy": policy, "dtype": dtype, "device": device}
+        store_activations(objective, fit, root.create_group("fit"), **options)
+        root.attrs.update({**attrs, "layers": list(objective.model.layers), "pooling": policy})
+    return scores

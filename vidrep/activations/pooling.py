@@ -1,0 +1,37 @@
+"""Pooling policies: how much of a layer's time and space is kept.
+
+``none`` keeps everything; ``space_mean`` averages over height and width and keeps time; ``[t, h, w]`` averages into a grid of at
+most t x h x w cells, so that layers of all depths and families keep a comparable amount of layout.
+"""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+Policy = str | list[int]
+
+
+def pool(activation: Tensor, policy: Policy) -> Tensor:
+    """One layer's activations of a batch, pooled.
+
+    Args:
+        activation: (B, C, T, H, W), (B, T, D) or (B, D).
+        policy: "none", "space_mean" or [t, h, w].
+
+    Returns:
+        (B, C, t, h, w) or (B, C, T); (B, t, D); (B, D).
+
+    Raises:
+        ValueError: an activation of another form, or an unknown policy.
+    """
+    if activation.ndim not in (2, 3, 5):
+        raise ValueError(f"a layer's activations must be (B, C, T, H, W), (B, T, D) or (B, D); got shape {tuple(activation.shape)}")
+    if policy == "none" or activation.ndim == 2:
+        return activation
+    if policy == "space_mean":
+        return activation.mean((3, 4)) if activation.ndim == 5 else activation
+    if isinstance(policy, str):
+        raise ValueError(f"config key activations.pooling: {policy!r}; give none, space_mean or a grid [t, h, w]")
+    if activation.ndim == 3:
+        return F.adaptive_avg_pool1d(activation.transpose(1, 2), min(policy[0], activation.shape[1])).transpose(1, 2)
+    grid = [min(cells, size) for cells, size in zip(policy, activation.shape[2:], strict=True)]
+    return F.adaptive_avg_pool3d(activation, grid)

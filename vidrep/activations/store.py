@@ -1,0 +1,93 @@
+"""Activation stores: one sharded Zarr array a layer, written batch by batch."""
+
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+ROWS_PER_SHARD = 256
+FEATURES_PER_CHUNK = 16384  # a feature block is read without the rest of its shard
+
+
+class LayerWriter:
+    """Writes one layer's rows; whole shards at a time, because a shard cannot grow.
+
+    Args:
+        group: where the array goes.
+        name: the layer.
+        rows: n, rows in all.
+        dtype: float16 or float32.
+    """
+
+    def __init__(self, group: zarr.Group, name: str, rows: int, dtype: str) -> None:
+        self.group, self.name, self.rows, self.dtype = group, name, rows, np.dtype(dtype)
+        self.array: zarr.Array | None = None
+        self.waiting: list[np.ndarray] = []
+        self.written = 0
+
+    def add(self, values: np.ndarray, original_shape: tuple[int, ...]) -> None:
+        """Append rows (b, features...) float32; ``original_shape`` is a clip's before pooling.
+
+        Raises:
+            ValueError: values that are not finite, or too large for the dtype.
+        """
+        self._check(values)
+        if self.array is None:
+            self.array = self._create(values.shape[1:], original_shape)
+        self.waiting.append(values.astype(self.dtype))
+        held = sum(map(len, self.waiting))
+        if held >= self.array.shards[0] or self.written + held == self.rows:
+            self._flush()
+
+    def _check(self, values: np.ndarray) -> None:
+        flat = np.abs(values.reshape(len(values), -1)).max(1, initial=0.0)
+        bad = ~(flat <= np.finfo(self.dtype).max)
+        if bad.any():
+            clip = self.written + sum(map(len, self.waiting)) + int(np.argmax(bad))
+            raise ValueError(
+                f"layer {self.name}, clip {clip}: activation of size {flat[np.argmax(bad)]:g} does not fit {self.dtype}; "
+                "set config key activations.dtype to float32, or look into the run if it is not finite"
+            )
+
+    def _create(self, features: tuple[int, ...], original_shape: tuple[int, ...]) -> zarr.Array:
+        first = max(1, FEATURES_PER_CHUNK // max(1, int(np.prod(features[1:]))))
+        rows = min(ROWS_PER_SHARD, self.rows)
+        chunks = (rows, min(first, features[0]), *features[1:])
+        shards = (rows, -(-features[0] // chunks[1]) * chunks[1], *features[1:])
+        array = self.group.create_array(
+            self.name, shape=(self.rows, *features), dtype=self.dtype, chunks=chunks, shards=shards, attributes={"original_shape": list(original_shape)}
+        )
+        return array
+
+    def _flush(self) -> None:
+        rows = np.concatenate(self.waiting)
+        step = self.array.shards[0]
+        final = self.written + len(rows) == self.rows
+        ready = len(rows) if final else len(rows) // step * step
+        self.array[self.written : self.written + ready] = rows[:ready]
+        self.written += ready
+        self.waiting = [rows[ready:]] if ready < len(rows) else []
+
+
+def write_ids(group: zarr.Group, ids: list[str]) -> None:
+    """The clip ids of the rows."""
+    array = group.create_array("ids", shape=(len(ids),), dtype=str, chunks=(len(ids),))
+    array[:] = np.array(ids, dtype=object)
+
+
+def read_ids(group: zarr.Group) -> list[str]:
+    """The clip ids of a store's rows."""
+    return group["ids"][:].tolist()
+
+
+def read_layer(store: str | Path, layer: str, group: str = "") -> np.ndarray:
+    """A layer's activations, (n, features) float32; ``group`` "fit" gives those of the fitting clips."""
+    root = zarr.open_group(str(store), mode="r")
+    values = np.asarray((root[group] if group else root)[layer])
+    return values.reshape(len(values), -1).astype(np.float32)
+
+
+def row_numbers(store: str | Path, group: str = "") -> np.ndarray:
+    """Which clips of their data set file the rows are, (n,) int, from ids such as ``test/000012``."""
+    root = zarr.open_group(str(store), mode="r")
+    return np.array([int(name.rsplit("/", 1)[1]) for name in read_ids(root[group] if group else root)])

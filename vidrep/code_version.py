@@ -1,0 +1,58 @@
+"""A digest of the code that a rule's result depends on, for Snakemake's ``params``.
+
+Snakemake sees changes of scripts and parameters but not of the modules that scripts import. The digest covers a set of files and
+everything of the library that they import, directly or not, except through package ``__init__`` files that only list siblings:
+editing one model's file changes the digest of that model's runs alone. Docstrings, comments and layout do not count.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+LIBRARY = Path(__file__).parent
+
+
+def code_version(*files: str | Path) -> str:
+    """Digest of ``files`` and the library modules they import, transitively."""
+    pending, seen = [Path(file).resolve() for file in files], set()
+    while pending:
+        path = pending.pop()
+        if path not in seen:
+            seen.add(path)
+            pending += _imports(path)
+    digest = hashlib.sha256()
+    for path in sorted(seen):
+        digest.update(_normalised(path))
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def _normalised(path: Path) -> bytes:
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree).encode()
+
+
+@cache
+def _imports(path: Path) -> list[Path]:
+    """Files of the library that ``path`` imports anywhere in it."""
+    names = set()
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    files = []
+    for name in names:
+        if name == LIBRARY.name or name.startswith(f"{LIBRARY.name}."):
+            base = LIBRARY.joinpath(*name.split(".")[1:])
+            files += [file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()]
+    return files

@@ -1,0 +1,131 @@
+"""What an experiment consists of: its systems, runs and evaluation sets, read from the configuration.
+
+The Snakefile imports this module every time it is parsed, in every job, so it imports nothing heavy.
+"""
+
+import importlib.resources
+from dataclasses import dataclass
+from functools import cache
+
+import yaml
+
+UNTRAINED = "untrained"  # the seed of an untrained twin
+DEFAULT_RECIPE = {"optimiser": "adamw", "schedule": "constant", "lr": 1e-3, "weight_decay": 0.0, "batch": 32, "gradient_clip": None, "epochs": [1]}
+
+
+@dataclass(frozen=True)
+class System:
+    """Model + objective + inputs + recipe under one name.
+
+    Attributes:
+        name: its name in the catalogue or the configuration.
+        family: family in figures.
+        model, params: the network and its constructor's arguments.
+        objective, objective_params: what it is trained for.
+        inputs: "clip" and / or "flow".
+        flow: method of the flow it is fed ("true", "dis", ...), None without flow.
+        recipe: optimiser, lr, schedule, weight_decay, batch, gradient_clip, epochs (one number a stage).
+        seeds: seeds of its runs; empty for controls, which are never trained.
+        citation: where it comes from.
+        preset: reference, narrow or control.
+    """
+
+    name: str
+    family: str
+    model: str
+    params: dict
+    objective: str
+    objective_params: dict
+    inputs: tuple[str, ...]
+    flow: str | None
+    recipe: dict
+    seeds: tuple[int, ...]
+    citation: str
+    preset: str
+
+    def definition(self) -> dict:
+        """What determines the result of a run apart from data and seed (display fields left out)."""
+        keys = ("name", "model", "params", "objective", "objective_params", "inputs", "flow", "recipe")
+        return {key: getattr(self, key) for key in keys}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One system trained on one data set with one seed; seed "untrained" is the untrained twin."""
+
+    dataset: str
+    system: str
+    seed: int | str
+
+    @property
+    def stem(self) -> str:
+        """File stem of the run's activations."""
+        return f"{self.dataset}--{self.system}--seed{self.seed}"
+
+
+@cache
+def catalogue() -> dict[str, dict]:
+    """The catalogue as plain data: name -> entry."""
+    return yaml.load(importlib.resources.files("vidrep").joinpath("catalogue.yaml").read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def system(entry: dict | str) -> System:
+    """A system from one item of the configuration's ``systems`` list: a catalogue name, changed where the item says so.
+
+    Raises:
+        ValueError: unknown name, or a system of the user's own that lacks a key.
+    """
+    entry = {"name": entry} if isinstance(entry, str) else dict(entry)
+    name = entry["name"]
+    base = catalogue().get(name, {})
+    if not base and "model" not in entry:
+        known = ", ".join(sorted(catalogue()))
+        raise ValueError(f"config key systems: {name!r} is not in the catalogue and names no model of its own; known: {known}")
+    merged = {"preset": "own", "family": "own", "citation": "", "objective": "classification", "inputs": ["clip"], **base}
+    for key, value in entry.items():
+        merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+    inputs = tuple(merged["inputs"])
+    return System(
+        name=name,
+        family=merged["family"],
+        model=merged["model"],
+        params=merged.get("params", {}),
+        objective=merged["objective"],
+        objective_params=merged.get("objective_params", {}),
+        inputs=inputs,
+        flow=merged.get("flow", "true") if "flow" in inputs else None,
+        recipe={**DEFAULT_RECIPE, **merged.get("recipe", {})},
+        seeds=() if merged["preset"] == "control" else tuple(merged.get("seeds", [0])),
+        citation=merged["citation"],
+        preset=merged["preset"],
+    )
+
+
+class Experiment:
+    """The runs of a configuration and what is evaluated on what."""
+
+    def __init__(self, config: dict) -> None:
+        self.config = config
+        self.name: str = config["experiment"]
+        self.datasets: list[str] = config["datasets"]
+        self.systems = {item.name: item for item in map(system, config["systems"])}
+
+    def trained_runs(self) -> list[Run]:
+        """Every system on every data set with each of its seeds."""
+        return [Run(d, s.name, seed) for d in self.datasets for s in self.systems.values() for seed in s.seeds]
+
+    def untrained_runs(self) -> list[Run]:
+        """The untrained twin of every system on every data set; controls are nothing but that."""
+        return [Run(d, name, UNTRAINED) for d in self.datasets for name in self.systems]
+
+    def runs(self) -> list[Run]:
+        return self.trained_runs() + self.untrained_runs()
+
+    def evaluated_on(self, dataset: str) -> list[Run]:
+        """Runs that are opened up on ``dataset``: all trained ones, and the twins made for it."""
+        return self.trained_runs() + [run for run in self.untrained_runs() if run.dataset == dataset]
+
+    def flow_methods(self) -> list[str]:
+        """Flow methods that some system is fed or that the configuration asks to score."""
+        used = {s.flow for s in self.systems.values() if s.flow}
+        return sorted(used | {"true"} | set(self.config["flow"]["estimators"]))

@@ -1,0 +1,75 @@
+"""Video architectures, one per file: clip (and flow) in, named feature maps and one embedding out.
+
+Importing this package costs nothing: torch and the file of an architecture are imported when one is created.
+"""
+
+import inspect
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vidrep.naming import check_arguments, resolve
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MODELS = {
+    "c3d": "vidrep.models.c3d:C3D",
+    "resnet3d": "vidrep.models.resnet3d:ResNet3D",
+    "cnn_lstm": "vidrep.models.cnn_lstm:CNNLSTM",
+    "conv_lstm": "vidrep.models.conv_lstm:ConvLSTMNet",
+    "two_stream": "vidrep.models.two_stream:TwoStream",
+    "lstm_encoder": "vidrep.models.lstm_encoder:LSTMEncoder",
+    "pixels": "vidrep.models.identity:Pixels",
+}
+
+
+def names() -> list[str]:
+    """Names of the architectures; ``create`` also takes any ``module:attribute``."""
+    return sorted(MODELS)
+
+
+def create(name: str, *, clip_shape: Sequence[int], **params) -> "nn.Module":
+    """Build an architecture, freshly initialised from torch's global generator.
+
+    Args:
+        name: an entry of ``names()``, or ``module:attribute`` of your own class or function that takes the clip shape first.
+        clip_shape: (C, T, H, W) of the clips it will be fed.
+        params: its further arguments.
+
+    Returns:
+        The module, with ``inputs`` (names of the arguments of ``forward``) and ``layers`` (submodules in depth order).
+
+    Raises:
+        ValueError: unknown name, module, attribute or parameter, a parameter left out, or sizes that do not fit.
+    """
+    factory = resolve(name, MODELS, "model")
+    check_arguments(factory, params, f"model {name!r}", given=1)
+    try:
+        inspect.signature(factory).bind(clip_shape, **params)
+    except TypeError as error:
+        raise ValueError(f"model {name!r}: {error}") from None
+    try:
+        return factory(clip_shape, **params)
+    except ValueError as error:
+        raise ValueError(f"model {name!r}: {error}") from error
+
+
+def source_file(name: str) -> Path:
+    """The file that defines the architecture ``name``, found without importing torch or the file itself.
+
+    Raises:
+        ValueError: unknown name, or a module that does not exist.
+    """
+    target = MODELS.get(name, name)
+    if ":" not in target:
+        raise ValueError(f"unknown model {name!r}: give one of {', '.join(names())}, or your own as module:attribute")
+    module = target.split(":", 1)[0]
+    try:
+        spec = find_spec(module)
+    except ModuleNotFoundError:  # a parent package is missing
+        spec = None
+    if spec is None or not spec.has_location:
+        raise ValueError(f"model {name!r}: there is no module {module!r} on the Python path")
+    return Path(spec.origin)

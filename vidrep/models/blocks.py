@@ -1,0 +1,72 @@
+"""Parts that several architectures share: size checks, same padding, the conv -> ReLU -> BN block, frames as vectors."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+Triple = int | Sequence[int]
+
+
+def check_clip_shape(clip_shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """``clip_shape`` as a tuple (C, T, H, W) of positive whole numbers; anything else raises ValueError."""
+    shape = tuple(clip_shape)
+    if len(shape) != 4 or any(not isinstance(size, int) or size < 1 for size in shape):
+        raise ValueError(f"clip_shape must be four positive whole numbers (C, T, H, W), got {shape}")
+    return shape
+
+
+def triple(value: Triple) -> tuple[int, int, int]:
+    """A size over (T, H, W): one number serves all three.
+
+    Raises:
+        ValueError: neither a positive number nor three of them.
+    """
+    sizes = (value,) * 3 if isinstance(value, int) else tuple(value)
+    if len(sizes) != 3 or any(not isinstance(size, int) or size < 1 for size in sizes):
+        raise ValueError(f"expected a positive whole number or three of them (T, H, W), got {value}")
+    return sizes
+
+
+def same_padding(kernel: Sequence[int]) -> tuple[int, ...]:
+    """Padding with which a convolution of stride 1 keeps the size; only odd kernels have one, others raise ValueError."""
+    if any(size % 2 == 0 for size in kernel):
+        raise ValueError(f"kernel sizes must be odd, got {tuple(kernel)}")
+    return tuple(size // 2 for size in kernel)
+
+
+def pooled(size: Sequence[int], pool: Triple) -> tuple[int, ...]:
+    """Size (T, H, W) after pooling without padding.
+
+    Raises:
+        ValueError: the pool is larger than the map.
+    """
+    after = tuple(before // factor for before, factor in zip(size, triple(pool), strict=True))
+    if 0 in after:
+        raise ValueError(f"a feature map of {tuple(size)} (T, H, W) is too small for pooling by {triple(pool)}: use larger clips")
+    return after
+
+
+def conv_block(channels_in: int, channels: int, kernel: Triple, pool: Triple) -> nn.Sequential:
+    """Convolution with same padding -> ReLU -> batch normalisation -> max pooling (none where ``pool`` is 1).
+
+    The order and the constants (Keras momentum 0.99, eps 1e-3) are those of gbpcosta/video_representations.
+
+    Returns:
+        Module from (B, channels_in, T, H, W) to (B, channels, T / pool, H / pool, W / pool).
+    """
+    kernel, pool = triple(kernel), triple(pool)
+    block = nn.Sequential(
+        nn.Conv3d(channels_in, channels, kernel, padding=same_padding(kernel)),
+        nn.ReLU(inplace=True),
+        nn.BatchNorm3d(channels, eps=1e-3, momentum=0.01),  # torch weighs the new batch, Keras the old average
+    )
+    if pool != (1, 1, 1):
+        block.append(nn.MaxPool3d(pool))
+    return block
+
+
+class FlattenFrames(nn.Module):
+    """Every frame as one vector: (B, C, T, H, W) -> (B, T, C * H * W)."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.transpose(1, 2).flatten(2)

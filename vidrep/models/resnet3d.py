@@ -1,0 +1,124 @@
+"""R3D and R(2+1)D: residual networks of full or factorised 3-D convolutions (Tran et al., CVPR 2018, arXiv 1711.11248).
+
+The default is "R3D small" of gbpcosta/video_representations (ResNet-10 layout); ``factorised=True`` gives its "R(2+1)D small".
+
+Two things of that code are kept, so that results compare:
+* the final average pooling (1x7x7, stride 1, same padding, borders not counted) keeps the size of the map. At the 4x4 of the
+  reference every window covers the whole map, so the head sees the spatial mean repeated at every position;
+* it reads its embedding off the last residual block, before this pooling. Here ``embedding`` is what a head sees, after the
+  pooling; the reference's features are the layer ``res<last>``, flattened.
+
+Deviations: torch's symmetric padding in strided convolutions (TensorFlow pads the far side more); torch's default weight
+initialisation; the classifier head is not part of the model.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from vidrep.models.blocks import check_clip_shape, same_padding, triple
+
+BLOCKS = {10: (1, 1, 1, 1), 16: (2, 2, 2, 1), 18: (2, 2, 2, 2), 26: (2, 3, 4, 3), 34: (3, 4, 6, 3)}
+
+
+def mid_channels(channels_in: int, channels: int, kernel: int = 3) -> int:
+    """Channels between the halves of a (2+1)-D convolution, so that it has about as many weights as the full 3-D one."""
+    area = kernel * kernel
+    return 3 * channels_in * channels * area // (channels_in * area + 3 * channels)
+
+
+def _conv(channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int]) -> list[nn.Module]:
+    """Convolution and batch normalisation (Keras momentum 0.9, eps 1e-3)."""
+    return [
+        nn.Conv3d(channels_in, channels, tuple(kernel), stride=tuple(stride), padding=same_padding(kernel)),
+        nn.BatchNorm3d(channels, eps=1e-3, momentum=0.1),
+    ]
+
+
+def _split_conv(channels_in: int, mid: int, channels: int, kernel: Sequence[int], stride: Sequence[int]) -> list[nn.Module]:
+    """The (2+1)-D form: space, BN, ReLU, time, BN. Each half carries its part of the stride."""
+    spatial = _conv(channels_in, mid, (1, *kernel[1:]), (1, *stride[1:]))
+    temporal = _conv(mid, channels, (kernel[0], 1, 1), (stride[0], 1, 1))
+    return [*spatial, nn.ReLU(inplace=True), *temporal]
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3x3 convolutions (or their factorised forms) around a shortcut: (B, C_in, T, H, W) -> (B, C, T/s, H/s, W/s)."""
+
+    def __init__(self, channels_in: int, channels: int, *, stride: int, factorised: bool):
+        super().__init__()
+        kernel, strides = triple(3), triple(stride)
+
+        def conv(before: int, strides: Sequence[int]) -> list[nn.Module]:
+            if factorised:
+                return _split_conv(before, mid_channels(before, channels), channels, kernel, strides)
+            return _conv(before, channels, kernel, strides)
+
+        self.residual = nn.Sequential(*conv(channels_in, strides), nn.ReLU(inplace=True), *conv(channels, triple(1)))
+        changes = stride != 1 or channels_in != channels
+        self.shortcut = nn.Sequential(*_conv(channels_in, channels, triple(1), strides)) if changes else nn.Identity()
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.relu(self.residual(maps) + self.shortcut(maps))
+
+
+class ResNet3D(nn.Module):
+    """Stem, residual blocks, average pooling that keeps the size, flatten.
+
+    Args:
+        clip_shape: (C, T, H, W).
+        factorised: R(2+1)D instead of R3D convolutions.
+        depth: 10, 16, 18, 26 or 34.
+        widths: channels of the stem and of the four stages; stages 2 to 4 halve T, H and W.
+        stem_kernel: (T, H, W); the stem halves H and W.
+
+    Layers: ``stem``, ``res0`` ... (one per residual block), all (B, C, T, H, W), then ``embedding`` (B, D).
+
+    Raises:
+        ValueError: unknown depth, or not five widths.
+    """
+
+    inputs = ("clip",)
+
+    def __init__(
+        self,
+        clip_shape: Sequence[int],
+        *,
+        factorised: bool = False,
+        depth: int = 10,
+        widths: Sequence[int] = (32, 32, 64, 64, 128),
+        stem_kernel: Sequence[int] = (3, 7, 7),
+    ):
+        super().__init__()
+        if depth not in BLOCKS:
+            raise ValueError(f"depth must be one of {', '.join(map(str, BLOCKS))}, got {depth}")
+        if len(widths) != 5:
+            raise ValueError(f"widths must be five numbers (stem and four stages), got {list(widths)}")
+        channels_in, width = check_clip_shape(clip_shape)[0], widths[0]
+        kernel, stride = triple(stem_kernel), (1, 2, 2)
+        # The reference's stem is the one place where the width between the halves is not taken from the formula.
+        stem = _split_conv(channels_in, width, width, kernel, stride) if factorised else _conv(channels_in, width, kernel, stride)
+        self.stem = nn.Sequential(*stem, nn.ReLU(inplace=True))
+        strides = [1 if block or stage == 0 else 2 for stage in range(4) for block in range(BLOCKS[depth][stage])]
+        channels = [widths[stage + 1] for stage in range(4) for _ in range(BLOCKS[depth][stage])]
+        for number, (after, stride) in enumerate(zip(channels, strides, strict=True)):
+            self.add_module(f"res{number}", ResidualBlock(width, after, stride=stride, factorised=factorised))
+            width = after
+        blur = nn.AvgPool2d(7, stride=1, padding=3, count_include_pad=False)  # the 3-D one refuses maps smaller than its window
+        self.embedding = nn.Sequential(nn.Flatten(1, 2), blur, nn.Flatten())  # (B, C*T, H, W), then (B, D)
+        self.layers = tuple(name for name, _ in self.named_children())
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Embedding of a clip.
+
+        Args:
+            clip: (B, C, T, H, W) in [0, 1].
+
+        Returns:
+            (B, D) with D = widths[4] * T/8 * H/16 * W/16, sizes rounded up at each halving.
+        """
+        features = clip
+        for name in self.layers:
+            features = self.get_submodule(name)(features)
+        return features

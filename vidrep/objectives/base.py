@@ -1,0 +1,75 @@
+"""The objective that trains nothing, and what all objectives share."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from vidrep.objectives import DataShape
+
+
+class Objective(nn.Module):
+    """A model without a task: the base of all objectives, and by itself the objective "none" of controls.
+
+    Args:
+        model: the network.
+        shape: the data set it is made for.
+    """
+
+    stages: tuple[str, ...] = ()
+    selection: tuple[str, str] = ("loss", "min")
+
+    def __init__(self, model: nn.Module, shape: DataShape) -> None:
+        super().__init__()
+        self.model = model
+        self.shape = shape
+
+    @staticmethod
+    def model_clip_shape(clip_shape: tuple, **params) -> tuple:
+        """The (C, T, H, W) that the model sees; all of the clip unless an objective hides frames."""
+        return clip_shape
+
+    def model_inputs(self, batch: dict[str, Tensor]) -> list[Tensor]:
+        """The tensors that the model is called with."""
+        return [batch[name] for name in self.model.inputs]
+
+    def embed(self, batch: dict[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        """The model's embedding of a batch."""
+        return self.model(*self.model_inputs(batch))
+
+    def start_stage(self, stage: str) -> None:
+        """Freeze and unfreeze parts for ``stage``."""
+
+    def loss(self, batch: dict[str, Tensor]) -> Tensor:
+        raise NotImplementedError(f"objective {type(self).__name__} is not trained")
+
+    def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Per-clip scores (B,), the model run once on the way; none without a task."""
+        self.embed(batch)
+        return {}
+
+    def finish(self, batches: Iterable[dict[str, Tensor]]) -> None:
+        """Fit what the objective fits on validation data after training."""
+
+
+def embedding_sizes(objective: Objective) -> dict[str, int]:
+    """Width D of each stream's embedding, found by running one black clip.
+
+    A model of one stream counts as a stream called "".
+    """
+    channels, frames, height, width = objective.model_clip_shape(objective.shape.clip)
+    batch = {
+        "clip": torch.zeros(1, channels, frames, height, width),
+        "flow": torch.zeros(1, 2, frames - 1, height, width),
+    }
+    training = objective.model.training
+    objective.model.eval()
+    with torch.no_grad():
+        embedding = objective.embed(batch)
+    objective.model.train(training)
+    return {name: value.shape[-1] for name, value in streams(embedding).items()}
+
+
+def streams(embedding: Tensor | dict[str, Tensor]) -> dict[str, Tensor]:
+    """A model's embeddings by stream; a single tensor becomes the stream ""."""
+    return embedding if isinstance(embedding, dict) else {"": embedding}

@@ -1,0 +1,138 @@
+"""Classification: linear heads on the embedding, trained with sigmoid cross-entropy.
+
+The multi-label head follows the public comparison framework of 2018-2020: two outputs a class, (off, on), a digit counts as
+present where "on" is the larger; sigmoid cross-entropy against one-hot pairs, summed over classes, averaged over clips and the
+two outputs. The single-label head has one output a class and element-wise sigmoid cross-entropy.
+
+Models of several streams get one head a stream, trained side by side and fused late (Simonyan & Zisserman, NIPS 2014,
+arXiv 1406.2199): by averaging their scores, and by a linear SVM on the stacked, L2-normalised scores, fitted on validation clips.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidrep.objectives.base import Objective, embedding_sizes, streams
+
+READOUTS = ("mean", "last")
+FUSION_C = 1.0
+
+
+class Classification(Objective):
+    """One linear head a stream.
+
+    Args:
+        model: a network whose embedding is (B, D), (B, S, D) with S steps or samples, or a dict of such.
+        shape: the data set.
+        readout: how the scores of S steps become one: their mean, or the last step's alone. The loss is taken at every step.
+    """
+
+    stages = ("train",)
+    selection = ("exact_set", "max")
+
+    def __init__(self, model: nn.Module, shape, readout: str = "mean") -> None:
+        super().__init__(model, shape)
+        if readout not in READOUTS:
+            raise ValueError(f"objective classification: readout is {readout!r}; give one of {', '.join(READOUTS)}")
+        self.readout = readout
+        sizes = embedding_sizes(self)
+        self.heads = nn.ModuleDict({name or "all": self.make_head(size) for name, size in sizes.items()})
+        if len(sizes) > 1:
+            self.register_buffer("fusion_weight", torch.zeros(shape.classes, len(sizes) * self.outputs))
+            self.register_buffer("fusion_bias", torch.zeros(shape.classes))
+
+    @property
+    def outputs(self) -> int:
+        """Width of a head."""
+        return self.shape.classes * (2 if self.shape.multi_label else 1)
+
+    def make_head(self, size: int) -> nn.Linear:
+        return nn.Linear(size, self.outputs)
+
+    def logits(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Scores by stream, (B, S, outputs) float32."""
+        result = {}
+        for name, embedding in streams(self.embed(batch)).items():
+            steps = embedding if embedding.ndim == 3 else embedding[:, None]  # (B, S, D)
+            result[name] = self.heads[name or "all"](steps).float()
+        return result
+
+    def loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Sum over streams of the mean loss over clips and steps."""
+        return sum(self.cross_entropy(logits, batch["labels"]).mean() for logits in self.logits(batch).values())
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Loss of each clip and step.
+
+        Args:
+            logits: (B, S, outputs).
+            labels: (B, classes) 0 or 1.
+
+        Returns:
+            (B, S).
+        """
+        target = (torch.stack([1 - labels, labels], -1) if self.shape.multi_label else labels).flatten(1)  # (B, outputs)
+        entropy = F.binary_cross_entropy_with_logits(logits, target[:, None].expand_as(logits), reduction="none")
+        return entropy.sum(-1) / 2 if self.shape.multi_label else entropy.mean(-1)
+
+    def probabilities(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Scores of whole clips by stream, (B, outputs) in [0, 1]."""
+        read = {name: value[:, -1:] if self.readout == "last" else value for name, value in logits.items()}
+        return {name: value.sigmoid().mean(1) for name, value in read.items()}
+
+    def predict(self, probabilities: Tensor) -> Tensor:
+        """Predicted label sets (B, classes) bool from scores (B, outputs)."""
+        if self.shape.multi_label:
+            off, on = probabilities.unflatten(-1, (-1, 2)).unbind(-1)
+            return on > off
+        return F.one_hot(probabilities.argmax(-1), self.shape.classes).bool()
+
+    def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``loss``, ``exact_set`` and, with several streams, ``exact_set_<stream>`` and ``exact_set_svm``, each (B,)."""
+        logits = self.logits(batch)
+        by_stream = self.probabilities(logits)
+        truth = batch["labels"] > 0
+
+        def exact(predicted: Tensor) -> Tensor:
+            return (predicted == truth).all(-1).float()
+
+        scores = {
+            "loss": sum(self.cross_entropy(value, batch["labels"]).mean(1) for value in logits.values()),
+            "exact_set": exact(self.predict(torch.stack(list(by_stream.values())).mean(0))),
+        }
+        if len(by_stream) > 1:
+            scores |= {f"exact_set_{name}": exact(self.predict(value)) for name, value in by_stream.items()}
+            scores["exact_set_svm"] = exact(self.fused(by_stream))
+        return scores
+
+    def fused(self, by_stream: dict[str, Tensor]) -> Tensor:
+        """Label sets (B, classes) bool that the fusion SVM predicts."""
+        margin = stacked(by_stream) @ self.fusion_weight.T + self.fusion_bias
+        return margin > 0 if self.shape.multi_label else F.one_hot(margin.argmax(-1), self.shape.classes).bool()
+
+    @torch.no_grad()
+    def finish(self, batches: Iterable[dict[str, Tensor]]) -> None:
+        """Fit the fusion SVM on held-out scores; a class without both kinds of clip keeps the constant answer."""
+        if len(self.heads) < 2:
+            return
+        from sklearn.svm import LinearSVC
+
+        pairs = [(stacked(self.probabilities(self.logits(batch))), batch["labels"]) for batch in batches]
+        features = torch.cat([scores for scores, _ in pairs]).cpu().numpy().astype(np.float64)
+        labels = torch.cat([target for _, target in pairs]).cpu().numpy()
+        for index in range(self.shape.classes):
+            present = labels[:, index] > 0
+            if present.all() or not present.any():
+                self.fusion_bias[index] = 1.0 if present.all() else -1.0
+                continue
+            svm = LinearSVC(C=FUSION_C, dual=False).fit(features, present)
+            self.fusion_weight[index] = torch.from_numpy(svm.coef_[0])
+            self.fusion_bias[index] = float(svm.intercept_[0])
+
+
+def stacked(by_stream: dict[str, Tensor]) -> Tensor:
+    """Scores of all streams side by side, each L2-normalised: (B, streams * outputs)."""
+    return torch.cat([F.normalize(value, dim=-1) for value in by_stream.values()], dim=-1)

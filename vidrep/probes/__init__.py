@@ -1,0 +1,1 @@
+"""Probes: simple readouts from a representation to a factor."""

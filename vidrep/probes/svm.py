@@ -1,0 +1,115 @@
+"""Per-class linear SVMs on a representation: is "this class occurs in the clip" linearly readable?
+
+The protocol of the public comparison framework of 2018-2020: one binary LinearSVC a class (at most 1,000 iterations, tolerance
+1e-3, no feature scaling), its C chosen by cross-validated balanced accuracy on the fitting clips, scored by balanced accuracy on
+other clips, whose chance level is 0.5. Layers differ in width, and a wide one has more room to separate few clips, so features
+can first be projected on a fixed number of principal components of the fitting clips.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+from sklearn.model_selection import StratifiedKFold
+from sklearn.svm import LinearSVC
+
+CHANCE = 0.5
+MAX_ITERATIONS = 1000
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How probes are fitted.
+
+    Attributes:
+        c: candidate values of C.
+        folds: folds of the cross-validation that chooses C.
+        components: principal components the features are projected on; None keeps the features.
+    """
+
+    c: tuple[float, ...]
+    folds: int
+    components: int | None
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """One class probed in one representation.
+
+    Attributes:
+        balanced_accuracy: on the test clips, in [0, 1]; NaN when they lack one of the two answers.
+        c: the chosen C.
+        confusion: (2, 2) counts, rows truth (absent, present), columns prediction.
+    """
+
+    balanced_accuracy: float
+    c: float
+    confusion: np.ndarray
+
+
+def principal_components(fit: np.ndarray, test: np.ndarray, count: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Both sets of features (n, d) as float64, projected on the first ``count`` principal components of ``fit``."""
+    fit, test = (x.reshape(len(x), -1).astype(np.float64) for x in (fit, test))
+    if count is None or count >= min(fit.shape):
+        return fit, test
+    pca = PCA(count, svd_solver="covariance_eigh" if fit.shape[1] <= 2 * len(fit) else "full").fit(fit)
+    return pca.transform(fit), pca.transform(test)
+
+
+def probe_class(fit: np.ndarray, fit_present: np.ndarray, test: np.ndarray, test_present: np.ndarray, protocol: Protocol) -> ProbeResult:
+    """Probe one class.
+
+    Args:
+        fit, test: (n, d) float64 features of the fitting and of the test clips.
+        fit_present, test_present: (n,) bool, does the class occur in the clip.
+        protocol: see ``Protocol``.
+
+    Returns:
+        The result; NaN when a side has fewer clips with or without the class than there are folds.
+    """
+    if min(fit_present.sum(), (~fit_present).sum()) < protocol.folds or test_present.all() or not test_present.any():
+        return ProbeResult(float("nan"), float("nan"), np.zeros((2, 2), int))
+    best = protocol.c[0]
+    if len(protocol.c) > 1:
+        splitter = StratifiedKFold(protocol.folds)
+        folds = list(splitter.split(fit, fit_present))
+        scores = [np.mean([_held_out(fit, fit_present, fold, c) for fold in folds]) for c in protocol.c]
+        best = protocol.c[int(np.argmax(scores))]
+    predicted = _svm(fit, fit_present, best).predict(test)
+    counts = confusion_matrix(test_present, predicted, labels=[False, True])
+    return ProbeResult(float(balanced_accuracy_score(test_present, predicted)), best, counts)
+
+
+def probe_layer(
+    fit: np.ndarray, fit_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray, protocol: Protocol
+) -> list[ProbeResult]:
+    """Probe every class in one representation.
+
+    Args:
+        fit, test: (n, ...) activations of the fitting and of the test clips.
+        fit_labels, test_labels: (n, classes) bool.
+        protocol: see ``Protocol``.
+
+    Returns:
+        One result a class.
+    """
+    fit, test = principal_components(fit, test, protocol.components)
+    return [
+        probe_class(fit, fit_labels[:, index], test, test_labels[:, index], protocol) for index in range(fit_labels.shape[1])
+    ]
+
+
+def _held_out(features: np.ndarray, present: np.ndarray, fold: tuple, c: float) -> float:
+    train, held_out = fold
+    return balanced_accuracy_score(present[held_out], _svm(features[train], present[train], c).predict(features[held_out]))
+
+
+def _svm(features: np.ndarray, present: np.ndarray, c: float) -> LinearSVC:
+    with warnings.catch_warnings():  # the protocol stops at 1,000 iterations whether or not the optimum is reached
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        primal = features.shape[1] < features.shape[0]
+        return LinearSVC(C=c, dual=not primal, max_iter=MAX_ITERATIONS, tol=TOLERANCE, random_state=0).fit(features, present)

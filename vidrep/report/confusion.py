@@ -1,0 +1,62 @@
+"""Confusion matrices of the probes: one 2 x 2 matrix per class and run."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vidrep.report.style import Look, colour_bar, contrast, new_figure
+from vidrep.report.tables import first_seeds, only_layer_last
+
+_PERCENT = (0.0, 100.0)
+_CMAP = "cividis"
+
+
+def confusion_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look]) -> Figure:
+    """A row of binary matrices per system (first seed, trained on the evaluation set), a column per class; embedding layer.
+
+    Args:
+        table: confusion.csv, layers in depth order.
+        dataset: the evaluation set.
+        looks: look of each system, in the order of the rows.
+    """
+    rows = table[(table["evaluated_on"] == dataset) & (table["trained_on"] == dataset)]
+    rows = only_layer_last(first_seeds(rows), ["system", "seed"])
+    systems = [name for name in looks if name in set(rows["system"])]
+    classes = list(dict.fromkeys(rows["factor"]))
+    n = int(rows[(rows["system"] == systems[0]) & (rows["factor"] == classes[0])]["count"].sum()) if systems else 0
+    note = (
+        f"Linear probes on the embedding, {n:,} test clips, first seed. In each block: rows truth, columns prediction, in the order absent (−), present (+); "
+        "counts as text, colour is the share of its row; above it balanced accuracy."
+    )
+    height = 1.3 + 0.95 * len(systems)
+    figure = new_figure(height, width=2.4 + 0.86 * len(classes), title=f"Is the class in the clip? Confusion of the probes on {dataset}", note=note)
+    axes = figure.subplots()
+    for place, system in enumerate(systems):
+        plot_confusions(rows[rows["system"] == system], axes, classes=classes, line=place)
+    axes.set(xlim=(-0.2, 2.7 * len(classes) - 0.3), ylim=(3 * len(systems) - 0.3, -0.7))
+    axes.set_xticks(2.7 * np.arange(len(classes)) + 1, [name.replace("_", " ") for name in classes])
+    axes.set_yticks(3 * np.arange(len(systems)) + 1, systems)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    colour_bar(figure, [axes], "share of the true answer's clips / %", _PERCENT, _CMAP, shrink=0.7, aspect=30)
+    return figure
+
+
+def plot_confusions(rows: pd.DataFrame, axes: Axes, *, classes: list[str], line: int) -> Axes:
+    """The matrices of one run, side by side in line number ``line``; each fills a 2 x 2 square."""
+    cmap = matplotlib.colormaps[_CMAP]
+    for place, name in enumerate(classes):
+        found = rows[rows["factor"] == name].pivot_table(index="truth", columns="predicted", values="count", aggfunc="sum")
+        counts = found.reindex(index=[0, 1], columns=[0, 1], fill_value=0).to_numpy(float)
+        shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+        left, top = 2.7 * place, 3.0 * line
+        axes.imshow(shares, cmap=cmap, vmin=0, vmax=1, extent=(left, left + 2, top + 2, top), aspect="auto")
+        for truth, predicted in np.ndindex(2, 2):
+            colour = contrast(cmap(shares[truth, predicted]))
+            at = left + predicted + 0.5, top + truth + 0.5
+            axes.text(*at, f"{counts[truth, predicted]:.0f}", ha="center", va="center", fontsize=6.5, color=colour)
+        axes.text(left + 1, top - 0.25, f"{100 * shares.diagonal().mean():.0f} %", ha="center", va="center", fontsize=6.5)
+    return axes

@@ -1,0 +1,121 @@
+"""Embeddings in two dimensions: PCA, LDA and t-SNE, coloured by the labels of a clip.
+
+PCA and LDA are fitted on fitting clips and applied to the test clips that are shown; an LDA shown on the clips it was fitted on
+overstates how well classes separate. t-SNE has no such step and is made of the shown clips. All start from the same principal
+components of the fitting clips.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.manifold import TSNE
+
+from vidrep.report.style import class_colours, new_figure
+
+COMPONENTS = 30  # principal components that LDA and t-SNE start from
+_TSNE_STEPS = 500
+METHODS = ("PCA", "LDA", "t-SNE")
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """An embedding to be shown.
+
+    Attributes:
+        name: of the system.
+        fit, shown: (m, D) and (n, D) features of fitting clips and of test clips.
+        fit_slots, shown_slots: (m, slots) and (n, slots) class numbers, see ``label_slots``.
+    """
+
+    name: str
+    fit: np.ndarray
+    fit_slots: np.ndarray
+    shown: np.ndarray
+    shown_slots: np.ndarray
+
+
+def label_slots(labels: np.ndarray) -> np.ndarray:
+    """The smallest and the largest class of each clip, (n, 2), or the class alone, (n, 1), if no clip has several.
+
+    Args:
+        labels: (n, classes) multi-hot; every clip has a label.
+    """
+    first = labels.argmax(1)
+    if labels.sum(1).max(initial=1) <= 1:
+        return first[:, None]
+    return np.stack([first, labels.shape[1] - 1 - labels[:, ::-1].argmax(1)], axis=1)
+
+
+def slot_names(slots: int) -> tuple[str, ...]:
+    """What the slots are called."""
+    return ("smaller digit", "larger digit") if slots == 2 else ("class",)
+
+
+def project(embedding: Embedding) -> dict[tuple[str, int], np.ndarray]:
+    """The shown clips in the plane, (n, 2), for each method and label slot (only LDA depends on the slot)."""
+    count = min(COMPONENTS, *embedding.fit.shape)
+    pca = PCA(count, svd_solver="full" if embedding.fit.shape[1] < 1000 else "randomized", random_state=0).fit(embedding.fit)
+    fit, shown = pca.transform(embedding.fit), pca.transform(embedding.shown)
+    perplexity = min(30.0, max(1.0, (len(shown) - 1) / 3))
+    tsne = TSNE(2, perplexity=perplexity, init="pca", max_iter=_TSNE_STEPS, random_state=0).fit_transform(shown)
+    result = {}
+    for slot in range(embedding.shown_slots.shape[1]):
+        result["PCA", slot] = _plane(shown)
+        result["LDA", slot] = discriminants(fit, embedding.fit_slots[:, slot], shown)
+        result["t-SNE", slot] = tsne
+    return result
+
+
+def discriminants(fit: np.ndarray, classes: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """The first two linear discriminants of ``shown`` (n, 2), fitted on ``fit`` and its ``classes`` only."""
+    if len(np.unique(classes)) < 2:
+        return np.zeros((len(shown), 2))
+    return _plane(LinearDiscriminantAnalysis().fit(fit, classes).transform(shown))
+
+
+def _plane(points: np.ndarray) -> np.ndarray:
+    """The first two columns, filled up with zeros."""
+    return np.pad(points[:, :2], ((0, 0), (0, max(0, 2 - points.shape[1]))))
+
+
+def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[str]) -> Figure:
+    """A column per system, a row per method and label slot.
+
+    Args:
+        embeddings: what is shown.
+        dataset: the evaluation set.
+        classes: names of the classes.
+    """
+    names = slot_names(embeddings[0].shown_slots.shape[1])
+    lines = [(method, slot) for method in METHODS for slot in range(len(names))]
+    sizes = f"{len(embeddings[0].shown):,} test clips; PCA and LDA fitted on {len(embeddings[0].fit):,} other clips, LDA on the label of its row"
+    note = f"{sizes}; t-SNE made of the shown clips. Axes have no unit: only neighbourhood counts, and in t-SNE distances between groups do not."
+    height = 1.3 + 1.35 * len(lines)
+    width = max(6.0, 1.4 + 1.42 * len(embeddings))
+    figure = new_figure(height, width=width, title=f"Embeddings of {dataset} clips in the plane, first seed of each system", note=note)
+    panels = figure.subplots(len(lines), len(embeddings), squeeze=False)
+    for embedding, column in zip(embeddings, panels.T, strict=True):
+        planes = project(embedding)
+        column[0].set_title(embedding.name)
+        for axes, (method, slot) in zip(column, lines, strict=True):
+            plot_points(planes[method, slot], embedding.shown_slots[:, slot], axes, classes=len(classes))
+    for axes, (method, slot) in zip(panels[:, 0], lines, strict=True):
+        axes.set_ylabel(f"{method}\n{names[slot]}")
+    handles = [Line2D([], [], color=c, marker="o", ls="", ms=4, label=name) for c, name in zip(class_colours(len(classes)), classes, strict=True)]
+    figure.legend(handles=handles[:40], title="class", loc="outside right upper", ncols=1 + len(handles) // 25)
+    return figure
+
+
+def plot_points(points: np.ndarray, classes_shown: np.ndarray, axes: Axes, *, classes: int) -> Axes:
+    """A scatter of points (n, 2) coloured by class number."""
+    colours = np.asarray(class_colours(classes))[classes_shown]
+    axes.scatter(*points.T, c=colours, s=5, lw=0, alpha=0.85, rasterized=True)
+    axes.set(xticks=[], yticks=[])
+    axes.margins(0.06)
+    axes.spines[:].set(visible=True, color="#bbbbbb")
+    return axes

@@ -1,0 +1,119 @@
+"""Film strips: clips of the versions, flow beside its truth, reconstructions and predictions."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vidrep.flow.colour import colour_flow, colour_wheel
+from vidrep.report.style import GREY, new_figure
+
+_GAP = 2  # pixels between frames
+_FRAME_INCHES = 0.56
+
+
+def strip(frames: np.ndarray) -> np.ndarray:
+    """Frames (T, H, W) or (T, H, W, 3) uint8 side by side, white gaps between them: (H, width, 3) uint8."""
+    if frames.ndim == 3:
+        frames = np.repeat(frames[..., None], 3, axis=-1)
+    white = np.full((frames.shape[1], _GAP, 3), 255, np.uint8)
+    pieces = [piece for frame in frames for piece in (frame, white)]
+    return np.concatenate(pieces[:-1], axis=1)
+
+
+def plot_strip(frames: np.ndarray, axes: Axes, *, label: str, first: int = 0, count: int | None = None) -> Axes:
+    """A strip with the frames' numbers below it; ``count`` leaves room for that many frames."""
+    width = frames.shape[2]
+    axes.imshow(strip(frames), aspect="equal")
+    axes.set_xticks((width + _GAP) * np.arange(len(frames)) + (width - 1) / 2, range(first, first + len(frames)))
+    axes.set_xlim(-0.5, (width + _GAP) * (count or len(frames)) - _GAP - 0.5)
+    axes.set_yticks([])
+    axes.set_ylabel(label, rotation=0, ha="right", va="center")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, pad=1)
+    return axes
+
+
+def clip_figure(clips: dict[str, np.ndarray], labels: dict[str, list[str]], numbers: list[int]) -> Figure:
+    """The same clips in every version.
+
+    Args:
+        clips: version to clips (k, T, H, W[, 3]).
+        labels: version to the label sets of its clips, as text.
+        numbers: the clips' numbers in their file.
+    """
+    frames = max(len(clip) for version in clips.values() for clip in version)
+    height = 1.0 + sum(len(version) * (_FRAME_INCHES + 0.16) for version in clips.values()) + 0.1 * len(clips)
+    note = f"Test clips {', '.join(map(str, numbers))} of every version: digits, start positions and directions are drawn alike. Numbers below: frames. In braces: the clip's labels."
+    figure = new_figure(height, width=2.0 + _FRAME_INCHES * 1.03 * frames, title="Clips of the versions", note=note)
+    panels = figure.subplots(sum(map(len, clips.values())), 1, squeeze=False)[:, 0]
+    lines = [(version, clip, text) for version in clips for clip, text in zip(clips[version], labels[version], strict=True)]
+    for place, (axes, (version, clip, text)) in enumerate(zip(panels, lines, strict=True)):
+        plot_strip(clip, axes, label=f"{version}\n{{{text}}}", count=frames)
+        if place < len(lines) - 1:
+            axes.set_xticks([])
+    return figure
+
+
+def flow_figure(clips: np.ndarray, flows: dict[str, np.ndarray], dataset: str, errors: dict[str, float], numbers: list[int]) -> Figure:
+    """Clips, their true flow and its estimates, in the colours of the wheel.
+
+    Args:
+        clips: (k, T, H, W[, 3]).
+        flows: method to flow (k, T-1, 2, H, W), in pixels; the first one is shown first.
+        dataset: for the title.
+        errors: method to mean end-point error in pixels over the whole split.
+        numbers: the clips' numbers in their file.
+    """
+    longest = max(float(np.hypot(*np.moveaxis(flow.astype(np.float32), 2, 0)).max()) for flow in _references(flows))
+    longest = max(longest, 1e-6)
+    count, frames = clips.shape[:2]
+    rows = count * (1 + len(flows))
+    note = f"Test clips {', '.join(map(str, numbers))}. Flow at t: displacement from frame t to t+1; all pictures share the wheel's scale. EPE: mean end-point error on moving pixels of the test split."
+    height, width = 1.0 + rows * (_FRAME_INCHES + 0.14), 3.0 + _FRAME_INCHES * 1.03 * frames
+    figure = new_figure(height, width=width, title=f"Optical flow on {dataset}: truth and estimates", note=note)
+    left, right = figure.subfigures(1, 2, width_ratios=[width - 1.3, 1.3])
+    panels = iter(left.subplots(rows, 1, squeeze=False)[:, 0])
+    for i in range(count):
+        plot_strip(clips[i], next(panels), label=f"clip {numbers[i]}", count=frames).set_xticks([])
+        for method, flow in flows.items():
+            error = f"\nEPE {errors[method]:.2f} px" if method in errors else ""
+            plot_strip(colour_flow(flow[i], longest), next(panels), label=f"{method}{error}", count=frames)
+    plot_wheel(right.subplots(), longest)
+    return figure
+
+
+def _references(flows: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """What the colour scale is taken from: the truth, or everything where it is not known."""
+    return [flows["true"]] if "true" in flows else list(flows.values())
+
+
+def plot_wheel(axes: Axes, longest_px: float) -> Axes:
+    """The legend of flow pictures; the rim stands for ``longest_px``."""
+    axes.imshow(colour_wheel(151), extent=(-1, 1, 1, -1))
+    axes.set_axis_off()
+    axes.set_title(f"rim: {longest_px:.1f} px\nper frame", fontsize=7.5)
+    for x, y, name in ((0, 1.18, "down"), (0, -1.18, "up")):
+        axes.text(x, y, name, ha="center", va="center", fontsize=7, color=GREY)
+    return axes
+
+
+def generation_figure(drawn: dict[str, np.ndarray], run: str, count: int) -> Figure:
+    """Clips and what a run makes of them: input above reconstruction on the left, future above prediction on the right.
+
+    Args:
+        drawn: ``observed``, ``future`` and where there are ``reconstruction``, ``prediction``: (n, frames, H, W) uint8.
+        run: for the title.
+        count: clips to show.
+    """
+    count = min(count, len(drawn["observed"]))
+    steps = drawn["observed"].shape[1], drawn["future"].shape[1]
+    note = "Frames are numbered as in the clip. The network sees the frames on the left only; reconstructions stand in input order."
+    width = 2.2 + _FRAME_INCHES * 1.03 * sum(steps)
+    height = 1.1 + 2 * count * (_FRAME_INCHES + 0.1)
+    figure = new_figure(height, width=width, title=f"Reconstruction and prediction by {run}", note=note)
+    panels = figure.subplots(2 * count, 2, squeeze=False, width_ratios=steps)
+    columns = (("observed", "reconstruction", 0), ("future", "prediction", steps[0]))
+    for column, (truth, guess, first) in zip(panels.T, columns, strict=True):
+        for axes, i in zip(column, np.repeat(np.arange(count), 2), strict=True):
+            pass
+    return figure

@@ -1,0 +1,167 @@
+"""One style for every figure: sizes, fonts, colours that colour-blind readers tell apart, and files with reproducible bytes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_rgb
+from matplotlib.figure import Figure
+
+from vidrep.experiment import UNTRAINED
+from vidrep.files import whole
+
+DPI = 140
+SCREEN_WIDTH = 11.0  # inches: figures are read in a browser, at most about 1500 pixels wide
+GREY = "#767676"
+PALE = "#d9d9d9"  # cells without a value
+INK = "#222222"
+
+# Okabe and Ito's palette. Families of the catalogue keep their colour in every figure; others get what is left over.
+FAMILY_COLOURS = {
+    "3-D CNN": "#0072B2",
+    "CNN + RNN": "#D55E00",
+    "convolutional RNN": "#E69F00",
+    "two-stream": "#009E73",
+    "autoencoder": "#CC79A7",
+    "control": GREY,
+}
+_SPARE = ("#56B4E9", "#8B5A2B", "#6A3D9A", "#B8A800", "#000000")
+_MARKERS = "oDs^vP"
+_DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+CLASS_COLOURS = "petroff10"  # ten colours chosen by crowd and colour-vision model (Petroff 2021, arXiv 2107.02270)
+
+_RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8,
+    "axes.edgecolor": GREY,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 7.5,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
+    "image.interpolation": "nearest",
+    "pdf.fonttype": 42,
+    "figure.facecolor": "white",
+}
+_METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a system is drawn: the colour of its family, and a marker and a dash of its own within the family."""
+
+    colour: tuple[float, float, float]
+    marker: str
+    dash: str | tuple
+
+
+def looks(families: dict[str, str]) -> dict[str, Look]:
+    """The look of each system.
+
+    Args:
+        families: system to family, in the order of the experiment. Colours of known families never change; systems of one family
+            differ by marker, dash and lightness.
+    """
+    spare = iter(_SPARE * len(families))
+    colours = {name: FAMILY_COLOURS.get(name) or next(spare) for name in dict.fromkeys(families.values())}
+    result, used = {}, dict.fromkeys(colours, 0)
+    for system, family in families.items():
+        place = used[family]
+        used[family] += 1
+        result[system] = Look(_lighten(colours[family], 0.3 * (place % 3)), _MARKERS[place % 6], _DASHES[place % 4])
+    return result
+
+
+def _lighten(colour: str, share: float) -> tuple[float, float, float]:
+    return tuple(channel + (1 - channel) * share for channel in to_rgb(colour))
+
+
+def class_colours(count: int) -> list:
+    """Colours of ``count`` classes: ten distinct ones, or steps of one map when there are more."""
+    if count <= 10:
+        return list(matplotlib.color_sequences[CLASS_COLOURS][:count])
+    return list(matplotlib.colormaps["turbo"]([i / (count - 1) for i in range(count)]))
+
+
+def new_figure(height: float, *, title: str, note: str = "", width: float = SCREEN_WIDTH) -> Figure:
+    """An empty figure in the project's style, laid out by itself.
+
+    Args:
+        height, width: inches.
+        title: says what is shown.
+        note: the small print below: n, intervals, conventions.
+    """
+    matplotlib.rcParams.update(_RC)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+    if note:
+        figure.supxlabel(note, x=0.01, ha="left", fontsize=7.5, color=GREY)
+    return figure
+
+
+def grid_height(count: int, columns: int, row_height: float) -> float:
+    """Inches that ``count`` panels take, ``columns`` of them side by side."""
+    return -(-count // columns) * row_height
+
+
+def panel_grid(figure: Figure, count: int, columns: int, **options) -> list[Axes]:
+    """``count`` panels in rows of ``columns``; ``options`` go to ``Figure.subplots``."""
+    panels = figure.subplots(-(-count // columns), columns, squeeze=False, **options).ravel()
+    for axes in panels[count:]:
+        axes.set_axis_off()
+    return list(panels[:count])
+
+
+def colour_bar(figure: Figure, panels: list[Axes], label: str, limits: tuple[float, float], cmap: str, **options) -> None:
+    """One colour bar for several panels."""
+    scale = ScalarMappable(Normalize(*limits), cmap)
+    bar = figure.colorbar(scale, ax=panels, label=label, **options)
+    bar.outline.set_visible(False)
+
+
+def contrast(colour: tuple) -> str:
+    """Black or white: what can be read on ``colour`` (RGB or RGBA)."""
+    return "black" if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
+
+
+def write_cells(axes: Axes, values: np.ndarray, texts: np.ndarray, limits: tuple[float, float], cmap: str, size: float) -> None:
+    """Write ``texts`` into the cells of a heat map of ``values``, black or white by the cell's colour."""
+    colours = matplotlib.colormaps[cmap](Normalize(*limits)(values))
+    for i, j in np.ndindex(values.shape):
+        if not np.isnan(values[i, j]):
+            axes.text(j, i, texts[i, j], ha="center", va="center", fontsize=size, color=contrast(colours[i, j]))
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG to ``path`` and as PDF beside it, each whole or not at all; the same figure gives the same bytes.
+
+    Raises:
+        ValueError: ``path`` does not end in .png.
+    """
+    path = Path(path)
+    if path.suffix != ".png":
+        raise ValueError(f"{path}: figures are written as .png (and .pdf beside it)")
+    figure.draw_without_rendering()  # fixes the layout once for both files
+    figure.set_layout_engine("none")
+    for target in (path, path.with_suffix(".pdf")):
+        with whole(target) as beside:
+            figure.savefig(beside, dpi=DPI, metadata=_METADATA[target.suffix])

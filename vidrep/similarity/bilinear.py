@@ -1,0 +1,100 @@
+"""Measures that are inner products of one unit-norm n x n array per representation: the work on all of their pairs.
+
+Linear and RBF CKA, RSA and the mutual neighbour overlap all have the form <A, B>; they differ in how the array is made.
+Sums over rows run in float64 whatever the precision of the arrays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import fft
+
+from vidrep.similarity.measure import Cells, Rows, cells
+
+
+def stack(rows: Rows) -> np.ndarray:
+    """(R, n, n) arrays of all representations; zero where there is none."""
+    known = [item.data for item in rows if not item.flag]
+    if not known:
+        return np.zeros((len(rows), 1, 1))
+    arrays = np.zeros((len(rows), *known[0].shape), dtype=np.result_type(*{array.dtype for array in known}))
+    for target, item in zip(arrays, rows, strict=True):
+        if not item.flag:
+            target[...] = item.data
+    return arrays
+
+
+def row_products(rows: Rows, columns: Rows):
+    """Yield, clip by clip, the (A, B) inner products of row i of all arrays."""
+    left = stack(rows)
+    right = left if columns is rows else stack(columns)
+    for i in range(min(left.shape[1], right.shape[1])):
+        slab = np.ascontiguousarray(left[:, i])
+        other = slab if right is left else np.ascontiguousarray(right[:, i])
+        yield slab @ other.T
+
+
+def inner_products(rows: Rows, columns: Rows) -> np.ndarray:
+    """(A, B) float64 inner products of all arrays."""
+    total = np.zeros((len(rows), len(columns)))
+    for product in row_products(rows, columns):
+        total += product
+    return total
+
+
+def cross(rows: Rows, columns: Rows, options: dict) -> Cells:
+    """All values of a bilinear measure."""
+    return cells(inner_products(rows, columns), rows, columns)
+
+
+def no_chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
+    """Zero: arrays whose off-diagonal entries sum to zero (and whose diagonal is zero) are orthogonal on average."""
+    return np.zeros((len(rows), len(columns)))
+
+
+def trace_chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
+    """tr A tr B / (n - 1): the mean of <A, PBP^T> over all permutations for arrays whose rows sum to zero."""
+    traces = [np.array([np.trace(item.data) if not item.flag else np.nan for item in side]) for side in (rows, columns)]
+    n = next((len(item.data) for item in (*rows, *columns) if not item.flag), 2)
+    return np.outer(*traces) / (n - 1)
+
+
+def orderings(n: int, permutations: int, rng: np.random.Generator) -> np.ndarray:
+    """Random orderings of n clips; the n - 1 cyclic shifts of each are its re-pairings, at least ``permutations`` in all."""
+    return np.array([rng.permutation(n) for _ in range(-(-permutations // (n - 1)))], dtype=np.intp).reshape(-1, n)
+
+
+def shift_null(rows: Rows, columns: Rows, orders: np.ndarray, symmetric: bool = True) -> np.ndarray:
+    """(A, B) counts of cyclic re-pairings whose value is not below the observed one.
+
+    The clips of one side move s places along a random ordering, s = 1..n-1. These shifts form a group with the identity, so
+    comparing the observed value with them is an exact permutation test (Hemerik and Goeman 2018, TEST 27:811). Along the
+    ordering, <A, shifted B> for every s at once is a sum of circular correlations, one for each diagonal of the arrays:
+    a Fourier transform of all diagonals replaces one product per permutation. Symmetric arrays need half of their diagonals.
+    """
+    left = stack(rows).astype(np.float32)
+    right = left if columns is rows else stack(columns).astype(np.float32)
+    n = left.shape[1]
+    counts = np.zeros((len(rows), len(columns)), dtype=np.int64)
+    for order in orders:
+        spectra = _diagonal_spectra(left, order, symmetric)
+        others = spectra if right is left else _diagonal_spectra(right, order, symmetric)
+        correlation = np.matmul(spectra.conj(), others.transpose(0, 2, 1))  # (frequencies, A, B)
+        values = fft.irfft(correlation, n, axis=0)
+        tolerance = 1e-5 * np.maximum(np.abs(values[0]), 1e-3)  # rounding must not break ties in favour of the data
+        counts += (values[1:] >= values[0] - tolerance).sum(axis=0)
+    return counts
+
+
+def _diagonal_spectra(arrays: np.ndarray, order: np.ndarray, symmetric: bool) -> np.ndarray:
+    """(frequencies, R, diagonals) transforms of the cyclic diagonals of (R, n, n) arrays whose clips are taken in ``order``."""
+    n = len(order)
+    steps = np.arange(n)
+    diagonals = np.arange(n // 2 + 1 if symmetric else n)
+    weights = np.where((diagonals == 0) | (2 * diagonals == n), 1, 2) if symmetric else np.ones(n)
+    entries = order * n + order[(steps[:, None] + steps) % n][diagonals]  # entry (diagonal, place)
+    spectra = np.empty((n // 2 + 1, len(arrays), len(diagonals)), dtype=np.complex64)
+    for r, array in enumerate(arrays.reshape(len(arrays), -1)):
+        spectra[:, r] = fft.rfft(array[entries], axis=1).T
+    spectra *= np.sqrt(weights).astype(np.float32)
+    return spectra

@@ -1,0 +1,225 @@
+"""One summary per representation from which every measure of the room follows: its centred kernel and a few vectors.
+
+With Xc the column-centred activations divided by their Frobenius norm, the summary holds K = Xc Xc^T (trace 1), a = Xc m,
+b = Xc 1, ||m||^2, 1^T m for the column means m (in the same unit), and the number of features. Raw Gram, Pearson and
+Euclidean geometry follow by algebra: G = K + a 1^T + 1 a^T + ||m||^2. Everything is centred and summed in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+EPS = float(np.finfo(np.float64).eps)
+BLOCK_BYTES = 128 * 2**20  # float64 size of one feature block
+
+
+@dataclass
+class Kernel:
+    """Summary of one representation of n clips.
+
+    Attributes:
+        n, d: clips and features.
+        scale: Frobenius norm of the centred activations; the fields below are in units of it.
+        a, b: (n,) products of the centred rows with the column means and with ones.
+        mean_square, mean_sum, mean_spread: ||m||^2, 1^T m and the sum of squared deviations of m from its own mean.
+        eps: relative spacing of the numbers as they were stored; sets the rank cut.
+        flag: "" or why no measure can be computed ("constant", "rank_zero").
+        columns: (n, d) centred, scaled activations, kept where d <= n.
+        given: parts read from a file instead of being computed (matrix, factor, singular_values).
+        features: iterates over centred, scaled feature blocks (n, block); only projection-weighted CCA asks for it.
+        name: shown in errors.
+    """
+
+    n: int
+    d: int
+    scale: float
+    a: np.ndarray
+    b: np.ndarray
+    mean_square: float
+    mean_sum: float
+    mean_spread: float
+    eps: float = EPS
+    flag: str = ""
+    columns: np.ndarray | None = None
+    given: dict = field(default_factory=dict, repr=False)
+    features: Callable[[], Iterator[np.ndarray]] | None = field(default=None, repr=False)
+    name: str = ""
+
+    def load(self) -> Kernel:
+        """Itself; kernels on disk answer the same call by reading."""
+        return self
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """(n, n) centred kernel of trace 1 (zero for a constant representation)."""
+        return self.given["matrix"] if "matrix" in self.given else self.columns @ self.columns.T
+
+    @cached_property
+    def _factors(self) -> tuple[np.ndarray, np.ndarray]:
+        if "factor" in self.given:
+            return self.given["factor"], self.given["singular_values"]
+        if self.columns is not None:
+            left, values, _ = np.linalg.svd(self.columns, full_matrices=False)
+            keep = values > max(self.n, self.d) * EPS * values[0]
+        else:
+            squares, left = np.linalg.eigh(self.matrix.astype(np.float64))
+            squares, left = squares[::-1], left[:, ::-1]
+            keep = squares > self.n * EPS * squares[0]
+            values = np.sqrt(np.where(keep, squares, 0))
+        return np.ascontiguousarray(left[:, keep] * values[keep]), values[keep]
+
+    @property
+    def factor(self) -> np.ndarray:
+        """(n, r) principal component scores, largest first: matrix = factor factor^T.
+
+        From the activations where d <= n; from the kernel otherwise, which cannot see singular values below about 1e-7 of the largest.
+        """
+        return self._factors[0]
+
+    @property
+    def singular_values(self) -> np.ndarray:
+        """(r,) singular values of the centred activations of norm 1, largest first."""
+        return self._factors[1]
+
+    @cached_property
+    def rank(self) -> int:
+        """Singular values above what rounding to the stored precision could produce.
+
+        The cut is the expected largest singular value of the rounding errors, taken as independent and uniform:
+        eps / sqrt(12) * rms * (sqrt(n) + sqrt(d)); rounding of the decomposition itself is cut in ``factor``.
+        """
+        if self.flag:
+            return 0
+        rms = math.sqrt((1 + self.n * self.mean_square) / (self.n * self.d))
+        return int(np.sum(self.singular_values > self.eps / math.sqrt(12) * rms * (math.sqrt(self.n) + math.sqrt(self.d))))
+
+    def subset(self, rows: np.ndarray) -> Kernel:
+        """The summary of some of the clips: what ``summarise`` gives for those rows alone."""
+        block = self.matrix[np.ix_(rows, rows)].astype(np.float64)
+        row_mean = block.mean(axis=0)
+        shift_square, shift_mean = row_mean.mean(), self.a[rows].mean()
+        centred = block - row_mean[:, None] - row_mean + shift_square
+        total = float(np.trace(centred))
+        flag = self.flag or ("constant" if total <= 64 * EPS * np.trace(block) else "")
+        unit = 1.0 if flag else math.sqrt(total)
+        b_mean = self.b[rows].mean()
+        return Kernel(
+            n=len(rows),
+            d=self.d,
+            scale=self.scale * unit,
+            a=(self.a[rows] - shift_mean + row_mean - shift_square) / unit**2,
+            b=(self.b[rows] - b_mean) / unit,
+            mean_square=(self.mean_square + 2 * shift_mean + shift_square) / unit**2,
+            mean_sum=(self.mean_sum + b_mean) / unit,
+            mean_spread=max(self.mean_spread + 2 * (shift_mean - b_mean * self.mean_sum / self.d) + shift_square - b_mean**2 / self.d, 0) / unit**2,
+            eps=self.eps,
+            flag=flag,
+            given={"matrix": (centred / unit**2).astype(self.matrix.dtype)},
+            name=self.name,
+        )
+
+
+def as_rows(x, name: str = "") -> np.ndarray:
+    """An (n, features) NumPy view of an array or tensor of shape (n, ...)."""
+    if hasattr(x, "detach"):
+        x = x.detach().cpu()
+        x = (x.float() if str(x.dtype) == "torch.bfloat16" else x).numpy()
+    x = np.asarray(x)
+    if x.ndim < 2 or 0 in x.shape or x.dtype.kind not in "fiub":
+        raise ValueError(f"{name or 'representation'}: expected real numbers of shape (clips, features, ...), got {x.dtype} {x.shape}")
+    return x.reshape(len(x), -1)
+
+
+def feature_blocks(x: np.ndarray, block_features: int | None = None) -> Iterator[np.ndarray]:
+    """Slices of ``x`` (n, d) over all rows, each of at most ``block_features`` columns."""
+    step = block_features or max(1, BLOCK_BYTES // (8 * len(x)))
+    for start in range(0, x.shape[1], step):
+        yield x[:, start : start + step]
+
+
+def _centre(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A block (n, f) centred in float64, and its column means; a constant column becomes exactly zero."""
+    if not np.isfinite(block).all():
+        row = int(np.argmin(np.isfinite(block).all(axis=1)))
+        raise ValueError(f"{name or 'representation'}: activations of clip {row} (counted from 0) are not finite")
+    centred = block.astype(np.float64)
+    first = centred[0].copy()
+    centred -= first
+    mean = centred.mean(axis=0)
+    centred -= mean
+    return centred, first + mean
+
+
+def summarise(x, name: str = "", block_features: int | None = None) -> Kernel:
+    """The kernel summary of one representation.
+
+    Args:
+        x: (n, features, ...) array or tensor; integers and half precision are promoted.
+        name: shown in errors.
+        block_features: columns handled at a time; does not change the result beyond rounding.
+
+    Raises:
+        ValueError: not a numeric array of at least two dimensions, or numbers that are not finite.
+    """
+    x = as_rows(x, name)
+    eps = float(np.finfo(x.dtype).eps) if x.dtype.kind == "f" else EPS
+    unit = 1.0
+    if x.dtype == np.float64:  # squares of anything narrower fit into float64
+        peak = float(np.abs(x).max())
+        if np.isfinite(peak) and peak and not 1e-100 < peak < 1e100:
+            x, unit = x / peak, peak
+    kernel = summarise_blocks(lambda: feature_blocks(x, block_features), x.shape, eps, name)
+    return replace(kernel, scale=kernel.scale * unit) if unit != 1 else kernel
+
+
+def summarise_blocks(blocks: Callable[[], Iterable[np.ndarray]], shape: tuple[int, int], eps: float, name: str = "") -> Kernel:
+    """The kernel summary of a representation that arrives in feature blocks.
+
+    Args:
+        blocks: called for an iterator over (n, f) blocks of raw activations, whose widths add up to d.
+        shape: (n, d).
+        eps: relative spacing of the stored numbers.
+        name: shown in errors.
+    """
+    n, d = shape
+    narrow = d <= n
+    matrix, a, b, means, kept = np.zeros((0, 0) if narrow else (n, n)), np.zeros(n), np.zeros(n), [], []
+    for block in blocks():
+        centred, mean = _centre(block, name)
+        if narrow:
+            kept.append(centred)
+        else:
+            matrix += centred @ centred.T
+        a += centred @ mean
+        b += centred.sum(axis=1)
+        means.append(mean)
+    mean = np.concatenate(means)
+    columns = np.concatenate(kept, axis=1) if narrow else None
+    total = float(np.sum(columns**2) if narrow else np.trace(matrix))
+    flag = "constant" if total <= 16 * EPS**2 * n * float(mean @ mean) else ""
+    scale = 1.0 if flag else math.sqrt(total)
+
+    def features() -> Iterator[np.ndarray]:
+        return (_centre(block, name)[0] / scale for block in blocks())
+
+    return Kernel(
+        n=n,
+        d=d,
+        scale=scale,
+        a=a / scale**2,
+        b=b / scale,
+        mean_square=float(mean @ mean) / scale**2,
+        mean_sum=float(mean.sum()) / scale,
+        mean_spread=float(np.sum((mean - mean.mean()) ** 2)) / scale**2,
+        eps=eps,
+        flag=flag,
+        columns=columns / scale if narrow else None,
+        given={} if narrow else {"matrix": matrix / scale**2},
+        features=features,
+        name=name,
+    )

@@ -1,0 +1,58 @@
+"""Long tables from the small files of all runs: one row per observation, same bytes for the same results."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from vidrep.datasets.store import open_clips
+from vidrep.experiment import UNTRAINED
+from vidrep.files import whole
+
+KEYS = ["system", "trained_on", "evaluated_on", "seed"]
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as CSV, whole or not at all."""
+    with whole(path) as beside:
+        table.to_csv(beside, index=False, lineterminator="\n")
+
+
+def collect(parts: list[str]) -> pd.DataFrame:
+    """Rows of all ``<evaluated_on>/<trained_on>--<system>--seed<seed>.*csv``, the names put into the first columns.
+
+    Raises:
+        ValueError: a file that is not called so.
+    """
+    tables = []
+    for part in map(Path, parts):
+        pieces = part.name.split(".", 1)[0].split("--")
+        if len(pieces) != 3 or not pieces[2].startswith("seed"):
+            raise ValueError(f"{part}: must be called <trained on>--<system>--seed<seed>.csv")
+        values = (pieces[1], pieces[0], part.parent.name, pieces[2].removeprefix("seed"))
+        table = pd.read_csv(part)
+        for position, (key, value) in enumerate(zip(KEYS, values, strict=True)):
+            table.insert(position, key, value)
+        tables.append(table)
+    return pd.concat([table for table in tables if len(table)], ignore_index=True)
+
+
+def majority_set(train_file: str, test_file: str) -> dict:
+    """A row of the accuracy table: the exact-set accuracy of always answering the training split's most frequent label set."""
+    with open_clips(train_file) as train, open_clips(test_file) as test:
+        sets, counts = np.unique(train.labels, axis=0, return_counts=True)
+        share = float((test.labels == sets[counts.argmax()]).all(1).mean())
+        name = test.attrs["dataset"]
+    names = dict(zip(KEYS, ("majority_set", name, name, UNTRAINED), strict=True))
+    return {**names, "split": "test", "metric": "exact_set", "value": share}
+
+
+def cost(records: list[str]) -> pd.DataFrame:
+    """Parameters, multiply-adds, speed and memory of each system: medians over its runs."""
+    columns = ["parameters", "macs_per_clip", "train_clips_per_s", "infer_clips_per_s", "peak_bytes"]
+    loaded = [json.loads(Path(record).read_text()) for record in records]
+    rows = [{"system": record["system"]["name"], **{name: record[name] for name in columns}} for record in loaded]
+    medians = pd.DataFrame(rows).groupby("system", sort=True)[columns].median().reset_index()
+    whole_numbers = ["parameters", "macs_per_clip", "peak_bytes"]
+    return medians.astype(dict.fromkeys(whole_numbers, "int64"))

@@ -1,0 +1,1 @@
+"""One run: a system trained on one data set with one seed."""

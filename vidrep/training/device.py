@@ -1,0 +1,79 @@
+"""The one place that decides device, memory format and precision."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and how networks are computed.
+
+    Attributes:
+        device: the torch device.
+        precision: "float32" or "bfloat16" (autocast: weights stay float32). Training only; scores and activations are
+            always computed in float32.
+    """
+
+    device: torch.device
+    precision: str
+
+    def autocast(self) -> AbstractContextManager:
+        """Context in which a training step runs."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """Move a network here, its 3-D convolutions in the channels-last layout (1.0-1.35 times faster than the default)."""
+        return network.to(self.device, memory_format=torch.channels_last_3d)
+
+    def clip(self, frames: Tensor) -> Tensor:
+        """A batch of clips as networks take it.
+
+        Args:
+            frames: (B, T, H, W) or (B, T, H, W, C) uint8.
+
+        Returns:
+            (B, C, T, H, W) float32 in [0, 1], channels last.
+        """
+        frames = frames.to(self.device, non_blocking=True)
+        channels_last = frames if frames.ndim == 5 else frames[..., None]  # (B, T, H, W, C)
+        return channels_last.permute(0, 4, 1, 2, 3).to(torch.float32, memory_format=torch.channels_last_3d).div_(255)
+
+    def flow(self, fields: Tensor) -> Tensor:
+        """A batch of flow, (B, T-1, 2, H, W) float16 in pixels, as (B, 2, T-1, H, W) float32."""
+        return fields.to(self.device, non_blocking=True).transpose(1, 2).to(torch.float32, memory_format=torch.channels_last_3d)
+
+
+def native_bfloat16() -> bool:
+    """Does this CPU multiply bfloat16 in hardware? Without that, autocast only slows it down."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def choose(gpus: int = 0, precision: str = "auto", threads: int | None = None) -> Device:
+    """The device of this process.
+
+    Args:
+        gpus: how many CUDA devices the job was granted; 0 means CPU.
+        precision: one of ``PRECISIONS``; auto is bfloat16 where the hardware has it.
+        threads: CPU threads of this process; None keeps torch's choice. The bits of a result depend on it.
+
+    Raises:
+        ValueError: a GPU was granted and none is visible, or an unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"config key training.precision: {precision!r}; give one of {', '.join(PRECISIONS)}")
+    if threads:
+        torch.set_num_threads(threads)
+    if gpus:
+        if not torch.cuda.is_available():
+            raise ValueError("a GPU was granted to this job but CUDA sees none; run with --resources gpu=0 to use the CPU")
+        device, native = torch.device("cuda"), torch.cuda.is_bf16_supported()
+    else:
+        device, native = torch.device("cpu"), native_bfloat16()
+    if precision == "auto":
+        precision = "bfloat16" if native else "float32"
+    return Device(device, precision)

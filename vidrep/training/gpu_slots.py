@@ -1,0 +1,83 @@
+"""Concurrent jobs of one machine on different GPUs, by file locks.
+
+Snakemake limits how many GPU jobs run together but never chooses the device. Each device has a lock file; a job holds the locks
+of its devices until its process ends, however it ends, because the kernel drops them. On a scheduler the pool is what the
+scheduler granted, so its choice is kept.
+"""
+
+import fcntl
+import getpass
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import IO
+
+POLL_S = 0.2
+
+
+def pool() -> list[str]:
+    """Devices that this process may use: ``CUDA_VISIBLE_DEVICES`` when it is set, else all that the driver lists."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [device for device in visible.split(",") if device]
+    try:
+        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return [str(index) for index in range(len(listing.strip().splitlines()))]
+
+
+def lock_folder() -> Path:
+    """Folder of the lock files: on the local disk, one a user; one a job inside a scheduler, where device names may repeat."""
+    job = os.environ.get("SLURM_JOB_ID")
+    folder = Path(tempfile.gettempdir()) / f"vidrep-gpu-{getpass.getuser()}" / (f"slurm-{job}" if job else "host")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def hold(count: int, devices: list[str], folder: Path) -> list[IO]:
+    """Wait until ``count`` of ``devices`` are free and hold them.
+
+    Returns:
+        Open lock files named after their devices; they are held until closed or until the process ends.
+
+    Raises:
+        ValueError: more devices wanted than there are.
+    """
+    if count > len(devices):
+        raise ValueError(f"{count} GPU(s) wanted, {len(devices)} visible; lower `--resources gpu=` or the rule's gpu request")
+    while True:
+        with open(folder / "choosing", "w") as choosing:  # one chooser at a time: no deadlock over half-held pairs
+            fcntl.flock(choosing, fcntl.LOCK_EX)
+            held = []
+            for device in devices:
+                if len(held) < count and (handle := _try_lock(folder / device)):
+                    held.append(handle)
+            if len(held) == count:
+                return held
+            for handle in held:
+                handle.close()
+        time.sleep(POLL_S)
+
+
+def claim(count: int) -> list[IO]:
+    """Hold ``count`` devices and make them the only visible ones; call before CUDA is first used.
+
+    Returns:
+        The locks; keep them until the work is done. With ``count`` 0 the process sees no device.
+    """
+    held = hold(count, pool(), lock_folder()) if count else []
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(Path(handle.name).name for handle in held)
+    return held
+
+
+def _try_lock(path: Path) -> IO | None:
+    handle = open(path, "w")  # noqa: SIM115 - stays open as long as the lock is held
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return handle
+    except BlockingIOError:
+        handle.close()
+        return None

@@ -1,0 +1,197 @@
+"""The training loop: one function for an epoch, one for evaluation, one that strings them together."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from vidrep.streams import stream_seed
+from vidrep.training.checkpoint import Checkpoint
+from vidrep.training.device import Device
+from vidrep.training.progress import Progress
+from vidrep.training.split import Split
+
+EVALUATION_BATCH = 100
+
+
+@dataclass
+class Selection:
+    """The best weights so far by a validation score; ties go to the lower validation loss."""
+
+    metric: str
+    direction: str
+    epoch: int = -1
+    value: float = math.nan
+    key: tuple = (-math.inf, -math.inf)
+    state: dict[str, Tensor] = field(default_factory=dict)
+
+    def offer(self, epoch: int, scores: dict[str, float], objective: nn.Module) -> None:
+        """Keep the objective's weights if ``scores`` beat the best."""
+        value = scores[self.metric]
+        key = (value if self.direction == "max" else -value, -scores["loss"])
+        if self.epoch < 0 or key > self.key:
+            self.epoch, self.value, self.key = epoch, value, key
+            self.state = {name: tensor.detach().cpu().clone() for name, tensor in objective.state_dict().items()}
+
+
+@dataclass
+class Outcome:
+    """What training gave besides the weights.
+
+    Attributes:
+        history: rows (epoch, split, metric, value), epochs counted from 1 through all stages.
+        selection: the choice of weights in the last stage.
+        train_clips_per_s: speed of the training steps alone (since the last resume), NaN without any.
+    """
+
+    history: list[tuple]
+    selection: Selection
+    train_clips_per_s: float = math.nan
+
+
+def make_optimiser(objective: nn.Module, recipe: dict, lr: float) -> torch.optim.Optimizer:
+    """The optimiser a recipe names, over the parameters that are to be trained."""
+    trained = [p for p in objective.parameters() if p.requires_grad]
+    decay = recipe["weight_decay"]
+    makers = {
+        "adam": lambda: torch.optim.Adam(trained, lr=lr, weight_decay=decay),
+        "adamw": lambda: torch.optim.AdamW(trained, lr=lr, weight_decay=decay),
+        "sgd": lambda: torch.optim.SGD(trained, lr=lr, momentum=0.9, weight_decay=decay),
+    }
+    if recipe["optimiser"] not in makers:
+        raise ValueError(f"recipe: optimiser {recipe['optimiser']!r}; give one of {', '.join(makers)}")
+    return makers[recipe["optimiser"]]()
+
+
+def make_schedule(optimiser: torch.optim.Optimizer, recipe: dict, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    """The learning-rate schedule a recipe names, advanced once a step."""
+    if recipe["schedule"] == "one_cycle":
+        peak = optimiser.param_groups[0]["lr"]
+        return torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=peak, total_steps=steps + 1, pct_start=0.2)
+    if recipe["schedule"] == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
+    raise ValueError(f"recipe: schedule {recipe['schedule']!r}; give one of constant, one_cycle")
+
+
+def train_one_epoch(objective, split: Split, optimiser, schedule, recipe: dict, device: Device, order: Tensor, progress: Progress) -> float:
+    """One pass over ``split`` in the given order; the last, incomplete batch is dropped.
+
+    Returns:
+        Mean training loss over the pass.
+
+    Raises:
+        ValueError: the loss is not finite.
+    """
+    objective.train()
+    size = min(recipe["batch"], len(split))
+    total = torch.zeros((), device=device.device)
+    batches = len(split) // size
+    for i in range(batches):
+        batch = split.batch(order[i * size : (i + 1) * size], device)
+        with device.autocast():
+            loss = objective.loss(batch)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if recipe["gradient_clip"]:
+            nn.utils.clip_grad_norm_(objective.parameters(), recipe["gradient_clip"])
+        optimiser.step()
+        schedule.step()
+        total += loss.detach()
+        progress.advance(size)
+    mean = total.item() / batches
+    if not math.isfinite(mean):
+        raise ValueError(f"the training loss became {mean}; lower the recipe's lr or set its gradient_clip")
+    return mean
+
+
+@torch.no_grad()
+def evaluate(objective, split: Split, device: Device) -> dict[str, float]:
+    """Mean of each per-clip score of the objective over a split, computed in float32."""
+    objective.eval()
+    sums: dict[str, float] = {}
+    for batch in split.batches(EVALUATION_BATCH, device):
+        for name, values in objective.score(batch).items():
+            sums[name] = sums.get(name, 0.0) + values.double().sum().item()
+    return {name: value / len(split) for name, value in sums.items()}
+
+
+def fit(
+    objective,
+    recipe: dict,
+    train: Split,
+    validation: Split,
+    *,
+    seed: int,
+    device: Device,
+    checkpoint: Checkpoint,
+    report: Callable[[str], None],
+) -> Outcome:
+    """Train an objective through its stages and leave the weights chosen on validation data in it.
+
+    Every epoch draws its order and seeds torch from named streams of ``seed``, so a run resumed from ``checkpoint`` ends with the
+    same weights as one that was never interrupted.
+
+    Args:
+        objective: see ``vidrep.objectives``.
+        recipe: optimiser, lr, schedule, weight_decay, batch, gradient_clip, epochs (one number a stage).
+        train, validation: the data.
+        seed: seed of this run's streams.
+        device: where to compute.
+        checkpoint: where progress is kept after each epoch.
+        report: receives a line of progress now and then.
+
+    Raises:
+        ValueError: the recipe's epochs do not match the objective's stages, or the loss is not finite.
+    """
+    if len(recipe["epochs"]) != len(objective.stages):
+        raise ValueError(f"recipe: epochs {recipe['epochs']} for the training stages {', '.join(objective.stages)}; give one number for each")
+    outcome = Outcome([], Selection(*objective.selection))
+    seconds, seen = 0.0, 0
+    saved = checkpoint.load()
+    rates = recipe["lr"] if isinstance(recipe["lr"], list) else [recipe["lr"]] * len(objective.stages)
+    before = 0
+    for stage, epochs, lr in zip(objective.stages, recipe["epochs"], rates, strict=True):
+        selection = Selection(*objective.selection)
+        if saved and objective.stages.index(stage) < objective.stages.index(saved["stage"]):
+            before += epochs
+            continue
+        objective.start_stage(stage)
+        optimiser = make_optimiser(objective, recipe, lr)
+        schedule = make_schedule(optimiser, recipe, epochs * max(1, len(train) // recipe["batch"]))
+        done = 0
+        if saved and saved["stage"] == stage:
+            outcome.history = restore(saved, objective, optimiser, schedule, selection)
+            done = saved["epochs_done"]
+        progress = Progress((epochs - done) * len(train), report)
+        for epoch in range(before + done + 1, before + epochs + 1):
+            torch.manual_seed(stream_seed(seed, "epoch", epoch))
+            order = torch.randperm(len(train), generator=torch.Generator().manual_seed(stream_seed(seed, "order", epoch)))
+            started = time.perf_counter()
+            loss = train_one_epoch(objective, train, optimiser, schedule, recipe, device, order, progress)
+            seconds, seen = seconds + time.perf_counter() - started, seen + len(train)
+            scores = evaluate(objective, validation, device)
+            outcome.history.append((epoch, "train", "loss", loss))
+            outcome.history += [(epoch, "validation", name, value) for name, value in scores.items()]
+            selection.offer(epoch, scores, objective)
+            checkpoint.save(stage, epoch - before, objective, optimiser, schedule, selection, outcome.history)
+            progress.epoch(stage, epoch - before, epochs, loss, scores)
+        objective.load_state_dict(selection.state)
+        outcome.selection = selection
+        before += epochs
+    objective.eval()
+    objective.finish(validation.batches(EVALUATION_BATCH, device))
+    outcome.train_clips_per_s = seen / seconds if seconds else math.nan
+    return outcome
+
+
+def restore(saved: dict, objective, optimiser, schedule, selection: Selection) -> list[tuple]:
+    """Bring everything back to where a checkpoint was taken; returns the history so far."""
+    objective.load_state_dict(saved["objective"])
+    optimiser.load_state_dict(saved["optimiser"])
+    schedule.load_state_dict(saved["schedule"])
+    for name, value in saved["selection"].items():
+        setattr(selection, name, value)
+    return [tuple(row) for row in saved["history"]]

@@ -1,0 +1,139 @@
+"""One run from data to files, and back from files to a network."""
+
+import csv
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from vidrep import objectives
+from vidrep.experiment import UNTRAINED
+from vidrep.files import whole
+from vidrep.objectives import DataShape
+from vidrep.provenance import provenance
+from vidrep.streams import stream_seed
+from vidrep.training.checkpoint import Checkpoint
+from vidrep.training.cost import count_macs, count_parameters, inference_clips_per_s, peak_bytes
+from vidrep.training.device import Device
+from vidrep.training.loop import Outcome, Selection, evaluate, fit
+from vidrep.training.split import Split
+
+
+def train_run(
+    definition: dict,
+    train: Split,
+    validation: Split,
+    *,
+    seed: int,
+    run_seed: int | str,
+    device: Device,
+    folder: Path,
+    fingerprint: str,
+    about: dict,
+    report: Callable[[str], None],
+) -> None:
+    """Train a system, or only initialise it, and write ``weights.pt``, ``history.csv`` and ``run.json`` into ``folder``.
+
+    The initial weights depend on the system and the seed, not on the data set, and an untrained twin has those of the first seed.
+
+    Args:
+        definition: ``System.definition()``, and ``first_seed``.
+        train, validation: the data.
+        seed: the experiment's seed.
+        run_seed: the run's, or "untrained".
+        device: where to compute.
+        folder: the run's folder; also keeps its checkpoint.
+        fingerprint: digest of code, recipe and data that a checkpoint must agree with.
+        about: further facts for ``run.json``.
+        report: receives lines of progress.
+    """
+    started = time.monotonic()
+    trained = run_seed != UNTRAINED
+    stream_name = ("run", definition["name"], run_seed if trained else definition["first_seed"])
+    torch.manual_seed(stream_seed(seed, *stream_name, "init"))
+    objective = device.place(objectives.build(definition, train.shape))
+    train, validation = train.move(device), validation.move(device)
+    checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint)
+    if trained and objective.stages:
+        run_stream = stream_seed(seed, *stream_name)
+        outcome = fit(
+            objective, definition["recipe"], train, validation, seed=run_stream, device=device, checkpoint=checkpoint, report=report
+        )
+    else:
+        scores = evaluate(objective, validation, device)
+        outcome = Outcome([(0, "validation", *item) for item in scores.items()], Selection(*objective.selection, epoch=0))
+    record = {
+        "system": definition,
+        "seed": run_seed,
+        "experiment_seed": seed,
+        "data_shape": asdict(train.shape),
+        "selected": {"metric": outcome.selection.metric, "epoch": outcome.selection.epoch, "value": outcome.selection.value},
+        "parameters": count_parameters(objective),
+        "macs_per_clip": count_macs(objective, validation, device),
+        "train_clips_per_s": outcome.train_clips_per_s,
+        "infer_clips_per_s": inference_clips_per_s(objective, validation, device),
+        "peak_bytes": peak_bytes(device),
+        "device": torch.cuda.get_device_name() if device.device.type == "cuda" else "cpu",
+        "precision": device.precision,
+        "threads": torch.get_num_threads(),
+        "wall_s": round(time.monotonic() - started, 3),
+        **about,
+        **provenance(),
+    }
+    write_run(folder, objective, outcome.history, record)
+    checkpoint.remove()
+
+
+def write_run(folder: Path, objective, history: list[tuple], record: dict) -> None:
+    """Write the three files of a run; the record last, as it says that the run is complete."""
+    buffer = io.BytesIO()  # torch puts a file's name into its bytes; from memory they depend on the weights alone
+    torch.save({name: tensor.cpu() for name, tensor in objective.state_dict().items()}, buffer)
+    with whole(folder / "weights.pt") as path:
+        path.write_bytes(buffer.getvalue())
+    with whole(folder / "history.csv") as path, open(path, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["epoch", "split", "metric", "value"])
+        writer.writerows(history)
+    with whole(folder / "run.json") as path:
+        path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def load_run(folder: Path, device: Device):
+    """The objective of a finished run, its weights loaded, in evaluation mode; and its record.
+
+    Raises:
+        ValueError: the weights do not fit the system that ``run.json`` describes.
+        OSError: a file is missing.
+    """
+    record = json.loads((folder / "run.json").read_text())
+    shape = record["data_shape"]
+    objective = objectives.build(record["system"], DataShape(tuple(shape["clip"]), shape["classes"], shape["multi_label"]))
+    load_weights(objective, folder / "weights.pt")
+    return device.place(objective).eval(), record
+
+
+def load_weights(network, path: Path) -> None:
+    """Load a state dict, saying in one line what does not fit.
+
+    Raises:
+        ValueError: missing or unexpected names, or tensors of another shape.
+    """
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    expected = network.state_dict()
+    problems = [f"missing {name}" for name in expected.keys() - state.keys()] + [f"unexpected {name}" for name in state.keys() - expected.keys()]
+    for name in expected.keys() & state.keys():
+        if expected[name].shape != state[name].shape:
+            problems.append(f"{name} is {tuple(state[name].shape)}, the network wants {tuple(expected[name].shape)}")
+    if problems:
+        raise ValueError(f"{path} does not fit the network: {'; '.join(sorted(problems)[:8])}")
+    network.load_state_dict(state)
+
+
+def digest(*parts) -> str:
+    """Short digest of JSON-able values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

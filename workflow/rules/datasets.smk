@@ -1,0 +1,29 @@
+# Clips of every version and split.
+
+
+rule render_dataset:
+    input:
+        digits="<results>/digits/digits.npz",
+    output:
+        clips="<results>/datasets/{dataset}/{split}.h5",
+    log:
+        "<logs>/datasets/{dataset}/{split}.log",
+    benchmark:
+        "<benchmarks>/datasets/{dataset}/{split}.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wc: 1000 + 3 * clip_mb(config["clips"][wc.split]),
+        runtime=30,
+    params:
+        script=script("render_dataset"),
+        count=lambda wc: config["clips"][wc.split],
+        video=" ".join(f"--{key.removesuffix('_px')} {value}" for key, value in config["video"].items()),
+        seed=config["seed"],
+        code=code("render_dataset"),
+    message:
+        "Rendering {params.count} clips of {wildcards.dataset}, {wildcards.split}"
+    shell:
+        "python {params.script} --dataset {wildcards.dataset} --split {wildcards.split} --count {params.count} {params.video}"
+        " --seed {params.seed} --digits {input.digits} --output {output.clips} > {log} 2>&1"

@@ -1,0 +1,69 @@
+# Digit images and their splits.
+
+MNIST_FILES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+
+
+def digit_files(wildcards):
+    """The files that the digit source is read from; none for scikit-learn's digits."""
+    digits = config["digits"]
+    if digits["kind"] == "mnist":
+        return [f"{digits['folder']}/{name}" for name in MNIST_FILES]
+    return [digits["images"], digits["labels"]] if digits["kind"] == "idx" else []
+
+
+def digit_options():
+    """The digit source as options of split_digits.py."""
+    return " ".join(f"--{key} {config['digits'][key]}" for key in ("kind", "folder", "images", "labels", "name") if key in config["digits"])
+
+
+if config["digits"]["kind"] == "mnist" and config["digits"].get("mirrors"):
+
+    rule fetch_mnist:
+        output:
+            archive=f"{config['digits']['folder']}/{{file}}",
+        log:
+            "<logs>/digits/fetch_{file}.log",
+        benchmark:
+            "<benchmarks>/digits/fetch_{file}.tsv"
+        wildcard_constraints:
+            file="|".join(MNIST_FILES),
+        conda:
+            "../../envs/vidrep.yaml"
+        threads: 1
+        resources:
+            mem_mb=500,
+            runtime=30,
+        params:
+            script=script("fetch_mnist"),
+            mirrors=config["digits"]["mirrors"],
+        message:
+            "Fetching {wildcards.file}"
+        shell:
+            "python {params.script} --file {wildcards.file} --mirrors {params.mirrors} --output {output.archive} > {log} 2>&1"
+
+
+rule split_digits:
+    input:
+        digit_files,
+    output:
+        digits="<results>/digits/digits.npz",
+    log:
+        "<logs>/digits/split_digits.log",
+    benchmark:
+        "<benchmarks>/digits/split_digits.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        script=script("split_digits"),
+        source=digit_options(),
+        patch=config["video"]["patch_px"],
+        seed=config["seed"],
+        code=code("split_digits"),
+    message:
+        "Splitting the digit images"
+    shell:
+        "python {params.script} {params.source} --patch {params.patch} --seed {params.seed} --output {output.digits} > {log} 2>&1"

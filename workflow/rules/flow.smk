@@ -1,0 +1,79 @@
+# Exact and estimated optical flow, and how far the estimators are from the truth.
+
+ESTIMATORS = config["flow"]["estimators"]
+
+
+rule true_flow:
+    input:
+        clips="<results>/datasets/{dataset}/{split}.h5",
+    output:
+        flow=directory("<results>/flow/{dataset}/{split}/true.zarr"),
+    log:
+        "<logs>/flow/{dataset}/{split}/true.log",
+    benchmark:
+        "<benchmarks>/flow/{dataset}/{split}/true.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        script=script("true_flow"),
+        code=code("true_flow"),
+    message:
+        "Exact flow of {wildcards.dataset}, {wildcards.split}"
+    shell:
+        "python {params.script} --clips {input.clips} --output {output.flow} > {log} 2>&1"
+
+
+rule estimate_flow:
+    input:
+        clips="<results>/datasets/{dataset}/{split}.h5",
+    output:
+        flow=directory("<results>/flow/{dataset}/{split}/{method}.zarr"),
+    log:
+        "<logs>/flow/{dataset}/{split}/{method}.log",
+    benchmark:
+        "<benchmarks>/flow/{dataset}/{split}/{method}.tsv"
+    wildcard_constraints:
+        method="dis|farneback",
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        script=script("estimate_flow"),
+        code=code("estimate_flow"),
+    message:
+        "{wildcards.method} flow of {wildcards.dataset}, {wildcards.split}"
+    shell:
+        "python {params.script} --clips {input.clips} --method {wildcards.method} --output {output.flow} > {log} 2>&1"
+
+
+rule flow_error:
+    input:
+        truth=collect("<results>/flow/{dataset}/test/true.zarr", dataset=EXPERIMENT.datasets),
+        estimate=[f"<results>/flow/{dataset}/test/{method}.zarr" for method in ESTIMATORS for dataset in EXPERIMENT.datasets],
+    output:
+        table="<results>/tables/flow_error.csv",
+    log:
+        "<logs>/flow/flow_error.log",
+    benchmark:
+        "<benchmarks>/flow/flow_error.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        script=script("flow_error"),
+        truth=lambda wc, input: list(input.truth) * len(ESTIMATORS),
+        code=code("flow_error"),
+    message:
+        "End-point error of the flow estimators"
+    shell:
+        "python {params.script} --truth {params.truth} --estimate {input.estimate} --output {output.table} > {log} 2>&1"

@@ -1,0 +1,59 @@
+# One kernel job for each activation store, then one light job for each evaluation set and measure.
+
+
+def similarity_tables():
+    """The similarity tables of all evaluation sets and measures."""
+    return collect(
+        "<results>/similarity/{evaluated}/{measure}.csv", evaluated=EXPERIMENT.datasets, measure=config["similarity"]["measures"]
+    )
+
+
+rule kernels:
+    input:
+        store="<results>/activations/{evaluated}/{dataset}--{system}--seed{seed}.zarr",
+    output:
+        kernels="<results>/kernels/{evaluated}/{dataset}--{system}--seed{seed}.h5",
+    log:
+        "<logs>/kernels/{evaluated}/{dataset}--{system}--seed{seed}.log",
+    benchmark:
+        "<benchmarks>/kernels/{evaluated}/{dataset}--{system}--seed{seed}.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        script=script("kernels"),
+        code=code("kernels"),
+    message:
+        "Kernels of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed}) on {wildcards.evaluated}"
+    shell:
+        "python {params.script} --store {input.store} --output {output.kernels} > {log} 2>&1"
+
+
+rule compare:
+    input:
+        kernels=lambda wc: [f"<results>/kernels/{wc.evaluated}/{run.stem}.h5" for run in EXPERIMENT.evaluated_on(wc.evaluated)],
+    output:
+        table="<results>/similarity/{evaluated}/{measure}.csv",
+    log:
+        "<logs>/similarity/{evaluated}/{measure}.log",
+    benchmark:
+        "<benchmarks>/similarity/{evaluated}/{measure}.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wc, attempt: 4000 * attempt,
+        runtime=lambda wc, attempt: 60 * attempt,
+    params:
+        script=script("compare"),
+        seed=config["seed"],
+        permutations=config["similarity"]["permutations"],
+        code=code("compare"),
+    message:
+        "{wildcards.measure} of all pairs on {wildcards.evaluated}"
+    shell:
+        "python {params.script} --kernels {input.kernels} --measure {wildcards.measure} --seed {params.seed}"
+        " --permutations {params.permutations} --memory-mb {resources.mem_mb} --output {output.table} > {log} 2>&1"

@@ -1,0 +1,128 @@
+# Long tables collected from the small files of all runs, and the provenance of the experiment.
+
+
+def tables():
+    """All tables of the experiment."""
+    names = ["accuracy", "probes", "confusion", "cost"] + (["flow_error"] if ESTIMATORS else [])
+    return [f"<results>/tables/{name}.csv" for name in names]
+
+
+def evaluations(suffix, folder):
+    """One file for each evaluation set and run opened up on it."""
+    return [
+        f"<results>/{folder}/{evaluated}/{run.stem}{suffix}"
+        for evaluated in EXPERIMENT.datasets
+        for run in EXPERIMENT.evaluated_on(evaluated)
+    ]
+
+
+rule collect_accuracy:
+    input:
+        parts=evaluations(".csv", "transfer"),
+        train=collect("<results>/datasets/{dataset}/train.h5", dataset=EXPERIMENT.datasets),
+        test=collect("<results>/datasets/{dataset}/test.h5", dataset=EXPERIMENT.datasets),
+    output:
+        table="<results>/tables/accuracy.csv",
+    log:
+        "<logs>/tables/accuracy.log",
+    benchmark:
+        "<benchmarks>/tables/accuracy.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        script=script("collect_accuracy"),
+        code=code("collect_accuracy"),
+    message:
+        "Accuracy of all runs on all versions"
+    shell:
+        "python {params.script} --parts {input.parts} --train {input.train} --test {input.test} --output {output.table} > {log} 2>&1"
+
+
+rule collect_probes:
+    input:
+        parts=evaluations(".csv", "probes"),
+    output:
+        table="<results>/tables/probes.csv",
+    log:
+        "<logs>/tables/probes.log",
+    benchmark:
+        "<benchmarks>/tables/probes.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        script=script("collect_parts"),
+        code=code("collect_parts"),
+    message:
+        "Probes of all runs"
+    shell:
+        "python {params.script} --parts {input.parts} --output {output.table} > {log} 2>&1"
+
+
+use rule collect_probes as collect_confusion with:
+    input:
+        parts=evaluations(".confusion.csv", "probes"),
+    output:
+        table="<results>/tables/confusion.csv",
+    log:
+        "<logs>/tables/confusion.log",
+    benchmark:
+        "<benchmarks>/tables/confusion.tsv"
+    message:
+        "Confusion counts of all probes"
+
+
+rule collect_cost:
+    input:
+        records=[f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json" for run in EXPERIMENT.trained_runs()],
+    output:
+        table="<results>/tables/cost.csv",
+    log:
+        "<logs>/tables/cost.log",
+    benchmark:
+        "<benchmarks>/tables/cost.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        script=script("collect_cost"),
+        code=code("collect_cost"),
+    message:
+        "Cost of all systems"
+    shell:
+        "python {params.script} --records {input.records} --output {output.table} > {log} 2>&1"
+
+
+rule record_provenance:
+    input:
+        tables=tables(),
+    output:
+        record="<results>/provenance.json",
+    log:
+        "<logs>/tables/provenance.log",
+    benchmark:
+        "<benchmarks>/tables/provenance.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        script=script("record_provenance"),
+        config=json.dumps(config, sort_keys=True),
+        code=code("record_provenance"),
+    message:
+        "Provenance of the experiment"
+    shell:
+        "python {params.script} --config {params.config:q} --tables {input.tables} --output {output.record} > {log} 2>&1"

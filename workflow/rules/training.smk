@@ -1,0 +1,45 @@
+# One job a run; seed "untrained" is the untrained twin.
+
+
+def run_definition(wildcards):
+    """Definition of the run's system as JSON."""
+    system = SYSTEMS[wildcards.system]
+    return json.dumps({**system.definition(), "first_seed": min(system.seeds, default=0)}, sort_keys=True)
+
+
+rule train:
+    input:
+        train="<results>/datasets/{dataset}/train.h5",
+        validation="<results>/datasets/{dataset}/validation.h5",
+        train_flow=lambda wc: flow_of(wc.system, wc.dataset, "train"),
+        validation_flow=lambda wc: flow_of(wc.system, wc.dataset, "validation"),
+    output:
+        weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
+        history="<results>/runs/{dataset}/{system}/seed{seed}/history.csv",
+        record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
+    log:
+        "<logs>/training/{dataset}/{system}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/training/{dataset}/{system}/seed{seed}.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=lambda wc: 0 if wc.seed == "untrained" else config["training"]["gpu"],
+        mem_mb=lambda wc, attempt: attempt * (3000 + 3 * clip_mb(config["clips"]["train"], wc.system)),
+        runtime=lambda wc, attempt: attempt * 240,
+    params:
+        script=script("train"),
+        system=run_definition,
+        flow=lambda wc, input: option("train-flow", input.train_flow) + " " + option("validation-flow", input.validation_flow),
+        experiment_seed=config["seed"],
+        precision=config["training"]["precision"],
+        code=lambda wc: system_code("train", wc.system),
+        folder=subpath(output.record, parent=True),
+    message:
+        "Training {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python {params.script} --system {params.system:q} --dataset {wildcards.dataset} --train {input.train}"
+        " --validation {input.validation} {params.flow} --experiment-seed {params.experiment_seed} --seed {wildcards.seed}"
+        " --gpus {resources.gpu} --threads {threads} --precision {params.precision} --code {params.code}"
+        " --output {params.folder} 2>&1 | tee {log}"
