@@ -14,8 +14,18 @@ import zarr
 from vidrep.datasets import RECIPES, recipe, render_split, write_clips
 from vidrep.digits import load_digits
 from vidrep.flow import (
-    METHODS, blocks, colour_flow, colour_wheel, endpoint_error, estimate_flow, exact_flow, open_flow, summarise_error, write_flow,
-)  # fmt: skip
+    METHODS,
+    blocks,
+    colour_flow,
+    colour_wheel,
+    endpoint_error,
+    estimate_flow,
+    exact_flow,
+    open_flow,
+    summarise_error,
+    write_flow,
+)
+from vidrep.flow.estimate import WORK_SIDE
 from vidrep.flow.store import SHARD
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -26,8 +36,8 @@ def digits():
     return load_digits({"kind": "sklearn"}, patch=8, seed=1)
 
 
-def rendered_with_flow(digits, name: str, count: int = 30, **options) -> tuple[dict, np.ndarray]:
-    rendered = render_split(recipe(name, frames=10, size=20, patch=8, **options), digits, "test", count, 1)
+def rendered_with_flow(source, name: str, count: int = 30, **options) -> tuple[dict, np.ndarray]:
+    rendered = render_split(recipe(name, frames=10, size=20, patch=8, **options), source, "test", count, 1)
     return rendered, exact_flow(rendered["patches"], rendered["corners"], 20)
 
 
@@ -97,8 +107,10 @@ def test_estimators_recover_a_shift_of_smooth_texture(method, height, width):
     clips = np.stack([texture(height, width, t * shift[0], t * shift[1]) for t in range(4)])[None]
     flow = estimate_flow(clips, method)
     assert flow.shape == (1, 3, 2, height, width) and flow.dtype == np.float16
-    inner = flow[..., 5:-5, 5:-5].astype(np.float32)  # what enters at the border cannot be matched
-    assert np.abs(inner[:, :, 0] - shift[0]).mean() < 0.15 and np.abs(inner[:, :, 1] - shift[1]).mean() < 0.15
+    inner = flow[..., 5:-5, 5:-5].astype(np.float32)  # what enters at the border cannot be matched, and disturbs its surroundings
+    error = np.hypot(inner[:, :, 0] - shift[0], inner[:, :, 1] - shift[1])
+    enlarged = min(height, width) < WORK_SIDE  # there Farneback finds smooth motion a tenth too short
+    assert np.median(error) < (0.25 if enlarged and method == "farneback" else 0.02)
 
 
 @pytest.mark.parametrize("method", METHODS)

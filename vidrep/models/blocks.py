@@ -46,10 +46,11 @@ def pooled(size: Sequence[int], pool: Triple) -> tuple[int, ...]:
     return after
 
 
-def conv_block(channels_in: int, channels: int, kernel: Triple, pool: Triple) -> nn.Sequential:
+def conv_block(channels_in: int, channels: int, kernel: Triple, pool: Triple, momentum: float = 0.01) -> nn.Sequential:
     """Convolution with same padding -> ReLU -> batch normalisation -> max pooling (none where ``pool`` is 1).
 
-    The order and the constants (Keras momentum 0.99, eps 1e-3) are those of gbpcosta/video_representations.
+    The order and the constants (Keras momentum 0.99, eps 1e-3) are those of gbpcosta/video_representations. ``momentum`` is the
+    weight of a new batch in the running statistics; trainings of a few hundred steps need a larger one to catch up.
 
     Returns:
         Module from (B, channels_in, T, H, W) to (B, channels, T / pool, H / pool, W / pool).
@@ -58,7 +59,7 @@ def conv_block(channels_in: int, channels: int, kernel: Triple, pool: Triple) ->
     block = nn.Sequential(
         nn.Conv3d(channels_in, channels, kernel, padding=same_padding(kernel)),
         nn.ReLU(inplace=True),
-        nn.BatchNorm3d(channels, eps=1e-3, momentum=0.01),  # torch weighs the new batch, Keras the old average
+        nn.BatchNorm3d(channels, eps=1e-3, momentum=momentum),  # torch weighs the new batch, Keras the old average
     )
     if pool != (1, 1, 1):
         block.append(nn.MaxPool3d(pool))

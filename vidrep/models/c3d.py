@@ -23,6 +23,7 @@ class C3D(nn.Module):
         stages: (channels, convolutions, pool) each; kernels are 3x3x3, ``pool`` 1 means none.
         dense: widths of fully connected layers ``fc<N+1>``, ... after the convolutions (the large C3D has two).
         dropout: after each fully connected layer.
+        momentum: of the batch normalisation's running statistics.
 
     Layers: ``conv*`` (B, C, T, H, W) *after* the pooling that closes their stage; then ``embedding``, the last map flattened to
     (B, D), or the ``fc*`` (B, D) where there are any.
@@ -41,6 +42,7 @@ class C3D(nn.Module):
         stages: Sequence[Sequence] = ((32, 2, 2), (64, 2, 2), (64, 2, 2), (128, 2, 2)),
         dense: Sequence[int] = (),
         dropout: float = 0.5,
+        momentum: float = 0.01,
     ):
         super().__init__()
         width, *size = check_clip_shape(clip_shape)
@@ -48,7 +50,7 @@ class C3D(nn.Module):
         for channels, convolutions, pool in stages:
             convs += [(channels, 3, 1)] * (convolutions - 1) + [(channels, 3, pool)]
         for number, (channels, kernel, pool) in enumerate(convs, start=1):
-            self.add_module(f"conv{number}", conv_block(width, channels, kernel, pool))
+            self.add_module(f"conv{number}", conv_block(width, channels, kernel, pool, momentum))
             width, size = channels, pooled(size, pool)
         features = width * size[0] * size[1] * size[2]
         if not dense:

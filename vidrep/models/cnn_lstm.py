@@ -23,6 +23,7 @@ class CNNLSTM(nn.Module):
         convs: (channels, kernel, pool) of each convolution over H and W; ``pool`` 1 means none.
         units: of each LSTM layer.
         num_layers: LSTM layers.
+        momentum: of the batch normalisation's running statistics.
 
     Layers: ``cnn.conv1`` ... (B, C, T, H, W) after their pooling, ``lstm.layer1`` ... (B, T, units), the last one the embedding.
 
@@ -39,12 +40,13 @@ class CNNLSTM(nn.Module):
         convs: Sequence[Sequence[int]] = ((64, 7, 2), (64, 3, 1), (128, 3, 2), (128, 3, 2), (256, 3, 2)),
         units: int = 512,
         num_layers: int = 5,
+        momentum: float = 0.01,
     ):
         super().__init__()
         width, *size = check_clip_shape(clip_shape)
         self.cnn = nn.Sequential()
         for number, (channels, kernel, pool) in enumerate(convs, start=1):
-            self.cnn.add_module(f"conv{number}", conv_block(width, channels, (1, kernel, kernel), (1, pool, pool)))
+            self.cnn.add_module(f"conv{number}", conv_block(width, channels, (1, kernel, kernel), (1, pool, pool), momentum))
             width, size = channels, pooled(size, (1, pool, pool))
         self.layers = tuple(f"cnn.{name}" for name, _ in self.cnn.named_children())
         self.cnn.add_module("flatten", FlattenFrames())

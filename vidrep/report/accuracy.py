@@ -24,7 +24,10 @@ def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     """
     rows = accuracy_rows(table)
     lines = list(dict.fromkeys((s, v) for s in looks for v in rows.loc[rows["system"] == s, "variant"]))
-    note = f"Dots: one seed each; bars: 95 % Wilson interval over test clips (n: {_sizes(clips)}). Numbers: mean over the trained seeds."
+    note = (
+        f"Dots: one seed each; bars: 95 % Wilson interval over test clips (n: {_sizes(clips)}). "
+        "Numbers: mean over the trained seeds."
+    )
     title = "Accuracy on the test clips of the version a system was trained on"
     figure = new_figure(1.5 + 0.3 * len(lines), title=title, note=note)
     panels = figure.subplots(1, len(clips), sharey=True, squeeze=False)[0]

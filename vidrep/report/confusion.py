@@ -27,11 +27,11 @@ def confusion_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look]) 
     classes = list(dict.fromkeys(rows["factor"]))
     n = int(rows[(rows["system"] == systems[0]) & (rows["factor"] == classes[0])]["count"].sum()) if systems else 0
     note = (
-        f"Linear probes on the embedding, {n:,} test clips, first seed. In each block: rows truth, columns prediction, in the order absent (−), present (+); "
-        "counts as text, colour is the share of its row; above it balanced accuracy."
+        f"Linear probes on the embedding, first seed, {n:,} test clips. Each block: rows truth, columns answer, no before yes;\n"
+        "counts as text, colour is the share of the row. Above a block: balanced accuracy (chance 50 %)."
     )
-    height = 1.3 + 0.95 * len(systems)
-    figure = new_figure(height, width=2.4 + 0.86 * len(classes), title=f"Is the class in the clip? Confusion of the probes on {dataset}", note=note)
+    title = f"Is the class in the clip? Confusion of the probes on {dataset}"
+    figure = new_figure(1.5 + 0.95 * len(systems), width=2.4 + 0.86 * len(classes), title=title, note=note)
     axes = figure.subplots()
     for place, system in enumerate(systems):
         plot_confusions(rows[rows["system"] == system], axes, classes=classes, line=place)

@@ -14,22 +14,28 @@ _SPLIT_DASHES = {"train": (0, (3, 1.2)), "validation": "-"}
 
 
 def learning_figure(histories: pd.DataFrame, dataset: str, looks: dict[str, Look]) -> Figure:
-    """Loss and accuracy over epochs: a column per system, a line per seed.
+    """Loss and accuracy over epochs on one data set: a column per system, a line per seed.
 
     Args:
-        histories: epoch, split, metric, value, system, seed of the runs trained on ``dataset``.
-        dataset: for the title.
+        histories: epoch, split, metric, value, dataset, system, seed of all runs.
+        dataset: the data set trained on.
         looks: look of each system, in the order of the columns.
     """
+    histories = histories[histories["dataset"] == dataset]
     systems = [name for name in looks if name in set(histories["system"])]
-    note = "One line per seed. The training loss is the mean over an epoch's steps, before the validation at its end. Losses of different systems differ in kind: each has its own scale."
+    note = (
+        "One line per seed. Training loss: mean over the epoch's steps; validation: at its end. "
+        "Losses of different systems differ in kind, so each has its own scale."
+    )
     figure = new_figure(4.4, title=f"Learning curves on {dataset}", note=note)
     panels = figure.subplots(2, len(systems), sharex="col", squeeze=False)
     for (top, bottom), system in zip(panels.T, systems, strict=True):
         rows = histories[histories["system"] == system]
         plot_history(rows[rows["metric"] == "loss"], top, look=looks[system]).set_title(system, loc="left")
         accuracy = rows[rows["metric"].isin(ACCURACIES)]
-        plot_history(accuracy.assign(value=100 * accuracy["value"]), bottom, look=looks[system]).set(ylim=(-3, 103), xlabel="epoch")
+        plot_history(accuracy.assign(value=100 * accuracy["value"]), bottom, look=looks[system]).set(
+            ylim=(-3, 103), xlabel="epoch"
+        )
         if accuracy.empty:
             bottom.text(0.5, 0.5, "no class scores", ha="center", color=GREY, transform=bottom.transAxes)
     panels[0, 0].set_ylabel("loss")
@@ -57,7 +63,9 @@ def probe_figure(probes: pd.DataFrame, dataset: str, n: int, looks: dict[str, Lo
         n: test clips the probes are scored on.
         looks: look of each system, in the order of the panels.
     """
-    rows = probes[(probes["metric"] == "balanced_accuracy") & (probes["evaluated_on"] == dataset) & (probes["trained_on"] == dataset)]
+    rows = probes[
+        (probes["metric"] == "balanced_accuracy") & (probes["evaluated_on"] == dataset) & (probes["trained_on"] == dataset)
+    ]
     systems = [name for name in looks if name in set(rows["system"])]
     classes = rows["factor"].nunique()
     note = (

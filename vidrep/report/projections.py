@@ -18,7 +18,7 @@ from sklearn.manifold import TSNE
 from vidrep.report.style import class_colours, new_figure
 
 COMPONENTS = 30  # principal components that LDA and t-SNE start from
-_TSNE_STEPS = 500
+_TSNE_STEPS = 350
 METHODS = ("PCA", "LDA", "t-SNE")
 
 
@@ -93,11 +93,13 @@ def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[s
     """
     names = slot_names(embeddings[0].shown_slots.shape[1])
     lines = [(method, slot) for method in METHODS for slot in range(len(names))]
-    sizes = f"{len(embeddings[0].shown):,} test clips; PCA and LDA fitted on {len(embeddings[0].fit):,} other clips, LDA on the label of its row"
-    note = f"{sizes}; t-SNE made of the shown clips. Axes have no unit: only neighbourhood counts, and in t-SNE distances between groups do not."
-    height = 1.3 + 1.35 * len(lines)
-    width = max(6.0, 1.4 + 1.42 * len(embeddings))
-    figure = new_figure(height, width=width, title=f"Embeddings of {dataset} clips in the plane, first seed of each system", note=note)
+    shown, fitted = len(embeddings[0].shown), len(embeddings[0].fit)
+    note = (
+        f"{shown:,} test clips. PCA and LDA are fitted on {fitted:,} other clips, LDA on the label that colours its row; "
+        "t-SNE is made of the shown clips.\nAxes have no unit: only neighbourhood counts, and in t-SNE distances between groups do not."
+    )
+    title = f"Embeddings of {dataset} clips in the plane, first seed of each system"
+    figure = new_figure(1.3 + 1.35 * len(lines), width=max(6.5, 1.4 + 1.42 * len(embeddings)), title=title, note=note)
     panels = figure.subplots(len(lines), len(embeddings), squeeze=False)
     for embedding, column in zip(embeddings, panels.T, strict=True):
         planes = project(embedding)
@@ -106,7 +108,8 @@ def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[s
             plot_points(planes[method, slot], embedding.shown_slots[:, slot], axes, classes=len(classes))
     for axes, (method, slot) in zip(panels[:, 0], lines, strict=True):
         axes.set_ylabel(f"{method}\n{names[slot]}")
-    handles = [Line2D([], [], color=c, marker="o", ls="", ms=4, label=name) for c, name in zip(class_colours(len(classes)), classes, strict=True)]
+    named = zip(class_colours(len(classes)), classes, strict=True)
+    handles = [Line2D([], [], color=colour, marker="o", ls="", ms=4, label=name) for colour, name in named]
     figure.legend(handles=handles[:40], title="class", loc="outside right upper", ncols=1 + len(handles) // 25)
     return figure
 

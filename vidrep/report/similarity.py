@@ -1,6 +1,7 @@
 """Heat maps of similarity: embeddings of all runs with a dendrogram, and all layers against all layers."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import matplotlib
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
 from vidrep.experiment import UNTRAINED
-from vidrep.report.style import FAMILY_COLOURS, GREY, PALE, Look, colour_bar, new_figure, write_cells
+from vidrep.report.style import GREY, PALE, Look, colour_bar, family_colours, looks, new_figure, write_cells
 from vidrep.report.tables import first_seeds, only_layer_last, representations, square
 
 _TEXT_CELLS = 32  # larger matrices get no numbers in their cells
@@ -68,21 +69,22 @@ def scale_of(measure: str) -> Scale:
     return SCALES[measure]
 
 
-def embedding_figure(table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str], looks: dict[str, Look]) -> Figure:
+def embedding_figure(table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]) -> Figure:
     """Similarity of the embeddings of all runs on one evaluation set, ordered by a dendrogram.
 
     Args:
         table: similarity/<dataset>/<measure>.csv.
         dataset: the evaluation set.
         measure: name of the measure.
-        families, looks: family and look of each system.
+        families: family of each system.
     """
     scale = scale_of(measure)
     reps = only_layer_last(representations(table), ["run"])
     values = square(table, reps["rep"])
     note = (
-        f"n = {table['n'].max():,} clips. Row: system, what it was trained on, seed. Tree: average linkage"
-        f"{'' if scale.distance else f' of {scale.limits[1]} − similarity'}. Pale grey: no value. Colours span the same range in every figure."
+        f"n = {table['n'].max():,} clips. A row: system ← trained on, seed; columns in the same order. Tree: average linkage"
+        f"{'' if scale.distance else f' of {scale.limits[1]} − similarity'}.\n"
+        "Pale grey: no value. Colours span the whole range of the measure in every figure; dark means different."
     )
     side = max(3.0, 0.27 * len(reps))
     title = f"Which runs represent {dataset} alike? {scale.label}, embeddings"
@@ -91,14 +93,13 @@ def embedding_figure(table: pd.DataFrame, dataset: str, measure: str, families: 
     order = plot_tree(scale.distances(values), tree_axes)
     values, reps = values[np.ix_(order, order)], reps.iloc[order]
     plot_heat_map(values, map_axes, scale=scale)
-    label_runs(map_axes, reps, looks)
+    label_runs(map_axes, reps, looks(families))
     if len(reps) <= _TEXT_CELLS:
         texts = np.char.lstrip(np.char.mod("%.2f", values), "0")
         write_cells(map_axes, values, texts, scale.limits, scale.cmap, size=5.5)
     colour_bar(figure, [map_axes], scale.label, scale.limits, scale.cmap, shrink=0.6, aspect=30)
-    used = dict.fromkeys(families[s] for s in looks if s in set(reps["system"]))
-    colours = {family: next(looks[s].colour for s in looks if families[s] == family) for family in used}
-    handles = [Patch(color=FAMILY_COLOURS.get(family, colour), label=family) for family, colour in colours.items()]
+    used = dict.fromkeys(family for system, family in families.items() if system in set(reps["system"]))
+    handles = [Patch(color=colour, label=family) for family, colour in family_colours(families).items() if family in used]
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     return figure
 
@@ -125,7 +126,7 @@ def plot_heat_map(values: np.ndarray, axes: Axes, *, scale: Scale) -> Axes:
     return axes
 
 
-def label_runs(axes: Axes, reps: pd.DataFrame, looks: dict[str, Look]) -> None:
+def label_runs(axes: Axes, reps: pd.DataFrame, shown_as: dict[str, Look]) -> None:
     """Name the rows of a heat map by run, in the colour of the family; columns are numbered as the rows."""
     seeds = reps["seed"].where(reps["seed"] == UNTRAINED, "#" + reps["seed"])
     names = [f"{i + 1}  {s} ← {d} {k}" for i, (s, d, k) in enumerate(zip(reps["system"], reps["dataset"], seeds, strict=True))]
@@ -133,18 +134,21 @@ def label_runs(axes: Axes, reps: pd.DataFrame, looks: dict[str, Look]) -> None:
     axes.yaxis.tick_right()
     axes.set_xticks(range(len(names)), range(1, len(names) + 1))
     for system, seed, label in zip(reps["system"], reps["seed"], axes.get_yticklabels(), strict=True):
-        label.set(color=looks[system].colour, fontstyle="italic" if seed == UNTRAINED else "normal")
+        label.set(color=shown_as[system].colour, fontstyle="italic" if seed == UNTRAINED else "normal")
 
 
-def layer_figure(table: pd.DataFrame, dataset: str, measure: str, looks: dict[str, Look]) -> Figure:
+def layer_figure(table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]) -> Figure:
     """Similarity of all layers of all systems trained on the evaluation set (first seeds), in depth order."""
-    scale = scale_of(measure)
+    scale, shown_as = scale_of(measure), looks(families)
     reps = representations(table)
-    reps = first_seeds(reps[(reps["dataset"] == dataset) & reps["system"].isin(looks)])
-    place = {system: i for i, system in enumerate(looks)}
+    reps = first_seeds(reps[(reps["dataset"] == dataset) & reps["system"].isin(families)])
+    place = {system: i for i, system in enumerate(families)}
     reps = reps.iloc[np.argsort(reps["system"].map(place), kind="stable")]
     values = square(table, reps["rep"])
-    note = f"n = {table['n'].max():,} clips. Layers from the input (top, left) to the embedding; first seed of each system; lines part systems."
+    note = (
+        f"n = {table['n'].max():,} clips. First seed of each system; its layers from the input (top, left) to the embedding;\n"
+        "white lines part systems. Colours span the whole range of the measure; dark means different."
+    )
     side = max(3.5, 0.155 * len(reps))
     title = f"Layer against layer on {dataset}: {scale.label}"
     figure = new_figure(side + 1.8, width=min(side + 3.4, 13.0), title=title, note=note)
@@ -156,12 +160,12 @@ def layer_figure(table: pd.DataFrame, dataset: str, measure: str, looks: dict[st
         axes.axhline(edge - 0.5, color="white", lw=1.6)
         axes.axvline(edge - 0.5, color="white", lw=1.6)
     starts = [0, *edges, len(reps)]
-    middles = [(low + high - 1) / 2 for low, high in zip(starts, starts[1:], strict=False)]
+    middles = [(low + high - 1) / 2 for low, high in pairwise(starts)]
     names = [reps["system"].iloc[start] for start in starts[:-1]]
     axes.set_xticks(middles, names, rotation=20, ha="right", rotation_mode="anchor")
     for label, system in zip(axes.get_xticklabels(), names, strict=True):
-        label.set_color(looks[system].colour)
+        label.set_color(shown_as[system].colour)
     for label, system in zip(axes.get_yticklabels(), reps["system"], strict=True):
-        label.set_color(looks[system].colour)
+        label.set_color(shown_as[system].colour)
     colour_bar(figure, [axes], scale.label, scale.limits, scale.cmap, shrink=0.6, aspect=30)
     return figure

@@ -33,48 +33,54 @@ def plot_strip(frames: np.ndarray, axes: Axes, *, label: str, first: int = 0, co
     return axes
 
 
-def clip_figure(clips: dict[str, np.ndarray], labels: dict[str, list[str]], numbers: list[int]) -> Figure:
+def label_text(labels: np.ndarray, classes: list[str]) -> str:
+    """A clip's label set in words; ``labels`` is its multi-hot row."""
+    return "{" + ", ".join(name for name, present in zip(classes, labels, strict=True) if present) + "}"
+
+
+def clip_figure(clips: dict[str, np.ndarray], labels: dict[str, list[str]]) -> Figure:
     """The same clips in every version.
 
     Args:
-        clips: version to clips (k, T, H, W[, 3]).
-        labels: version to the label sets of its clips, as text.
-        numbers: the clips' numbers in their file.
+        clips: version to its first clips (k, T, H, W[, 3]).
+        labels: version to the label sets of these clips, as text.
     """
     frames = max(len(clip) for version in clips.values() for clip in version)
     height = 1.0 + sum(len(version) * (_FRAME_INCHES + 0.16) for version in clips.values()) + 0.1 * len(clips)
-    note = f"Test clips {', '.join(map(str, numbers))} of every version: digits, start positions and directions are drawn alike. Numbers below: frames. In braces: the clip's labels."
+    note = "The first test clips of every version: same starts, same directions. In braces: the labels. Numbers below: frames."
     figure = new_figure(height, width=2.0 + _FRAME_INCHES * 1.03 * frames, title="Clips of the versions", note=note)
     panels = figure.subplots(sum(map(len, clips.values())), 1, squeeze=False)[:, 0]
     lines = [(version, clip, text) for version in clips for clip, text in zip(clips[version], labels[version], strict=True)]
     for place, (axes, (version, clip, text)) in enumerate(zip(panels, lines, strict=True)):
-        plot_strip(clip, axes, label=f"{version}\n{{{text}}}", count=frames)
+        plot_strip(clip, axes, label=f"{version}\n{text}", count=frames)
         if place < len(lines) - 1:
             axes.set_xticks([])
     return figure
 
 
-def flow_figure(clips: np.ndarray, flows: dict[str, np.ndarray], dataset: str, errors: dict[str, float], numbers: list[int]) -> Figure:
+def flow_figure(clips: np.ndarray, flows: dict[str, np.ndarray], dataset: str, errors: dict[str, float]) -> Figure:
     """Clips, their true flow and its estimates, in the colours of the wheel.
 
     Args:
-        clips: (k, T, H, W[, 3]).
-        flows: method to flow (k, T-1, 2, H, W), in pixels; the first one is shown first.
+        clips: the first clips, (k, T, H, W[, 3]).
+        flows: method to their flow (k, T-1, 2, H, W), in pixels.
         dataset: for the title.
         errors: method to mean end-point error in pixels over the whole split.
-        numbers: the clips' numbers in their file.
     """
     longest = max(float(np.hypot(*np.moveaxis(flow.astype(np.float32), 2, 0)).max()) for flow in _references(flows))
     longest = max(longest, 1e-6)
     count, frames = clips.shape[:2]
     rows = count * (1 + len(flows))
-    note = f"Test clips {', '.join(map(str, numbers))}. Flow at t: displacement from frame t to t+1; all pictures share the wheel's scale. EPE: mean end-point error on moving pixels of the test split."
+    note = (
+        "Flow at t: displacement from frame t to t+1; all pictures share the scale of the wheel. "
+        "EPE: mean end-point error on the moving pixels of all test clips."
+    )
     height, width = 1.0 + rows * (_FRAME_INCHES + 0.14), 3.0 + _FRAME_INCHES * 1.03 * frames
     figure = new_figure(height, width=width, title=f"Optical flow on {dataset}: truth and estimates", note=note)
     left, right = figure.subfigures(1, 2, width_ratios=[width - 1.3, 1.3])
     panels = iter(left.subplots(rows, 1, squeeze=False)[:, 0])
     for i in range(count):
-        plot_strip(clips[i], next(panels), label=f"clip {numbers[i]}", count=frames).set_xticks([])
+        plot_strip(clips[i], next(panels), label=f"clip {i}", count=frames).set_xticks([])
         for method, flow in flows.items():
             error = f"\nEPE {errors[method]:.2f} px" if method in errors else ""
             plot_strip(colour_flow(flow[i], longest), next(panels), label=f"{method}{error}", count=frames)
@@ -97,23 +103,32 @@ def plot_wheel(axes: Axes, longest_px: float) -> Axes:
     return axes
 
 
-def generation_figure(drawn: dict[str, np.ndarray], run: str, count: int) -> Figure:
+def generation_figure(drawn: dict[str, np.ndarray], run: str) -> Figure:
     """Clips and what a run makes of them: input above reconstruction on the left, future above prediction on the right.
 
     Args:
         drawn: ``observed``, ``future`` and where there are ``reconstruction``, ``prediction``: (n, frames, H, W) uint8.
         run: for the title.
-        count: clips to show.
     """
-    count = min(count, len(drawn["observed"]))
+    count = len(drawn["observed"])
     steps = drawn["observed"].shape[1], drawn["future"].shape[1]
-    note = "Frames are numbered as in the clip. The network sees the frames on the left only; reconstructions stand in input order."
+    note = (
+        "Frames are numbered as in the clip. The network sees the frames on the left only; reconstructions stand in input order."
+    )
     width = 2.2 + _FRAME_INCHES * 1.03 * sum(steps)
     height = 1.1 + 2 * count * (_FRAME_INCHES + 0.1)
     figure = new_figure(height, width=width, title=f"Reconstruction and prediction by {run}", note=note)
     panels = figure.subplots(2 * count, 2, squeeze=False, width_ratios=steps)
-    columns = (("observed", "reconstruction", 0), ("future", "prediction", steps[0]))
-    for column, (truth, guess, first) in zip(panels.T, columns, strict=True):
-        for axes, i in zip(column, np.repeat(np.arange(count), 2), strict=True):
-            pass
+    for i in range(count):
+        for line, (left, right) in enumerate((("observed", "future"), ("reconstruction", "prediction"))):
+            for axes, name, first in zip(panels[2 * i + line], (left, right), (0, steps[0]), strict=True):
+                plot_drawn(drawn, name, i, axes, first=first)
     return figure
+
+
+def plot_drawn(drawn: dict[str, np.ndarray], name: str, i: int, axes: Axes, *, first: int) -> Axes:
+    """Strip ``name`` of clip ``i``; an empty panel where the run draws no such frames."""
+    if name not in drawn:
+        axes.set_axis_off()
+        return axes
+    return plot_strip(drawn[name][i], axes, label=name, first=first)

@@ -10,7 +10,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 
-from vidrep.experiment import UNTRAINED
 from vidrep.files import whole
 
 DPI = 140
@@ -22,13 +21,14 @@ INK = "#222222"
 # Okabe and Ito's palette. Families of the catalogue keep their colour in every figure; others get what is left over.
 FAMILY_COLOURS = {
     "3-D CNN": "#0072B2",
-    "CNN + RNN": "#D55E00",
-    "convolutional RNN": "#E69F00",
+    "factorised 3-D CNN": "#56B4E9",
+    "CNN + LSTM": "#D55E00",
+    "ConvLSTM": "#E69F00",
     "two-stream": "#009E73",
-    "autoencoder": "#CC79A7",
+    "LSTM autoencoder": "#CC79A7",
     "control": GREY,
 }
-_SPARE = ("#56B4E9", "#8B5A2B", "#6A3D9A", "#B8A800", "#000000")
+_SPARE = ("#6A3D9A", "#8B5A2B", "#B8A800", "#000000")
 _MARKERS = "oDs^vP"
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 CLASS_COLOURS = "petroff10"  # ten colours chosen by crowd and colour-vision model (Petroff 2021, arXiv 2107.02270)
@@ -73,6 +73,12 @@ class Look:
     dash: str | tuple
 
 
+def family_colours(families: dict[str, str]) -> dict[str, str]:
+    """The colour of each family; ``families`` is system to family."""
+    spare = iter(_SPARE * len(families))
+    return {name: FAMILY_COLOURS.get(name) or next(spare) for name in dict.fromkeys(families.values())}
+
+
 def looks(families: dict[str, str]) -> dict[str, Look]:
     """The look of each system.
 
@@ -80,8 +86,7 @@ def looks(families: dict[str, str]) -> dict[str, Look]:
         families: system to family, in the order of the experiment. Colours of known families never change; systems of one family
             differ by marker, dash and lightness.
     """
-    spare = iter(_SPARE * len(families))
-    colours = {name: FAMILY_COLOURS.get(name) or next(spare) for name in dict.fromkeys(families.values())}
+    colours = family_colours(families)
     result, used = {}, dict.fromkeys(colours, 0)
     for system, family in families.items():
         place = used[family]

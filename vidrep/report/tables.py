@@ -55,7 +55,10 @@ def wilson(share: np.ndarray | float, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def accuracy_rows(table: pd.DataFrame, split: str = "test") -> pd.DataFrame:
-    """The rows of accuracy.csv that are accuracies on ``split``, with a column ``variant`` ("" or, e.g., "spatial" for a stream)."""
+    """The rows of accuracy.csv that are accuracies on ``split``.
+
+    A column ``variant`` is added: "", or what follows the metric's name, such as "spatial" for one of two streams.
+    """
     rows = table[table["split"] == split]
     pattern = rf"^(?:{'|'.join(ACCURACIES)})(?:_(?P<variant>\w+))?$"
     matched = rows["metric"].str.match(pattern)
@@ -96,3 +99,19 @@ def first_seeds(table: pd.DataFrame) -> pd.DataFrame:
     """Of each system the rows of its first trained seed, or of its untrained twin where it was never trained."""
     ranked = table.assign(rank=pd.to_numeric(table["seed"], errors="coerce").fillna(np.inf))
     return table[ranked["rank"] == ranked.groupby("system")["rank"].transform("min")]
+
+
+def probed_clips(confusion: pd.DataFrame, dataset: str) -> int:
+    """Test clips that the probes on one evaluation set are scored on."""
+    rows = confusion[confusion["evaluated_on"] == dataset]
+    return int(rows.groupby(["system", "trained_on", "seed", "layer", "factor"])["count"].sum().max())
+
+
+def flow_errors(paths: Iterable[str | Path], dataset: str, split: str) -> dict[str, float]:
+    """Mean end-point error in pixels of each flow method on one split, from the tables that tell it."""
+    errors = {}
+    for path in paths:
+        table = read_table(path, ("dataset", "split", "method", "epe_px"))
+        rows = table[(table["dataset"] == dataset) & (table["split"] == split)]
+        errors |= dict(zip(rows["method"], rows["epe_px"], strict=True))
+    return errors

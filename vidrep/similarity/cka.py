@@ -93,6 +93,11 @@ def _jackknife_debiased(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
     return _delete_one(rows, columns, 2 * (n - 2) / (n - 3), 0, nothing[: len(rows)], nothing[: len(columns)])
 
 
+def _jackknife_rbf(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
+    """As for the linear kernel, with the bandwidths held: their own uncertainty is left out."""
+    return (_jackknife_debiased if options["debiased"] else _jackknife_biased)(rows, columns, options)
+
+
 def _n(rows: Rows, columns: Rows) -> int:
     return next((len(item.data) for item in (*rows, *columns) if not item.flag), 1)
 
@@ -163,7 +168,7 @@ MEASURES = (
         options={"bandwidth": 1.0, "absolute": False, "median": "distinct", "debiased": False},
         check=_check_rbf,
         chance=_rbf_chance,
-        jackknife="grouped",
+        jackknife=_jackknife_rbf,
         **_SHARED,
     ),
 )

@@ -100,13 +100,17 @@ class Kernel:
 
     def subset(self, rows: np.ndarray) -> Kernel:
         """The summary of some of the clips: what ``summarise`` gives for those rows alone."""
-        block = self.matrix[np.ix_(rows, rows)].astype(np.float64)
-        row_mean = block.mean(axis=0)
-        shift_square, shift_mean = row_mean.mean(), self.a[rows].mean()
-        centred = block - row_mean[:, None] - row_mean + shift_square
-        total = float(np.trace(centred))
-        flag = self.flag or ("constant" if total <= 64 * EPS * np.trace(block) else "")
+        block = self.matrix[np.ix_(rows, rows)]
+        row_mean = block.mean(axis=0, dtype=np.float64)
+        shift_square, shift_mean = float(row_mean.mean()), self.a[rows].mean()
+        before = float(np.trace(block))
+        half = (row_mean - shift_square / 2).astype(block.dtype)
+        block -= half
+        block -= half[:, None]
+        total = float(np.trace(block, dtype=np.float64))
+        flag = self.flag or ("constant" if total <= 64 * np.finfo(block.dtype).eps * before else "")
         unit = 1.0 if flag else math.sqrt(total)
+        block /= block.dtype.type(unit**2)
         b_mean = self.b[rows].mean()
         return Kernel(
             n=len(rows),
@@ -119,7 +123,7 @@ class Kernel:
             mean_spread=max(self.mean_spread + 2 * (shift_mean - b_mean * self.mean_sum / self.d) + shift_square - b_mean**2 / self.d, 0) / unit**2,
             eps=self.eps,
             flag=flag,
-            given={"matrix": (centred / unit**2).astype(self.matrix.dtype)},
+            given={"matrix": block},
             name=self.name,
         )
 

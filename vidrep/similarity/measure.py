@@ -27,11 +27,17 @@ class Prepared:
         flag: "" or why every value with this representation is NaN.
         rank: rank that the measure worked with, None where it uses none.
         data: whatever the measure needs for its pairs.
+        scale: size of the representation, for measures that are not blind to it.
+        missing: (n,) mask of clips that the representation lacks, for measures that can do without a few.
+        again: (mask) -> Prepared without the masked clips, for such measures.
     """
 
     flag: str
     rank: int | None
     data: Any = None
+    scale: float | None = None
+    missing: np.ndarray | None = None
+    again: Callable[[np.ndarray], Prepared] | None = None
 
 
 @dataclass

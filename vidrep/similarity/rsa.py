@@ -11,18 +11,18 @@ import numpy as np
 from vidrep.similarity import bilinear
 from vidrep.similarity.cka import squared_distances
 from vidrep.similarity.kernel import EPS, Kernel
-from vidrep.similarity.measure import DROPPED_ROWS, RANK_ZERO, UNDEFINED_ROWS, Cells, Measure, Prepared, Rows, check_choice
+from vidrep.similarity.measure import DROPPED_ROWS, RANK_ZERO, UNDEFINED_ROWS, Cells, Measure, Prepared, Rows, cells, check_choice
 
 MOST_DROPPED = 0.05  # share of clips without a dissimilarity that may be left out
-BINS = 1 << 16
+BINS = 1 << 15  # levels of the quick ranks
 
 
 def products(kernel: Kernel, options: dict) -> np.ndarray:
     """(n, n) products between rows: of centred or raw features, for Pearson with the mean of every row removed as well."""
-    matrix = kernel.matrix.astype(np.float64)
+    matrix = kernel.matrix.astype(np.float32 if options.get("quick") else np.float64)
     correlation = options["dissimilarity"] == "correlation"
     if correlation:
-        matrix -= np.outer(kernel.b, kernel.b / kernel.d)
+        matrix -= np.outer(kernel.b, kernel.b / kernel.d).astype(matrix.dtype)
     if options["centre"] == "none":
         a = kernel.a - kernel.b * (kernel.mean_sum / kernel.d) if correlation else kernel.a
         matrix += a[:, None] + a + (kernel.mean_spread if correlation else kernel.mean_square)
@@ -39,9 +39,13 @@ def dissimilarities(kernel: Kernel, options: dict) -> tuple[np.ndarray, np.ndarr
     largest = float(np.max(np.diag(kernel.matrix))) + (kernel.mean_square if options["centre"] == "none" else 0)
     defined = power > 64 * precision * largest / kernel.n
     norms = np.sqrt(np.where(defined, power, 1))
-    distance = 1 - inner / norms[:, None] / norms
-    snap = 64 * EPS * kernel.d + (64 * precision if precision > EPS else 0)
-    distance[np.abs(distance) < snap] = 0  # equal patterns tie whatever the order of summation
+    distance = inner
+    distance /= -norms[:, None]
+    distance /= norms
+    distance += 1
+    if not options.get("quick"):
+        snap = 64 * EPS * kernel.d + (64 * precision if precision > EPS else 0)
+        distance[np.abs(distance) < snap] = 0  # equal patterns tie whatever the order of summation
     return distance, defined
 
 
@@ -59,12 +63,16 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def binned_ranks(values: np.ndarray) -> np.ndarray:
-    """Average ranks after rounding to 65,536 levels between the extremes: no sorting, enough for standard errors."""
-    low, high = values.min(), values.max()
-    level = ((values - low) * ((BINS - 1) / ((high - low) or 1))).astype(np.intp)
-    counts = np.bincount(level, minlength=BINS)
-    return (np.cumsum(counts) - (counts - 1) / 2)[level]
+def _quick_unit_ranks(distance: np.ndarray, dtype: np.dtype) -> Prepared:
+    """``_unit_ranks`` of all clips after rounding to ``BINS`` levels: no sorting, precise enough for standard errors."""
+    n = len(distance)
+    low, high = float(distance.min()), float(distance.max())
+    level = ((distance - low) * ((BINS - 1) / ((high - low) or 1))).astype(np.int32)
+    counts = np.bincount(level.ravel(), minlength=BINS) - np.bincount(np.diag(level), minlength=BINS)
+    array = (np.cumsum(counts) - counts / 2 - n * (n - 1) / 2).astype(dtype)[level]
+    np.fill_diagonal(array, 0)
+    norm = np.linalg.norm(array)
+    return Prepared("", None, array / norm) if norm > 0 else Prepared(RANK_ZERO, None)
 
 
 def _unit_ranks(distance: np.ndarray, kept: np.ndarray, options: dict, dtype: np.dtype) -> Prepared:
@@ -75,7 +83,7 @@ def _unit_ranks(distance: np.ndarray, kept: np.ndarray, options: dict, dtype: np
     rows, columns = rows[chosen], columns[chosen]
     values = distance[rows, columns]
     if options["order"] == "spearman":
-        values = (binned_ranks if options.get("quick") else average_ranks)(values)
+        values = average_ranks(values)
     values = values - values.mean()
     norm = np.linalg.norm(values) * np.sqrt(2)
     if not norm > 64 * EPS * len(values):
@@ -86,23 +94,79 @@ def _unit_ranks(distance: np.ndarray, kept: np.ndarray, options: dict, dtype: np
     return Prepared("", None, array)
 
 
-def _prepare(kernel: Kernel, options: dict) -> Prepared:
+def _prepare(kernel: Kernel, options: dict, left_out: np.ndarray | None = None) -> Prepared:
     distance, defined = dissimilarities(kernel, options)
     if np.mean(~defined) > MOST_DROPPED or defined.sum() < 4:
         return Prepared(UNDEFINED_ROWS, None)
-    prepared = _unit_ranks(distance, defined, options, kernel.matrix.dtype)
-    if not defined.all():
-        prepared.gaps = (distance, defined)
+    kept = defined if left_out is None else defined & ~left_out
+    if options.get("quick") and options["order"] == "spearman" and kept.all():
+        prepared = _quick_unit_ranks(distance, kernel.matrix.dtype)
+    else:
+        prepared = _unit_ranks(distance, kept, options, kernel.matrix.dtype)
+    prepared.missing = ~kept
+    prepared.again = lambda mask: _prepare(kernel, options, mask)
     return prepared
 
 
 def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
-    """All pairs; where clips are missing on one side they are left out on both and the rest is ranked again."""
-    result = bilinear.cross(rows, columns, options)
-    return result
+    """All pairs; clips that one side lacks are left out on both, and the rest is ranked again."""
+    values = np.full((len(rows), len(columns)), np.nan)
+    used = np.full(values.shape, max((len(item.missing) for item in (*rows, *columns) if item.missing is not None), default=0))
+    for i, row_mask in _by_missing(rows):
+        for j, column_mask in _by_missing(columns):
+            union = row_mask | column_mask
+            left, right = _without(rows, i, union), _without(columns, j, union)
+            same = columns is rows and i == j
+            values[np.ix_(i, j)] = bilinear.cross(left, left if same else right, options).values
+            used[np.ix_(i, j)] -= union.sum()
+    remarks = np.where(used < used.max(initial=0), DROPPED_ROWS, "").astype(object)
+    return cells(values, rows, columns, remarks, used)
+
+
+def _by_missing(side: Rows) -> list[tuple[list[int], np.ndarray]]:
+    """Positions that lack the same clips, with the mask of these clips; representations without a value are left out."""
+    groups: dict[bytes, list[int]] = {}
+    for position, item in enumerate(side):
+        if not item.flag:
+            groups.setdefault(item.missing.tobytes(), []).append(position)
+    return [(positions, side[positions[0]].missing) for positions in groups.values()]
+
+
+def _without(side: Rows, positions: list[int], mask: np.ndarray) -> list[Prepared]:
+    chosen = [side[position] for position in positions]
+    return [item if np.array_equal(item.missing, mask) else item.again(mask) for item in chosen]
+
+
+def _null(rows: Rows, columns: Rows, orders: np.ndarray) -> np.ndarray:
+    """Counts as in ``bilinear.shift_null``; NaN where clips are missing, for re-pairing would move the gaps."""
+    counts = bilinear.shift_null(rows, columns, orders).astype(float)
+    gaps = [np.array([item.missing is not None and item.missing.any() for item in side], dtype=bool) for side in (rows, columns)]
+    counts[gaps[0][:, None] | gaps[1]] = np.nan
+    return counts
 
 
 def _check(options: dict) -> None:
     check_choice(options, "centre", ("features", "none"))
     check_choice(options, "dissimilarity", ("correlation", "cosine", "sqeuclidean"))
     check_choice(options, "order", ("spearman", "pearson"))
+
+
+MEASURES = (
+    Measure(
+        "rsa",
+        direction="similarity",
+        range=(-1.0, 1.0),
+        identity=1.0,
+        invariances=frozenset({"scale", "offset"}),
+        cost="n^2",
+        source="Kriegeskorte et al. 2008",
+        prepare=_prepare,
+        cross=_cross,
+        options={"dissimilarity": "correlation", "centre": "features", "order": "spearman"},
+        check=_check,
+        chance=bilinear.no_chance,
+        jackknife="grouped",
+        null=_null,
+        arrays_per_rep=4.0,
+    ),
+)

@@ -28,6 +28,10 @@ class Device:
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network here, its 3-D convolutions in the channels-last layout (1.0-1.35 times faster than the default)."""
+        if self.device.type == "cpu" and self.precision == "bfloat16":
+            for module in network.modules():
+                if isinstance(module, nn.Conv3d):
+                    _keep_small_maps_exact(module)
         return network.to(self.device, memory_format=torch.channels_last_3d)
 
     def clip(self, frames: Tensor) -> Tensor:
@@ -46,6 +50,23 @@ class Device:
     def flow(self, fields: Tensor) -> Tensor:
         """A batch of flow, (B, T-1, 2, H, W) float16 in pixels, as (B, 2, T-1, H, W) float32."""
         return fields.to(self.device, non_blocking=True).transpose(1, 2).to(torch.float32, memory_format=torch.channels_last_3d)
+
+
+def _keep_small_maps_exact(convolution: nn.Conv3d) -> None:
+    """Let a convolution run in float32 when its input is smaller than its kernel.
+
+    The CPU kernel of torch 2.13 for the bfloat16 weight gradient reads memory it never wrote there, e.g. for 3 x 3 x 3 kernels on
+    maps of two frames: gradients of any size, different in every run.
+    """
+    compute = convolution.forward
+
+    def forward(maps: Tensor) -> Tensor:
+        if all(size >= kernel for size, kernel in zip(maps.shape[2:], convolution.kernel_size, strict=True)):
+            return compute(maps)
+        with torch.autocast("cpu", enabled=False):
+            return compute(maps.float())
+
+    convolution.forward = forward
 
 
 def native_bfloat16() -> bool:

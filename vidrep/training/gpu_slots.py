@@ -17,6 +17,12 @@ from typing import IO
 POLL_S = 0.2
 
 
+def any_visible() -> bool:
+    """Is there any device this process may use? Cheap enough to ask while a Snakefile is parsed."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return bool(visible) if visible is not None else any(Path("/dev").glob("nvidia[0-9]*"))
+
+
 def pool() -> list[str]:
     """Devices that this process may use: ``CUDA_VISIBLE_DEVICES`` when it is set, else all that the driver lists."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

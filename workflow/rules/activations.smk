@@ -25,7 +25,7 @@ rule extract:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
     resources:
-        gpu=config["training"]["gpu"],
+        gpu=gpus,
         mem_mb=lambda wc, attempt: attempt * (3000 + 2 * clip_mb(config["clips"]["test"], wc.system)),
         runtime=lambda wc, attempt: attempt * 30,
     params:

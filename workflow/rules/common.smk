@@ -13,6 +13,7 @@ from vidrep.code_version import code_version
 from vidrep.config import check, schema_error
 from vidrep.experiment import Run
 from vidrep.naming import source_file
+from vidrep.training.gpu_slots import any_visible
 
 ROOT = Path(workflow.basedir)
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -85,6 +86,11 @@ def clip_mb(clips, system=None):
     video = config["video"]
     pixels = clips * video["frames"] * video["size_px"] ** 2
     return (pixels * (5 if system and SYSTEMS[system].flow else 1)) // 10**6
+
+
+def gpus(wildcards):
+    """GPUs a network job asks for: none on this machine if it has none, else as configured."""
+    return 0 if workflow.local_exec and not any_visible() else config["training"]["gpu"]
 
 
 def option(name, values):

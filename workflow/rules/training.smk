@@ -25,7 +25,7 @@ rule train:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
     resources:
-        gpu=lambda wc: 0 if wc.seed == "untrained" else config["training"]["gpu"],
+        gpu=lambda wc: 0 if wc.seed == "untrained" else gpus(wc),
         mem_mb=lambda wc, attempt: attempt * (3000 + 3 * clip_mb(config["clips"]["train"], wc.system)),
         runtime=lambda wc, attempt: attempt * 240,
     params:

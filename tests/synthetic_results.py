@@ -1,0 +1,164 @@
+"""A results folder that follows the file contracts without training anything, for tests of what only reads results."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import zarr
+
+from vidrep.activations.store import write_ids
+from vidrep.datasets.store import write_clips
+from vidrep.flow.store import write_flow
+
+DATASETS = ("digits_only", "velocity_only")
+FAMILIES = {
+    "c3d_narrow": "3-D CNN",
+    "two_stream_narrow": "two-stream",
+    "lstm_composite_narrow": "LSTM autoencoder",
+    "pixels": "control",
+}
+SEEDS = {"c3d_narrow": ("0", "1"), "two_stream_narrow": ("0",), "lstm_composite_narrow": ("0",), "pixels": ()}
+EXTRA_METRICS = {"two_stream_narrow": ("exact_set", "exact_set_spatial"), "lstm_composite_narrow": ()}
+LAYERS = ("stem", "middle", "embedding")
+MEASURES = ("cka_linear_debiased", "procrustes")
+CLASSES = 10
+TEST, FIT, FRAMES, SIZE = 40, 60, 6, 12
+
+
+def make_results(root: Path) -> Path:
+    """Write everything that figures read below ``root``."""
+    draw = np.random.default_rng(0)
+    for dataset in DATASETS:
+        _data(root, dataset, draw)
+        _runs(root, dataset, draw)
+        _similarity(root, dataset, draw)
+    _tables(root / "tables", draw)
+    return root
+
+
+def runs_on(evaluated: str) -> list[tuple[str, str, str]]:
+    """(data set, system, seed) of the runs opened up on a set: all trained ones and its twins."""
+    trained = [(dataset, system, seed) for dataset in DATASETS for system, seeds in SEEDS.items() for seed in seeds]
+    return trained + [(evaluated, system, "untrained") for system in FAMILIES]
+
+
+def _labels(count: int, draw: np.random.Generator) -> np.ndarray:
+    labels = np.zeros((count, CLASSES), np.uint8)
+    for row in labels:
+        row[draw.choice(CLASSES, 2, replace=False)] = 1
+    return labels
+
+
+def _data(root: Path, dataset: str, draw: np.random.Generator) -> None:
+    attrs = {"dataset": dataset, "classes": [str(i) for i in range(CLASSES)], "multi_label": True}
+    for split, count in (("test", TEST), ("train", FIT)):
+        clips = draw.integers(0, 256, (count, FRAMES, SIZE, SIZE)).astype(np.uint8)
+        content = {"clips": clips, "labels": _labels(count, draw), "factors": {"digit": np.zeros(count)}}
+        write_clips(root / f"datasets/{dataset}/{split}.h5", content, {**attrs, "split": split})
+    shape = (TEST, FRAMES - 1, 2, SIZE, SIZE)
+    for method in ("true", "dis"):
+        path = root / f"flow/{dataset}/test/{method}.zarr"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_flow(path, [draw.normal(size=shape).astype(np.float16)], shape, {"method": method})
+
+
+def _runs(root: Path, dataset: str, draw: np.random.Generator) -> None:
+    for system, seeds in SEEDS.items():
+        for seed in seeds:
+            folder = root / f"runs/{dataset}/{system}/seed{seed}"
+            folder.mkdir(parents=True)
+            metrics = [("train", "loss"), ("validation", "loss")]
+            metrics += [] if system == "lstm_composite_narrow" else [("validation", "exact_set")]
+            rows = [(epoch, *metric, draw.random()) for epoch in (1, 2, 3) for metric in metrics]
+            pd.DataFrame(rows, columns=["epoch", "split", "metric", "value"]).to_csv(folder / "history.csv", index=False)
+    frames = {"observed": 4, "reconstruction": 4, "future": 2, "prediction": 2}
+    path = root / f"generation/{dataset}/lstm_composite_narrow/seed0.h5"
+    path.parent.mkdir(parents=True)
+    with h5py.File(path, "w") as file:
+        for name, count in frames.items():
+            file[name] = draw.integers(0, 256, (3, count, SIZE, SIZE)).astype(np.uint8)
+    for trained_on, system, seed in runs_on(dataset):
+        store = root / f"activations/{dataset}/{trained_on}--{system}--seed{seed}.zarr"
+        group = zarr.open_group(str(store), mode="w")
+        group.attrs.update(
+            {"layers": list(LAYERS), "dataset": trained_on, "system": system, "seed": seed, "evaluated_on": dataset}
+        )
+        for target, split, count in ((group, "test", TEST), (group.create_group("fit"), "train", FIT)):
+            write_ids(target, [f"{split}/{i:06d}" for i in range(count)])
+            for layer in LAYERS:
+                target[layer] = draw.normal(size=(count, 8)).astype(np.float16)
+
+
+def _similarity(root: Path, dataset: str, draw: np.random.Generator) -> None:
+    reps = [f"{d}/{s}/seed{k}/{layer}" for d, s, k in runs_on(dataset) for layer in LAYERS]
+    for measure in MEASURES:
+        rows = [(a, b, 1.0 if a == b else draw.random(), TEST) for i, a in enumerate(reps) for b in reps[i:]]
+        table = pd.DataFrame(rows, columns=["rep_a", "rep_b", "value", "n"])
+        table.loc[1, "value"] = np.nan
+        path = root / f"similarity/{dataset}/{measure}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(path, index=False)
+
+
+def _tables(folder: Path, draw: np.random.Generator) -> None:
+    accuracy, probes, confusion = [], [], []
+    for evaluated in DATASETS:
+        for trained_on, system, seed in runs_on(evaluated):
+            run = (system, trained_on, evaluated, seed)
+            extra = {"two_stream_narrow": ("exact_set", "exact_set_spatial"), "lstm_composite_narrow": ()}.get(
+                system, ("exact_set",)
+            )
+            accuracy += [(*run, "test", metric, draw.random()) for metric in ("loss", *extra)]
+            for layer in LAYERS if trained_on == evaluated else LAYERS[-1:]:
+                for digit in range(CLASSES):
+                    factor = f"class_{digit}"
+                    probes.append((*run, layer, factor, "balanced_accuracy", 0.5 + draw.random() / 2, 0.5))
+                    counts = draw.multinomial(TEST, [0.25] * 4)
+                    confusion += [(*run, layer, factor, i // 2, i % 2, counts[i]) for i in range(4)]
+        accuracy.append(("majority_set", evaluated, evaluated, "untrained", "test", "exact_set", 0.02))
+    run = ["system", "trained_on", "evaluated_on", "seed"]
+    cost = {"system": list(SEEDS)[:3], "parameters": [10**5, 10**6, 10**6], "macs_per_clip": [10**7, 10**8, 10**8]}
+    tables = {
+        "accuracy": pd.DataFrame(accuracy, columns=[*run, "split", "metric", "value"]),
+        "probes": pd.DataFrame(probes, columns=[*run, "layer", "factor", "metric", "value", "chance"]),
+        "confusion": pd.DataFrame(confusion, columns=[*run, "layer", "factor", "truth", "predicted", "count"]),
+        "cost": pd.DataFrame(cost),
+        "flow_error": pd.DataFrame({"dataset": DATASETS, "split": "test", "method": "dis", "epe_px": [0.5, 0.7]}),
+    }
+    folder.mkdir(parents=True)
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+
+
+def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
+    """Arguments of every figure script: script to command line without the script's name."""
+
+    def each(pattern: str) -> list[str]:
+        return [str(path) for path in sorted(root.glob(pattern))]
+
+    table = {name: str(root / f"tables/{name}.csv") for name in ("accuracy", "probes", "confusion", "cost", "flow_error")}
+    families = ["--families", json.dumps(FAMILIES)]
+    tests, fits = each("datasets/*/test.h5"), each("datasets/*/train.h5")
+    accuracy = ["--accuracy", table["accuracy"], "--clips", *tests, *families]
+    similarity = ["--tables", *each("similarity/*/*.csv"), *families, "--output", str(figures)]
+    per_set = ["--datasets", *DATASETS, *families, "--output", str(figures)]
+    first_seeds = {system: (seeds or ("untrained",))[0] for system, seeds in SEEDS.items()}
+    stores = [f"{root}/activations/{d}/{d}--{system}--seed{seed}.zarr" for d in DATASETS for system, seed in first_seeds.items()]
+    errors = ["--errors", table["flow_error"], "--output", str(figures)]
+    drawn = str(root / f"generation/{DATASETS[0]}/lstm_composite_narrow/seed0.h5")
+    return {
+        "plot_clips": ["--clips", *tests, "--output", str(figures / "clips.png")],
+        "plot_flow": ["--clips", *tests, "--flow", *each("flow/*/test/*.zarr"), *errors],
+        "plot_learning": ["--histories", *each("runs/*/*/*/history.csv"), *per_set],
+        "plot_accuracy": [*accuracy, "--output", str(figures / "accuracy.png")],
+        "plot_transfer": [*accuracy, "--output", str(figures / "transfer.png")],
+        "plot_cost": [*accuracy, "--cost", table["cost"], "--output", str(figures / "cost.png")],
+        "plot_probes": ["--probes", table["probes"], "--confusion", table["confusion"], *per_set],
+        "plot_confusion": ["--confusion", table["confusion"], *per_set],
+        "plot_similarity": similarity,
+        "plot_layers": similarity,
+        "plot_projections": ["--stores", *stores, "--test", *tests, "--fit", *fits, "--output", str(figures)],
+        "plot_generation": ["--drawn", drawn, "--run", "lstm_composite_narrow", "--output", str(figures / "generation.png")],
+    }

@@ -1,0 +1,208 @@
+"""Measures that are sums of singular values of Fx^T Fy: Procrustes and shape distances, CCA and SVCCA.
+
+Procrustes and angular distance: Williams et al. 2021 (arXiv:2110.14739), with Fx the principal component scores of the
+centred activations of norm 1. SVCCA: Raghu et al. 2017 (arXiv:1706.05806), mean CCA: Morcos et al. 2018 (arXiv:1806.05759),
+with Fx an orthonormal basis of the (leading part of the) column space.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.linalg import lapack
+
+from vidrep.similarity.cka import SAME_GEOMETRY
+from vidrep.similarity.kernel import EPS, Kernel
+from vidrep.similarity.measure import (
+    SATURATED,
+    TRUNCATED,
+    Cells,
+    Measure,
+    Prepared,
+    Rows,
+    cells,
+    check_choice,
+    check_range,
+)
+
+TOLERANCE = 1e-8  # largest relative error of a nuclear norm taken from squared singular values
+NEAR_ONE = 1e-3  # distances magnify errors of a cosine near 1, so that it is taken from singular values themselves
+
+
+def nuclear_norm(product: np.ndarray, bound: float = np.inf) -> float:
+    """Sum of the singular values of a matrix.
+
+    The eigenvalues of its smaller Gram matrix cost half as much as singular values and lose digits only of values below about
+    1e-6 of the largest. Where that could change the sum by more than ``TOLERANCE``, or the sum comes within ``NEAR_ONE`` of
+    ``bound``, the singular values are computed instead.
+    """
+    wide = product if product.shape[0] <= product.shape[1] else product.T
+    if len(wide) > 2:
+        gram = wide @ wide.T
+        _, diagonal, off, _, info = lapack.dsytrd(gram, lower=1, lwork=32 * len(gram), overwrite_a=1)
+        squares, more = lapack.dsterf(diagonal, off, overwrite_d=1, overwrite_e=1)
+        values = np.sqrt(np.maximum(squares, 0))
+        total, largest = float(values.sum()), float(values[-1])
+        error = float(np.sum(EPS * largest**2 / np.maximum(2 * values, math.sqrt(EPS) * largest))) if largest else np.inf
+        if not info and not more and error <= TOLERANCE * total and total < bound * (1 - NEAR_ONE):
+            return total
+    return float(np.linalg.svd(product, compute_uv=False).sum())
+
+
+def nuclear_norms(rows: Rows, columns: Rows, bound: float = np.inf, skip: np.ndarray | None = None) -> np.ndarray:
+    """(A, B) sums of singular values of all products of factors; one matrix product serves a whole row of pairs.
+
+    Args:
+        bound: largest possible value, where precision near it matters.
+        skip: (A, B) mask of pairs to leave NaN.
+    """
+    skip = np.zeros((len(rows), len(columns)), dtype=bool) if skip is None else skip
+    sums = np.full((len(rows), len(columns)), np.nan)
+    symmetric = columns is rows
+    for i, row in enumerate(rows):
+        partners = [j for j, item in enumerate(columns) if not (item.flag or skip[i, j] or (symmetric and j < i))]
+        if row.flag or not partners:
+            continue
+        joint = row.data.T @ np.concatenate([columns[j].data for j in partners], axis=1)
+        ends = np.cumsum([columns[j].data.shape[1] for j in partners])
+        for j, product in zip(partners, np.split(joint, ends[:-1], axis=1), strict=True):
+            sums[i, j] = nuclear_norm(product, bound)
+            if symmetric:
+                sums[j, i] = sums[i, j]
+    return sums
+
+
+def leading(values: np.ndarray, variance: float) -> int:
+    """Smallest number of components whose squared singular values reach the share ``variance`` of their sum."""
+    share = np.cumsum(values**2) / np.sum(values**2)
+    return min(int(np.searchsorted(share, variance * (1 - 4 * EPS))) + 1, len(values))
+
+
+def _prepare_shape(kernel: Kernel, options: dict) -> Prepared:
+    kept = leading(kernel.singular_values, options["variance"]) if options["variance"] < 1 else len(kernel.singular_values)
+    factor = kernel.factor[:, :kept].astype(np.float64)
+    return Prepared("", kernel.rank if options["variance"] == 1 else kept, factor / np.linalg.norm(factor), scale=kernel.scale)
+
+
+def _cosines(rows: Rows, columns: Rows) -> np.ndarray:
+    return np.minimum(nuclear_norms(rows, columns, bound=1.0), 1.0)
+
+
+def _cross_procrustes(rows: Rows, columns: Rows, options: dict) -> Cells:
+    cosine = _cosines(rows, columns)
+    sizes = [np.array([item.scale or np.nan for item in side]) for side in (rows, columns)]
+    values = {
+        "distance": lambda: np.sqrt(2 - 2 * cosine),
+        "squared": lambda: 2 - 2 * cosine,
+        "cosine": lambda: cosine,
+        "size_and_shape": lambda: np.sqrt(np.subtract.outer(*sizes) ** 2 + 2 * np.outer(*sizes) * (1 - cosine)),
+    }[options["form"]]()
+    return cells(values, rows, columns, _truncation(cosine, options))
+
+
+def _cross_angular(rows: Rows, columns: Rows, options: dict) -> Cells:
+    cosine = _cosines(rows, columns)
+    return cells(np.arccos(cosine), rows, columns, _truncation(cosine, options))
+
+
+def _truncation(values: np.ndarray, options: dict) -> np.ndarray:
+    return np.full(values.shape, TRUNCATED if options["variance"] < 1 else "", dtype=object)
+
+
+def _check_shape(options: dict) -> None:
+    check_range(options, "variance", 0, 1)
+    check_choice(options, "form", ("distance", "squared", "cosine", "size_and_shape"))
+
+
+def basis(kernel: Kernel, kept: int) -> np.ndarray:
+    """(n, kept) orthonormal basis of the leading principal subspace."""
+    return kernel.factor[:, :kept].astype(np.float64) / kernel.singular_values[:kept]
+
+
+def _prepare_cca(kernel: Kernel, options: dict) -> Prepared:
+    return Prepared("", kernel.rank, basis(kernel, kernel.rank))
+
+
+def _prepare_svcca(kernel: Kernel, options: dict) -> Prepared:
+    kept = leading(kernel.singular_values[: kernel.rank], options["variance"])
+    return Prepared("", kept, basis(kernel, kept))
+
+
+def _clips(rows: Rows, columns: Rows) -> int:
+    return next((len(item.data) for item in (*rows, *columns) if not item.flag), 2)
+
+
+def ranks(side: Rows) -> np.ndarray:
+    """(R,) ranks, NaN for a representation without a value."""
+    return np.array([item.rank or np.nan for item in side], dtype=float)
+
+
+def saturation(rows: Rows, columns: Rows) -> np.ndarray:
+    """(A, B) "saturated" where the ranks alone force some canonical correlations to 1."""
+    n = _clips(rows, columns)
+    return np.where(np.add.outer(ranks(rows), ranks(columns)) > n - 1, SATURATED, "").astype(object)
+
+
+def _cross_cca(rows: Rows, columns: Rows, options: dict) -> Cells:
+    smaller = np.minimum.outer(ranks(rows), ranks(columns))
+    if options.get("squared"):
+        values = np.array([[np.sum((a.data.T @ b.data) ** 2) if not a.flag and not b.flag else np.nan for b in columns] for a in rows])
+    else:
+        inside = np.maximum.outer(ranks(rows), ranks(columns)) >= _clips(rows, columns) - 1  # one space holds the other
+        values = np.where(inside, smaller, nuclear_norms(rows, columns, skip=inside))
+    return cells(np.clip(values / smaller, 0, 1), rows, columns, saturation(rows, columns))
+
+
+def _chance_cca(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
+    """max(rank) / (n - 1), the mean squared correlation of unrelated bases; nothing in closed form for the plain mean."""
+    chance = np.maximum.outer(ranks(rows), ranks(columns)) / (_clips(rows, columns) - 1)
+    return chance if options.get("squared") else np.full_like(chance, np.nan)
+
+
+_SHAPE = {
+    "direction": "distance",
+    "identity": 0.0,
+    "invariances": SAME_GEOMETRY,
+    "metric": True,
+    "cost": "n r^2",
+    "source": "Williams et al. 2021",
+    "prepare": _prepare_shape,
+}
+_CCA = {"direction": "similarity", "range": (0.0, 1.0), "identity": 1.0, "cost": "n r^2", "cross": _cross_cca, "chance": _chance_cca}
+MEASURES = (
+    Measure(
+        "procrustes",
+        range=(0.0, math.sqrt(2)),
+        cross=_cross_procrustes,
+        options={"form": "distance", "variance": 1.0},
+        check=_check_shape,
+        **_SHAPE,
+    ),
+    Measure(
+        "shape_angular",
+        range=(0.0, math.pi / 2),
+        cross=_cross_angular,
+        options={"variance": 1.0},
+        check=lambda options: check_range(options, "variance", 0, 1),
+        **_SHAPE,
+    ),
+    Measure(
+        "cca_mean",
+        invariances=SAME_GEOMETRY | {"linear"},
+        source="Hotelling 1936; Morcos et al. 2018",
+        prepare=_prepare_cca,
+        options={"squared": False},
+        check=lambda options: check_choice(options, "squared", (False, True)),
+        **_CCA,
+    ),
+    Measure(
+        "svcca",
+        invariances=SAME_GEOMETRY,
+        source="Raghu et al. 2017",
+        prepare=_prepare_svcca,
+        options={"variance": 0.99},
+        check=lambda options: check_range(options, "variance", 0, 1),
+        **_CCA,
+    ),
+)
