@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--stores", required=True, nargs="+", type=Path, help="<evaluation set>/<run>.zarr of the runs to show")
     parser.add_argument("--test", required=True, nargs="+", type=Path, help="<evaluation set>/test.h5 of each, for its labels")
     parser.add_argument("--fit", required=True, nargs="+", help="the training clips (.h5) in the same order, for their labels")
-    parser.add_argument("--count", type=int, default=250, help="test clips to show (default: 250)")
+    parser.add_argument("--count", type=int, default=200, help="test clips to show (default: 200)")
     parser.add_argument("--output", required=True, type=Path, help="folder to write to: one .png and one .pdf per evaluation set")
     args = parser.parse_args()
     for test_path, fit_path in zip(args.test, args.fit, strict=True):

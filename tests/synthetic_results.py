@@ -125,7 +125,7 @@ def _tables(folder: Path, draw: np.random.Generator) -> None:
         "probes": pd.DataFrame(probes, columns=[*run, "layer", "factor", "metric", "value", "chance"]),
         "confusion": pd.DataFrame(confusion, columns=[*run, "layer", "factor", "truth", "predicted", "count"]),
         "cost": pd.DataFrame(cost),
-        "flow_error": pd.DataFrame({"dataset": DATASETS, "split": "test", "method": "dis", "epe_px": [0.5, 0.7]}),
+        "flow_error": pd.DataFrame({"dataset": DATASETS, "split": "test", "method": "dis", "epe_px": 0.5}),
     }
     folder.mkdir(parents=True)
     for name, table in tables.items():

@@ -1,8 +1,9 @@
 """A digest of the code that a rule's result depends on, for Snakemake's ``params``.
 
 Snakemake sees changes of scripts and parameters but not of the modules that scripts import. The digest covers a set of files and
-everything of the library that they import, directly or not, except through package ``__init__`` files that only list siblings:
-editing one model's file changes the digest of that model's runs alone. Docstrings, comments and layout do not count.
+everything of the library that they import, directly or not, so editing one model's file changes the digest of that model's runs
+alone. The registries of models and objectives are left out: they map names to files, and the files that a system uses are given.
+Docstrings, comments and layout do not count.
 """
 
 import ast
@@ -11,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 LIBRARY = Path(__file__).parent
+REGISTRIES = {LIBRARY / "models" / "__init__.py", LIBRARY / "objectives" / "__init__.py"}
 
 
 def code_version(*files: str | Path) -> str:
@@ -54,5 +56,5 @@ def _imports(path: Path) -> list[Path]:
     for name in names:
         if name == LIBRARY.name or name.startswith(f"{LIBRARY.name}."):
             base = LIBRARY.joinpath(*name.split(".")[1:])
-            files += [file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()]
+            files += [file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file() and file not in REGISTRIES]
     return files

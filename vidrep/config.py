@@ -41,7 +41,6 @@ def check(config: dict) -> Experiment:
     for key, limit, of in (("clips", "test", "activations"), ("fit_clips", "train", "activations")):
         if config[of][key] > clips[limit]:
             raise ValueError(f"config key {of}.{key}: {config[of][key]} clips wanted, clips.{limit} is {clips[limit]}")
-    _check_measures(config["similarity"]["measures"])
     experiment = Experiment(config)
     names = [item if isinstance(item, str) else item["name"] for item in config["systems"]]
     for name in names:
@@ -68,14 +67,3 @@ def _check_system(system: System, frames: int) -> None:
             f"config key video.frames: system {system.name} observes {observed} of {frames} frames and has none left to predict; "
             "raise frames or lower its objective_params.observed"
         )
-
-
-def _check_measures(names: list[str]) -> None:
-    from vidrep.similarity import measures
-
-    known = measures()
-    for name in names:
-        if name not in known:
-            raise ValueError(f"config key similarity.measures: {name!r} is unknown; known: {', '.join(sorted(known))}")
-
-

@@ -25,7 +25,7 @@ def store_activations(
         objective: the run; its ``model.layers`` names what is stored.
         split: the clips.
         group: an empty Zarr group; gets one array (rows, features...) a layer, and ``ids``.
-        rows: clips whose activations are stored.
+        rows: clips whose activations are stored, at most.
         policy: see ``vidrep.activations.pooling``.
         dtype: float16 or float32.
         device: where to compute; always in float32.
@@ -34,6 +34,7 @@ def store_activations(
         Mean of each of the objective's scores over the split.
     """
     objective.eval()
+    rows = min(rows, len(split))
     layers = tuple(objective.model.layers)
     writers = {name: LayerWriter(group, name, rows, dtype) for name in layers}
     sums: dict[str, float] = {}
@@ -62,7 +63,7 @@ def open_up(
         objective: the run.
         test, fit: the clips.
         path: the store, written whole or not at all.
-        attrs: attributes of the root: dataset, system, seed, ...
+        attrs: attributes of the root: dataset, system, seed.
         rows, policy, dtype, device: see ``store_activations``.
 
     Returns:

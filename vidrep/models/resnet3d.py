@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from vidrep.models.blocks import check_clip_shape, same_padding, triple
+from vidrep.models.blocks import Conv3d, check_clip_shape, same_padding, triple
 
 BLOCKS = {10: (1, 1, 1, 1), 16: (2, 2, 2, 1), 18: (2, 2, 2, 2), 26: (2, 3, 4, 3), 34: (3, 4, 6, 3)}
 
@@ -30,7 +30,7 @@ def mid_channels(channels_in: int, channels: int, kernel: int = 3) -> int:
 def _conv(channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int]) -> list[nn.Module]:
     """Convolution and batch normalisation (Keras momentum 0.9, eps 1e-3)."""
     return [
-        nn.Conv3d(channels_in, channels, tuple(kernel), stride=tuple(stride), padding=same_padding(kernel)),
+        Conv3d(channels_in, channels, tuple(kernel), stride=tuple(stride), padding=same_padding(kernel)),
         nn.BatchNorm3d(channels, eps=1e-3, momentum=0.1),
     ]
 
@@ -71,7 +71,8 @@ class ResNet3D(nn.Module):
         factorised: R(2+1)D instead of R3D convolutions.
         depth: 10, 16, 18, 26 or 34.
         widths: channels of the stem and of the four stages; stages 2 to 4 halve T, H and W.
-        stem_kernel: (T, H, W); the stem halves H and W.
+        stem_kernel: (T, H, W).
+        stem_stride: (T, H, W); 1 for small frames.
 
     Layers: ``stem``, ``res0`` ... (one per residual block), all (B, C, T, H, W), then ``embedding`` (B, D).
 
@@ -89,6 +90,7 @@ class ResNet3D(nn.Module):
         depth: int = 10,
         widths: Sequence[int] = (32, 32, 64, 64, 128),
         stem_kernel: Sequence[int] = (3, 7, 7),
+        stem_stride: Sequence[int] = (1, 2, 2),
     ):
         super().__init__()
         if depth not in BLOCKS:
@@ -96,7 +98,7 @@ class ResNet3D(nn.Module):
         if len(widths) != 5:
             raise ValueError(f"widths must be five numbers (stem and four stages), got {list(widths)}")
         channels_in, width = check_clip_shape(clip_shape)[0], widths[0]
-        kernel, stride = triple(stem_kernel), (1, 2, 2)
+        kernel, stride = triple(stem_kernel), triple(stem_stride)
         # The reference's stem is the one place where the width between the halves is not taken from the formula.
         stem = _split_conv(channels_in, width, width, kernel, stride) if factorised else _conv(channels_in, width, kernel, stride)
         self.stem = nn.Sequential(*stem, nn.ReLU(inplace=True))
@@ -116,7 +118,7 @@ class ResNet3D(nn.Module):
             clip: (B, C, T, H, W) in [0, 1].
 
         Returns:
-            (B, D) with D = widths[4] * T/8 * H/16 * W/16, sizes rounded up at each halving.
+            (B, D) with D = widths[4] * T/8 * H/16 * W/16 for the default stem, sizes rounded up at each halving.
         """
         features = clip
         for name in self.layers:

@@ -1,11 +1,25 @@
 """The objective that trains nothing, and what all objectives share."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from vidrep.objectives import DataShape
+
+@dataclass(frozen=True)
+class DataShape:
+    """What a network must know of a data set.
+
+    Attributes:
+        clip: (C, T, H, W) of a clip.
+        classes: number of classes.
+        multi_label: may a clip carry several labels?
+    """
+
+    clip: tuple[int, int, int, int]
+    classes: int
+    multi_label: bool
 
 
 class Objective(nn.Module):
@@ -57,7 +71,7 @@ def embedding_sizes(objective: Objective) -> dict[str, int]:
 
     A model of one stream counts as a stream called "".
     """
-    channels, frames, height, width = objective.model_clip_shape(objective.shape.clip)
+    channels, frames, height, width = objective.shape.clip
     batch = {
         "clip": torch.zeros(1, channels, frames, height, width),
         "flow": torch.zeros(1, 2, frames - 1, height, width),

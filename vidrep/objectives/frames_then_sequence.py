@@ -23,10 +23,9 @@ class FramesThenSequence(Classification):
 
     def __init__(self, model: nn.Module, shape) -> None:
         super().__init__(model, shape, readout="last")
-        channels, frames, height, width = self.model_clip_shape(shape.clip)
         model.eval()
         with torch.no_grad():
-            size = model.frame_features(torch.zeros(1, channels, frames, height, width)).shape[-1]
+            size = model.frame_features(torch.zeros(1, *shape.clip)).shape[-1]
         model.train()
         self.frame_head = self.make_head(size)
         self.stage = self.stages[-1]

@@ -10,11 +10,15 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import zarr
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
+
+from vidrep.activations.store import read_layer, row_numbers
+from vidrep.datasets.store import open_clips
 
 CHANCE = 0.5
 MAX_ITERATIONS = 1000
@@ -101,6 +105,30 @@ def probe_layer(
     return [
         probe_class(fit, fit_labels[:, index], test, test_labels[:, index], protocol) for index in range(fit_labels.shape[1])
     ]
+
+
+def probe_store(store: str, fit_file: str, test_file: str, protocol: Protocol) -> tuple[list[tuple], list[tuple]]:
+    """Probe a run on one evaluation set: all its layers on the data set it was made for, its embedding on any other.
+
+    Args:
+        store: activation store (.zarr).
+        fit_file, test_file: the evaluation set's training and test clips (.h5), for their labels.
+        protocol: see ``Protocol``.
+
+    Returns:
+        Rows (layer, factor, metric, value, chance) and rows (layer, factor, truth, predicted, count).
+    """
+    attrs = zarr.open_group(store, mode="r").attrs
+    with open_clips(fit_file) as fit, open_clips(test_file) as test:
+        fit_labels, test_labels = fit.labels[row_numbers(store, "fit")] > 0, test.labels[row_numbers(store)] > 0
+        classes, own = test.attrs["classes"], test.attrs["dataset"] == attrs["dataset"]
+    rows, counts = [], []
+    for layer in attrs["layers"] if own else attrs["layers"][-1:]:
+        results = probe_layer(read_layer(store, layer, "fit"), fit_labels, read_layer(store, layer), test_labels, protocol)
+        for name, result in zip(classes, results, strict=True):
+            rows.append((layer, f"class_{name}", "balanced_accuracy", result.balanced_accuracy, CHANCE))
+            counts += [(layer, f"class_{name}", t, p, int(result.confusion[t, p])) for t in (0, 1) for p in (0, 1)]
+    return rows, counts
 
 
 def _held_out(features: np.ndarray, present: np.ndarray, fold: tuple, c: float) -> float:

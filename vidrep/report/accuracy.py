@@ -12,6 +12,7 @@ from vidrep.report.tables import FLOOR, accuracy_rows, wilson
 
 _PERCENT = (0.0, 100.0)
 _CMAP = "cividis"
+_COLUMNS = 6
 
 
 def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str, Look]) -> Figure:
@@ -77,8 +78,9 @@ def transfer_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     widest = max(wilson(0.5, n)[1] - 0.5 for n in clips.values())
     note = f"Mean over seeds. n test clips: {_sizes(clips)}; 95 % Wilson interval of one seed at most ±{100 * widest:.1f} points."
     title = "Transfer: accuracy on one version after training on another"
-    count, columns = max(1, len(systems)), min(4, max(1, len(systems)))
-    height, width = 0.9 + grid_height(count, columns, 2.6), 2.4 + 2.2 * columns
+    count = max(1, len(systems))
+    columns = count if count <= _COLUMNS else -(-count // 2)
+    height, width = 1.6 + grid_height(count, columns, 1.85), 2.6 + 1.6 * columns
     figure = new_figure(height, width=width, title=title, note=note)
     panels = panel_grid(figure, count, columns, sharex=True, sharey=True)
     for system, axes in zip(systems, panels, strict=False):
@@ -92,7 +94,7 @@ def plot_transfer(rows: pd.DataFrame, axes: Axes, *, datasets: list[str]) -> Axe
     means = 100 * rows.pivot_table(index="trained_on", columns="evaluated_on", values="value")
     values = means.reindex(index=datasets, columns=datasets).to_numpy(float)
     axes.imshow(values, cmap=_CMAP, vmin=_PERCENT[0], vmax=_PERCENT[1])
-    write_cells(axes, values, np.char.mod("%.1f", values), _PERCENT, _CMAP, size=8)
+    write_cells(axes, values, np.char.mod("%.1f", values), _PERCENT, _CMAP, size=7.5)
     axes.set_xticks(range(len(datasets)), datasets, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(datasets)), datasets)
     axes.set(xlabel="tested on", ylabel="trained on")
@@ -112,7 +114,8 @@ def cost_figure(accuracy: pd.DataFrame, cost: pd.DataFrame, clips: dict[str, int
     for line, (column, unit) in zip(panels, units.items(), strict=True):
         for axes, dataset in zip(line, clips, strict=True):
             shown = rows[rows["evaluated_on"] == dataset]
-            plot_cost(shown, axes, column=column, looks=looks, n=clips[dataset]).set(title=dataset, xlabel=unit)
+            plot_cost(shown, axes, column=column, looks=looks, n=clips[dataset]).set_xlabel(unit)
+            axes.set_title(dataset, loc="left")
         line[0].set_ylabel("accuracy / %")
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, ls="", label=name)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vidrep.report.style import Look, colour_bar, contrast, new_figure
+from vidrep.report.style import Look, cell_text, colour_bar, contrast, new_figure
 from vidrep.report.tables import first_seeds, only_layer_last
 
 _PERCENT = (0.0, 100.0)
@@ -27,7 +27,7 @@ def confusion_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look]) 
     classes = list(dict.fromkeys(rows["factor"]))
     n = int(rows[(rows["system"] == systems[0]) & (rows["factor"] == classes[0])]["count"].sum()) if systems else 0
     note = (
-        f"Linear probes on the embedding, first seed, {n:,} test clips. Each block: rows truth, columns answer, no before yes;\n"
+        f"Linear probes on the embedding, first seed, {n:,} test clips. Each block: rows truth, columns answer, no before yes; "
         "counts as text, colour is the share of the row. Above a block: balanced accuracy (chance 50 %)."
     )
     title = f"Is the class in the clip? Confusion of the probes on {dataset}"
@@ -48,15 +48,15 @@ def confusion_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look]) 
 def plot_confusions(rows: pd.DataFrame, axes: Axes, *, classes: list[str], line: int) -> Axes:
     """The matrices of one run, side by side in line number ``line``; each fills a 2 x 2 square."""
     cmap = matplotlib.colormaps[_CMAP]
-    for place, name in enumerate(classes):
-        found = rows[rows["factor"] == name].pivot_table(index="truth", columns="predicted", values="count", aggfunc="sum")
-        counts = found.reindex(index=[0, 1], columns=[0, 1], fill_value=0).to_numpy(float)
+    matrices = np.zeros((len(classes), 2, 2))
+    np.add.at(matrices, (rows["factor"].map(classes.index), rows["truth"], rows["predicted"]), rows["count"])
+    for place, counts in enumerate(matrices):
         shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
         left, top = 2.7 * place, 3.0 * line
-        axes.imshow(shares, cmap=cmap, vmin=0, vmax=1, extent=(left, left + 2, top + 2, top), aspect="auto")
+        axes.pcolorfast((left, left + 2), (top, top + 2), shares, cmap=cmap, vmin=0, vmax=1)
         for truth, predicted in np.ndindex(2, 2):
             colour = contrast(cmap(shares[truth, predicted]))
-            at = left + predicted + 0.5, top + truth + 0.5
-            axes.text(*at, f"{counts[truth, predicted]:.0f}", ha="center", va="center", fontsize=6.5, color=colour)
-        axes.text(left + 1, top - 0.25, f"{100 * shares.diagonal().mean():.0f} %", ha="center", va="center", fontsize=6.5)
+            text = f"{counts[truth, predicted]:.0f}"
+            cell_text(axes, left + predicted + 0.5, top + truth + 0.5, text, fontsize=6.5, color=colour)
+        cell_text(axes, left + 1, top - 0.25, f"{100 * shares.diagonal().mean():.0f} %", fontsize=6.5)
     return axes

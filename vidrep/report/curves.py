@@ -10,6 +10,7 @@ from vidrep.experiment import UNTRAINED
 from vidrep.report.style import GREY, INK, Look, grid_height, new_figure, panel_grid
 from vidrep.report.tables import ACCURACIES
 
+_COLUMNS = 6
 _SPLIT_DASHES = {"train": (0, (3, 1.2)), "validation": "-"}
 
 
@@ -27,22 +28,35 @@ def learning_figure(histories: pd.DataFrame, dataset: str, looks: dict[str, Look
         "One line per seed. Training loss: mean over the epoch's steps; validation: at its end. "
         "Losses of different systems differ in kind, so each has its own scale."
     )
-    figure = new_figure(4.4, title=f"Learning curves on {dataset}", note=note)
-    panels = figure.subplots(2, len(systems), sharex="col", squeeze=False)
-    for (top, bottom), system in zip(panels.T, systems, strict=True):
-        rows = histories[histories["system"] == system]
-        plot_history(rows[rows["metric"] == "loss"], top, look=looks[system]).set_title(system, loc="left")
-        accuracy = rows[rows["metric"].isin(ACCURACIES)]
-        plot_history(accuracy.assign(value=100 * accuracy["value"]), bottom, look=looks[system]).set(
-            ylim=(-3, 103), xlabel="epoch"
-        )
-        if accuracy.empty:
-            bottom.text(0.5, 0.5, "no class scores", ha="center", color=GREY, transform=bottom.transAxes)
-    panels[0, 0].set_ylabel("loss")
-    panels[1, 0].set_ylabel("accuracy / %")
+    columns = min(_COLUMNS, len(systems))
+    blocks = -(-len(systems) // columns)
+    figure = new_figure(0.9 + 3.5 * blocks, width=1.2 + 1.65 * columns, title=f"Learning curves on {dataset}", note=note)
+    panels = figure.subplots(2 * blocks, columns, squeeze=False)
+    pairs = zip(panels[::2].ravel(), panels[1::2].ravel(), strict=True)
+    for place, (top, bottom) in enumerate(pairs):
+        if place >= len(systems):
+            top.set_axis_off()
+            bottom.set_axis_off()
+            continue
+        system = systems[place]
+        plot_run_curves(histories[histories["system"] == system], top, bottom, look=looks[system])
+        top.set_title(system, loc="left")
+        if place % columns == 0:
+            top.set_ylabel("loss")
+            bottom.set_ylabel("accuracy / %")
     handles = [Line2D([], [], color=INK, ls=dash, label=split) for split, dash in _SPLIT_DASHES.items()]
     figure.legend(handles=handles, loc="outside upper right", ncols=2)
     return figure
+
+
+def plot_run_curves(rows: pd.DataFrame, top: Axes, bottom: Axes, *, look: Look) -> None:
+    """Loss and accuracy of all seeds of one system."""
+    plot_history(rows[rows["metric"] == "loss"], top, look=look)
+    accuracy = rows[rows["metric"].isin(ACCURACIES)]
+    plot_history(accuracy.assign(value=100 * accuracy["value"]), bottom, look=look)
+    bottom.set(ylim=(-3, 103), xlabel="epoch", xlim=top.get_xlim())
+    if accuracy.empty:
+        bottom.text(0.5, 0.5, "no class scores", ha="center", color=GREY, transform=bottom.transAxes)
 
 
 def plot_history(rows: pd.DataFrame, axes: Axes, *, look: Look) -> Axes:
@@ -69,12 +83,13 @@ def probe_figure(probes: pd.DataFrame, dataset: str, n: int, looks: dict[str, Lo
     systems = [name for name in looks if name in set(rows["system"])]
     classes = rows["factor"].nunique()
     note = (
-        f"Lines: mean over {classes} classes, one line per seed; bands: ± one standard deviation over classes (first seed). "
+        f"Each probe tells whether a class is in the clip. Lines: mean over {classes} classes, one line per seed; "
+        "bands: ± one standard deviation over classes (first seed). "
         f"Probes fitted on training clips, scored on {n:,} test clips."
     )
     columns = min(4, max(1, len(systems)))
     height = 1.1 + grid_height(len(systems), columns, 2.3)
-    figure = new_figure(height, title=f"What linear probes read from each layer on {dataset}: class present or not", note=note)
+    figure = new_figure(height, title=f"What linear probes read from each layer on {dataset}", note=note)
     panels = panel_grid(figure, len(systems), columns, sharey=True)
     for place, (system, axes) in enumerate(zip(systems, panels, strict=True)):
         plot_probes(rows[rows["system"] == system], axes, look=looks[system]).set_title(system, loc="left")

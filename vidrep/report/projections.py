@@ -96,7 +96,8 @@ def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[s
     shown, fitted = len(embeddings[0].shown), len(embeddings[0].fit)
     note = (
         f"{shown:,} test clips. PCA and LDA are fitted on {fitted:,} other clips, LDA on the label that colours its row; "
-        "t-SNE is made of the shown clips.\nAxes have no unit: only neighbourhood counts, and in t-SNE distances between groups do not."
+        "t-SNE is made of the shown clips. "
+        "Axes have no unit: only neighbourhood counts, and in t-SNE distances between groups do not."
     )
     title = f"Embeddings of {dataset} clips in the plane, first seed of each system"
     figure = new_figure(1.3 + 1.35 * len(lines), width=max(6.5, 1.4 + 1.42 * len(embeddings)), title=title, note=note)

@@ -15,13 +15,21 @@ from scipy.spatial.distance import squareform
 from vidrep.experiment import UNTRAINED
 from vidrep.report.style import GREY, PALE, Look, colour_bar, family_colours, looks, new_figure, write_cells
 from vidrep.report.tables import first_seeds, only_layer_last, representations, square
+from vidrep.similarity.registry import find
 
-_TEXT_CELLS = 32  # larger matrices get no numbers in their cells
+_TEXT_CELLS = 20  # larger matrices get no numbers in their cells
+_LABELS = {
+    "cka_linear": "linear CKA",
+    "cka_linear_debiased": "linear CKA, debiased",
+    "procrustes": "Procrustes distance",
+    "shape_angular": "angular shape distance / rad",
+    "rsa": "RSA",
+}
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How a measure is shown: its range, whether it is a distance, and its name in words."""
+    """How a measure is shown in every figure: from 0 to its largest value; dark means different, whatever its direction."""
 
     limits: tuple[float, float]
     distance: bool
@@ -29,44 +37,25 @@ class Scale:
 
     @property
     def cmap(self) -> str:
-        """Dark means different in every figure, whatever the measure's direction."""
         return "cividis_r" if self.distance else "cividis"
 
     def distances(self, values: np.ndarray) -> np.ndarray:
         """Values as distances from 0 upwards, for the dendrogram; missing ones count as the largest of the range."""
-        low, high = self.limits
-        away = values - low if self.distance else high - values
-        away = np.nan_to_num(away, nan=high - low).clip(0)
+        high = self.limits[1]
+        away = np.nan_to_num(values if self.distance else high - values, nan=high).clip(0)
         away = (away + away.T) / 2
         np.fill_diagonal(away, 0)
         return away
-
-
-SCALES = {
-    "cka_linear": Scale((0, 1), False, "linear CKA"),
-    "cka_linear_debiased": Scale((0, 1), False, "linear CKA, debiased"),
-    "cka_rbf": Scale((0, 1), False, "RBF CKA"),
-    "cca_mean": Scale((0, 1), False, "mean canonical correlation"),
-    "svcca": Scale((0, 1), False, "SVCCA"),
-    "pwcca": Scale((0, 1), False, "PWCCA"),
-    "procrustes": Scale((0, 2**0.5), True, "Procrustes distance"),
-    "shape_angular": Scale((0, np.pi / 2), True, "angular shape distance / rad"),
-    "rsa": Scale((0, 1), False, "RSA (rank correlation of dissimilarities)"),
-    "knn_jaccard": Scale((0, 1), False, "neighbours in common (Jaccard)"),
-    "knn_mutual": Scale((0, 1), False, "mutual nearest neighbours"),
-    "linear_r2": Scale((0, 1), False, "linear predictability R²"),
-}
 
 
 def scale_of(measure: str) -> Scale:
     """The scale of a measure.
 
     Raises:
-        ValueError: no range is known for ``measure``.
+        ValueError: no such measure.
     """
-    if measure not in SCALES:
-        raise ValueError(f"no colour range for measure {measure!r}; known: {', '.join(SCALES)}")
-    return SCALES[measure]
+    found = find(measure)
+    return Scale((0.0, found.range[1]), found.direction == "distance", _LABELS.get(measure, measure))
 
 
 def embedding_figure(table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]) -> Figure:
@@ -82,11 +71,11 @@ def embedding_figure(table: pd.DataFrame, dataset: str, measure: str, families: 
     reps = only_layer_last(representations(table), ["run"])
     values = square(table, reps["rep"])
     note = (
-        f"n = {table['n'].max():,} clips. A row: system ← trained on, seed; columns in the same order. Tree: average linkage"
-        f"{'' if scale.distance else f' of {scale.limits[1]} − similarity'}.\n"
-        "Pale grey: no value. Colours span the whole range of the measure in every figure; dark means different."
+        f"n = {table['n'].max():,.0f} clips. A row: system ← trained on, seed; columns in the same order. Tree: average linkage"
+        f"{'' if scale.distance else f' of {scale.limits[1]:g} − similarity'}. Pale grey: no value. "
+        f"Colours span 0 to {scale.limits[1]:.3g} in every figure of the measure; dark means different."
     )
-    side = max(3.0, 0.27 * len(reps))
+    side = max(3.0, 0.24 * len(reps))
     title = f"Which runs represent {dataset} alike? {scale.label}, embeddings"
     figure = new_figure(side + 2.2, width=min(side + 4.6, 13.0), title=title, note=note)
     tree_axes, map_axes = figure.subplots(1, 2, width_ratios=[1, 6])
@@ -100,7 +89,7 @@ def embedding_figure(table: pd.DataFrame, dataset: str, measure: str, families: 
     colour_bar(figure, [map_axes], scale.label, scale.limits, scale.cmap, shrink=0.6, aspect=30)
     used = dict.fromkeys(family for system, family in families.items() if system in set(reps["system"]))
     handles = [Patch(color=colour, label=family) for family, colour in family_colours(families).items() if family in used]
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    figure.legend(handles=handles, title="family", loc="outside right lower")
     return figure
 
 
@@ -146,8 +135,8 @@ def layer_figure(table: pd.DataFrame, dataset: str, measure: str, families: dict
     reps = reps.iloc[np.argsort(reps["system"].map(place), kind="stable")]
     values = square(table, reps["rep"])
     note = (
-        f"n = {table['n'].max():,} clips. First seed of each system; its layers from the input (top, left) to the embedding;\n"
-        "white lines part systems. Colours span the whole range of the measure; dark means different."
+        f"n = {table['n'].max():,.0f} clips. First seed of each system; its layers from the input (top, left) to the embedding; "
+        f"white lines part systems. Colours span 0 to {scale.limits[1]:.3g}; dark means different."
     )
     side = max(3.5, 0.155 * len(reps))
     title = f"Layer against layer on {dataset}: {scale.label}"

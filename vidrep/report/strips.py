@@ -20,11 +20,16 @@ def strip(frames: np.ndarray) -> np.ndarray:
     return np.concatenate(pieces[:-1], axis=1)
 
 
-def plot_strip(frames: np.ndarray, axes: Axes, *, label: str, first: int = 0, count: int | None = None) -> Axes:
-    """A strip with the frames' numbers below it; ``count`` leaves room for that many frames."""
+def plot_strip(
+    frames: np.ndarray, axes: Axes, *, label: str, first: int = 0, count: int | None = None, numbers: bool = True
+) -> Axes:
+    """A strip with the frames' ``numbers`` below it, counted from ``first``; ``count`` leaves room for that many frames."""
     width = frames.shape[2]
     axes.imshow(strip(frames), aspect="equal")
-    axes.set_xticks((width + _GAP) * np.arange(len(frames)) + (width - 1) / 2, range(first, first + len(frames)))
+    if numbers:
+        axes.set_xticks((width + _GAP) * np.arange(len(frames)) + (width - 1) / 2, range(first, first + len(frames)))
+    else:
+        axes.set_xticks([])
     axes.set_xlim(-0.5, (width + _GAP) * (count or len(frames)) - _GAP - 0.5)
     axes.set_yticks([])
     axes.set_ylabel(label, rotation=0, ha="right", va="center")
@@ -46,15 +51,13 @@ def clip_figure(clips: dict[str, np.ndarray], labels: dict[str, list[str]]) -> F
         labels: version to the label sets of these clips, as text.
     """
     frames = max(len(clip) for version in clips.values() for clip in version)
-    height = 1.0 + sum(len(version) * (_FRAME_INCHES + 0.16) for version in clips.values()) + 0.1 * len(clips)
+    height = 1.0 + sum(map(len, clips.values())) * (_FRAME_INCHES + 0.12)
     note = "The first test clips of every version: same starts, same directions. In braces: the labels. Numbers below: frames."
     figure = new_figure(height, width=2.0 + _FRAME_INCHES * 1.03 * frames, title="Clips of the versions", note=note)
     panels = figure.subplots(sum(map(len, clips.values())), 1, squeeze=False)[:, 0]
     lines = [(version, clip, text) for version in clips for clip, text in zip(clips[version], labels[version], strict=True)]
     for place, (axes, (version, clip, text)) in enumerate(zip(panels, lines, strict=True)):
-        plot_strip(clip, axes, label=f"{version}\n{text}", count=frames)
-        if place < len(lines) - 1:
-            axes.set_xticks([])
+        plot_strip(clip, axes, label=f"{version}\n{text}", count=frames, numbers=place == len(lines) - 1)
     return figure
 
 
@@ -63,12 +66,12 @@ def flow_figure(clips: np.ndarray, flows: dict[str, np.ndarray], dataset: str, e
 
     Args:
         clips: the first clips, (k, T, H, W[, 3]).
-        flows: method to their flow (k, T-1, 2, H, W), in pixels.
+        flows: method to their flow (k, T-1, 2, H, W), in pixels; the truth, or else the first one, sets the scale.
         dataset: for the title.
         errors: method to mean end-point error in pixels over the whole split.
     """
-    longest = max(float(np.hypot(*np.moveaxis(flow.astype(np.float32), 2, 0)).max()) for flow in _references(flows))
-    longest = max(longest, 1e-6)
+    methods = sorted(flows, key=lambda method: method != "true")
+    longest = max(float(np.hypot(*np.moveaxis(flows[methods[0]].astype(np.float32), 2, 0)).max()), 1e-6)
     count, frames = clips.shape[:2]
     rows = count * (1 + len(flows))
     note = (
@@ -80,24 +83,21 @@ def flow_figure(clips: np.ndarray, flows: dict[str, np.ndarray], dataset: str, e
     left, right = figure.subfigures(1, 2, width_ratios=[width - 1.3, 1.3])
     panels = iter(left.subplots(rows, 1, squeeze=False)[:, 0])
     for i in range(count):
-        plot_strip(clips[i], next(panels), label=f"clip {i}", count=frames).set_xticks([])
-        for method, flow in flows.items():
+        plot_strip(clips[i], next(panels), label=f"clip {i}", count=frames, numbers=False)
+        for method in methods:
             error = f"\nEPE {errors[method]:.2f} px" if method in errors else ""
-            plot_strip(colour_flow(flow[i], longest), next(panels), label=f"{method}{error}", count=frames)
+            pictures = colour_flow(flows[method][i], longest)
+            last = method == methods[-1]
+            plot_strip(pictures, next(panels), label=f"{method}{error}", count=frames, numbers=last)
     plot_wheel(right.subplots(), longest)
     return figure
-
-
-def _references(flows: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """What the colour scale is taken from: the truth, or everything where it is not known."""
-    return [flows["true"]] if "true" in flows else list(flows.values())
 
 
 def plot_wheel(axes: Axes, longest_px: float) -> Axes:
     """The legend of flow pictures; the rim stands for ``longest_px``."""
     axes.imshow(colour_wheel(151), extent=(-1, 1, 1, -1))
     axes.set_axis_off()
-    axes.set_title(f"rim: {longest_px:.1f} px\nper frame", fontsize=7.5)
+    axes.set_title(f"rim: {longest_px:.1f} px\nper frame", fontsize=7.5, pad=14)
     for x, y, name in ((0, 1.18, "down"), (0, -1.18, "up")):
         axes.text(x, y, name, ha="center", va="center", fontsize=7, color=GREY)
     return axes
@@ -111,13 +111,13 @@ def generation_figure(drawn: dict[str, np.ndarray], run: str) -> Figure:
         run: for the title.
     """
     count = len(drawn["observed"])
-    steps = drawn["observed"].shape[1], drawn["future"].shape[1]
+    steps = drawn["observed"].shape[1], max(1, drawn["future"].shape[1])
     note = (
         "Frames are numbered as in the clip. The network sees the frames on the left only; reconstructions stand in input order."
     )
     width = 2.2 + _FRAME_INCHES * 1.03 * sum(steps)
     height = 1.1 + 2 * count * (_FRAME_INCHES + 0.1)
-    figure = new_figure(height, width=width, title=f"Reconstruction and prediction by {run}", note=note)
+    figure = new_figure(height, width=max(width, 6.0), title=f"Reconstruction and prediction by {run}", note=note)
     panels = figure.subplots(2 * count, 2, squeeze=False, width_ratios=steps)
     for i in range(count):
         for line, (left, right) in enumerate((("observed", "future"), ("reconstruction", "prediction"))):
@@ -131,4 +131,4 @@ def plot_drawn(drawn: dict[str, np.ndarray], name: str, i: int, axes: Axes, *, f
     if name not in drawn:
         axes.set_axis_off()
         return axes
-    return plot_strip(drawn[name][i], axes, label=name, first=first)
+    return plot_strip(drawn[name][i], axes, label=name, first=first, numbers=name not in ("observed", "future"))

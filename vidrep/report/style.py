@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -14,6 +15,7 @@ from vidrep.files import whole
 
 DPI = 140
 SCREEN_WIDTH = 11.0  # inches: figures are read in a browser, at most about 1500 pixels wide
+_NOTE_LETTERS = 15  # an inch
 GREY = "#767676"
 PALE = "#d9d9d9"  # cells without a value
 INK = "#222222"
@@ -58,7 +60,7 @@ _RC = {
     "lines.linewidth": 1.4,
     "lines.markersize": 4.5,
     "image.interpolation": "nearest",
-    "pdf.fonttype": 42,
+    "pdf.fonttype": 3,  # outlines: embedding TrueType would take three times as long as drawing the figure
     "figure.facecolor": "white",
 }
 _METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
@@ -106,20 +108,19 @@ def class_colours(count: int) -> list:
     return list(matplotlib.colormaps["turbo"]([i / (count - 1) for i in range(count)]))
 
 
-def new_figure(height: float, *, title: str, note: str = "", width: float = SCREEN_WIDTH) -> Figure:
+def new_figure(height: float, *, title: str, note: str, width: float = SCREEN_WIDTH) -> Figure:
     """An empty figure in the project's style, laid out by itself.
 
     Args:
         height, width: inches.
         title: says what is shown.
-        note: the small print below: n, intervals, conventions.
+        note: the small print below, broken into lines: n, intervals, conventions.
     """
     matplotlib.rcParams.update(_RC)
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
-    if note:
-        figure.supxlabel(note, x=0.01, ha="left", fontsize=7.5, color=GREY)
+    figure.supxlabel(fill(note, int(_NOTE_LETTERS * width)), x=0.01, ha="left", fontsize=7.5, color=GREY)
     return figure
 
 
@@ -148,12 +149,17 @@ def contrast(colour: tuple) -> str:
     return "black" if np.dot(colour[:3], (0.299, 0.587, 0.114)) > 0.5 else "white"
 
 
+def cell_text(axes: Axes, x: float, y: float, text: str, **options) -> None:
+    """Centred text inside the axes; left out of the layout, which would measure each piece."""
+    axes.text(x, y, text, ha="center", va="center", in_layout=False, clip_on=False, **options)
+
+
 def write_cells(axes: Axes, values: np.ndarray, texts: np.ndarray, limits: tuple[float, float], cmap: str, size: float) -> None:
     """Write ``texts`` into the cells of a heat map of ``values``, black or white by the cell's colour."""
     colours = matplotlib.colormaps[cmap](Normalize(*limits)(values))
     for i, j in np.ndindex(values.shape):
         if not np.isnan(values[i, j]):
-            axes.text(j, i, texts[i, j], ha="center", va="center", fontsize=size, color=contrast(colours[i, j]))
+            cell_text(axes, j, i, texts[i, j], fontsize=size, color=contrast(colours[i, j]))
 
 
 def save(figure: Figure, path: str | Path) -> None:

@@ -82,7 +82,10 @@ def _check_rbf(options: dict) -> None:
 def _jackknife_biased(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
     """Dropping clip i and centring anew leaves <A, B> - 2 n/(n-1) A_i.B_i + (n/(n-1))^2 A_ii B_ii."""
     factor = _n(rows, columns) / (_n(rows, columns) - 1)
-    diagonals = [np.array([np.diag(item.data) if not item.flag else np.zeros(_n(rows, columns)) for item in side]) for side in (rows, columns)]
+    diagonals = [
+        np.array([np.diag(item.data) if not item.flag else np.zeros(_n(rows, columns)) for item in side])
+        for side in (rows, columns)
+    ]
     return _delete_one(rows, columns, 2 * factor, factor**2, *diagonals)
 
 
@@ -102,10 +105,15 @@ def _n(rows: Rows, columns: Rows) -> int:
     return next((len(item.data) for item in (*rows, *columns) if not item.flag), 1)
 
 
-def _delete_one(rows: Rows, columns: Rows, row_weight: float, diagonal_weight: float, row_diagonal, column_diagonal) -> np.ndarray:
+def _delete_one(
+    rows: Rows, columns: Rows, row_weight: float, diagonal_weight: float, row_diagonal, column_diagonal
+) -> np.ndarray:
     """Jackknife standard errors of all pairs from the products of single rows; nothing is recomputed."""
     n = _n(rows, columns)
-    norms = [_deleted_norms(side, row_weight, diagonal_weight, diagonal) for side, diagonal in ((rows, row_diagonal), (columns, column_diagonal))]
+    norms = [
+        _deleted_norms(side, row_weight, diagonal_weight, diagonal)
+        for side, diagonal in ((rows, row_diagonal), (columns, column_diagonal))
+    ]
     whole = bilinear.inner_products(rows, columns)
     total, squares = np.zeros_like(whole), np.zeros_like(whole)
     for i, product in enumerate(bilinear.row_products(rows, columns)):

@@ -16,6 +16,7 @@ from vidrep.similarity import bilinear
 from vidrep.similarity.kernel import Kernel, summarise
 from vidrep.similarity.measure import TOO_FEW_ROWS, Measure, Prepared
 from vidrep.similarity.registry import find
+from vidrep.streams import stream
 
 FEWEST_FOR_INTERVALS = 20
 GROUPS = 20  # groups of clips of the grouped jackknife
@@ -29,6 +30,7 @@ class Comparison:
 
     Attributes:
         measure, options: what was computed.
+        symmetric: whether both orders of a pair have the same value.
         values: NaN where undefined.
         flags: "" or the reason or remark.
         n: clips used.
@@ -40,6 +42,7 @@ class Comparison:
 
     measure: str
     options: dict
+    symmetric: bool
     values: np.ndarray
     flags: np.ndarray
     n: np.ndarray
@@ -68,7 +71,9 @@ def compare(x, y, measure: str = "cka_linear_debiased", **options) -> float:
     return float(_all_pairs(_summaries([x]), find(measure), options, others=_summaries([y])).values[0, 0])
 
 
-def compare_all(representations, measure: str = "cka_linear_debiased", *, memory_mb: float = 2048, return_flags: bool = False, **options):
+def compare_all(
+    representations, measure: str = "cka_linear_debiased", *, memory_mb: float = 2048, return_flags: bool = False, **options
+):
     """All pairs of representations of the same clips.
 
     Args:
@@ -86,7 +91,14 @@ def compare_all(representations, measure: str = "cka_linear_debiased", *, memory
 
 
 def all_pairs(
-    representations, measure: str, *, intervals: bool = False, permutations: int = 0, seed: int = 0, memory_mb: float = 2048, **options
+    representations,
+    measure: str,
+    *,
+    intervals: bool = False,
+    permutations: int = 0,
+    seed: int = 0,
+    memory_mb: float = 2048,
+    **options,
 ) -> Comparison:
     """As ``compare_all``, with everything that belongs beside a value.
 
@@ -95,7 +107,15 @@ def all_pairs(
         permutations: fewest re-pairings of clips for the null, 0 for none.
         seed: of the random orderings behind re-pairings and groups of clips.
     """
-    return _all_pairs(_summaries(representations), find(measure), options, intervals=intervals, permutations=permutations, seed=seed, memory_mb=memory_mb)
+    return _all_pairs(
+        _summaries(representations),
+        find(measure),
+        options,
+        intervals=intervals,
+        permutations=permutations,
+        seed=seed,
+        memory_mb=memory_mb,
+    )
 
 
 def _summaries(representations) -> list[Kernel]:
@@ -104,23 +124,25 @@ def _summaries(representations) -> list[Kernel]:
     return [item if hasattr(item, "load") else summarise(item, name=f"representation {name}") for name, item in named]
 
 
-def _all_pairs(items, spec: Measure, given: dict, *, others=None, intervals=False, permutations=0, seed=0, memory_mb=2048.0) -> Comparison:
+def _all_pairs(
+    items, spec: Measure, given: dict, *, others=None, intervals=False, permutations=0, seed=0, memory_mb=2048.0
+) -> Comparison:
     """All pairs of ``items``, or of ``items`` with ``others``."""
     options = spec.settings(given)
     columns = items if others is None else others
     n = _common_n([*items, *columns])
     result = _empty(spec, options, len(items), len(columns), n)
-    rng = np.random.default_rng([seed, n])
+    rng = stream(seed, "similarity", "clips", n)
     orders = bilinear.orderings(n, permutations, rng) if spec.null and permutations and n >= spec.minimum_n else None
     groups = np.array_split(rng.permutation(n), GROUPS) if intervals and spec.jackknife and n >= FEWEST_FOR_INTERVALS else []
     size = max(1, int(memory_mb * 2**20 / (2 * spec.arrays_per_rep * 8 * n**2)))
-    for i, j, rows, partners in _blocks(items, columns, spec, options, size):
+    for i, j, rows, partners in _blocks(items, columns, spec, options, size, result.symmetric):
         block = np.ix_(i, j)
         _fill(result, block, spec, options, rows, partners, orders)
         if len(groups):
             margin = _margins(spec, options, (rows, partners), ([items[k] for k in i], [columns[k] for k in j]), groups)
             result.ci_low[block], result.ci_high[block] = result.values[block] - margin, result.values[block] + margin
-        if spec.symmetric and columns is items and rows is not partners:
+        if result.symmetric and columns is items and rows is not partners:
             _mirror(result, i, j)
     return result
 
@@ -134,7 +156,8 @@ def _common_n(items: Sequence[Kernel]) -> int:
 
 def _empty(spec: Measure, options: dict, a: int, b: int, n: int) -> Comparison:
     numbers = {name: np.full((a, b), np.nan) for name in NUMBERS}
-    return Comparison(spec.name, options, flags=np.full((a, b), "", dtype=object), n=np.full((a, b), n), **numbers)
+    symmetric = spec.symmetric and not (spec.one_sided and spec.one_sided(options))
+    return Comparison(spec.name, options, symmetric, flags=np.full((a, b), "", dtype=object), n=np.full((a, b), n), **numbers)
 
 
 def _prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
@@ -144,22 +167,26 @@ def _prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
     return Prepared(kernel.flag, None) if kernel.flag else spec.prepare(kernel, options)
 
 
-def _blocks(items: Sequence[Kernel], columns: Sequence[Kernel], spec: Measure, options: dict, size: int) -> Iterator[tuple]:
+def _blocks(
+    items: Sequence[Kernel], columns: Sequence[Kernel], spec: Measure, options: dict, size: int, symmetric: bool
+) -> Iterator[tuple]:
     """Yield (row positions, column positions, rows, columns) of prepared representations, at most ``size`` on a side.
 
-    Of a symmetric measure on one list, blocks above the diagonal are left out.
+    With ``symmetric`` and one list, blocks above the diagonal are left out.
     """
     for start in range(0, len(items), size):
         i = range(start, min(start + size, len(items)))
         rows = [_prepare(items[k], spec, options) for k in i]
-        last = start + 1 if spec.symmetric and columns is items else len(columns)
+        last = start + 1 if symmetric and columns is items else len(columns)
         for other in range(0, last, size):
             j = range(other, min(other + size, len(columns)))
             same = columns is items and other == start
             yield i, j, rows, rows if same else [_prepare(columns[k], spec, options) for k in j]
 
 
-def _fill(result: Comparison, block: tuple, spec: Measure, options: dict, rows: list, columns: list, orders: np.ndarray | None) -> None:
+def _fill(
+    result: Comparison, block: tuple, spec: Measure, options: dict, rows: list, columns: list, orders: np.ndarray | None
+) -> None:
     """Values, flags, ranks, chance and null of one block."""
     cells = spec.cross(rows, columns, options)
     result.values[block], result.flags[block] = cells.values, cells.flags

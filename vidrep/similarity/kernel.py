@@ -77,7 +77,7 @@ class Kernel:
     def factor(self) -> np.ndarray:
         """(n, r) principal component scores, largest first: matrix = factor factor^T.
 
-        From the activations where d <= n; from the kernel otherwise, which cannot see singular values below about 1e-7 of the largest.
+        From the activations where d <= n, otherwise from the kernel, which cannot see singular values below 1e-7 of the largest.
         """
         return self._factors[0]
 
@@ -120,7 +120,10 @@ class Kernel:
             b=(self.b[rows] - b_mean) / unit,
             mean_square=(self.mean_square + 2 * shift_mean + shift_square) / unit**2,
             mean_sum=(self.mean_sum + b_mean) / unit,
-            mean_spread=max(self.mean_spread + 2 * (shift_mean - b_mean * self.mean_sum / self.d) + shift_square - b_mean**2 / self.d, 0) / unit**2,
+            mean_spread=max(
+                self.mean_spread + 2 * (shift_mean - b_mean * self.mean_sum / self.d) + shift_square - b_mean**2 / self.d, 0
+            )
+            / unit**2,
             eps=self.eps,
             flag=flag,
             given={"matrix": block},
@@ -135,7 +138,9 @@ def as_rows(x, name: str = "") -> np.ndarray:
         x = (x.float() if str(x.dtype) == "torch.bfloat16" else x).numpy()
     x = np.asarray(x)
     if x.ndim < 2 or 0 in x.shape or x.dtype.kind not in "fiub":
-        raise ValueError(f"{name or 'representation'}: expected real numbers of shape (clips, features, ...), got {x.dtype} {x.shape}")
+        raise ValueError(
+            f"{name or 'representation'}: expected real numbers of shape (clips, features, ...), got {x.dtype} {x.shape}"
+        )
     return x.reshape(len(x), -1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ RANK_ZERO = "rank_zero"
 SATURATED = "saturated"
 DROPPED_ROWS = "dropped_rows"
 TIED = "tied"
+TIED_ROWS = "tied_rows"
 TRUNCATED = "truncated"
 
 
@@ -28,6 +29,7 @@ class Prepared:
         rank: rank that the measure worked with, None where it uses none.
         data: whatever the measure needs for its pairs.
         scale: size of the representation, for measures that are not blind to it.
+        features: its centred feature blocks, for measures that need the activations.
         missing: (n,) mask of clips that the representation lacks, for measures that can do without a few.
         again: (mask) -> Prepared without the masked clips, for such measures.
     """
@@ -36,6 +38,7 @@ class Prepared:
     rank: int | None
     data: Any = None
     scale: float | None = None
+    features: Callable[[], Iterator[np.ndarray]] | None = None
     missing: np.ndarray | None = None
     again: Callable[[np.ndarray], Prepared] | None = None
 
@@ -69,6 +72,7 @@ class Measure:
         identity: value of a representation with itself, None where data decide.
         invariances: out of rotation, scale, offset (one vector added to all clips), linear (any invertible map).
         symmetric, metric: whether value(a, b) = value(b, a); whether the triangle inequality holds.
+        one_sided: (options) -> whether these options make a symmetric measure asymmetric.
         cost: what a pair costs once the representations are prepared; n clips, r rank, d features.
         source: paper.
         prepare: (kernel, options) -> Prepared, the work per representation.
@@ -94,6 +98,7 @@ class Measure:
     options: dict = field(default_factory=dict)
     check: Callable[[dict], None] | None = None
     symmetric: bool = True
+    one_sided: Callable[[dict], bool] | None = None
     metric: bool = False
     version: int = 1
     minimum_n: int = 4

@@ -147,7 +147,9 @@ def saturation(rows: Rows, columns: Rows) -> np.ndarray:
 def _cross_cca(rows: Rows, columns: Rows, options: dict) -> Cells:
     smaller = np.minimum.outer(ranks(rows), ranks(columns))
     if options.get("squared"):
-        values = np.array([[np.sum((a.data.T @ b.data) ** 2) if not a.flag and not b.flag else np.nan for b in columns] for a in rows])
+        values = np.array(
+            [[np.sum((a.data.T @ b.data) ** 2) if not a.flag and not b.flag else np.nan for b in columns] for a in rows]
+        )
     else:
         inside = np.maximum.outer(ranks(rows), ranks(columns)) >= _clips(rows, columns) - 1  # one space holds the other
         values = np.where(inside, smaller, nuclear_norms(rows, columns, skip=inside))
@@ -169,7 +171,14 @@ _SHAPE = {
     "source": "Williams et al. 2021",
     "prepare": _prepare_shape,
 }
-_CCA = {"direction": "similarity", "range": (0.0, 1.0), "identity": 1.0, "cost": "n r^2", "cross": _cross_cca, "chance": _chance_cca}
+_CCA = {
+    "direction": "similarity",
+    "range": (0.0, 1.0),
+    "identity": 1.0,
+    "cost": "n r^2",
+    "cross": _cross_cca,
+    "chance": _chance_cca,
+}
 MEASURES = (
     Measure(
         "procrustes",

@@ -1,9 +1,10 @@
 """The measures of the room, by name."""
 
-from vidrep.similarity import cka, nuclear, rsa
+from vidrep.similarity import cka, neighbours, nuclear, predictivity, projection, rsa
 from vidrep.similarity.measure import Measure
 
-MEASURES: dict[str, Measure] = {measure.name: measure for module in (cka, nuclear, rsa) for measure in module.MEASURES}
+MODULES = (cka, nuclear, projection, rsa, neighbours, predictivity)
+MEASURES: dict[str, Measure] = {measure.name: measure for module in MODULES for measure in module.MEASURES}
 
 
 def measures() -> tuple[str, ...]:

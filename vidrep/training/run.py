@@ -1,6 +1,5 @@
 """One run from data to files, and back from files to a network."""
 
-import csv
 import hashlib
 import io
 import json
@@ -11,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from vidrep import objectives
 from vidrep.experiment import UNTRAINED
-from vidrep.files import whole
-from vidrep.objectives import DataShape
+from vidrep.files import whole, write_rows
+from vidrep.objectives.base import DataShape
+from vidrep.objectives.build import build
 from vidrep.provenance import provenance
 from vidrep.streams import stream_seed
 from vidrep.training.checkpoint import Checkpoint
@@ -56,7 +55,7 @@ def train_run(
     trained = run_seed != UNTRAINED
     stream_name = ("run", definition["name"], run_seed if trained else definition["first_seed"])
     torch.manual_seed(stream_seed(seed, *stream_name, "init"))
-    objective = device.place(objectives.build(definition, train.shape))
+    objective = device.place(build(definition, train.shape))
     train, validation = train.move(device), validation.move(device)
     checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint)
     if trained and objective.stages:
@@ -95,10 +94,7 @@ def write_run(folder: Path, objective, history: list[tuple], record: dict) -> No
     torch.save({name: tensor.cpu() for name, tensor in objective.state_dict().items()}, buffer)
     with whole(folder / "weights.pt") as path:
         path.write_bytes(buffer.getvalue())
-    with whole(folder / "history.csv") as path, open(path, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["epoch", "split", "metric", "value"])
-        writer.writerows(history)
+    write_rows(folder / "history.csv", ("epoch", "split", "metric", "value"), history)
     with whole(folder / "run.json") as path:
         path.write_text(json.dumps(record, indent=1) + "\n")
 
@@ -112,7 +108,7 @@ def load_run(folder: Path, device: Device):
     """
     record = json.loads((folder / "run.json").read_text())
     shape = record["data_shape"]
-    objective = objectives.build(record["system"], DataShape(tuple(shape["clip"]), shape["classes"], shape["multi_label"]))
+    objective = build(record["system"], DataShape(tuple(shape["clip"]), shape["classes"], shape["multi_label"]))
     load_weights(objective, folder / "weights.pt")
     return device.place(objective).eval(), record
 

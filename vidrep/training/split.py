@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import zarr
 from torch import Tensor
 
 from vidrep.datasets.store import open_clips
-from vidrep.objectives import DataShape
+from vidrep.flow.store import open_flow
+from vidrep.objectives.base import DataShape
 from vidrep.training.device import Device
 
 
@@ -87,8 +87,8 @@ def load_split(clips_file: str | Path, flow_store: str | Path | None = None, cou
         multi_label = bool(file.attrs["multi_label"])
     flow = None
     if flow_store is not None:
-        fields = zarr.open_group(str(flow_store), mode="r")["flow"]
-        if len(fields) < len(clips) or fields.shape[1] != clips.shape[1] - 1 or fields.shape[3:] != clips.shape[2:4]:
+        fields = open_flow(flow_store).flow
+        if fields.shape[0] < len(clips) or fields.shape[1] != clips.shape[1] - 1 or fields.shape[3:] != clips.shape[2:4]:
             raise ValueError(f"{flow_store}: flow of shape {fields.shape} does not belong to clips of shape {clips.shape} in {clips_file}")
         flow = torch.from_numpy(np.asarray(fields[: len(clips)]))
     return Split(torch.from_numpy(clips), torch.from_numpy(labels), flow, multi_label, ids)

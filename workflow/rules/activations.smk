@@ -1,4 +1,18 @@
-# Open up every run on every evaluation set, and score it there: the same pass over the clips serves both.
+# Open up every run on every evaluation set, and score it there: one pass over the clips serves both, one job a run serves all
+# sets. An untrained twin is opened up on the data set it was made for.
+
+NAME = "{dataset}--{system}--seed{seed}"  # of a run's files
+
+
+def on_sets(pattern, evaluated):
+    """One path of each evaluation set."""
+    return [pattern.replace("<set>", name) for name in evaluated]
+
+
+def set_options(wildcards, input):
+    """The files of the evaluation sets as options of extract.py."""
+    names = ("test", "fit", "test_flow", "fit_flow")
+    return " ".join(option(name.replace("_", "-"), input.get(name, [])) for name in names)
 
 
 def pooling_option():
@@ -10,36 +24,53 @@ rule extract:
     input:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
         record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
-        test="<results>/datasets/{evaluated}/test.h5",
-        fit="<results>/datasets/{evaluated}/train.h5",
-        test_flow=lambda wc: flow_of(wc.system, wc.evaluated, "test"),
-        fit_flow=lambda wc: flow_of(wc.system, wc.evaluated, "train"),
+        test=on_sets("<results>/datasets/<set>/test.h5", EXPERIMENT.datasets),
+        fit=on_sets("<results>/datasets/<set>/train.h5", EXPERIMENT.datasets),
+        test_flow=lambda wc: [path for name in EXPERIMENT.datasets for path in flow_of(wc.system, name, "test")],
+        fit_flow=lambda wc: [path for name in EXPERIMENT.datasets for path in flow_of(wc.system, name, "train")],
     output:
-        store=directory("<results>/activations/{evaluated}/{dataset}--{system}--seed{seed}.zarr"),
-        scores="<results>/transfer/{evaluated}/{dataset}--{system}--seed{seed}.csv",
+        stores=[directory(path) for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", EXPERIMENT.datasets)],
+        scores=on_sets(f"<results>/transfer/<set>/{NAME}.csv", EXPERIMENT.datasets),
     log:
-        "<logs>/activations/{evaluated}/{dataset}--{system}--seed{seed}.log",
+        f"<logs>/activations/{NAME}.log",
     benchmark:
-        "<benchmarks>/activations/{evaluated}/{dataset}--{system}--seed{seed}.tsv"
+        f"<benchmarks>/activations/{NAME}.tsv"
+    wildcard_constraints:
+        seed=r"\d+",
     conda:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
         mem_mb=lambda wc, attempt: attempt * (3000 + 2 * clip_mb(config["clips"]["test"], wc.system)),
-        runtime=lambda wc, attempt: attempt * 30,
+        runtime=lambda wc, attempt: attempt * 60,
     params:
         script=script("extract"),
         folder=subpath(input.record, parent=True),
-        flow=lambda wc, input: option("test-flow", input.test_flow) + " " + option("fit-flow", input.fit_flow),
+        sets=set_options,
         rows=config["activations"]["clips"],
         fit_rows=config["activations"]["fit_clips"],
         pooling=pooling_option(),
         dtype=config["activations"]["dtype"],
         code=lambda wc: system_code("extract", wc.system),
     message:
-        "Activations of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed}) on {wildcards.evaluated}"
+        "Activations of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python {params.script} --run {params.folder} --dataset {wildcards.evaluated} --test {input.test} --fit {input.fit}"
-        " {params.flow} --rows {params.rows} --fit-rows {params.fit_rows} --pooling {params.pooling} --dtype {params.dtype}"
-        " --gpus {resources.gpu} --threads {threads} --store {output.store} --scores {output.scores} > {log} 2>&1"
+        "python {params.script} --run {params.folder} {params.sets} --rows {params.rows} --fit-rows {params.fit_rows}"
+        " --pooling {params.pooling} --dtype {params.dtype} --gpus {resources.gpu} --threads {threads}"
+        " --stores {output.stores} --scores {output.scores} > {log} 2>&1"
+
+
+use rule extract as extract_untrained with:
+    input:
+        weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
+        record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
+        test=["<results>/datasets/{dataset}/test.h5"],
+        fit=["<results>/datasets/{dataset}/train.h5"],
+        test_flow=lambda wc: flow_of(wc.system, wc.dataset, "test"),
+        fit_flow=lambda wc: flow_of(wc.system, wc.dataset, "train"),
+    output:
+        stores=[directory(f"<results>/activations/{{dataset}}/{NAME}.zarr")],
+        scores=[f"<results>/transfer/{{dataset}}/{NAME}.csv"],
+    wildcard_constraints:
+        seed="untrained",

@@ -18,12 +18,12 @@ rule render_dataset:
         runtime=30,
     params:
         script=script("render_dataset"),
-        count=lambda wc: config["clips"][wc.split],
+        clips=lambda wc: config["clips"][wc.split],
         video=" ".join(f"--{key.removesuffix('_px')} {value}" for key, value in config["video"].items()),
         seed=config["seed"],
         code=code("render_dataset"),
     message:
-        "Rendering {params.count} clips of {wildcards.dataset}, {wildcards.split}"
+        "Rendering {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python {params.script} --dataset {wildcards.dataset} --split {wildcards.split} --count {params.count} {params.video}"
+        "python {params.script} --dataset {wildcards.dataset} --split {wildcards.split} --count {params.clips} {params.video}"
         " --seed {params.seed} --digits {input.digits} --output {output.clips} > {log} 2>&1"

@@ -13,7 +13,9 @@ def digit_files(wildcards):
 
 def digit_options():
     """The digit source as options of split_digits.py."""
-    return " ".join(f"--{key} {config['digits'][key]}" for key in ("kind", "folder", "images", "labels", "name") if key in config["digits"])
+    return " ".join(
+        f"--{key} {config['digits'][key]}" for key in ("kind", "folder", "images", "labels", "name") if key in config["digits"]
+    )
 
 
 if config["digits"]["kind"] == "mnist" and config["digits"].get("mirrors"):

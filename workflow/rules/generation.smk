@@ -29,10 +29,10 @@ rule generate:
         script=script("generate"),
         folder=subpath(input.record, parent=True),
         flow=lambda wc, input: option("test-flow", input.test_flow),
-        count=config["generation"]["clips"],
+        clips=config["generation"]["clips"],
         code=lambda wc: system_code("generate", wc.system),
     message:
         "Frames drawn by {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python {params.script} --run {params.folder} --test {input.test} {params.flow} --count {params.count}"
+        "python {params.script} --run {params.folder} --test {input.test} {params.flow} --count {params.clips}"
         " --gpus {resources.gpu} --threads {threads} --output {output.drawn} > {log} 2>&1"

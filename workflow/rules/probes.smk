@@ -1,34 +1,46 @@
-# Linear probes: all layers where a run is opened up on its own data set, the embedding elsewhere.
+# Linear probes: all layers where a run is opened up on its own data set, its embedding elsewhere; one job a run, like extract.
 
 
 rule probe:
     input:
-        store="<results>/activations/{evaluated}/{dataset}--{system}--seed{seed}.zarr",
-        test="<results>/datasets/{evaluated}/test.h5",
-        fit="<results>/datasets/{evaluated}/train.h5",
+        stores=on_sets(f"<results>/activations/<set>/{NAME}.zarr", EXPERIMENT.datasets),
+        test=on_sets("<results>/datasets/<set>/test.h5", EXPERIMENT.datasets),
+        fit=on_sets("<results>/datasets/<set>/train.h5", EXPERIMENT.datasets),
     output:
-        probes="<results>/probes/{evaluated}/{dataset}--{system}--seed{seed}.csv",
-        confusion="<results>/probes/{evaluated}/{dataset}--{system}--seed{seed}.confusion.csv",
+        probes=on_sets(f"<results>/probes/<set>/{NAME}.csv", EXPERIMENT.datasets),
+        confusion=on_sets(f"<results>/probes/<set>/{NAME}.confusion.csv", EXPERIMENT.datasets),
     log:
-        "<logs>/probes/{evaluated}/{dataset}--{system}--seed{seed}.log",
+        f"<logs>/probes/{NAME}.log",
     benchmark:
-        "<benchmarks>/probes/{evaluated}/{dataset}--{system}--seed{seed}.tsv"
+        f"<benchmarks>/probes/{NAME}.tsv"
+    wildcard_constraints:
+        seed=r"\d+",
     conda:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=lambda wc, attempt: 120 * attempt,
+        runtime=lambda wc, attempt: 240 * attempt,
     params:
         script=script("probe"),
-        layers=lambda wc: "all" if wc.dataset == wc.evaluated else "last",
         c=config["probes"]["c"],
         folds=config["probes"]["folds"],
         components=option("components", [config["probes"]["components"]] if config["probes"]["components"] else []),
         code=code("probe"),
     message:
-        "Probes of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed}) on {wildcards.evaluated}"
+        "Probes of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python {params.script} --store {input.store} --test {input.test} --fit {input.fit} --layers {params.layers}"
-        " --c {params.c} --folds {params.folds} {params.components} --probes {output.probes} --confusion {output.confusion}"
-        " > {log} 2>&1"
+        "python {params.script} --stores {input.stores} --test {input.test} --fit {input.fit} --c {params.c} --folds {params.folds}"
+        " {params.components} --probes {output.probes} --confusion {output.confusion} > {log} 2>&1"
+
+
+use rule probe as probe_untrained with:
+    input:
+        stores=[f"<results>/activations/{{dataset}}/{NAME}.zarr"],
+        test=["<results>/datasets/{dataset}/test.h5"],
+        fit=["<results>/datasets/{dataset}/train.h5"],
+    output:
+        probes=[f"<results>/probes/{{dataset}}/{NAME}.csv"],
+        confusion=[f"<results>/probes/{{dataset}}/{NAME}.confusion.csv"],
+    wildcard_constraints:
+        seed="untrained",

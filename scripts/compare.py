@@ -1,0 +1,56 @@
+"""All pairs of representations on one evaluation set under one measure, as a long table."""
+
+import argparse
+import json
+
+from vidrep.command_line import run
+
+
+def option(text: str) -> tuple[str, object]:
+    """``key=value`` with a JSON value or plain text."""
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernels", required=True, nargs="+", help="kernel files of the runs, all of the same clips")
+    parser.add_argument("--measure", required=True, help="name of the measure, e.g. cka_linear_debiased")
+    parser.add_argument("--output", required=True, help="CSV file to write")
+    parser.add_argument("--seed", type=int, default=0, help="experiment seed (default: 0)")
+    parser.add_argument(
+        "--permutations", type=int, default=199, help="fewest re-pairings for p values, 0 for none (default: 199)"
+    )
+    parser.add_argument("--memory-mb", type=float, default=2048, help="memory for arrays of kernels (default: 2048)")
+    parser.add_argument(
+        "--option", type=option, action="append", default=[], metavar="KEY=VALUE", help="option of the measure; may be repeated"
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    from vidrep.similarity import all_pairs
+    from vidrep.similarity.files import open_kernels
+    from vidrep.similarity.table import write_table
+
+    kernels = open_kernels(arguments.kernels)
+    result = all_pairs(
+        kernels,
+        arguments.measure,
+        intervals=True,
+        permutations=arguments.permutations,
+        seed=arguments.seed,
+        memory_mb=arguments.memory_mb,
+        **dict(arguments.option),
+    )
+    write_table(arguments.output, result, [kernel.rep for kernel in kernels])
+
+
+if __name__ == "__main__":
+    run(main)

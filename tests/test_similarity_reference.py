@@ -1,0 +1,271 @@
+"""Values of the measures against formulas as printed in the papers and against other people's libraries."""
+
+import numpy as np
+import pytest
+from scipy.linalg import subspace_angles
+from scipy.spatial import procrustes
+from scipy.spatial.distance import cdist, pdist, squareform
+from scipy.stats import pearsonr, spearmanr
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression, RidgeCV
+from sklearn.metrics import r2_score
+from sklearn.neighbors import NearestNeighbors
+
+from vidrep.similarity import all_pairs, compare, compare_all, summarise
+from vidrep.similarity.cka import squared_distances, u_centre
+from vidrep.similarity.nuclear import nuclear_norm
+from vidrep.similarity.predictivity import PENALTIES, folds_of
+
+N = 40
+ATOL = 1e-10  # both sides work in float64
+
+
+@pytest.fixture(params=["narrow", "wide", "mixed"])
+def pair(request):
+    """Related representations with offsets; fewer features than clips, more, or one of each."""
+    rng = np.random.default_rng(3)
+    shared = rng.standard_normal((N, 5))
+    dx, dy = {"narrow": (9, 14), "wide": (70, 110), "mixed": (12, 80)}[request.param]
+    x = shared @ rng.standard_normal((5, dx)) + rng.standard_normal((N, dx)) + 3
+    y = shared @ rng.standard_normal((5, dy)) * 2 + rng.standard_normal((N, dy)) - rng.standard_normal(dy)
+    return x, y
+
+
+def centred(x):
+    return x - x.mean(axis=0)
+
+
+def biased_hsic(kernel, other):
+    centring = np.eye(N) - 1 / N
+    return np.trace(kernel @ centring @ other @ centring)
+
+
+def unbiased_hsic(kernel, other):
+    """Song et al. 2012, eq. 5."""
+    k, m = (z - np.diag(np.diag(z)) for z in (kernel, other))
+    return (np.trace(k @ m) + k.sum() * m.sum() / (N - 1) / (N - 2) - 2 / (N - 2) * (k @ m).sum()) / (N * (N - 3))
+
+
+def alignment(kernel, other, hsic):
+    return hsic(kernel, other) / np.sqrt(hsic(kernel, kernel)) / np.sqrt(hsic(other, other))
+
+
+def test_linear_cka(pair):
+    x, y = map(centred, pair)
+    feature_form = np.linalg.norm(x.T @ y) ** 2 / np.linalg.norm(x.T @ x) / np.linalg.norm(y.T @ y)
+    assert compare(*pair, "cka_linear") == pytest.approx(feature_form, abs=ATOL)
+
+
+def test_debiased_cka(pair):
+    x, y = pair
+    assert compare(x, y) == pytest.approx(alignment(x @ x.T, y @ y.T, unbiased_hsic), abs=ATOL)
+
+
+@pytest.mark.parametrize("median", ["distinct", "all"])
+@pytest.mark.parametrize("debiased", [False, True])
+def test_rbf_cka(pair, median, debiased):
+    kernels = []
+    for x in pair:
+        distances = cdist(x, x, "sqeuclidean")
+        middle = np.median(pdist(x, "sqeuclidean") if median == "distinct" else distances)
+        kernels.append(np.exp(-distances / (2 * 0.8**2 * middle)))
+    expected = alignment(*kernels, unbiased_hsic if debiased else biased_hsic)
+    assert compare(*pair, "cka_rbf", bandwidth=0.8, median=median, debiased=debiased) == pytest.approx(expected, abs=ATOL)
+
+
+def test_rbf_cka_with_a_given_bandwidth(pair):
+    kernels = [np.exp(-cdist(x, x, "sqeuclidean") / (2 * 6.0**2)) for x in pair]
+    assert compare(*pair, "cka_rbf", bandwidth=6.0, absolute=True) == pytest.approx(alignment(*kernels, biased_hsic), abs=ATOL)
+
+
+def test_procrustes(pair):
+    """SciPy pads neither side and returns 1 - s^2 for the best rotation and scale."""
+    width = max(x.shape[1] for x in pair)
+    x, y = (np.pad(z, ((0, 0), (0, width - z.shape[1]))) for z in pair)
+    cosine = np.sqrt(1 - procrustes(x, y)[2])
+    assert compare(*pair, "procrustes", form="cosine") == pytest.approx(cosine, abs=1e-9)
+    assert compare(*pair, "procrustes") == pytest.approx(np.sqrt(2 - 2 * cosine), abs=1e-9)
+    assert compare(*pair, "procrustes", form="squared") == pytest.approx(2 - 2 * cosine, abs=1e-9)
+    assert compare(*pair, "shape_angular") == pytest.approx(np.arccos(cosine), abs=1e-9)
+
+
+def test_size_and_shape_distance(pair):
+    x, y = map(centred, pair)
+    left, _, right = np.linalg.svd(x.T @ y, full_matrices=False)
+    expected = np.linalg.norm(x @ left - y @ right.T) ** 2 + np.linalg.norm(x) ** 2 - np.linalg.norm(x @ left) ** 2
+    expected += np.linalg.norm(y) ** 2 - np.linalg.norm(y @ right.T) ** 2
+    assert compare(*pair, "procrustes", form="size_and_shape") == pytest.approx(np.sqrt(expected), rel=1e-9)
+
+
+def test_truncated_procrustes(pair):
+    kept = [PCA(n_components=0.9, svd_solver="full").fit_transform(x) for x in pair]
+    assert compare(*pair, "procrustes", variance=0.9) == pytest.approx(compare(*kept, "procrustes"), abs=1e-9)
+    assert compare_all(pair, "procrustes", variance=0.9, return_flags=True)[1][0, 1] == "truncated"
+
+
+@pytest.mark.parametrize("spread", [0, 4, 12])
+def test_nuclear_norm(spread):
+    """From squared singular values where they are good enough, else from singular values: exact whatever the spread."""
+    rng = np.random.default_rng(1)
+    product = rng.standard_normal((30, 40)) * np.logspace(0, -spread, 40)
+    assert nuclear_norm(product) == pytest.approx(np.linalg.norm(product, "nuc"), rel=2e-8)
+    assert nuclear_norm(product[:2]) == pytest.approx(np.linalg.norm(product[:2], "nuc"), rel=1e-12)
+    assert nuclear_norm(np.zeros((5, 6))) == 0
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_mean_cca(pair, squared):
+    if min(x.shape[1] for x in pair) > N:
+        pytest.skip("all correlations are 1")
+    correlations = np.cos(subspace_angles(*map(centred, pair)))
+    expected = np.mean(correlations ** (2 if squared else 1))
+    assert compare(*pair, "cca_mean", squared=squared) == pytest.approx(expected, abs=1e-9)
+
+
+def test_svcca(pair):
+    kept = [PCA(n_components=0.9, svd_solver="full").fit_transform(x) for x in pair]
+    assert compare(*pair, "svcca", variance=0.9) == pytest.approx(np.mean(np.cos(subspace_angles(*kept))), abs=1e-9)
+
+
+def test_pwcca(pair):
+    """By whitening with inverse square roots of the covariances."""
+    if max(x.shape[1] for x in pair) > N:
+        pytest.skip("covariances are singular")
+    x, y = map(centred, pair)
+
+    def whiten(z):
+        values, vectors = np.linalg.eigh(z.T @ z)
+        return z @ (vectors / np.sqrt(values)) @ vectors.T
+
+    left, correlations, right = np.linalg.svd(whiten(x).T @ whiten(y), full_matrices=False)
+    sides = []
+    for z, variates in ((x, whiten(x) @ left), (y, whiten(y) @ right.T)):
+        weights = np.abs(variates.T @ z).sum(axis=1)
+        sides.append(weights @ correlations / weights.sum())
+    for which, expected in {"a": sides[0], "b": sides[1], "both": np.mean(sides)}.items():
+        assert compare(*pair, "pwcca", weights=which) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("order", ["spearman", "pearson"])
+@pytest.mark.parametrize("dissimilarity", ["correlation", "cosine", "sqeuclidean"])
+@pytest.mark.parametrize("centre", ["features", "none"])
+def test_rsa(pair, order, dissimilarity, centre):
+    vectors = [pdist(centred(x) if centre == "features" else x, dissimilarity) for x in pair]
+    expected = (spearmanr if order == "spearman" else pearsonr)(*vectors).statistic
+    assert compare(*pair, "rsa", dissimilarity=dissimilarity, centre=centre, order=order) == pytest.approx(expected, abs=ATOL)
+
+
+def test_rsa_leaves_out_dead_clips(pair):
+    """A clip without a pattern on one side is left out on both, and the remaining pairs are ranked anew."""
+    x, y = pair
+    x = x.copy()
+    x[7] = 0
+    kept = np.delete(np.arange(N), 7)
+    values, flags = compare_all([x, y], "rsa", centre="none", return_flags=True)
+    expected = spearmanr(pdist(x[kept], "correlation"), pdist(y[kept], "correlation")).statistic
+    assert values[0, 1] == pytest.approx(expected, abs=ATOL) == pytest.approx(values[1, 0], abs=ATOL)
+    assert flags.tolist() == [["dropped_rows", "dropped_rows"], ["dropped_rows", ""]]
+    x[:4] = 0
+    values, flags = compare_all([x, y], "rsa", centre="none", return_flags=True)
+    assert np.isnan(values[0, 1]) and flags[0, 1] == "undefined_rows" and np.isfinite(values[1, 1])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("k", [1, 5, 20])
+def test_neighbour_overlap(pair, metric, k):
+    sets = []
+    for x in pair:
+        found = NearestNeighbors(n_neighbors=k, metric=metric).fit(centred(x)).kneighbors(return_distance=False)  # without self
+        sets.append([set(row) for row in found.tolist()])
+    shared = np.array([len(a & b) for a, b in zip(*sets, strict=True)])
+    assert compare(*pair, "knn_mutual", k=k, metric=metric) == pytest.approx(np.mean(shared) / k, abs=1e-9)
+    assert compare(*pair, "knn_jaccard", k=k, metric=metric) == pytest.approx(np.mean(shared / (2 * k - shared)), abs=1e-7)
+
+
+def test_neighbours_of_tied_clips():
+    rng = np.random.default_rng(0)
+    binary, other = rng.integers(0, 2, (N, 3)).astype(float), rng.standard_normal((N, 4))
+    values, flags = compare_all([binary, other], "knn_mutual", return_flags=True)
+    assert flags[0, 1] == "tied_rows" and np.isnan(values[0, 1]) and values[1, 1] == pytest.approx(1)
+
+
+def test_linear_predictivity(pair):
+    x, y = map(centred, pair)
+    error = total = 0.0
+    for test in folds_of(N, 4):
+        train = np.setdiff1d(np.arange(N), test)
+        power = np.linalg.norm(centred(x[train])) ** 2 / len(train)
+        ridge = RidgeCV(PENALTIES * power).fit(x[train], y[train])
+        error += np.sum((y[test] - ridge.predict(x[test])) ** 2)
+        total += np.sum((y[test] - y[train].mean(axis=0)) ** 2)
+    assert compare(*pair, "linear_r2", folds=4) == pytest.approx(1 - error / total, abs=1e-8)
+
+
+def test_in_sample_predictivity(pair):
+    x, y = pair
+    expected = r2_score(y, LinearRegression().fit(x, y).predict(x), multioutput="variance_weighted")
+    assert compare(x, y, "linear_r2", folds=0) == pytest.approx(expected, abs=1e-9)
+    flag = compare_all([x, y], "linear_r2", folds=0, return_flags=True)[1][0, 1]
+    assert flag == ("saturated" if x.shape[1] > N else "")
+
+
+def test_u_centring_of_dcor(pair):
+    dcor = pytest.importorskip("dcor")
+    distances = cdist(pair[0], pair[0])
+    np.testing.assert_allclose(u_centre(distances), dcor.u_centered(distances), atol=1e-12)
+
+
+def test_pytorch_cka(pair):
+    hsic = pytest.importorskip("cka").hsic
+    torch = pytest.importorskip("torch")
+    grams = torch.stack([torch.from_numpy(x @ x.T) for x in map(centred, pair)])
+    cross, own, _ = hsic(grams, grams)
+    np.testing.assert_allclose(compare_all(pair), cross / own.sqrt() / own.sqrt()[:, None], atol=ATOL)
+
+
+def test_ckatorch(pair):
+    cka_base = pytest.importorskip("ckatorch.core").cka_base
+    torch = pytest.importorskip("torch")
+    tensors = [torch.from_numpy(x) for x in pair]
+    assert compare(*pair, "cka_linear") == pytest.approx(float(cka_base(*tensors)), abs=ATOL)
+    assert compare(*pair) == pytest.approx(float(cka_base(*tensors, unbiased=True)), abs=ATOL)
+    rbf = compare(*pair, "cka_rbf", bandwidth=0.5)
+    assert rbf == pytest.approx(
+        float(cka_base(*tensors, kernel="rbf", threshold=0.5)), abs=2e-2
+    )  # median over all entries, lower middle
+
+
+def test_rsatoolbox(pair):
+    rsatoolbox = pytest.importorskip("rsatoolbox")
+
+    def rdm(x, method):
+        return rsatoolbox.rdm.calc_rdm(rsatoolbox.data.Dataset(x), method=method)
+
+    correlation = [rdm(x, "correlation") for x in pair]
+    euclidean = [rdm(x, "euclidean") for x in pair]
+    assert compare(*pair, "rsa", centre="none") == pytest.approx(
+        rsatoolbox.rdm.compare(*correlation, "spearman").item(), abs=ATOL
+    )
+    assert compare(*pair, "cka_linear") == pytest.approx(rsatoolbox.rdm.compare(*euclidean, "cosine_cov").item(), abs=1e-8)
+    bures = rsatoolbox.rdm.compare(*euclidean, "bures").item()
+    assert compare(*pair, "procrustes", form="cosine") == pytest.approx(bures, abs=1e-6)
+
+
+def test_unrelated_representations_score_at_chance():
+    """Biased CKA grows with width as sqrt(PR PR) / (n - 1); debiased CKA stays at zero."""
+    rng = np.random.default_rng(0)
+    for d in (10, 100, 1000):
+        arrays = [rng.standard_normal((100, d)) for _ in range(16)]
+        biased, debiased = (all_pairs(arrays, name) for name in ("cka_linear", "cka_linear_debiased"))
+        off = ~np.eye(16, dtype=bool)
+        np.testing.assert_allclose(biased.values[off].mean(), biased.chance[off].mean(), rtol=0.05)
+        kernels = [centred(x) @ centred(x).T for x in arrays[:2]]
+        ratios = [np.trace(k) ** 2 / np.sum(k**2) for k in kernels]
+        assert biased.chance[0, 1] == pytest.approx(np.sqrt(np.prod(ratios)) / 99, abs=1e-10)
+        assert abs(debiased.values[off].mean()) < 0.01 and debiased.chance[0, 1] == 0
+
+
+def test_squared_euclidean_matrix_of_the_summary(pair):
+    for x in pair:
+        kernel = summarise(x)
+        np.testing.assert_allclose(squared_distances(kernel) * kernel.scale**2, squareform(pdist(x, "sqeuclidean")), atol=1e-9)

@@ -1,0 +1,198 @@
+"""Kernel summaries on disk: from an activation store (Zarr) to one HDF5 file with a group per layer, and back.
+
+Kernels and factors are stored in float32 after all sums ran in float64; the columns of a factor keep their relative precision,
+so that small singular values survive. The file names its store, for the one measure that needs the activations again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from vidrep.files import whole
+from vidrep.similarity.kernel import BLOCK_BYTES, Kernel, summarise_blocks
+
+FORMAT = 1
+NUMBERS = ("n", "d", "scale", "mean_square", "mean_sum", "mean_spread", "eps", "flag")
+PARTS = ("matrix", "factor", "singular_values")
+
+
+class _Parts(Mapping):
+    """The large arrays of a stored kernel, each read when it is asked for."""
+
+    def __init__(self, path: Path, layer: str) -> None:
+        self.path, self.layer = path, layer
+
+    def __getitem__(self, part: str) -> np.ndarray:
+        with h5py.File(self.path, "r") as file:
+            return file[self.layer][part][()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PARTS)
+
+    def __len__(self) -> int:
+        return len(PARTS)
+
+
+@dataclass(frozen=True)
+class StoredKernel:
+    """A kernel summary in a file: known by name, read when ``load`` is called.
+
+    Attributes:
+        path, layer: where it lies.
+        rep: ``<dataset>/<system>/seed<k>/<layer>``.
+        n: clips.
+        ids: digest of the clip ids in their order.
+        store: activation store it was made from.
+    """
+
+    path: Path
+    layer: str
+    rep: str
+    n: int
+    ids: str
+    store: Path
+
+    def load(self) -> Kernel:
+        """The summary; its arrays stay in the file until a measure asks for them."""
+        with h5py.File(self.path, "r") as file:
+            group = file[self.layer]
+            numbers = {key: group.attrs[key] for key in NUMBERS}
+            vectors = {key: group[key][()] for key in ("a", "b")}
+            rank = int(group.attrs["rank"])
+        parts = _Parts(self.path, self.layer)
+        kernel = Kernel(
+            **{**numbers, "n": int(numbers["n"]), "d": int(numbers["d"])},
+            **vectors,
+            given=parts,
+            features=self._features,
+            name=self.rep,
+        )
+        kernel.rank = rank
+        return kernel
+
+    def _features(self) -> Iterator[np.ndarray]:
+        return summarise_layer(open_store(self.store), self.layer, self.store).features()
+
+
+def open_store(path: str | os.PathLike):
+    """The Zarr group of an activation store, checked for what a kernel needs of it.
+
+    Raises:
+        ValueError: not an activation store; the line names the path.
+    """
+    import zarr  # slow to import, and comparing kernels does without
+
+    try:
+        root = zarr.open_group(os.fspath(path), mode="r")
+    except (FileNotFoundError, zarr.errors.BaseZarrError):
+        raise ValueError(f"{path}: no activation store there (expected a Zarr group)") from None
+    missing = [key for key in ("layers", "dataset", "system", "seed") if key not in root.attrs] + (
+        ["ids"] if "ids" not in root else []
+    )
+    if missing:
+        raise ValueError(f"{path}: not an activation store, it lacks {', '.join(missing)}")
+    return root
+
+
+def summarise_layer(root, layer: str, path: str | os.PathLike) -> Kernel:
+    """The kernel summary of one layer of an open activation store, read in feature blocks."""
+    if layer not in root:
+        raise ValueError(f"{path}: the store lists layer {layer!r} but has no such array")
+    array, n = root[layer], root["ids"].shape[0]
+    if array.ndim < 2 or array.shape[0] != n or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{path}: layer {layer!r} is {array.dtype} {array.shape}, expected numbers of shape ({n}, features, ...)"
+        )
+    eps = float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else float(np.finfo(np.float64).eps)
+    return summarise_blocks(lambda: _read_blocks(array), (n, int(np.prod(array.shape[1:]))), eps, f"{path}: layer {layer!r}")
+
+
+def _read_blocks(array) -> Iterator[np.ndarray]:
+    """(n, f) blocks of a Zarr array, in whole chunks along the feature axis that has most of them."""
+    n = array.shape[0]
+    axis = max(range(1, array.ndim), key=lambda k: (-(-array.shape[k] // array.chunks[k]), array.shape[k]))
+    row_bytes = 8 * int(np.prod(array.shape)) // array.shape[axis]
+    chunk = array.chunks[axis]
+    step = max(BLOCK_BYTES // row_bytes // chunk, 1) * chunk
+    for start in range(0, array.shape[axis], step):
+        window = [slice(None)] * array.ndim
+        window[axis] = slice(start, start + step)
+        yield np.asarray(array[tuple(window)]).reshape(n, -1)
+
+
+def digest_ids(ids: np.ndarray) -> str:
+    """Digest of clip ids in their order."""
+    text = "\n".join(item.decode() if isinstance(item, bytes) else str(item) for item in ids.tolist())
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_kernels(store: str | os.PathLike, output: str | os.PathLike) -> None:
+    """Summarise every layer of an activation store into one HDF5 file, a group per layer.
+
+    Raises:
+        ValueError: not an activation store, or activations that are not finite; the line names store and layer.
+    """
+    root, output = open_store(store), Path(output)
+    run = f"{root.attrs['dataset']}/{root.attrs['system']}/seed{root.attrs['seed']}"
+    with whole(output) as beside, h5py.File(beside, "w", libver="latest") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["layers"] = list(root.attrs["layers"])
+        file.attrs["ids"] = digest_ids(root["ids"][:])
+        file.attrs["store"] = os.path.relpath(store, output.parent)
+        for layer in root.attrs["layers"]:
+            _write_kernel(file.create_group(layer), summarise_layer(root, layer, store), f"{run}/{layer}")
+
+
+def _write_kernel(group: h5py.Group, kernel: Kernel, rep: str) -> None:
+    group.attrs["rep"] = rep
+    for key in NUMBERS:
+        group.attrs[key] = getattr(kernel, key)
+    group.attrs["rank"] = kernel.rank
+    group["a"], group["b"] = kernel.a, kernel.b
+    group["matrix"] = kernel.matrix.astype(np.float32)
+    defined = not kernel.flag
+    group["factor"] = kernel.factor.astype(np.float32) if defined else np.zeros((kernel.n, 0), np.float32)
+    group["singular_values"] = kernel.singular_values if defined else np.zeros(0)
+
+
+def open_kernels(paths: Sequence[str | os.PathLike]) -> list[StoredKernel]:
+    """All kernels of several files, in the order of the files and of the layers in them.
+
+    Raises:
+        ValueError: a file that holds no kernels, two files of different clips or with the same representation; names the files.
+    """
+    found: list[StoredKernel] = []
+    for path in map(Path, paths):
+        try:
+            with h5py.File(path, "r") as file:
+                shared = str(file.attrs["ids"]), path.parent / str(file.attrs["store"])
+                found += [
+                    StoredKernel(path, str(layer), str(file[layer].attrs["rep"]), int(file[layer].attrs["n"]), *shared)
+                    for layer in file.attrs["layers"]
+                ]
+        except FileNotFoundError:
+            raise ValueError(f"{path}: no such file") from None
+        except (OSError, KeyError) as error:
+            raise ValueError(f"{path}: not a file of kernels ({error})") from None
+    _check_same_clips(found)
+    return found
+
+
+def _check_same_clips(kernels: Sequence[StoredKernel]) -> None:
+    seen: dict[str, Path] = {}
+    for kernel in kernels:
+        if kernel.ids != kernels[0].ids:
+            first = kernels[0]
+            raise ValueError(
+                f"{first.path} and {kernel.path} hold different clips or another order of them ({first.n} and {kernel.n} clips)"
+            )
+        if kernel.rep in seen:
+            raise ValueError(f"{seen[kernel.rep]} and {kernel.path} both hold {kernel.rep}")
+        seen[kernel.rep] = kernel.path

@@ -1,0 +1,139 @@
+"""Linear predictability: the share of one representation's variance that a linear map from another explains.
+
+Ridge regression in its kernel form. With a fixed predictor, fold and penalty, prediction is linear in the targets, so the
+squared error of any target is an inner product of one n x n array with the target's kernel: one array serves all targets.
+The penalty of each target and fold is chosen by the leave-one-out error inside the training part (Allen 1974, PRESS).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vidrep.similarity.kernel import Kernel
+from vidrep.similarity.measure import SATURATED, TOO_FEW_ROWS, Cells, Measure, Prepared, Rows, cells
+from vidrep.similarity.nuclear import basis, ranks
+from vidrep.streams import stream
+
+PENALTIES = np.logspace(-6, 2, 9)  # in units of the mean eigenvalue of the training kernel
+
+
+def folds_of(n: int, folds: int) -> list[np.ndarray]:
+    """Clips (n,) dealt into folds at random, the same way whenever n and the number of folds are the same."""
+    return [np.sort(part) for part in np.array_split(stream(0, "similarity", "folds", n).permutation(n), folds)]
+
+
+def error_arrays(kernel: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Arrays whose inner product with a target's kernel is a squared error, for one predictor and fold.
+
+    Args:
+        kernel: (n, n) centred kernel of the predictor.
+        test: clips left out of the fit.
+
+    Returns:
+        (penalties, m, m) leave-one-out error within the m training clips; (penalties, n, n) error on the test clips; (m,)
+        the training clips.
+    """
+    n = len(kernel)
+    train = np.setdiff1d(np.arange(n), test)
+    m = len(train)
+    inner, across = kernel[np.ix_(train, train)], kernel[np.ix_(test, train)]
+    mean = inner.mean(axis=0)
+    across = across - across.mean(axis=1, keepdims=True) - mean + mean.mean()
+    values, vectors = np.linalg.eigh(inner - mean - mean[:, None] + mean.mean())
+    values = np.maximum(values, 0)
+    projected = across @ vectors
+    fitting, testing = np.empty((len(PENALTIES), m, m)), np.empty((len(PENALTIES), n, n))
+    for p, penalty in enumerate(PENALTIES * values.mean()):
+        residual = np.eye(m) - 1 / m - (vectors * (values / (values + penalty))) @ vectors.T
+        residual /= np.maximum(np.diag(residual), 1e-12)[:, None]
+        fitting[p] = residual.T @ residual
+        operator = np.zeros((len(test), n))
+        operator[np.arange(len(test)), test] = 1
+        operator[:, train] = -1 / m - (projected / (values + penalty)) @ vectors.T
+        testing[p] = operator.T @ operator
+    return fitting, testing, train
+
+
+def _prepare(kernel: Kernel, options: dict) -> Prepared:
+    if not options["folds"]:
+        return Prepared("", kernel.rank, (kernel.matrix.astype(np.float64), basis(kernel, kernel.rank)))
+    if kernel.n < 2 * options["folds"]:
+        return Prepared(TOO_FEW_ROWS, None)
+    return Prepared("", None, (kernel.matrix.astype(np.float64), None))
+
+
+def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
+    known = [j for j, item in enumerate(columns) if not item.flag]
+    values = np.full((len(rows), len(columns)), np.nan)
+    remarks = np.full(values.shape, "", dtype=object)
+    if known:
+        targets = np.array([columns[j].data[0] for j in known])
+        explained = _cross_validated if options["folds"] else _in_sample
+        for i, row in enumerate(rows):
+            if not row.flag:
+                values[i, known] = explained(row, targets, options)
+        if not options["folds"]:
+            remarks[ranks(rows) >= targets.shape[1] - 1] = SATURATED
+    return cells(values, rows, columns, remarks)
+
+
+def _in_sample(row: Prepared, targets: np.ndarray, options: dict) -> np.ndarray:
+    """Share of each target's (R, n, n) trace inside the predictor's column space."""
+    projector = row.data[1] @ row.data[1].T
+    return np.tensordot(targets, projector, axes=2) / np.trace(targets, axis1=1, axis2=2)
+
+
+def _cross_validated(row: Prepared, targets: np.ndarray, options: dict) -> np.ndarray:
+    """1 - error / variance around the training mean, both summed over folds, for each of (R, n, n) targets."""
+    n = targets.shape[1]
+    error, total = np.zeros(len(targets)), np.zeros(len(targets))
+    for test in folds_of(n, options["folds"]):
+        fitting, testing, train = error_arrays(row.data[0], test)
+        within = np.ascontiguousarray(targets[:, train[:, None], train])
+        chosen = np.argmin(_products(within, fitting), axis=1)
+        error += np.take_along_axis(_products(targets, testing), chosen[:, None], axis=1)[:, 0]
+        total += _variance(targets, within, test, train)
+    return 1 - error / total
+
+
+def _products(targets: np.ndarray, arrays: np.ndarray) -> np.ndarray:
+    return targets.reshape(len(targets), -1) @ arrays.reshape(len(arrays), -1).T
+
+
+def _variance(targets: np.ndarray, within: np.ndarray, test: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Squared distances of the test clips from the mean of the training clips, for each target."""
+    own = targets[:, test, test].sum(axis=1)
+    across = targets[:, test[:, None], train].mean(axis=2).sum(axis=1)
+    return own - 2 * across + len(test) * within.mean(axis=(1, 2))
+
+
+def _chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
+    """rank / (n - 1) in sample; nothing in closed form for the cross-validated share."""
+    n = next((len(item.data[0]) for item in (*rows, *columns) if not item.flag), 2)
+    return np.repeat(ranks(rows)[:, None] / (n - 1), len(columns), axis=1)
+
+
+def _check(options: dict) -> None:
+    folds = options["folds"]
+    if not isinstance(folds, int) or folds < 0 or folds == 1:
+        raise ValueError(f"option folds: got {folds!r}, expected 0 (in sample) or a whole number of at least 2")
+
+
+MEASURES = (
+    Measure(
+        "linear_r2",
+        direction="similarity",
+        range=(-np.inf, 1.0),
+        identity=1.0,
+        invariances=frozenset({"rotation", "scale", "offset"}),
+        cost="folds * penalties * n^2, and as many n^3 once per predictor",
+        source="Hoerl and Kennard 1970; Allen 1974; Kornblith et al. 2019, section 3",
+        prepare=_prepare,
+        cross=_cross,
+        options={"folds": 5},
+        check=_check,
+        symmetric=False,
+        chance=_chance,
+        arrays_per_rep=4.0,
+    ),
+)

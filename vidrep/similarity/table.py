@@ -1,0 +1,35 @@
+"""The long table of a comparison: one row per pair, everything a figure needs beside the value."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Sequence
+
+from vidrep.files import whole
+from vidrep.similarity.engine import Comparison
+
+COLUMNS = ("rep_a", "rep_b", "value", "ci_low", "ci_high", "null_p", "n", "chance", "flag", "rank_a", "rank_b")
+
+
+def number(value: float) -> str:
+    """A number with eight significant digits: what single-precision kernels support; NaN becomes an empty cell."""
+    return "" if math.isnan(value) else f"{float(value) + 0.0:.8g}"
+
+
+def write_table(path: str | os.PathLike, result: Comparison, names: Sequence[str]) -> None:
+    """Write one row per pair: of symmetric measures each unordered pair once, with the diagonal, otherwise both orders.
+
+    Empty cells: no value (the flag says why), or nothing known (an interval, a null or a rank that the measure does not have).
+    """
+    with whole(path) as beside, open(beside, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for i, first in enumerate(names):
+            for j in range(i if result.symmetric else 0, len(names)):
+                cells = (result.values, result.ci_low, result.ci_high, result.null_p, result.n, result.chance)
+                ranks = (result.rank_a, result.rank_b)
+                writer.writerow(
+                    [first, names[j], *(number(a[i, j]) for a in cells), result.flags[i, j], *(number(a[i, j]) for a in ranks)]
+                )

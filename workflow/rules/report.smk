@@ -1,0 +1,277 @@
+# Figures: one rule per kind, each drawing all data sets at once, since starting matplotlib costs more than a figure.
+#
+# plot_clips carries threads, resources and the command; the other rules inherit them. Each named input goes to the script's
+# option of that name.
+
+
+include: "figures.smk"
+
+
+rule plot_clips:
+    input:
+        clips=TEST_CLIPS,
+    output:
+        png=figure("clips", "Data", figure="clips of the versions"),
+        pdf="<results>/figures/clips.pdf",
+    log:
+        "<logs>/figures/clips.log",
+    benchmark:
+        "<benchmarks>/figures/clips.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        script=script("plot_clips"),
+        files=file_options,
+        options="",
+        target=lambda wc, output: output.png,
+        code=code("plot_clips"),
+    message:
+        "Figure: clips of the versions"
+    shell:
+        "python {params.script} {params.files} {params.options} --output {params.target} > {log} 2>&1"
+
+
+use rule plot_clips as plot_flow with:
+    input:
+        clips=TEST_CLIPS,
+        flow=collect(
+            "<results>/flow/{dataset}/test/{method}.zarr",
+            dataset=EXPERIMENT.datasets,
+            method=EXPERIMENT.flow_methods(),
+        ),
+        errors=["<results>/tables/flow_error.csv"] if ESTIMATORS else [],
+    output:
+        png=per_dataset("flow", "Data"),
+        pdf=beside("flow"),
+    log:
+        "<logs>/figures/flow.log",
+    benchmark:
+        "<benchmarks>/figures/flow.tsv"
+    params:
+        script=script("plot_flow"),
+        target=folder,
+        code=code("plot_flow"),
+    message:
+        "Figures: optical flow"
+
+
+use rule plot_clips as plot_learning with:
+    input:
+        histories=[f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/history.csv" for run in EXPERIMENT.trained_runs()],
+    output:
+        png=per_dataset("learning", "Training"),
+        pdf=beside("learning"),
+    log:
+        "<logs>/figures/learning.log",
+    benchmark:
+        "<benchmarks>/figures/learning.tsv"
+    params:
+        script=script("plot_learning"),
+        options=f"{SET_OPTION} {FAMILY_OPTION}",
+        target=folder,
+        code=code("plot_learning"),
+    message:
+        "Figures: learning curves"
+
+
+use rule plot_clips as plot_accuracy with:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        clips=TEST_CLIPS,
+    output:
+        png=figure("accuracy", "Accuracy", figure="accuracy of every system"),
+        pdf="<results>/figures/accuracy.pdf",
+    log:
+        "<logs>/figures/accuracy.log",
+    benchmark:
+        "<benchmarks>/figures/accuracy.tsv"
+    params:
+        script=script("plot_accuracy"),
+        options=FAMILY_OPTION,
+        code=code("plot_accuracy"),
+    message:
+        "Figure: accuracy"
+
+
+use rule plot_clips as plot_transfer with:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        clips=TEST_CLIPS,
+    output:
+        png=figure("transfer", "Accuracy", figure="transfer between versions"),
+        pdf="<results>/figures/transfer.pdf",
+    log:
+        "<logs>/figures/transfer.log",
+    benchmark:
+        "<benchmarks>/figures/transfer.tsv"
+    params:
+        script=script("plot_transfer"),
+        options=FAMILY_OPTION,
+        code=code("plot_transfer"),
+    message:
+        "Figure: transfer"
+
+
+use rule plot_clips as plot_cost with:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        cost="<results>/tables/cost.csv",
+        clips=TEST_CLIPS,
+    output:
+        png=figure("cost", "Accuracy", figure="accuracy against cost"),
+        pdf="<results>/figures/cost.pdf",
+    log:
+        "<logs>/figures/cost.log",
+    benchmark:
+        "<benchmarks>/figures/cost.tsv"
+    params:
+        script=script("plot_cost"),
+        options=FAMILY_OPTION,
+        code=code("plot_cost"),
+    message:
+        "Figure: accuracy against cost"
+
+
+use rule plot_clips as plot_probes with:
+    input:
+        probes="<results>/tables/probes.csv",
+        confusion="<results>/tables/confusion.csv",
+    output:
+        png=per_dataset("probes", "Probes by layer"),
+        pdf=beside("probes"),
+    log:
+        "<logs>/figures/probes.log",
+    benchmark:
+        "<benchmarks>/figures/probes.tsv"
+    params:
+        script=script("plot_probes"),
+        options=f"{SET_OPTION} {FAMILY_OPTION}",
+        target=folder,
+        code=code("plot_probes"),
+    message:
+        "Figures: probes by layer"
+
+
+use rule plot_clips as plot_confusion with:
+    input:
+        confusion="<results>/tables/confusion.csv",
+    output:
+        png=per_dataset("confusion", "Probes: confusion"),
+        pdf=beside("confusion"),
+    log:
+        "<logs>/figures/confusion.log",
+    benchmark:
+        "<benchmarks>/figures/confusion.tsv"
+    params:
+        script=script("plot_confusion"),
+        options=f"{SET_OPTION} {FAMILY_OPTION}",
+        target=folder,
+        code=code("plot_confusion"),
+    message:
+        "Figures: confusion of the probes"
+
+
+use rule plot_clips as plot_similarity with:
+    input:
+        tables=similarity_tables(),
+    output:
+        png=[
+            figure(
+                f"similarity/{dataset}--{measure}",
+                "Similarity of runs",
+                **{"data set": dataset, "measure": measure},
+            )
+            for dataset in EXPERIMENT.datasets
+            for measure in MEASURES
+        ],
+        pdf=beside(
+            "similarity",
+            [f"{dataset}--{measure}" for dataset in EXPERIMENT.datasets for measure in MEASURES],
+        ),
+    log:
+        "<logs>/figures/similarity.log",
+    benchmark:
+        "<benchmarks>/figures/similarity.tsv"
+    params:
+        script=script("plot_similarity"),
+        options=FAMILY_OPTION,
+        target=folder,
+        code=code("plot_similarity"),
+    message:
+        "Figures: similarity of all embeddings"
+
+
+use rule plot_clips as plot_layers with:
+    input:
+        tables=[f"<results>/similarity/{dataset}/{LAYER_MEASURE}.csv" for dataset in EXPERIMENT.datasets],
+    output:
+        png=[
+            figure(
+                f"layers/{dataset}--{LAYER_MEASURE}",
+                "Similarity of layers",
+                **{"data set": dataset},
+            )
+            for dataset in EXPERIMENT.datasets
+        ],
+        pdf=beside(
+            "layers",
+            [f"{dataset}--{LAYER_MEASURE}" for dataset in EXPERIMENT.datasets],
+        ),
+    log:
+        "<logs>/figures/layers.log",
+    benchmark:
+        "<benchmarks>/figures/layers.tsv"
+    params:
+        script=script("plot_layers"),
+        options=FAMILY_OPTION,
+        target=folder,
+        code=code("plot_layers"),
+    message:
+        "Figures: layer against layer"
+
+
+use rule plot_clips as plot_projections with:
+    input:
+        stores=embedding_stores(),
+        test=TEST_CLIPS,
+        fit=collect("<results>/datasets/{dataset}/train.h5", dataset=EXPERIMENT.datasets),
+    output:
+        png=per_dataset("projections", "Embeddings"),
+        pdf=beside("projections"),
+    log:
+        "<logs>/figures/projections.log",
+    benchmark:
+        "<benchmarks>/figures/projections.tsv"
+    params:
+        script=script("plot_projections"),
+        target=folder,
+        code=code("plot_projections"),
+    message:
+        "Figures: embeddings in the plane"
+
+
+use rule plot_clips as plot_generation with:
+    input:
+        drawn=lambda wc: f"<results>/generation/{wc.dataset}/{wc.system}/seed{min(SYSTEMS[wc.system].seeds)}.h5",
+    output:
+        png=report(
+            "<results>/figures/generation/{dataset}--{system}.png",
+            caption="../report/generation.rst",
+            category="Generation",
+            labels={"data set": "{dataset}", "system": "{system}"},
+        ),
+        pdf="<results>/figures/generation/{dataset}--{system}.pdf",
+    log:
+        "<logs>/figures/generation/{dataset}--{system}.log",
+    benchmark:
+        "<benchmarks>/figures/generation/{dataset}--{system}.tsv"
+    params:
+        script=script("plot_generation"),
+        options=lambda wc: option("run", [shlex.quote(f"{wc.system}, trained on {wc.dataset}")]),
+        code=code("plot_generation"),
+    message:
+        "Figure: frames drawn by {wildcards.system} on {wildcards.dataset}"
