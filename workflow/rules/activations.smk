@@ -45,7 +45,6 @@ rule extract:
         mem_mb=lambda wc, attempt: attempt * (3000 + 2 * clip_mb(config["clips"]["test"], wc.system)),
         runtime=lambda wc, attempt: attempt * 60,
     params:
-        script=script("extract"),
         folder=subpath(input.record, parent=True),
         sets=set_options,
         rows=config["activations"]["clips"],
@@ -56,7 +55,7 @@ rule extract:
     message:
         "Activations of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python {params.script} --run {params.folder} {params.sets} --rows {params.rows} --fit-rows {params.fit_rows}"
+        "python {workflow.basedir}/scripts/extract.py --run {params.folder} {params.sets} --rows {params.rows} --fit-rows {params.fit_rows}"
         " --pooling {params.pooling} --dtype {params.dtype} --gpus {resources.gpu} --threads {threads}"
         " --stores {output.stores} --scores {output.scores} > {log} 2>&1"
 

@@ -17,7 +17,6 @@ rule render_dataset:
         mem_mb=lambda wc: 1000 + 3 * clip_mb(config["clips"][wc.split]),
         runtime=30,
     params:
-        script=script("render_dataset"),
         clips=lambda wc: config["clips"][wc.split],
         video=" ".join(f"--{key.removesuffix('_px')} {value}" for key, value in config["video"].items()),
         seed=config["seed"],
@@ -25,5 +24,5 @@ rule render_dataset:
     message:
         "Rendering {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python {params.script} --dataset {wildcards.dataset} --split {wildcards.split} --count {params.clips} {params.video}"
+        "python {workflow.basedir}/scripts/render_dataset.py --dataset {wildcards.dataset} --split {wildcards.split} --count {params.clips} {params.video}"
         " --seed {params.seed} --digits {input.digits} --output {output.clips} > {log} 2>&1"

@@ -36,12 +36,11 @@ if config["digits"]["kind"] == "mnist" and config["digits"].get("mirrors"):
             mem_mb=500,
             runtime=30,
         params:
-            script=script("fetch_mnist"),
             mirrors=config["digits"]["mirrors"],
         message:
             "Fetching {wildcards.file}"
         shell:
-            "python {params.script} --file {wildcards.file} --mirrors {params.mirrors} --output {output.archive} > {log} 2>&1"
+            "python {workflow.basedir}/scripts/fetch_mnist.py --file {wildcards.file} --mirrors {params.mirrors} --output {output.archive} > {log} 2>&1"
 
 
 rule split_digits:
@@ -60,7 +59,6 @@ rule split_digits:
         mem_mb=1000,
         runtime=10,
     params:
-        script=script("split_digits"),
         source=digit_options(),
         patch=config["video"]["patch_px"],
         seed=config["seed"],
@@ -68,4 +66,4 @@ rule split_digits:
     message:
         "Splitting the digit images"
     shell:
-        "python {params.script} {params.source} --patch {params.patch} --seed {params.seed} --output {output.digits} > {log} 2>&1"
+        "python {workflow.basedir}/scripts/split_digits.py {params.source} --patch {params.patch} --seed {params.seed} --output {output.digits} > {log} 2>&1"

@@ -19,12 +19,11 @@ rule true_flow:
         mem_mb=2000,
         runtime=60,
     params:
-        script=script("true_flow"),
         code=code("true_flow"),
     message:
         "Exact flow of {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python {params.script} --clips {input.clips} --output {output.flow} > {log} 2>&1"
+        "python {workflow.basedir}/scripts/true_flow.py --clips {input.clips} --output {output.flow} > {log} 2>&1"
 
 
 rule estimate_flow:
@@ -45,12 +44,11 @@ rule estimate_flow:
         mem_mb=2000,
         runtime=240,
     params:
-        script=script("estimate_flow"),
         code=code("estimate_flow"),
     message:
         "{wildcards.method} flow of {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python {params.script} --clips {input.clips} --method {wildcards.method} --output {output.flow} > {log} 2>&1"
+        "python {workflow.basedir}/scripts/estimate_flow.py --clips {input.clips} --method {wildcards.method} --output {output.flow} > {log} 2>&1"
 
 
 rule flow_error:
@@ -70,10 +68,9 @@ rule flow_error:
         mem_mb=2000,
         runtime=20,
     params:
-        script=script("flow_error"),
         truth=lambda wc, input: list(input.truth) * len(ESTIMATORS),
         code=code("flow_error"),
     message:
         "End-point error of the flow estimators"
     shell:
-        "python {params.script} --truth {params.truth} --estimate {input.estimate} --output {output.table} > {log} 2>&1"
+        "python {workflow.basedir}/scripts/flow_error.py --truth {params.truth} --estimate {input.estimate} --output {output.table} > {log} 2>&1"

@@ -26,7 +26,6 @@ rule generate:
         mem_mb=3000,
         runtime=10,
     params:
-        script=script("generate"),
         folder=subpath(input.record, parent=True),
         flow=lambda wc, input: option("test-flow", input.test_flow),
         clips=config["generation"]["clips"],
@@ -34,5 +33,5 @@ rule generate:
     message:
         "Frames drawn by {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python {params.script} --run {params.folder} --test {input.test} {params.flow} --count {params.clips}"
+        "python {workflow.basedir}/scripts/generate.py --run {params.folder} --test {input.test} {params.flow} --count {params.clips}"
         " --gpus {resources.gpu} --threads {threads} --output {output.drawn} > {log} 2>&1"

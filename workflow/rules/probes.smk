@@ -22,7 +22,6 @@ rule probe:
         mem_mb=2000,
         runtime=lambda wc, attempt: 240 * attempt,
     params:
-        script=script("probe"),
         c=config["probes"]["c"],
         folds=config["probes"]["folds"],
         components=option("components", [config["probes"]["components"]] if config["probes"]["components"] else []),
@@ -30,7 +29,7 @@ rule probe:
     message:
         "Probes of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python {params.script} --stores {input.stores} --test {input.test} --fit {input.fit} --c {params.c} --folds {params.folds}"
+        "python {workflow.basedir}/scripts/probe.py --stores {input.stores} --test {input.test} --fit {input.fit} --c {params.c} --folds {params.folds}"
         " {params.components} --probes {output.probes} --confusion {output.confusion} > {log} 2>&1"
 
 

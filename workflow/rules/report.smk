@@ -24,15 +24,15 @@ rule plot_clips:
         mem_mb=2000,
         runtime=30,
     params:
-        script=script("plot_clips"),
         files=file_options,
         options="",
         target=lambda wc, output: output.png,
+        script="plot_clips",
         code=code("plot_clips"),
     message:
         "Figure: clips of the versions"
     shell:
-        "python {params.script} {params.files} {params.options} --output {params.target} > {log} 2>&1"
+        "python {workflow.basedir}/scripts/{params.script}.py {params.files} {params.options} --output {params.target} > {log} 2>&1"
 
 
 use rule plot_clips as plot_flow with:
@@ -52,8 +52,8 @@ use rule plot_clips as plot_flow with:
     benchmark:
         "<benchmarks>/figures/flow.tsv"
     params:
-        script=script("plot_flow"),
         target=folder,
+        script="plot_flow",
         code=code("plot_flow"),
     message:
         "Figures: optical flow"
@@ -70,9 +70,9 @@ use rule plot_clips as plot_learning with:
     benchmark:
         "<benchmarks>/figures/learning.tsv"
     params:
-        script=script("plot_learning"),
         options=f"{SET_OPTION} {FAMILY_OPTION}",
         target=folder,
+        script="plot_learning",
         code=code("plot_learning"),
     message:
         "Figures: learning curves"
@@ -90,8 +90,8 @@ use rule plot_clips as plot_accuracy with:
     benchmark:
         "<benchmarks>/figures/accuracy.tsv"
     params:
-        script=script("plot_accuracy"),
         options=FAMILY_OPTION,
+        script="plot_accuracy",
         code=code("plot_accuracy"),
     message:
         "Figure: accuracy"
@@ -109,8 +109,8 @@ use rule plot_clips as plot_transfer with:
     benchmark:
         "<benchmarks>/figures/transfer.tsv"
     params:
-        script=script("plot_transfer"),
         options=FAMILY_OPTION,
+        script="plot_transfer",
         code=code("plot_transfer"),
     message:
         "Figure: transfer"
@@ -129,8 +129,8 @@ use rule plot_clips as plot_cost with:
     benchmark:
         "<benchmarks>/figures/cost.tsv"
     params:
-        script=script("plot_cost"),
         options=FAMILY_OPTION,
+        script="plot_cost",
         code=code("plot_cost"),
     message:
         "Figure: accuracy against cost"
@@ -148,9 +148,9 @@ use rule plot_clips as plot_probes with:
     benchmark:
         "<benchmarks>/figures/probes.tsv"
     params:
-        script=script("plot_probes"),
         options=f"{SET_OPTION} {FAMILY_OPTION}",
         target=folder,
+        script="plot_probes",
         code=code("plot_probes"),
     message:
         "Figures: probes by layer"
@@ -167,9 +167,9 @@ use rule plot_clips as plot_confusion with:
     benchmark:
         "<benchmarks>/figures/confusion.tsv"
     params:
-        script=script("plot_confusion"),
         options=f"{SET_OPTION} {FAMILY_OPTION}",
         target=folder,
+        script="plot_confusion",
         code=code("plot_confusion"),
     message:
         "Figures: confusion of the probes"
@@ -197,9 +197,9 @@ use rule plot_clips as plot_similarity with:
     benchmark:
         "<benchmarks>/figures/similarity.tsv"
     params:
-        script=script("plot_similarity"),
         options=FAMILY_OPTION,
         target=folder,
+        script="plot_similarity",
         code=code("plot_similarity"),
     message:
         "Figures: similarity of all embeddings"
@@ -226,9 +226,9 @@ use rule plot_clips as plot_layers with:
     benchmark:
         "<benchmarks>/figures/layers.tsv"
     params:
-        script=script("plot_layers"),
         options=FAMILY_OPTION,
         target=folder,
+        script="plot_layers",
         code=code("plot_layers"),
     message:
         "Figures: layer against layer"
@@ -247,8 +247,8 @@ use rule plot_clips as plot_projections with:
     benchmark:
         "<benchmarks>/figures/projections.tsv"
     params:
-        script=script("plot_projections"),
         target=folder,
+        script="plot_projections",
         code=code("plot_projections"),
     message:
         "Figures: embeddings in the plane"
@@ -270,8 +270,8 @@ use rule plot_clips as plot_generation with:
     benchmark:
         "<benchmarks>/figures/generation/{dataset}--{system}.tsv"
     params:
-        script=script("plot_generation"),
         options=lambda wc: option("run", [shlex.quote(f"{wc.system}, trained on {wc.dataset}")]),
+        script="plot_generation",
         code=code("plot_generation"),
     message:
         "Figure: frames drawn by {wildcards.system} on {wildcards.dataset}"

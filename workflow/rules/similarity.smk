@@ -24,12 +24,11 @@ rule kernels:
         mem_mb=2000,
         runtime=30,
     params:
-        script=script("kernels"),
         code=code("kernels"),
     message:
         "Kernels of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed}) on {wildcards.evaluated}"
     shell:
-        "python {params.script} --store {input.store} --output {output.kernels} > {log} 2>&1"
+        "python {workflow.basedir}/scripts/kernels.py --store {input.store} --output {output.kernels} > {log} 2>&1"
 
 
 rule compare:
@@ -48,12 +47,11 @@ rule compare:
         mem_mb=lambda wc, attempt: 4000 * attempt,
         runtime=lambda wc, attempt: 60 * attempt,
     params:
-        script=script("compare"),
         seed=config["seed"],
         permutations=config["similarity"]["permutations"],
         code=code("compare"),
     message:
         "{wildcards.measure} of all pairs on {wildcards.evaluated}"
     shell:
-        "python {params.script} --kernels {input.kernels} --measure {wildcards.measure} --seed {params.seed}"
+        "python {workflow.basedir}/scripts/compare.py --kernels {input.kernels} --measure {wildcards.measure} --seed {params.seed}"
         " --permutations {params.permutations} --memory-mb {resources.mem_mb} --output {output.table} > {log} 2>&1"

@@ -34,12 +34,11 @@ rule collect_accuracy:
         mem_mb=1000,
         runtime=10,
     params:
-        script=script("collect_accuracy"),
         code=code("collect_accuracy"),
     message:
         "Accuracy of all runs on all versions"
     shell:
-        "python {params.script} --parts {input.parts} --train {input.train} --test {input.test} --output {output.table} > {log} 2>&1"
+        "python {workflow.basedir}/scripts/collect_accuracy.py --parts {input.parts} --train {input.train} --test {input.test} --output {output.table} > {log} 2>&1"
 
 
 rule collect_probes:
@@ -58,12 +57,11 @@ rule collect_probes:
         mem_mb=1000,
         runtime=10,
     params:
-        script=script("collect_parts"),
         code=code("collect_parts"),
     message:
         "Probes of all runs"
     shell:
-        "python {params.script} --parts {input.parts} --output {output.table} > {log} 2>&1"
+        "python {workflow.basedir}/scripts/collect_parts.py --parts {input.parts} --output {output.table} > {log} 2>&1"
 
 
 use rule collect_probes as collect_confusion with:
@@ -95,12 +93,11 @@ rule collect_cost:
         mem_mb=1000,
         runtime=10,
     params:
-        script=script("collect_cost"),
         code=code("collect_cost"),
     message:
         "Cost of all systems"
     shell:
-        "python {params.script} --records {input.records} --output {output.table} > {log} 2>&1"
+        "python {workflow.basedir}/scripts/collect_cost.py --records {input.records} --output {output.table} > {log} 2>&1"
 
 
 rule record_provenance:
@@ -119,10 +116,9 @@ rule record_provenance:
         mem_mb=1000,
         runtime=10,
     params:
-        script=script("record_provenance"),
         config=json.dumps(config, sort_keys=True),
         code=code("record_provenance"),
     message:
         "Provenance of the experiment"
     shell:
-        "python {params.script} --config {params.config:q} --tables {input.tables} --output {output.record} > {log} 2>&1"
+        "python {workflow.basedir}/scripts/record_provenance.py --config {params.config:q} --tables {input.tables} --output {output.record} > {log} 2>&1"

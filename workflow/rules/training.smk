@@ -29,7 +29,6 @@ rule train:
         mem_mb=lambda wc, attempt: attempt * (3000 + 3 * clip_mb(config["clips"]["train"], wc.system)),
         runtime=lambda wc, attempt: attempt * 240,
     params:
-        script=script("train"),
         system=run_definition,
         flow=lambda wc, input: option("train-flow", input.train_flow) + " " + option("validation-flow", input.validation_flow),
         experiment_seed=config["seed"],
@@ -39,7 +38,7 @@ rule train:
     message:
         "Training {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python {params.script} --system {params.system:q} --dataset {wildcards.dataset} --train {input.train}"
+        "python {workflow.basedir}/scripts/train.py --system {params.system:q} --dataset {wildcards.dataset} --train {input.train}"
         " --validation {input.validation} {params.flow} --experiment-seed {params.experiment_seed} --seed {wildcards.seed}"
         " --gpus {resources.gpu} --threads {threads} --precision {params.precision} --code {params.code}"
         " --output {params.folder} 2>&1 | tee {log}"
