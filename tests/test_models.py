@@ -22,7 +22,7 @@ SMALL_CONVS = [[4, 3, 1, 2], [6, 3, 2, 1]]
 CASES = {
     "c3d": ("c3d", {"stem": [4, 3, [1, 2, 2]], "stages": [[6, 2, 2], [8, 1, 1]]}, (8 * 4 * 5 * 5,)),
     "c3d dense": ("c3d", {"stem": [4, 3, 2], "stages": [[6, 1, 2]], "dense": [10, 7]}, (7,)),
-    "r3d": ("resnet3d", {"widths": [4, 4, 6, 6, 8], "stem_kernel": [3, 3, 3]}, (8 * 1 * 2 * 2,)),
+    "r3d": ("resnet3d", {"widths": [4, 4, 6, 6, 8], "stem_kernel": [3, 3, 3], "stem_stride": [1, 1, 1]}, (8 * 1 * 3 * 3,)),
     "r2plus1d": ("resnet3d", {"factorised": True, "depth": 18, "widths": [4, 4, 6, 6, 8]}, (8 * 1 * 2 * 2,)),
     "cnn_lstm": ("cnn_lstm", {"convs": [[4, 5, 2], [6, 3, 1], [8, 3, 2]], "units": 9, "num_layers": 2}, (FRAMES, 9)),
     "conv_lstm": ("conv_lstm", {"stages": [[4, 2], [6, 1]]}, (6 * 10 * 10,)),

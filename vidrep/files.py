@@ -21,8 +21,8 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
     _remove(beside)
     try:
         yield beside
-        if path.is_dir():
-            shutil.rmtree(path)
+        if path.is_dir() or beside.is_dir():
+            _remove(path)
         os.replace(beside, path)
     finally:
         _remove(beside)

@@ -11,6 +11,8 @@ from scipy import fft
 
 from vidrep.similarity.measure import Cells, Rows, cells
 
+SLAB = 16  # rows of every array in one product; longer single-precision sums would lose digits
+
 
 def stack(rows: Rows) -> np.ndarray:
     """(R, n, n) arrays of all representations; zero where there is none."""
@@ -24,20 +26,20 @@ def stack(rows: Rows) -> np.ndarray:
     return arrays
 
 
-def row_products(rows: Rows, columns: Rows):
-    """Yield, clip by clip, the (A, B) inner products of row i of all arrays."""
+def row_products(rows: Rows, columns: Rows, step: int = 1):
+    """Yield the (A, B) inner products of rows i..i+step of all arrays, for i = 0, step, 2 step, ..."""
     left = stack(rows)
     right = left if columns is rows else stack(columns)
-    for i in range(min(left.shape[1], right.shape[1])):
-        slab = np.ascontiguousarray(left[:, i])
-        other = slab if right is left else np.ascontiguousarray(right[:, i])
-        yield slab @ other.T
+    for i in range(0, min(left.shape[1], right.shape[1]), step):
+        slab = left[:, i : i + step].reshape(len(left), -1)
+        other = slab if right is left else right[:, i : i + step].reshape(len(right), -1)
+        yield slab @ other.T  # of a matrix with itself: half the work
 
 
 def inner_products(rows: Rows, columns: Rows) -> np.ndarray:
     """(A, B) float64 inner products of all arrays."""
     total = np.zeros((len(rows), len(columns)))
-    for product in row_products(rows, columns):
+    for product in row_products(rows, columns, SLAB):
         total += product
     return total
 

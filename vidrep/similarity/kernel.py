@@ -100,8 +100,8 @@ class Kernel:
 
     def subset(self, rows: np.ndarray) -> Kernel:
         """The summary of some of the clips: what ``summarise`` gives for those rows alone."""
-        block = self.matrix[np.ix_(rows, rows)]
-        row_mean = block.mean(axis=0, dtype=np.float64)
+        block = self.matrix[rows].take(rows, axis=1)
+        row_mean = (block @ np.full(len(rows), 1 / len(rows), dtype=block.dtype)).astype(np.float64)
         shift_square, shift_mean = float(row_mean.mean()), self.a[rows].mean()
         before = float(np.trace(block))
         half = (row_mean - shift_square / 2).astype(block.dtype)

@@ -14,6 +14,7 @@ from vidrep.similarity.measure import SATURATED, TOO_FEW_ROWS, Cells, Measure, P
 from vidrep.similarity.nuclear import basis, ranks
 from vidrep.streams import stream
 
+BATCH = 8  # predictors whose arrays are multiplied at once
 PENALTIES = np.logspace(-6, 2, 9)  # in units of the mean eigenvalue of the training kernel
 
 
@@ -22,20 +23,17 @@ def folds_of(n: int, folds: int) -> list[np.ndarray]:
     return [np.sort(part) for part in np.array_split(stream(0, "similarity", "folds", n).permutation(n), folds)]
 
 
-def error_arrays(kernel: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def error_arrays(kernel: np.ndarray, test: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Arrays whose inner product with a target's kernel is a squared error, for one predictor and fold.
 
     Args:
         kernel: (n, n) centred kernel of the predictor.
-        test: clips left out of the fit.
+        test, train: clips left out of the fit, and the m others.
 
     Returns:
-        (penalties, m, m) leave-one-out error within the m training clips; (penalties, n, n) error on the test clips; (m,)
-        the training clips.
+        (penalties, m, m) leave-one-out error within the training clips; (penalties, n, n) error on the test clips.
     """
-    n = len(kernel)
-    train = np.setdiff1d(np.arange(n), test)
-    m = len(train)
+    n, m = len(kernel), len(train)
     inner, across = kernel[np.ix_(train, train)], kernel[np.ix_(test, train)]
     mean = inner.mean(axis=0)
     across = across - across.mean(axis=1, keepdims=True) - mean + mean.mean()
@@ -51,7 +49,7 @@ def error_arrays(kernel: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.n
         operator[np.arange(len(test)), test] = 1
         operator[:, train] = -1 / m - (projected / (values + penalty)) @ vectors.T
         testing[p] = operator.T @ operator
-    return fitting, testing, train
+    return fitting, testing
 
 
 def _prepare(kernel: Kernel, options: dict) -> Prepared:
@@ -64,40 +62,43 @@ def _prepare(kernel: Kernel, options: dict) -> Prepared:
 
 def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
     known = [j for j, item in enumerate(columns) if not item.flag]
+    using = [i for i, item in enumerate(rows) if not item.flag]
     values = np.full((len(rows), len(columns)), np.nan)
     remarks = np.full(values.shape, "", dtype=object)
-    if known:
+    if known and using:
         targets = np.array([columns[j].data[0] for j in known])
         explained = _cross_validated if options["folds"] else _in_sample
-        for i, row in enumerate(rows):
-            if not row.flag:
-                values[i, known] = explained(row, targets, options)
+        values[np.ix_(using, known)] = explained([rows[i] for i in using], targets, options)
         if not options["folds"]:
             remarks[ranks(rows) >= targets.shape[1] - 1] = SATURATED
     return cells(values, rows, columns, remarks)
 
 
-def _in_sample(row: Prepared, targets: np.ndarray, options: dict) -> np.ndarray:
-    """Share of each target's (R, n, n) trace inside the predictor's column space."""
-    projector = row.data[1] @ row.data[1].T
-    return np.tensordot(targets, projector, axes=2) / np.trace(targets, axis1=1, axis2=2)
+def _in_sample(rows: Rows, targets: np.ndarray, options: dict) -> np.ndarray:
+    """Share of each target's (R, n, n) trace inside each predictor's column space."""
+    projectors = np.array([row.data[1] @ row.data[1].T for row in rows])
+    return _products(projectors, targets) / np.trace(targets, axis1=1, axis2=2)
 
 
-def _cross_validated(row: Prepared, targets: np.ndarray, options: dict) -> np.ndarray:
-    """1 - error / variance around the training mean, both summed over folds, for each of (R, n, n) targets."""
-    n = targets.shape[1]
-    error, total = np.zeros(len(targets)), np.zeros(len(targets))
-    for test in folds_of(n, options["folds"]):
-        fitting, testing, train = error_arrays(row.data[0], test)
-        within = np.ascontiguousarray(targets[:, train[:, None], train])
-        chosen = np.argmin(_products(within, fitting), axis=1)
-        error += np.take_along_axis(_products(targets, testing), chosen[:, None], axis=1)[:, 0]
+def _cross_validated(rows: Rows, targets: np.ndarray, options: dict) -> np.ndarray:
+    """(A, R) 1 - error / variance around the training mean, both summed over folds, for (R, n, n) targets."""
+    error, total = np.zeros((len(rows), len(targets))), np.zeros(len(targets))
+    for test in folds_of(targets.shape[1], options["folds"]):
+        train = np.setdiff1d(np.arange(targets.shape[1]), test)
+        within = targets.take(train, axis=1).take(train, axis=2)
+        for start in range(0, len(rows), BATCH):
+            batch = [error_arrays(row.data[0], test, train) for row in rows[start : start + BATCH]]
+            fitting, testing = (np.concatenate(arrays) for arrays in zip(*batch, strict=True))
+            chosen = np.argmin(_products(fitting, within).reshape(len(batch), len(PENALTIES), -1), axis=1, keepdims=True)
+            tested = _products(testing, targets).reshape(len(batch), len(PENALTIES), -1)
+            error[start : start + BATCH] += np.take_along_axis(tested, chosen, axis=1)[:, 0]
         total += _variance(targets, within, test, train)
     return 1 - error / total
 
 
-def _products(targets: np.ndarray, arrays: np.ndarray) -> np.ndarray:
-    return targets.reshape(len(targets), -1) @ arrays.reshape(len(arrays), -1).T
+def _products(arrays: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """(A, R) inner products of (A, n, n) arrays with (R, n, n) targets."""
+    return arrays.reshape(len(arrays), -1) @ targets.reshape(len(targets), -1).T
 
 
 def _variance(targets: np.ndarray, within: np.ndarray, test: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -134,6 +135,6 @@ MEASURES = (
         check=_check,
         symmetric=False,
         chance=_chance,
-        arrays_per_rep=4.0,
+        arrays_per_rep=5.0,
     ),
 )

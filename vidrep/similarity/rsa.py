@@ -19,10 +19,11 @@ BINS = 1 << 15  # levels of the quick ranks
 
 def products(kernel: Kernel, options: dict) -> np.ndarray:
     """(n, n) products between rows: of centred or raw features, for Pearson with the mean of every row removed as well."""
-    matrix = kernel.matrix.astype(np.float32 if options.get("quick") else np.float64)
+    dtype = np.float32 if options.get("quick") else np.float64
+    matrix = kernel.matrix.astype(dtype)
     correlation = options["dissimilarity"] == "correlation"
     if correlation:
-        matrix -= np.outer(kernel.b, kernel.b / kernel.d).astype(matrix.dtype)
+        matrix -= np.outer(kernel.b.astype(dtype), (kernel.b / kernel.d).astype(dtype))
     if options["centre"] == "none":
         a = kernel.a - kernel.b * (kernel.mean_sum / kernel.d) if correlation else kernel.a
         matrix += a[:, None] + a + (kernel.mean_spread if correlation else kernel.mean_square)
@@ -38,10 +39,10 @@ def dissimilarities(kernel: Kernel, options: dict) -> tuple[np.ndarray, np.ndarr
     precision = float(np.finfo(kernel.matrix.dtype).eps)
     largest = float(np.max(np.diag(kernel.matrix))) + (kernel.mean_square if options["centre"] == "none" else 0)
     defined = power > 64 * precision * largest / kernel.n
-    norms = np.sqrt(np.where(defined, power, 1))
+    inverse = 1 / np.sqrt(np.where(defined, power, 1))
     distance = inner
-    distance /= -norms[:, None]
-    distance /= norms
+    distance *= -inverse[:, None]
+    distance *= inverse
     distance += 1
     if not options.get("quick"):
         snap = 64 * EPS * kernel.d + (64 * precision if precision > EPS else 0)
@@ -67,12 +68,17 @@ def _quick_unit_ranks(distance: np.ndarray, dtype: np.dtype) -> Prepared:
     """``_unit_ranks`` of all clips after rounding to ``BINS`` levels: no sorting, precise enough for standard errors."""
     n = len(distance)
     low, high = float(distance.min()), float(distance.max())
-    level = ((distance - low) * ((BINS - 1) / ((high - low) or 1))).astype(np.int32)
-    counts = np.bincount(level.ravel(), minlength=BINS) - np.bincount(np.diag(level), minlength=BINS)
-    array = (np.cumsum(counts) - counts / 2 - n * (n - 1) / 2).astype(dtype)[level]
+    distance = (distance - low) * ((BINS - 1) / ((high - low) or 1))
+    level = distance.astype(np.intp).ravel()
+    counts = np.bincount(level, minlength=BINS) - np.bincount(level[:: n + 1], minlength=BINS)
+    ranks = np.cumsum(counts) - counts / 2
+    ranks -= n * (n - 1) / 2
+    norm = np.sqrt(counts @ ranks**2)
+    if not norm > 0:
+        return Prepared(RANK_ZERO, None)
+    array = (ranks / norm).astype(dtype)[level].reshape(n, n)
     np.fill_diagonal(array, 0)
-    norm = np.linalg.norm(array)
-    return Prepared("", None, array / norm) if norm > 0 else Prepared(RANK_ZERO, None)
+    return Prepared("", None, array)
 
 
 def _unit_ranks(distance: np.ndarray, kept: np.ndarray, options: dict, dtype: np.dtype) -> Prepared:

@@ -1,0 +1,65 @@
+"""Fixtures that several rooms share: a tiny split of random clips, and the CPU in float32."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from vidrep import experiment
+from vidrep.training.device import Device
+from vidrep.training.split import Split
+
+# What a narrow system needs to fit clips of 8 frames and 16 x 16 pixels, and to be small.
+TINY_CHANGES = {
+    "two_stream_narrow": {"params": {"stack": 4, "samples": 3}},
+    "lstm_composite_narrow": {"params": {"units": 16}, "objective_params": {"observed": 5}},
+}
+NARROW = sorted(name for name, entry in experiment.catalogue().items() if entry["preset"] == "narrow")
+
+
+@pytest.fixture(scope="session")
+def make_split() -> Callable[..., Split]:
+    """Factory of splits of random clips with random labels and flow; a lit corner of the clip tells its first label."""
+
+    def make(count: int = 12, *, split: str = "test", frames: int = 8, side: int = 16, classes: int = 4, seed: int = 0, **options) -> Split:
+        rng = np.random.default_rng([seed, count])
+        shape = (count, frames, side, side) if options.get("channels", 1) == 1 else (count, frames, side, side, options["channels"])
+        first = rng.integers(classes, size=count)
+        labels = np.zeros((count, classes), np.uint8)
+        labels[np.arange(count), first] = 1
+        if options.get("multi_label", True):
+            labels[np.arange(count), rng.integers(classes, size=count)] = 1
+        clips = rng.integers(100, size=shape, dtype=np.uint8)
+        for clip, label in zip(clips, first, strict=True):
+            clip[:, : side // 2, label * side // classes : (label + 1) * side // classes] = 255
+        flow = rng.normal(size=(count, frames - 1, 2, side, side)).astype(np.float16)
+        ids = [f"{split}/{i:06d}" for i in range(count)]
+        return Split(torch.from_numpy(clips), torch.from_numpy(labels), torch.from_numpy(flow), options.get("multi_label", True), ids)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_system() -> Callable[..., experiment.System]:
+    """Factory of systems: a catalogue entry, made to fit tiny clips, with further changes."""
+
+    def make(name: str, **changes) -> experiment.System:
+        entry = {"name": name, **TINY_CHANGES.get(name, {})}
+        for key, value in changes.items():
+            entry[key] = {**entry.get(key, {}), **value} if isinstance(value, dict) else value
+        return experiment.system(entry)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def cpu() -> Device:
+    """The CPU in float32."""
+    return Device(torch.device("cpu"), "float32")
+
+
+@pytest.fixture(params=NARROW)
+def narrow(request) -> str:
+    """Each narrow system of the catalogue in turn."""
+    return request.param

@@ -1,0 +1,175 @@
+"""The configuration: defaults in one place, and mistakes that end in one line naming the key before the first job."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import validate
+
+from vidrep import experiment, similarity
+from vidrep.config import check, schema_error
+from vidrep.experiment import UNTRAINED, Experiment, Run
+
+ROOT = Path(__file__).parent.parent
+SCHEMA_FILE = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA = yaml.safe_load(SCHEMA_FILE.read_text())
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def default(**changes) -> dict:
+    """The default configuration with sections changed key by key, other values replaced."""
+    config = copy.deepcopy(DEFAULT)
+    for key, value in changes.items():
+        config[key] = {**config[key], **value} if isinstance(value, dict) and key in config else value
+    return config
+
+
+def complete(config: dict) -> dict:
+    """A configuration with the schema's defaults filled in, as the Snakefile does it."""
+    config = copy.deepcopy(config)
+    validate(config, schema=str(SCHEMA_FILE))
+    return config
+
+
+def test_defaults_of_the_schema_are_those_that_config_yaml_documents():
+    filled = complete({})
+    assert set(filled) == set(DEFAULT), "config.yaml shows every key"
+    for key in set(filled) - {"systems"}:
+        assert filled[key] == DEFAULT[key], key
+
+
+def test_a_partial_section_is_completed():
+    filled = complete({"clips": {"train": 7}})
+    assert filled["clips"] == {**DEFAULT["clips"], "train": 7}
+
+
+def test_default_and_shipped_experiments_are_legal():
+    for path in [ROOT / "config.yaml", *(ROOT / "workflow" / "experiments").glob("*.yaml")]:
+        overlay = yaml.safe_load(path.read_text())
+        config = {**DEFAULT, **{key: {**DEFAULT[key], **value} if isinstance(value, dict) else value for key, value in overlay.items()}}
+        assert schema_error(config, SCHEMA) is None, path.name
+        assert check(complete(config)).systems, path.name
+
+
+def test_every_key_of_config_yaml_is_commented():
+    text = (ROOT / "config.yaml").read_text().splitlines()
+    for section, value in DEFAULT.items():
+        for key in value if isinstance(value, dict) else [section]:
+            lines = [i for i, line in enumerate(text) if line.strip().startswith(f"{key}:")]
+            head = next(i for i, line in enumerate(text) if line.startswith(f"{section}:"))
+            assert lines and ("#" in text[head] or any("#" in text[i] for i in lines) or self_telling(section, key)), (section, key)
+
+
+def self_telling(section: str, key: str) -> bool:
+    """Keys whose name and unit say it all."""
+    return (section, key) in {("video", "frames"), ("activations", "dtype"), ("similarity", "measures")}
+
+
+def test_measures_of_the_schema_exist():
+    measures = SCHEMA["properties"]["similarity"]["properties"]["measures"]
+    assert set(measures["default"]) <= set(measures["items"]["enum"]) <= set(similarity.measures())
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "words"),
+    [
+        ({"clip": {}}, "(top level)", ["'clip'", "clips"]),
+        ({"clips": {"training": 3}}, "clips", ["'training'", "train"]),
+        ({"clips": {"train": "many"}}, "clips.train", ["'many'", "integer"]),
+        ({"clips": {"train": 0}}, "clips.train", ["0", "1"]),
+        ({"seed": True}, "seed", ["True", "integer"]),
+        ({"experiment": "a/b"}, "experiment", ["'a/b'"]),
+        ({"datasets": []}, "datasets", ["[]"]),
+        ({"datasets": ["digits"]}, "datasets.0", ["'digits'", "digits_only"]),
+        ({"datasets": ["digits_only", "digits_only"]}, "datasets", ["digits_only"]),
+        ({"digits": {"kind": "svhn"}}, "digits.kind", ["'svhn'", "mnist"]),
+        ({"training": {"precision": "half"}}, "training.precision", ["'half'", "bfloat16"]),
+        ({"similarity": {"measures": ["cosine"]}}, "similarity.measures.0", ["'cosine'", "cka_linear"]),
+        ({"probes": {"c": [0]}}, "probes.c.0", ["0"]),
+        ({"flow": {"estimators": ["raft"]}}, "flow.estimators.0", ["'raft'", "dis"]),
+        ({"systems": [{"name": "c3d_narrow", "seed": 1}]}, "systems.0", ["'seed'", "seeds"]),
+        ({"systems": [{"seeds": [1]}]}, "systems.0", ["name"]),
+        ({"systems": [{"name": "c3d_narrow", "recipe": {"lr": -1}}]}, "systems.0.recipe.lr", ["-1"]),
+        ({"systems": [{"name": "c3d_narrow", "recipe": {"optimizer": "adam"}}]}, "systems.0.recipe", ["'optimizer'", "optimiser"]),
+        ({"activations": {"pooling": [4, 2]}}, "activations.pooling", ["[4, 2]"]),
+    ],
+)
+def test_the_schema_names_key_and_value(config, key, words):
+    line = schema_error(config, SCHEMA)
+    assert line.startswith(f"config key {key}: ") and "\n" not in line
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"digits": {"kind": "mnist"}}, "config key digits: kind mnist needs folder"),
+        ({"digits": {"kind": "idx", "images": "a"}}, "config key digits: kind idx needs labels"),
+        ({"video": {"patch_px": 20}}, "config key video.patch_px: a digit of 20 px does not fit on a canvas of 20 px; make patch_px smaller than size_px"),
+        ({"activations": {"clips": 601}}, "config key activations.clips: 601 clips wanted, clips.test is 600"),
+        ({"activations": {"fit_clips": 4001}}, "config key activations.fit_clips: 4001 clips wanted, clips.train is 4000"),
+        ({"systems": ["c3d_narow"]}, "config key systems: 'c3d_narow' is not in the catalogue and names no model of its own; known: c3d_narrow"),
+        ({"systems": ["pixels", {"name": "pixels"}]}, "config key systems: 'pixels' is listed 2 times; list it once with several seeds"),
+        ({"video": {"frames": 10}, "systems": ["two_stream_narrow"]}, "config key video.frames: 10 frames have 9 flow fields, too few for the stack of 10 of system two_stream_narrow"),
+        ({"systems": [{"name": "two_stream_narrow", "params": {"stack": 16}}]}, "config key video.frames: 16 frames have 15 flow fields, too few for the stack of 16"),
+        ({"video": {"frames": 10}, "systems": ["lstm_composite_narrow"]}, "config key video.frames: system lstm_composite_narrow observes 10 of 10 frames"),
+        ({"systems": [{"name": "own", "model": "c4d"}]}, "unknown config key systems, own: model 'c4d': give one of c3d"),
+        ({"systems": [{"name": "own", "model": "no_such_file:Net"}]}, "config key systems, own: model 'no_such_file:Net': there is no module 'no_such_file'"),
+        ({"systems": [{"name": "own", "model": "c3d", "objective": "clasification"}]}, "unknown config key systems, own: objective 'clasification': give one of classification"),
+    ],
+)  # fmt: skip
+def test_mistakes_across_keys_are_named(changes, message):
+    config = default(**changes)
+    assert schema_error(config, SCHEMA) is None, "the schema cannot see this one"
+    with pytest.raises(ValueError) as error:
+        check(complete(config))
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+def test_limits_themselves_are_legal():
+    check(complete(default(video={"frames": 11, "patch_px": 19}, activations={"clips": 600, "fit_clips": 4000})))
+    check(complete(default(digits={"kind": "idx", "images": "a", "labels": "b"})))
+
+
+# --- What an experiment consists of. ---
+
+
+def test_entries_change_the_catalogue_where_they_say_so():
+    plain = experiment.system("two_stream_narrow")
+    changed = experiment.system({"name": "two_stream_narrow", "params": {"stack": 4}, "recipe": {"lr": 0.1}, "seeds": [3, 5], "flow": "dis"})
+    assert changed.params == {**plain.params, "stack": 4} and changed.recipe == {**plain.recipe, "lr": 0.1}
+    assert (changed.seeds, changed.flow) == ((3, 5), "dis") and (plain.seeds, plain.flow) == ((0,), "true")
+    assert "stack" not in experiment.catalogue()["two_stream_narrow"]["params"], "the catalogue itself stays as it is"
+    assert experiment.system("two_stream_narrow") == plain
+
+
+def test_own_systems_get_defaults():
+    own = experiment.system({"name": "mine", "model": "my_file:Net"})
+    assert (own.preset, own.objective, own.inputs, own.flow, own.seeds) == ("own", "classification", ("clip",), None, (0,))
+    assert own.recipe == experiment.DEFAULT_RECIPE
+
+
+def test_definitions_leave_display_fields_out():
+    plain, shown = (experiment.system({"name": "c3d_narrow", **extra}) for extra in ({}, {"family": "x", "citation": "y", "seeds": [4]}))
+    assert plain.definition() == shown.definition()
+    assert plain.definition() != experiment.system({"name": "c3d_narrow", "recipe": {"lr": 1.0}}).definition()
+
+
+def test_runs_of_an_experiment():
+    config = default(datasets=["digits_only", "velocity_only"], systems=[{"name": "c3d_narrow", "seeds": [0, 1]}, "pixels"])
+    runs = Experiment(config)
+    assert [run.stem for run in runs.trained_runs()] == [
+        f"{data}--c3d_narrow--seed{seed}" for data in ("digits_only", "velocity_only") for seed in (0, 1)
+    ]
+    twins = {Run(data, name, UNTRAINED) for data in ("digits_only", "velocity_only") for name in ("c3d_narrow", "pixels")}
+    assert set(runs.untrained_runs()) == twins and len(runs.runs()) == 8
+    opened = runs.evaluated_on("velocity_only")
+    assert [run for run in opened if run.seed != UNTRAINED] == runs.trained_runs(), "transfer: all trained runs on every set"
+    assert {run.dataset for run in opened if run.seed == UNTRAINED} == {"velocity_only"}
+
+
+def test_flow_methods_are_those_used_or_scored():
+    fed = {"name": "two_stream_narrow", "flow": "farneback"}
+    assert Experiment(default(systems=["pixels"], flow={"estimators": []})).flow_methods() == ["true"]
+    assert Experiment(default(systems=[fed], flow={"estimators": ["dis"]})).flow_methods() == ["dis", "farneback", "true"]

@@ -1,0 +1,283 @@
+"""The pipeline as a user meets it: Snakemake on small experiments, in a copy of the project."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+SMOKE = "workflow/experiments/smoke.yaml"
+PARTS = ("Snakefile", "config.yaml", "workflow", "profiles", "envs", "scripts", "vidrep")
+TABLES = ("accuracy", "probes", "confusion", "flow_error")  # cost.csv holds times
+
+pytestmark = pytest.mark.workflow
+
+
+def copy_project(folder: Path) -> Path:
+    """A copy of what Snakemake needs, to be edited at will."""
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder / part)
+    return folder
+
+
+def snakemake(project: Path, *arguments: str, work: Path, check: bool = True) -> subprocess.CompletedProcess:
+    """Run Snakemake of a project in the working directory ``work``; its output, both streams, is in ``stdout``."""
+    command = [sys.executable, "-m", "snakemake", "-s", str(project / "Snakefile"), "--directory", str(work), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(project)}
+    result = subprocess.run(command, cwd=project, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if check:
+        assert result.returncode == 0, result.stdout[-5000:]
+    return result
+
+
+def job_counts(output: str) -> dict[str, int]:
+    """Rule -> number of jobs, from a dry run."""
+    table = output.split("Job stats:", 1)[1].split("total", 1)[0]
+    return {name: int(number) for name, number in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+
+
+def stale_runs(output: str) -> set[tuple[str, str]]:
+    """(system, data set) of the training jobs in a dry run."""
+    return set(re.findall(r"Training (\w+) on (\w+), seed", output))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def smoke(project, tmp_path_factory) -> Path:
+    """The smoke experiment, run to the end; the working directory."""
+    work = tmp_path_factory.mktemp("smoke")
+    snakemake(project, "--configfile", SMOKE, "--cores", "2", "--resources", "gpu=2", work=work)
+    return work
+
+
+def rows(path: Path) -> list[dict]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_smoke_gives_the_agreed_files(smoke):
+    results = smoke / "results" / "smoke"
+    for name in ("datasets/digits_only/test.h5", "runs/velocity_only/c3d_narrow/seed1/weights.pt", "provenance.json"):
+        assert (results / name).is_file(), name
+    for name in ("flow/digits_only/test/true.zarr", "activations/velocity_only/digits_only--two_stream_narrow--seed0.zarr"):
+        assert (results / name).is_dir(), name
+    assert {path.stem for path in (results / "tables").glob("*.csv")} == {*TABLES, "cost"}
+    assert list(rows(results / "tables" / "accuracy.csv")[0]) == "system trained_on evaluated_on seed split metric value".split()
+    assert list(rows(results / "tables" / "probes.csv")[0]) == "system trained_on evaluated_on seed layer factor metric value chance".split()
+    assert len(list(results.glob("figures/**/*.png"))) == len(list(results.glob("figures/**/*.pdf"))) > 10
+    record = json.loads((results / "provenance.json").read_text())
+    assert record["config"]["experiment"] == "smoke" and record["versions"]["torch"]
+
+
+def test_every_run_is_scored_on_every_version_and_twins_on_their_own(smoke):
+    scored = {
+        (row["system"], row["trained_on"], row["evaluated_on"], row["seed"])
+        for row in rows(smoke / "results/smoke/tables/accuracy.csv")
+        if row["metric"] == "exact_set"
+    }
+    versions = ("digits_only", "velocity_only")
+    assert {("c3d_narrow", a, b, seed) for a in versions for b in versions for seed in ("0", "1")} <= scored
+    assert {("two_stream_narrow", a, a, "untrained") for a in versions} <= scored
+    assert {("majority_set", a, a, "untrained") for a in versions} <= scored
+
+
+def test_similarity_covers_all_pairs_of_representations(smoke):
+    table = rows(smoke / "results/smoke/similarity/digits_only/cka_linear_debiased.csv")
+    representations = {row["rep_a"] for row in table} | {row["rep_b"] for row in table}
+    assert len(table) == len(representations) * (len(representations) + 1) // 2
+    assert {name.count("/") for name in representations} == {3}
+    assert "velocity_only/c3d_narrow/seed1/embedding" in representations
+    assert "digits_only/c3d_narrow/seeduntrained/conv1" in representations
+    same = [float(row["value"]) for row in table if row["rep_a"] == row["rep_b"] and row["value"]]
+    assert same == pytest.approx([1.0] * len(same), abs=1e-6)
+
+
+def test_finished_work_is_not_repeated(project, smoke):
+    output = snakemake(project, "--configfile", SMOKE, "--cores", "2", work=smoke).stdout
+    assert "Nothing to be done" in output
+
+
+def test_report_opens_offline(project, smoke):
+    snakemake(project, "--configfile", SMOKE, "--report", "report.html", work=smoke)
+    page = (smoke / "report.html").read_text()
+    assert "Accuracy" in page
+    assert not re.search(r"<(script|link)[^>]+(src|href)=.https?:", page)
+
+
+def test_same_config_gives_the_same_bytes(project, smoke, tmp_path):
+    targets = [f"results/smoke/tables/{name}.csv" for name in TABLES] + ["results/smoke/similarity/velocity_only/procrustes.csv"]
+    snakemake(project, *targets, "--configfile", SMOKE, "--cores", "2", work=tmp_path)
+    weights = "results/smoke/runs/velocity_only/two_stream_narrow/seed0/weights.pt"
+    for name in (*targets, weights):
+        assert (tmp_path / name).read_bytes() == (smoke / name).read_bytes(), name
+
+
+def test_editing_one_model_makes_only_its_runs_stale(project, smoke):
+    model = project / "vidrep" / "models" / "c3d.py"
+    original = model.read_text()
+    try:
+        model.write_text(original.replace('"""C3D: plain', '"""C3D, plain'))
+        assert "Nothing to be done" in snakemake(project, "--configfile", SMOKE, "-n", work=smoke).stdout
+        model.write_text(original.replace("self.embedding = nn.Flatten()", "self.embedding = nn.Flatten(1)"))
+        output = snakemake(project, "--configfile", SMOKE, "-n", work=smoke).stdout
+    finally:
+        model.write_text(original)
+    assert stale_runs(output) == {("c3d_narrow", "digits_only"), ("c3d_narrow", "velocity_only")}
+    assert "render_dataset" not in job_counts(output)
+
+
+def test_editing_the_training_loop_makes_all_runs_stale(project, smoke):
+    loop = project / "vidrep" / "training" / "loop.py"
+    original = loop.read_text()
+    try:
+        loop.write_text(original.replace("EVALUATION_BATCH = 100", "EVALUATION_BATCH = 99"))
+        output = snakemake(project, "--configfile", SMOKE, "-n", work=smoke).stdout
+    finally:
+        loop.write_text(original)
+    assert job_counts(output)["train"] == 2 * 5 + 2 * 3  # trained and untrained, pixels being untrained only
+
+
+def test_a_killed_run_resumes_to_the_same_weights(smoke, tmp_path):
+    results = smoke / "results" / "smoke"
+    record = json.loads((results / "runs/digits_only/c3d_narrow/seed0/run.json").read_text())
+    record["system"]["recipe"]["epochs"] = [6]
+
+    def command(output: Path) -> list[str]:
+        files = {name: str(results / f"datasets/digits_only/{name}.h5") for name in ("train", "validation")}
+        options = ["--dataset", "digits_only", "--train", files["train"], "--validation", files["validation"], "--seed", "0"]
+        options += ["--experiment-seed", "0", "--threads", "1", "--output", str(output)]
+        return [sys.executable, str(ROOT / "scripts/train.py"), "--system", json.dumps(record["system"]), *options]
+
+    killed = subprocess.Popen(command(tmp_path / "killed"), stderr=subprocess.PIPE, text=True)
+    for line in killed.stderr:
+        if "epoch 2/6" in line:
+            killed.send_signal(signal.SIGKILL)
+            break
+    killed.wait()
+    assert not (tmp_path / "killed/run.json").exists()
+    resumed = subprocess.run(command(tmp_path / "killed"), stderr=subprocess.PIPE, text=True, check=True).stderr
+    assert "epoch 1/6" not in resumed and "epoch 6/6" in resumed
+    subprocess.run(command(tmp_path / "unbroken"), stderr=subprocess.DEVNULL, check=True)
+    for name in ("weights.pt", "history.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
+    assert not (tmp_path / "killed/checkpoint.pt").exists()
+
+
+def test_interrupting_snakemake_leaves_no_half_written_result(project, tmp_path):
+    command = [sys.executable, "-m", "snakemake", "-s", str(project / "Snakefile"), "--directory", str(tmp_path)]
+    command += ["--configfile", str(project / SMOKE), "--cores", "2"]
+    process = subprocess.Popen(
+        command, cwd=project, env={**os.environ, "PYTHONPATH": str(project)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("results/smoke/runs/*/*/*/run.json")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) != 0
+    for record in tmp_path.glob("results/smoke/runs/*/*/*/run.json"):
+        json.loads(record.read_text())
+    targets = ["results/smoke/runs/digits_only/c3d_narrow/seed0/weights.pt"]
+    snakemake(project, *targets, "--configfile", SMOKE, "--cores", "2", work=tmp_path)
+    assert (tmp_path / targets[0]).is_file()
+
+
+def test_paper_experiment_plans_the_reference_setting(project, tmp_path):
+    output = snakemake(project, "--configfile", "workflow/experiments/paper.yaml", "-n", work=tmp_path).stdout
+    counts = job_counts(output)
+    assert counts["fetch_mnist"] == 4
+    assert counts["render_dataset"] == 6 * 3
+    assert counts["train"] == 6 * (6 * 3 + 7)
+    config = yaml.safe_load((ROOT / "workflow/experiments/paper.yaml").read_text())
+    assert (config["clips"]["train"], config["clips"]["test"], config["video"]["size_px"]) == (8000, 4000, 64)
+
+
+def test_default_experiment_plans_its_systems(project, tmp_path):
+    counts = job_counts(snakemake(project, "-n", work=tmp_path).stdout)
+    assert counts["train"] == 3 * (7 + 7)
+    assert counts["compare"] == 3 * 4
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm"])
+def test_profiles_parse(project, tmp_path, profile):
+    arguments = ["--workflow-profile", str(project / "profiles" / profile), "--configfile", SMOKE, "-n"]
+    assert "Job stats" in snakemake(project, *arguments, work=tmp_path).stdout
+
+
+def test_snakemake_lint(project, tmp_path):
+    assert "Congratulations" in snakemake(project, "--lint", work=tmp_path).stdout
+
+
+def test_format_and_lint():
+    for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["snakefmt", "--check", "Snakefile", "workflow"]):
+        result = subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+BAD = {
+    "unknown key": ({"sistems": ["c3d_narrow"]}, "sistems"),
+    "unknown system": ({"systems": ["c4d"]}, "systems: 'c4d'"),
+    "wrong type": ({"clips": {"train": "many"}}, "clips.train"),
+    "digit larger than the canvas": ({"video": {"size_px": 16, "patch_px": 20}}, "video.patch_px"),
+    "too few frames for the flow stack": ({"video": {"frames": 8}, "systems": ["two_stream_narrow"]}, "video.frames"),
+    "unknown measure": ({"similarity": {"measures": ["cosine"]}}, "similarity.measures"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_config_ends_in_one_clear_line(project, tmp_path, case):
+    overlay, named = BAD[case]
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(overlay))
+    result = snakemake(project, "--configfile", str(path), "-n", work=tmp_path, check=False)
+    assert result.returncode != 0
+    lines = [line for line in result.stdout.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1 and named in lines[0], result.stdout
+    assert "Traceback" not in result.stdout
+
+
+def test_parsing_needs_neither_torch_nor_pandas():
+    modules = "vidrep.config, vidrep.code_version, vidrep.experiment, vidrep.naming, vidrep.training.gpu_slots"
+    program = f"import sys, {modules}; sys.exit(bool({{'torch', 'pandas', 'sklearn', 'numpy'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+def test_conda_environment_agrees_with_the_constraints():
+    constraints = dict(line.split("==") for line in (ROOT / "envs/constraints.txt").read_text().split() if "==" in line)
+    packages = yaml.safe_load((ROOT / "envs/vidrep.yaml").read_text())["dependencies"]
+    flat = [item for item in packages if isinstance(item, str)] + [line for item in packages if isinstance(item, dict) for line in item["pip"]]
+    pinned = dict(re.split("==?", item) for item in flat if "=" in item and not item.startswith("python="))
+    names = {"matplotlib-base": "matplotlib", "pytorch": "torch", "pyyaml": "PyYAML"}
+    assert pinned
+    for name, version in pinned.items():
+        assert constraints[names.get(name, name)] == version
+
+
+def test_mnist_trains_through_the_pipeline(project, tmp_path):
+    data = os.environ.get("VIDREP_TEST_DATA")
+    if not data or not (Path(data) / "mnist").is_dir():
+        pytest.skip("VIDREP_TEST_DATA names no folder with mnist/")
+    overlay = yaml.safe_load((ROOT / SMOKE).read_text())
+    overlay |= {"experiment": "mnist", "digits": {"kind": "mnist", "folder": str(Path(data) / "mnist")}}
+    overlay |= {"video": {"frames": 8, "size_px": 64, "patch_px": 28}, "systems": [{"name": "c3d_narrow", "recipe": {"epochs": [1]}}]}
+    (tmp_path / "mnist.yaml").write_text(yaml.safe_dump(overlay))
+    target = "results/mnist/runs/digits_only/c3d_narrow/seed0/run.json"
+    snakemake(project, target, "--configfile", str(tmp_path / "mnist.yaml"), "--cores", "2", work=tmp_path)
+    assert json.loads((tmp_path / target).read_text())["data_shape"]["clip"] == [1, 8, 64, 64]
