@@ -43,10 +43,14 @@ def use_library(monkeypatch, folder: Path) -> None:
     monkeypatch.setattr(code_version, "REGISTRIES", registries)
 
 
-def digest(*files: Path) -> str:
-    """The digest as a new process would compute it."""
+def forget() -> None:
+    """Drop what was read, as in a new process."""
     for function in (code_version._tree, code_version._normalised, code_version._imports):
         function.cache_clear()
+
+
+def digest(*files: Path) -> str:
+    forget()
     return code_version.code_version(*files)
 
 
@@ -115,11 +119,12 @@ def copy(tmp_path, monkeypatch):
 
 def system_digests(root: Path) -> dict[str, str]:
     """What the training rule passes for each system of the catalogue."""
+    forget()
     digests = {}
     for name, entry in experiment.catalogue().items():
         model = source_file(entry["model"], models.MODELS, "model").relative_to(ROOT)
         objective = source_file(entry["objective"], objectives.OBJECTIVES, "objective").relative_to(ROOT)
-        digests[name] = digest(root / "scripts" / "train.py", root / model, root / objective)
+        digests[name] = code_version.code_version(root / "scripts" / "train.py", root / model, root / objective)
     return digests
 
 

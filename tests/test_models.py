@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from vidrep import models
-from vidrep.models.blocks import Conv3d
 from vidrep.models.recurrent import ConvLSTM, PeepholeLSTM, join_states, split_states
 from vidrep.models.resnet3d import mid_channels
 from vidrep.models.two_stream import stack_flow
+from vidrep.training.device import choose
 
 BATCH, FRAMES, SIDE = 2, 8, 20
 
@@ -78,7 +78,8 @@ def test_layers_are_submodules_that_end_in_the_embedding(case):
     for output in captured.values():
         assert output.shape[0] == BATCH
         assert output.ndim in {2, 3, 5}
-    assert any(captured[model.layers[-1]] is embedding for embedding in embeddings)
+    joined = torch.cat([stream.mean(1) for stream in embeddings], 1) if len(embeddings) > 1 else embeddings[0]
+    assert torch.equal(captured[model.layers[-1]], joined)
 
 
 @every_depth
@@ -124,6 +125,7 @@ def test_weights_survive_a_file(case):
 def test_bfloat16_autocast_stays_close_and_trains(case):
     model = build(case).eval()
     plain = streams(model(*batch(model)))
+    choose(0, "bfloat16").place(model)
     with torch.autocast("cpu", torch.bfloat16):
         mixed = streams(model(*batch(model)))
     for one, two in zip(plain, mixed, strict=True):
@@ -132,21 +134,6 @@ def test_bfloat16_autocast_stays_close_and_trains(case):
     if case != "pixels":
         sum(embedding.float().square().sum() for embedding in mixed).backward()
         assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
-
-
-@pytest.mark.parametrize("frames", [1, 2, 3])
-def test_gradients_of_short_clips_are_right_under_autocast(frames):
-    torch.manual_seed(0)
-    conv = Conv3d(8, 8, 3, padding=1)
-    for _ in range(5):  # torch's own fault shows only when the memory it reads was used before
-        maps, gradients = torch.randn(4, 8, frames, 4, 4), []
-        for mixed in (False, True):
-            conv.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-                output = conv(maps)
-            output.float().square().sum().backward()
-            gradients.append(conv.weight.grad.clone())
-        assert (gradients[0] - gradients[1]).abs().max() <= 0.02 * gradients[0].abs().max()
 
 
 @every_case

@@ -1,10 +1,8 @@
 """Checks of an experiment's configuration beyond its schema: what would fail hours later fails before the first job."""
 
-
 from vidrep import models, objectives
 from vidrep.experiment import Experiment, System
 from vidrep.naming import source_file
-
 
 
 def schema_error(config: dict, schema: dict) -> str | None:
@@ -53,8 +51,11 @@ def check(config: dict) -> Experiment:
 
 def _check_system(system: System, frames: int) -> None:
     """Names that exist, and frames enough for what the system does with them."""
-    source_file(system.model, models.MODELS, f"config key systems, {system.name}: model")
-    source_file(system.objective, objectives.OBJECTIVES, f"config key systems, {system.name}: objective")
+    try:
+        source_file(system.model, models.MODELS, "model")
+        source_file(system.objective, objectives.OBJECTIVES, "objective")
+    except ValueError as error:
+        raise ValueError(f"config key systems, {system.name}: {error}") from None
     stack = system.params.get("stack", 10) if system.model == "two_stream" else 0
     if stack > frames - 1:
         raise ValueError(

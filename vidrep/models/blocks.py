@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 Triple = int | Sequence[int]
@@ -47,20 +46,6 @@ def pooled(size: Sequence[int], pool: Triple) -> tuple[int, ...]:
     return after
 
 
-class Conv3d(nn.Conv3d):
-    """``nn.Conv3d``, in float32 where torch's bfloat16 on CPUs is wrong.
-
-    Under CPU autocast (torch 2.13, oneDNN) the weight gradient reads uninitialised memory when the clip is longer than one step
-    but shorter than the kernel, as in the last stages of deep networks. These maps are small, float32 costs little there.
-    """
-
-    def forward(self, maps: Tensor) -> Tensor:
-        if maps.device.type == "cpu" and 1 < maps.shape[2] < self.kernel_size[0] and torch.is_autocast_enabled("cpu"):
-            with torch.autocast("cpu", enabled=False):
-                return super().forward(maps.float())
-        return super().forward(maps)
-
-
 def conv_block(channels_in: int, channels: int, kernel: Triple, pool: Triple, momentum: float = 0.01) -> nn.Sequential:
     """Convolution with same padding -> ReLU -> batch normalisation -> max pooling (none where ``pool`` is 1).
 
@@ -72,7 +57,7 @@ def conv_block(channels_in: int, channels: int, kernel: Triple, pool: Triple, mo
     """
     kernel, pool = triple(kernel), triple(pool)
     block = nn.Sequential(
-        Conv3d(channels_in, channels, kernel, padding=same_padding(kernel)),
+        nn.Conv3d(channels_in, channels, kernel, padding=same_padding(kernel)),
         nn.ReLU(inplace=True),
         nn.BatchNorm3d(channels, eps=1e-3, momentum=momentum),  # torch weighs the new batch, Keras the old average
     )

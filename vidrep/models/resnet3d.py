@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from vidrep.models.blocks import Conv3d, check_clip_shape, same_padding, triple
+from vidrep.models.blocks import check_clip_shape, same_padding, triple
 
 BLOCKS = {10: (1, 1, 1, 1), 16: (2, 2, 2, 1), 18: (2, 2, 2, 2), 26: (2, 3, 4, 3), 34: (3, 4, 6, 3)}
 
@@ -30,7 +30,7 @@ def mid_channels(channels_in: int, channels: int, kernel: int = 3) -> int:
 def _conv(channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int]) -> list[nn.Module]:
     """Convolution and batch normalisation (Keras momentum 0.9, eps 1e-3)."""
     return [
-        Conv3d(channels_in, channels, tuple(kernel), stride=tuple(stride), padding=same_padding(kernel)),
+        nn.Conv3d(channels_in, channels, tuple(kernel), stride=tuple(stride), padding=same_padding(kernel)),
         nn.BatchNorm3d(channels, eps=1e-3, momentum=0.1),
     ]
 

@@ -82,6 +82,13 @@ class Stream(nn.Module):
         return images
 
 
+class Join(nn.Module):
+    """Both streams side by side, averaged over their samples: (B, S, D) twice -> (B, 2D). Classifiers see the streams apart."""
+
+    def forward(self, spatial: Tensor, temporal: Tensor) -> Tensor:
+        return torch.cat([spatial.mean(1), temporal.mean(1)], dim=1)
+
+
 class TwoStream(nn.Module):
     """Spatial stream on frames, temporal stream on flow stacks.
 
@@ -95,7 +102,8 @@ class TwoStream(nn.Module):
         subtract_mean: remove from each flow field its mean vector (a crude correction of camera motion).
         convs, dense, norm, dropout: of both streams, see ``Stream``.
 
-    Layers: ``spatial.conv1`` ..., ``temporal.conv1`` ... (B, C, S, H, W); ``spatial.full*``, ``temporal.full*`` (B, S, D).
+    Layers: ``spatial.conv1`` ..., ``temporal.conv1`` ... (B, C, S, H, W); ``spatial.full*``, ``temporal.full*`` (B, S, D);
+    ``embedding`` (B, 2D), both streams joined.
 
     Raises:
         ValueError: the clips have fewer than ``stack`` flow fields, or a parameter is out of range.
@@ -125,8 +133,9 @@ class TwoStream(nn.Module):
         shared = {"convs": convs, "dense": dense, "norm": norm, "dropout": dropout}
         self.spatial = Stream((channels, *size), local_norms=2, **shared)
         self.temporal = Stream((2 * stack, *size), local_norms=1, **shared)  # the paper drops the second, to save memory
+        self.embedding = Join()
         streams = {"spatial": self.spatial, "temporal": self.temporal}
-        self.layers = tuple(f"{prefix}.{name}" for prefix, stream in streams.items() for name in stream.layers)
+        self.layers = (*(f"{prefix}.{name}" for prefix, stream in streams.items() for name in stream.layers), "embedding")
 
     def forward(self, clip: Tensor, flow: Tensor) -> dict[str, Tensor]:
         """Embeddings of the sampled frames and flow stacks.
@@ -144,7 +153,9 @@ class TwoStream(nn.Module):
             flow = flow - flow.mean(dim=(3, 4), keepdim=True)
         starts = self._positions(len(flow), flow.shape[2] - self.stack + 1).to(flow.device)
         stacks = stack_flow(flow, starts, self.stack)  # (B, 2L, S, H, W)
-        return {"spatial": self.spatial(images.transpose(1, 2)), "temporal": self.temporal(stacks)}
+        spatial, temporal = self.spatial(images.transpose(1, 2)), self.temporal(stacks)
+        self.embedding(spatial, temporal)  # a layer to be opened up; the streams are trained apart
+        return {"spatial": spatial, "temporal": temporal}
 
     def _positions(self, batch: int, count: int) -> Tensor:
         """(B, S) positions out of ``count``, made on the CPU so that every device draws the same ones."""

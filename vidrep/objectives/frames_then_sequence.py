@@ -17,11 +17,16 @@ class FramesThenSequence(Classification):
     Args:
         model: e.g. ``vidrep.models.cnn_lstm.CNNLSTM``, its frame network called ``cnn``.
         shape: the data set.
+
+    Raises:
+        ValueError: a model without these parts.
     """
 
     stages = ("frames", "sequence")
 
     def __init__(self, model: nn.Module, shape) -> None:
+        if missing := [name for name in ("frame_features", "sequence", "cnn") if not hasattr(model, name)]:
+            raise ValueError(f"objective frames_then_sequence: model {type(model).__name__} has no {', '.join(missing)}")
         super().__init__(model, shape, readout="last")
         model.eval()
         with torch.no_grad():

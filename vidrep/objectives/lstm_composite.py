@@ -121,6 +121,15 @@ class LSTMComposite(Objective):
         spans = {"clip": self.observed, "flow": self.observed - 1}
         return [batch[name][:, :, : spans[name]] for name in self.model.inputs]
 
+    def embed(self, batch: dict[str, Tensor]) -> Tensor:
+        """The model's embedding (B, D) of the observed part."""
+        embedding = super().embed(batch)
+        if not isinstance(embedding, Tensor) or embedding.ndim != 2:
+            given = tuple(embedding.shape) if isinstance(embedding, Tensor) else ", ".join(embedding)
+            name = type(self.model).__name__
+            raise ValueError(f"objective lstm_composite: needs one embedding (B, D) a clip, model {name} gives {given}")
+        return embedding
+
     def targets(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """True frames by part, (B, steps, frame_size): the observed ones in reverse order, and the future."""
         frames = batch["clip"].transpose(1, 2).flatten(2)  # (B, T, C*H*W)

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from vidrep.experiment import UNTRAINED
 from vidrep.report.style import INK, Look, colour_bar, grid_height, new_figure, panel_grid, write_cells
@@ -36,13 +37,13 @@ def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
         shown = rows[(rows["evaluated_on"] == dataset) & ((rows["trained_on"] == dataset) | (rows["system"] == FLOOR))]
         plot_accuracy(shown, axes, lines=lines, looks=looks, n=clips[dataset]).set_title(dataset, loc="left")
     panels[0].set_yticks(range(len(lines)), [f"{system} · {variant}" if variant else system for system, variant in lines])
-    panels[0].set_ylim(len(lines) - 0.5, -0.5)
+    panels[0].set_ylim(max(1, len(lines)) - 0.5, -0.5)
     handles = [
         Line2D([], [], color=INK, marker="o", ls="", label="trained"),
         Line2D([], [], color=INK, marker="o", ls="", mfc="white", label="untrained twin"),
         Line2D([], [], color=INK, ls=(0, (2, 2)), lw=1, label="always the commonest label set"),
     ]
-    figure.legend(handles=handles, loc="outside lower right", ncols=3)
+    figure.legend(handles=handles, loc="outside upper right", ncols=3)
     return figure
 
 
@@ -134,6 +135,10 @@ def plot_cost(rows: pd.DataFrame, axes: Axes, *, column: str, looks: dict[str, L
         error = 100 * np.array([[value - low], [high - value]]).clip(0)
         axes.errorbar(cost, 100 * value, yerr=error, fmt=look.marker, color=look.colour, elinewidth=1, ms=5.5)
     axes.set(xscale="log", ylim=(-3, 103))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter())
+    axes.set_xmargin(0.15)
     axes.grid()
     return axes
 

@@ -58,5 +58,6 @@ def plot_confusions(rows: pd.DataFrame, axes: Axes, *, classes: list[str], line:
             colour = contrast(cmap(shares[truth, predicted]))
             text = f"{counts[truth, predicted]:.0f}"
             cell_text(axes, left + predicted + 0.5, top + truth + 0.5, text, fontsize=6.5, color=colour)
-        cell_text(axes, left + 1, top - 0.25, f"{100 * shares.diagonal().mean():.0f} %", fontsize=6.5)
+        score = f"{100 * shares.diagonal().mean():.0f} %" if counts.sum(1).all() else "–"
+        cell_text(axes, left + 1, top - 0.25, score, fontsize=6.5)
     return axes

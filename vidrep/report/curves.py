@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from vidrep.experiment import UNTRAINED
 from vidrep.report.style import GREY, INK, Look, grid_height, new_figure, panel_grid
@@ -64,6 +65,7 @@ def plot_history(rows: pd.DataFrame, axes: Axes, *, look: Look) -> Axes:
     for (split, _), line in rows.groupby(["split", "seed"], sort=True):
         marker = "." if len(line) == 1 else ""
         axes.plot(line["epoch"], line["value"], color=look.colour, ls=_SPLIT_DASHES[split], marker=marker)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid()
     return axes
 

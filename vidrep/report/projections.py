@@ -11,14 +11,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
 
 from vidrep.report.style import class_colours, new_figure
 
 COMPONENTS = 30  # principal components that LDA and t-SNE start from
 _TSNE_STEPS = 350
+_WIDE = 1000  # features from which leading components are found by random projection
+_PITCH = 1.08  # from one scatter to the next, in widths of a scatter
 METHODS = ("PCA", "LDA", "t-SNE")
 
 
@@ -59,16 +63,26 @@ def slot_names(slots: int) -> tuple[str, ...]:
 def project(embedding: Embedding) -> dict[tuple[str, int], np.ndarray]:
     """The shown clips in the plane, (n, 2), for each method and label slot (only LDA depends on the slot)."""
     count = min(COMPONENTS, *embedding.fit.shape)
-    pca = PCA(count, svd_solver="full" if embedding.fit.shape[1] < 1000 else "randomized", random_state=0).fit(embedding.fit)
-    fit, shown = pca.transform(embedding.fit), pca.transform(embedding.shown)
-    perplexity = min(30.0, max(1.0, (len(shown) - 1) / 3))
-    tsne = TSNE(2, perplexity=perplexity, init="pca", max_iter=_TSNE_STEPS, random_state=0).fit_transform(shown)
-    result = {}
-    for slot in range(embedding.shown_slots.shape[1]):
-        result["PCA", slot] = _plane(shown)
-        result["LDA", slot] = discriminants(fit, embedding.fit_slots[:, slot], shown)
-        result["t-SNE", slot] = tsne
+    solver = "full" if embedding.fit.shape[1] < _WIDE else "randomized"
+    with threadpool_limits(1), np.errstate(invalid="ignore"):  # one thread: sums in one order; a dead layer has no variance
+        pca = PCA(count, svd_solver=solver, random_state=0).fit(embedding.fit)
+        fit, shown = pca.transform(embedding.fit), pca.transform(embedding.shown)
+        neighbours = neighbour_map(shown)
+        result = {}
+        for slot in range(embedding.shown_slots.shape[1]):
+            result["PCA", slot] = _plane(shown)
+            result["LDA", slot] = discriminants(fit, embedding.fit_slots[:, slot], shown)
+            result["t-SNE", slot] = neighbours
     return result
+
+
+def neighbour_map(points: np.ndarray) -> np.ndarray:
+    """t-SNE of points (n, d) in the plane, (n, 2), started from their first two coordinates."""
+    start = _plane(points)
+    start = (1e-4 * start / max(start[:, 0].std(), 1e-12)).astype(np.float32)
+    perplexity = min(30.0, max(1.0, (len(points) - 1) / 3))
+    tsne = TSNE(2, perplexity=perplexity, init=start, max_iter=_TSNE_STEPS, random_state=0)
+    return tsne.fit_transform(points.astype(np.float32))
 
 
 def discriminants(fit: np.ndarray, classes: np.ndarray, shown: np.ndarray) -> np.ndarray:
@@ -101,25 +115,35 @@ def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[s
     )
     title = f"Embeddings of {dataset} clips in the plane, first seed of each system"
     figure = new_figure(1.3 + 1.35 * len(lines), width=max(6.5, 1.4 + 1.42 * len(embeddings)), title=title, note=note)
-    panels = figure.subplots(len(lines), len(embeddings), squeeze=False)
-    for embedding, column in zip(embeddings, panels.T, strict=True):
-        planes = project(embedding)
-        column[0].set_title(embedding.name)
-        for axes, (method, slot) in zip(column, lines, strict=True):
-            plot_points(planes[method, slot], embedding.shown_slots[:, slot], axes, classes=len(classes))
-    for axes, (method, slot) in zip(panels[:, 0], lines, strict=True):
+    rows = figure.subplots(len(lines), 1)
+    planes = [project(embedding) for embedding in embeddings]
+    for axes, (method, slot) in zip(rows, lines, strict=True):
+        plot_row(
+            [plane[method, slot] for plane in planes], [e.shown_slots[:, slot] for e in embeddings], axes, classes=len(classes)
+        )
         axes.set_ylabel(f"{method}\n{names[slot]}")
+    rows[0].set_xticks(_PITCH * np.arange(len(embeddings)) + 0.5, [embedding.name for embedding in embeddings])
+    rows[0].tick_params(labeltop=True, labelsize=8.5)
     named = zip(class_colours(len(classes)), classes, strict=True)
     handles = [Line2D([], [], color=colour, marker="o", ls="", ms=4, label=name) for colour, name in named]
     figure.legend(handles=handles[:40], title="class", loc="outside right upper", ncols=1 + len(handles) // 25)
     return figure
 
 
-def plot_points(points: np.ndarray, classes_shown: np.ndarray, axes: Axes, *, classes: int) -> Axes:
-    """A scatter of points (n, 2) coloured by class number."""
-    colours = np.asarray(class_colours(classes))[classes_shown]
+def plot_row(planes: list[np.ndarray], classes_shown: list[np.ndarray], axes: Axes, *, classes: int) -> Axes:
+    """Scatters side by side, each stretched to a box of its own; points (n, 2) are coloured by class number (n,)."""
+    points = np.concatenate([_unit_box(plane) + (_PITCH * i, 0) for i, plane in enumerate(planes)])
+    colours = np.asarray(class_colours(classes))[np.concatenate(classes_shown)]
     axes.scatter(*points.T, c=colours, s=5, lw=0, alpha=0.85, rasterized=True)
-    axes.set(xticks=[], yticks=[])
-    axes.margins(0.06)
-    axes.spines[:].set(visible=True, color="#bbbbbb")
+    for i in range(len(planes)):
+        axes.add_patch(Rectangle((_PITCH * i, 0), 1, 1, fill=False, ec="#bbbbbb", lw=0.6))
+    axes.set(xticks=[], yticks=[], xlim=(-0.01, _PITCH * len(planes) - _PITCH + 1.01), ylim=(-0.02, 1.02))
+    axes.tick_params(length=0, labelbottom=False)
+    axes.spines[:].set_visible(False)
     return axes
+
+
+def _unit_box(points: np.ndarray) -> np.ndarray:
+    """Points (n, 2) stretched to fill the unit square up to a margin."""
+    low, high = points.min(0), points.max(0)
+    return 0.05 + 0.9 * (points - low) / np.maximum(high - low, 1e-12)

@@ -132,9 +132,11 @@ def _all_pairs(
     columns = items if others is None else others
     n = _common_n([*items, *columns])
     result = _empty(spec, options, len(items), len(columns), n)
-    rng = stream(seed, "similarity", "clips", n)
-    orders = bilinear.orderings(n, permutations, rng) if spec.null and permutations and n >= spec.minimum_n else None
-    groups = np.array_split(rng.permutation(n), GROUPS) if intervals and spec.jackknife and n >= FEWEST_FOR_INTERVALS else []
+    orders, groups = None, []
+    if permutations and spec.null and n >= spec.minimum_n:
+        orders = bilinear.orderings(n, permutations, stream(seed, "similarity", "orderings", n))
+    if intervals and spec.jackknife and n >= FEWEST_FOR_INTERVALS:
+        groups = np.array_split(stream(seed, "similarity", "groups", n).permutation(n), GROUPS)
     size = max(1, int(memory_mb * 2**20 / (2 * spec.arrays_per_rep * 8 * n**2)))
     for i, j, rows, partners in _blocks(items, columns, spec, options, size, result.symmetric):
         block = np.ix_(i, j)

@@ -28,11 +28,12 @@ class Device:
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network here, its 3-D convolutions in the channels-last layout (1.0-1.35 times faster than the default)."""
-        if self.device.type == "cpu" and self.precision == "bfloat16":
-            for module in network.modules():
-                if isinstance(module, nn.Conv3d):
+        for module in network.modules():
+            if isinstance(module, nn.Conv3d):
+                module.to(memory_format=torch.channels_last_3d)
+                if self.device.type == "cpu" and self.precision == "bfloat16":
                     _keep_small_maps_exact(module)
-        return network.to(self.device, memory_format=torch.channels_last_3d)
+        return network.to(self.device)
 
     def clip(self, frames: Tensor) -> Tensor:
         """A batch of clips as networks take it.

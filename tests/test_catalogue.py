@@ -1,0 +1,100 @@
+"""Every system of the catalogue can be built, is complete, and the reference ones have the published sizes."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import torch
+import yaml
+
+from vidrep import experiment
+from vidrep.objectives.base import DataShape, Objective
+from vidrep.objectives.build import build
+
+SCHEMA = yaml.safe_load((Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml").read_text())
+REFERENCE_SHAPE = DataShape((1, 16, 64, 64), 10, multi_label=True)
+NARROW_SHAPE = DataShape((1, 16, 20, 20), 10, multi_label=True)  # of the default experiment
+every_entry = pytest.mark.parametrize("name", sorted(experiment.catalogue()))
+
+
+def build_without_memory(name: str, **changes) -> Objective:
+    """A system on the shape of its preset, on the meta device: reference sizes need gigabytes."""
+    chosen = experiment.system({"name": name, **changes})
+    with torch.device("meta"):
+        return build(json.loads(json.dumps(chosen.definition())), REFERENCE_SHAPE if chosen.preset == "reference" else NARROW_SHAPE)
+
+
+def parameters(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+@every_entry
+def test_every_system_is_built_and_fits_its_recipe(name):
+    chosen, objective = experiment.system(name), build_without_memory(name)
+    assert objective.model.inputs == chosen.inputs
+    assert set(objective.model.layers) <= {layer for layer, _ in objective.model.named_modules()}
+    if chosen.preset == "control":
+        assert objective.stages == () and chosen.seeds == ()
+    else:
+        assert len(chosen.recipe["epochs"]) == len(objective.stages)
+        assert not isinstance(chosen.recipe["lr"], list) or len(chosen.recipe["lr"]) == len(objective.stages)
+
+
+@every_entry
+def test_every_entry_is_complete(name):
+    entry = experiment.catalogue()[name]
+    assert entry["preset"] in {"reference", "narrow", "control"} and entry["family"] and entry["citation"]
+    assert entry["preset"] == "control" or "arXiv" in entry["citation"]
+    assert set(entry.get("recipe", {})) <= set(experiment.DEFAULT_RECIPE)
+    allowed = SCHEMA["properties"]["systems"]["items"]["anyOf"][1]
+    shown = {key: value for key, value in entry.items() if key != "preset"}
+    assert list(jsonschema.Draft202012Validator(allowed).iter_errors({"name": name, **shown})) == []
+
+
+def test_every_family_has_a_reference_and_a_narrow_system():
+    families = {"reference": set(), "narrow": set(), "control": set()}
+    for entry in experiment.catalogue().values():
+        families[entry["preset"]].add(entry["family"])
+    assert families["reference"] == families["narrow"] and len(families["narrow"]) == 6
+
+
+@pytest.mark.parametrize(("name", "count"), [("c3d_small", 1_122_708), ("r2plus1d_small", 1_212_671)])
+def test_trainable_parameters_of_the_reference_classifiers(name, count):
+    objective = build_without_memory(name)
+    assert objective.outputs == 20 and parameters(objective) == count
+
+
+def test_parameters_of_the_reference_cnn_and_lstm():
+    objective = build_without_memory("cnn_lstm_small")
+    head, frame_head = 20 * (512 + 1), 20 * (4096 + 1)
+    assert parameters(objective) == 558_016 + 17_843_712 + head + frame_head
+
+
+LSTM_OF_PIXELS, LSTM_OF_NOTHING = (4 * 2048 * (inputs + 2048) + 4 * 2048 + 3 * 2048 for inputs in (4096, 0))
+READOUT = 4096 * (2048 + 1)
+
+
+@pytest.mark.parametrize(
+    ("conditional", "decoder", "millions"),
+    [
+        (["reconstruction", "prediction"], LSTM_OF_PIXELS + READOUT, 167.8),
+        ([], LSTM_OF_NOTHING + READOUT, 100.7),
+    ],
+)
+def test_parameters_of_the_reference_composite_model(conditional, decoder, millions):
+    objective = build_without_memory("lstm_composite", objective_params={"conditional": conditional})
+    assert parameters(objective.model) == LSTM_OF_PIXELS and round(LSTM_OF_PIXELS / 1e6, 1) == 50.3
+    assert parameters(objective) == LSTM_OF_PIXELS + 2 * decoder
+    assert round(parameters(objective) / 1e6, 1) == millions
+
+
+def test_reference_recipes_are_those_of_the_sources():
+    recipes = {name: experiment.system(name).recipe for name in experiment.catalogue()}
+    assert [recipes[name]["lr"] for name in ("c3d_small", "r2plus1d_small", "cnn_lstm_small")] == [5e-4, 5e-4, [5e-4, 5e-6]]
+    for name in ("c3d_small", "r2plus1d_small", "cnn_lstm_small"):
+        assert (recipes[name]["optimiser"], recipes[name]["schedule"], recipes[name]["batch"]) == ("adam", "constant", 32)
+        assert set(recipes[name]["epochs"]) == {50}
+    assert recipes["lstm_composite"]["batch"] == 80 and experiment.system("lstm_composite").objective_params["observed"] == 10
+    two_stream = build_without_memory("two_stream").model
+    assert (two_stream.stack, recipes["two_stream"]["optimiser"], recipes["two_stream"]["lr"]) == (10, "sgd", 1e-2)

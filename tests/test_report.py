@@ -1,0 +1,209 @@
+"""Figures: every script draws, bytes repeat, and what is drawn is what the tables say."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic_results as synthetic
+from matplotlib.colors import to_rgb, to_rgba
+from sklearn.neighbors import NearestCentroid
+
+from vidrep.report import accuracy, curves, projections, similarity, strips, style, tables
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("plot_*.py"))
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory) -> Path:
+    return synthetic.make_results(tmp_path_factory.mktemp("results"))
+
+
+def run_script(name: str, arguments: list[str], monkeypatch) -> None:
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    module.main()
+
+
+def test_every_script_is_tried(results, tmp_path):
+    assert sorted(synthetic.figure_commands(results, tmp_path)) == SCRIPTS
+
+
+def expected_figures(name: str) -> set[str]:
+    """Stems of the figures that a script draws from the synthetic results."""
+    if name in ("plot_similarity", "plot_layers"):
+        return {f"{dataset}--{measure}" for dataset in synthetic.DATASETS for measure in synthetic.MEASURES}
+    if name in ("plot_flow", "plot_learning", "plot_probes", "plot_confusion", "plot_projections"):
+        return set(synthetic.DATASETS)
+    return {name.removeprefix("plot_")}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_draws_png_and_pdf(name, results, tmp_path, monkeypatch):
+    run_script(name, synthetic.figure_commands(results, tmp_path)[name], monkeypatch)
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {f"{stem}.{suffix}" for stem in expected_figures(name) for suffix in ("png", "pdf")}
+
+
+def test_same_bytes_in_another_process(results, tmp_path):
+    for i in (1, 2):
+        arguments = synthetic.figure_commands(results, tmp_path / str(i))["plot_accuracy"]
+        environment = {**os.environ, "PYTHONHASHSEED": str(i), "PYTHONPATH": str(ROOT), "SOURCE_DATE_EPOCH": str(10**9 * i)}
+        subprocess.run([sys.executable, ROOT / "scripts/plot_accuracy.py", *arguments], check=True, env=environment)
+    for suffix in ("png", "pdf"):
+        first, second = ((tmp_path / str(i) / f"accuracy.{suffix}").read_bytes() for i in (1, 2))
+        assert first == second
+
+
+def test_save_wants_png(tmp_path):
+    with pytest.raises(ValueError, match=r"accuracy\.svg"):
+        style.save(style.new_figure(1, title="", note=""), tmp_path / "accuracy.svg")
+
+
+def test_wilson_interval():
+    # The interval solves |p - share| = z sqrt(p (1 - p) / n) for p.
+    for share, n in ((0.0, 10), (0.5, 10), (0.97, 400)):
+        for bound in tables.wilson(share, n):
+            assert abs(bound - share) == pytest.approx(1.959964 * np.sqrt(max(bound, 0) * (1 - bound) / n), abs=1e-9)
+
+
+def test_square_fills_both_orders_and_keeps_asymmetry():
+    table = pd.DataFrame(
+        [("a", "a", 1.0), ("a", "b", 0.4), ("b", "c", 0.1), ("c", "b", 0.7)], columns=["rep_a", "rep_b", "value"]
+    )
+    expected = [[1, 0.4, np.nan], [0.4, np.nan, 0.1], [np.nan, 0.7, np.nan]]
+    np.testing.assert_array_equal(tables.square(table, ["a", "b", "c"]), expected)
+
+
+def test_embedding_is_the_last_layer_of_each_run(results):
+    table = tables.read_table(results / "similarity/digits_only/procrustes.csv", ("rep_a", "rep_b", "value"))
+    reps = tables.only_layer_last(tables.representations(table), ["run"])
+    assert set(reps["layer"]) == {"embedding"}
+    assert len(reps) == len(synthetic.runs_on("digits_only"))
+
+
+def test_missing_column_names_file_and_column(tmp_path):
+    (tmp_path / "cost.csv").write_text("system,parameters\n")
+    with pytest.raises(ValueError, match=r"cost\.csv: no column macs_per_clip"):
+        tables.read_table(tmp_path / "cost.csv", ("system", "parameters", "macs_per_clip"))
+
+
+def test_variants_of_accuracy():
+    rows = [("exact_set", 0.1), ("exact_set_spatial", 0.2), ("loss", 3.0), ("top1", 0.3), ("not_exact_set", 0.4)]
+    found = tables.accuracy_rows(pd.DataFrame(rows, columns=["metric", "value"]).assign(split="test"))
+    assert list(zip(found["variant"], found["value"], strict=True)) == [("", 0.1), ("spatial", 0.2), ("", 0.3)]
+
+
+def test_families_keep_their_colour():
+    first = style.looks({"a": "two-stream", "b": "3-D CNN"})
+    second = style.looks({"x": "3-D CNN", "y": "mine", "z": "3-D CNN", "b": "two-stream"})
+    assert first["b"].colour == second["x"].colour == to_rgb(style.FAMILY_COLOURS["3-D CNN"])
+    assert second["x"] != second["z"]
+    assert second["y"].colour not in {to_rgb(colour) for colour in style.FAMILY_COLOURS.values()}
+
+
+def test_accuracy_dots_stand_where_the_table_says():
+    rows = pd.DataFrame([("s", "0", 0.5), ("s", "untrained", 0.1)], columns=["system", "seed", "value"]).assign(variant="")
+    floor = pd.DataFrame([(tables.FLOOR, "untrained", 0.02, "")], columns=["system", "seed", "value", "variant"])
+    axes = style.new_figure(2, title="", note="").subplots()
+    shown_as = style.looks({"s": "3-D CNN"})
+    accuracy.plot_accuracy(pd.concat([rows, floor]), axes, lines=[("s", "")], looks=shown_as, n=100)
+    dots = [container.lines[0] for container in axes.containers]
+    assert [dot.get_xdata()[0] for dot in dots] == [50, 10]
+    assert [dot.get_markerfacecolor() for dot in dots] == [shown_as["s"].colour, "white"]
+    assert axes.lines[0].get_xdata()[0] == 2
+    bars = axes.containers[0].lines[2][0].get_segments()[0][:, 0]
+    np.testing.assert_allclose(bars, 100 * np.array(tables.wilson(0.5, 100)))
+
+
+def test_probe_curve_is_the_mean_over_classes():
+    rows = [("0", layer, value, 0.5) for layer, values in (("first", (0.5, 0.7)), ("last", (0.8, 1.0))) for value in values]
+    axes = style.new_figure(2, title="", note="").subplots()
+    table = pd.DataFrame(rows, columns=["seed", "layer", "value", "chance"])
+    curves.plot_probes(table, axes, look=style.looks({"s": "3-D CNN"})["s"])
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), [60, 90])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["first", "last"]
+
+
+@pytest.mark.parametrize("draw", [accuracy.accuracy_figure, accuracy.transfer_figure])
+def test_experiments_without_classifiers_have_figures_too(draw):
+    columns = ["system", "trained_on", "evaluated_on", "seed", "split", "metric", "value"]
+    table = pd.DataFrame([("coder", "clips", "clips", "0", "test", "loss", 1.0)], columns=columns)
+    draw(table, {"clips": 10}, style.looks({"coder": "LSTM autoencoder"})).draw_without_rendering()
+
+
+def test_similarity_colours_are_fixed_and_missing_values_grey():
+    axes = style.new_figure(2, title="", note="").subplots()
+    scale = similarity.scale_of("procrustes")
+    similarity.plot_heat_map(np.array([[0.3, np.nan], [np.nan, 0.4]]), axes, scale=scale)
+    image = axes.images[0]
+    assert image.get_clim() == (0, pytest.approx(2**0.5))
+    assert tuple(image.to_rgba(image.get_array())[0, 1]) == pytest.approx(to_rgba(style.PALE))
+
+
+def test_dark_means_different_for_similarities_and_distances():
+    near, far = similarity.scale_of("cka_linear"), similarity.scale_of("procrustes")
+    assert near.cmap == far.cmap.removesuffix("_r")
+    np.testing.assert_allclose(near.distances(np.array([[1, 0.2], [0.2, 1]])), [[0, 0.8], [0.8, 0]])
+    np.testing.assert_allclose(far.distances(np.array([[0, np.nan], [np.nan, 0]])), [[0, 2**0.5], [2**0.5, 0]])
+
+
+def test_dendrogram_puts_like_beside_like():
+    place = np.array([0.0, 5.0, 0.1, 5.1, 0.2])
+    axes = style.new_figure(2, title="", note="").subplots()
+    order = similarity.plot_tree(np.abs(place[:, None] - place), axes)
+    groups = "".join("b" if place[i] > 2 else "a" for i in order)
+    assert groups in ("aaabb", "bbaaa")
+
+
+def test_unknown_measure_is_named():
+    with pytest.raises(ValueError, match="no_such_measure"):
+        similarity.scale_of("no_such_measure")
+
+
+def test_label_slots():
+    multi = np.array([[0, 1, 0, 1], [0, 0, 1, 0]])
+    np.testing.assert_array_equal(projections.label_slots(multi), [[1, 3], [2, 2]])
+    np.testing.assert_array_equal(projections.label_slots(np.eye(3, dtype=int)), [[0], [1], [2]])
+
+
+def test_lda_shows_no_separation_that_is_not_there():
+    """Fitted on the shown clips, LDA would separate pure noise; fitted on others it must not."""
+    draw = np.random.default_rng(0)
+    features, classes = draw.normal(size=(400, 60)), draw.integers(0, 4, 400)
+    halves = features[:200], features[200:]
+
+    def separation(plane: np.ndarray) -> float:
+        return NearestCentroid().fit(plane, classes[200:]).score(plane, classes[200:])
+
+    honest = separation(projections.discriminants(halves[0], classes[:200], halves[1]))
+    fooled = separation(projections.discriminants(halves[1], classes[200:], halves[1]))
+    assert honest < 0.4 < 0.55 < fooled  # chance 0.25, and centroids see the labels they are scored on
+
+
+def test_degenerate_embeddings_are_drawn():
+    slots = np.zeros((5, 2), int)
+    flat = projections.Embedding("flat", np.zeros((6, 1)), np.zeros((6, 2), int), np.zeros((5, 1)), slots)
+    assert all(plane.shape == (5, 2) and np.isfinite(plane).all() for plane in projections.project(flat).values())
+
+
+def test_strip_sets_frames_side_by_side():
+    frames = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    picture = strips.strip(frames)
+    assert picture.shape == (3, 4 + 2 + 4, 3)
+    np.testing.assert_array_equal(picture[:, :4, 0], frames[0])
+    np.testing.assert_array_equal(picture[:, 6:, 2], frames[1])
+    assert (picture[:, 4:6] == 255).all()
+
+
+def test_runs_that_only_predict_leave_the_reconstruction_empty():
+    drawn = {"observed": np.zeros((1, 3, 4, 4), np.uint8), "future": np.zeros((1, 2, 4, 4), np.uint8)}
+    figure = strips.generation_figure({**drawn, "prediction": drawn["future"]}, "a run")
+    assert [axes.axison for axes in figure.axes] == [True, True, False, True]
