@@ -67,6 +67,7 @@ def write_clips(path: str | os.PathLike, content: dict, attrs: dict) -> None:
         for name, value in arrays.items():
             chunks = (1, *value.shape[1:]) if name == "clips" else True
             file.create_dataset(name, data=value, chunks=chunks, compression="gzip", compression_opts=GZIP_LEVEL)
+        file.require_group("factors")  # there may be none
         for name, value in attrs.items():
             file.attrs[name] = json.dumps(value) if isinstance(value, (dict, list, tuple)) else value
 

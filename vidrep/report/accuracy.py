@@ -81,7 +81,7 @@ def transfer_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     title = "Transfer: accuracy on one version after training on another"
     count = max(1, len(systems))
     columns = count if count <= _COLUMNS else -(-count // 2)
-    height, width = 1.6 + grid_height(count, columns, 1.85), 2.6 + 1.6 * columns
+    height, width = 2.0 + grid_height(count, columns, 1.8), 2.6 + 1.6 * columns
     figure = new_figure(height, width=width, title=title, note=note)
     panels = panel_grid(figure, count, columns, sharex=True, sharey=True)
     for system, axes in zip(systems, panels, strict=False):
@@ -96,7 +96,7 @@ def plot_transfer(rows: pd.DataFrame, axes: Axes, *, datasets: list[str]) -> Axe
     values = means.reindex(index=datasets, columns=datasets).to_numpy(float)
     axes.imshow(values, cmap=_CMAP, vmin=_PERCENT[0], vmax=_PERCENT[1])
     write_cells(axes, values, np.char.mod("%.1f", values), _PERCENT, _CMAP, size=7.5)
-    axes.set_xticks(range(len(datasets)), datasets, rotation=30, ha="right", rotation_mode="anchor")
+    axes.set_xticks(range(len(datasets)), datasets, rotation=90)
     axes.set_yticks(range(len(datasets)), datasets)
     axes.set(xlabel="tested on", ylabel="trained on")
     axes.label_outer()

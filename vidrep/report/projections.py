@@ -118,9 +118,8 @@ def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[s
     rows = figure.subplots(len(lines), 1)
     planes = [project(embedding) for embedding in embeddings]
     for axes, (method, slot) in zip(rows, lines, strict=True):
-        plot_row(
-            [plane[method, slot] for plane in planes], [e.shown_slots[:, slot] for e in embeddings], axes, classes=len(classes)
-        )
+        points, colours = [plane[method, slot] for plane in planes], [item.shown_slots[:, slot] for item in embeddings]
+        plot_row(points, colours, axes, classes=len(classes))
         axes.set_ylabel(f"{method}\n{names[slot]}")
     rows[0].set_xticks(_PITCH * np.arange(len(embeddings)) + 0.5, [embedding.name for embedding in embeddings])
     rows[0].tick_params(labeltop=True, labelsize=8.5)
@@ -132,7 +131,7 @@ def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[s
 
 def plot_row(planes: list[np.ndarray], classes_shown: list[np.ndarray], axes: Axes, *, classes: int) -> Axes:
     """Scatters side by side, each stretched to a box of its own; points (n, 2) are coloured by class number (n,)."""
-    points = np.concatenate([_unit_box(plane) + (_PITCH * i, 0) for i, plane in enumerate(planes)])
+    points = np.concatenate([_unit_box(plane) + np.array([_PITCH * i, 0]) for i, plane in enumerate(planes)])
     colours = np.asarray(class_colours(classes))[np.concatenate(classes_shown)]
     axes.scatter(*points.T, c=colours, s=5, lw=0, alpha=0.85, rasterized=True)
     for i in range(len(planes)):

@@ -77,7 +77,7 @@ def embedding_figure(table: pd.DataFrame, dataset: str, measure: str, families: 
     )
     side = max(3.0, 0.24 * len(reps))
     title = f"Which runs represent {dataset} alike? {scale.label}, embeddings"
-    figure = new_figure(side + 2.2, width=min(side + 6.0, 13.0), title=title, note=note)
+    figure = new_figure(side + 2.2, width=min(side + 5.6, 13.0), title=title, note=note)
     tree_axes, map_axes = figure.subplots(1, 2, width_ratios=[1, 6])
     order = plot_tree(scale.distances(values), tree_axes)
     values, reps = values[np.ix_(order, order)], reps.iloc[order]

@@ -144,14 +144,16 @@ def fit(
         report: receives a line of progress now and then.
 
     Raises:
-        ValueError: the recipe's epochs do not match the objective's stages, or the loss is not finite.
+        ValueError: the recipe's epochs or rates do not match the objective's stages, or the loss is not finite.
     """
-    if len(recipe["epochs"]) != len(objective.stages):
-        raise ValueError(f"recipe: epochs {recipe['epochs']} for the training stages {', '.join(objective.stages)}; give one number for each")
+    rates = recipe["lr"] if isinstance(recipe["lr"], list) else [recipe["lr"]] * len(objective.stages)
+    for key, values in (("epochs", recipe["epochs"]), ("lr", rates)):
+        if len(values) != len(objective.stages):
+            stages = ", ".join(objective.stages)
+            raise ValueError(f"recipe: {key} {values} for the training stages {stages}; give one number for each")
     outcome = Outcome([], Selection(*objective.selection))
     seconds, seen = 0.0, 0
     saved = checkpoint.load()
-    rates = recipe["lr"] if isinstance(recipe["lr"], list) else [recipe["lr"]] * len(objective.stages)
     before = 0
     for stage, epochs, lr in zip(objective.stages, recipe["epochs"], rates, strict=True):
         selection = Selection(*objective.selection)

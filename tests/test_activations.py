@@ -1,0 +1,264 @@
+"""Activations: what is stored is what the layers compute, whole, in order, and within the rounding of its type."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import zarr
+from torch import nn
+
+from vidrep.activations import extract, store
+from vidrep.activations.capture import capturing
+from vidrep.activations.extract import open_up, store_activations
+from vidrep.activations.pooling import pool
+from vidrep.activations.store import LayerWriter, read_ids, read_layer, row_numbers, write_ids
+from vidrep.objectives.base import Objective
+from vidrep.objectives.build import build
+from vidrep.training.loop import evaluate
+
+HALF = 2.0**-11  # largest relative rounding error of float16
+
+
+@pytest.fixture
+def objective(tiny_system, make_split):
+    """A C3D with random weights on tiny clips."""
+    torch.manual_seed(0)
+    params = {"stem": [3, 3, [1, 2, 2]], "stages": [[4, 1, 2]]}
+    definition = {**tiny_system("c3d_narrow").definition(), "params": params}
+    return build(definition, make_split().shape).eval()
+
+
+# --- Pooling. ---
+
+
+def cells(size: int, count: int) -> list[slice]:
+    """The cells of an adaptive average: they may share a border element."""
+    return [slice(math.floor(i * size / count), math.ceil((i + 1) * size / count)) for i in range(count)]
+
+
+@pytest.mark.parametrize(("size", "grid"), [((6, 4, 8), [2, 2, 4]), ((7, 5, 9), [3, 2, 4]), ((2, 1, 3), [4, 2, 2]), ((3, 3, 3), [1, 1, 1])])
+def test_grids_against_a_loop(size, grid):
+    maps = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    reached = [min(pair) for pair in zip(size, grid, strict=True)]
+    expected = np.empty((2, 3, *reached))
+    for t, times in enumerate(cells(size[0], reached[0])):
+        for y, rows in enumerate(cells(size[1], reached[1])):
+            for x, columns in enumerate(cells(size[2], reached[2])):
+                expected[:, :, t, y, x] = maps.numpy()[:, :, times, rows, columns].mean((2, 3, 4), dtype=np.float64)
+    pooled = pool(maps, grid)
+    assert pooled.shape == expected.shape
+    np.testing.assert_allclose(pooled, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [10, 7, 3])
+def test_grids_of_sequences_pool_time_only(steps):
+    sequence = torch.randn(2, steps, 5, generator=torch.Generator().manual_seed(0))
+    pooled, expected = pool(sequence, [4, 2, 2]), [sequence.numpy()[:, part].mean(1) for part in cells(steps, min(4, steps))]
+    np.testing.assert_allclose(pooled, np.stack(expected, 1), rtol=1e-5, atol=1e-6)
+
+
+def test_other_policies():
+    maps, sequence, vector = torch.rand(2, 3, 4, 5, 6), torch.rand(2, 4, 5), torch.rand(2, 7)
+    for activation in (maps, sequence, vector):
+        assert pool(activation, "none") is activation
+    np.testing.assert_allclose(pool(maps, "space_mean"), maps.numpy().mean((3, 4)), rtol=1e-5)
+    assert pool(sequence, "space_mean") is sequence
+    for policy in ("space_mean", [4, 2, 2]):
+        assert pool(vector, policy) is vector
+    with pytest.raises(ValueError, match=r"config key activations.pooling: 'mean'; give none, space_mean or a grid \[t, h, w\]"):
+        pool(maps, "mean")
+    with pytest.raises(ValueError, match=r"must be \(B, C, T, H, W\), \(B, T, D\) or \(B, D\); got shape \(2, 3, 4, 5\)"):
+        pool(maps[..., 0], "none")
+
+
+# --- Capturing. ---
+
+
+def test_captured_maps_are_those_of_the_forward_pass(narrow, tiny_system, make_split, cpu):
+    """Also where a later layer might overwrite its input."""
+    split = make_split(3)
+    torch.manual_seed(0)
+    model = build(tiny_system(narrow).definition(), split.shape).eval().model
+    inputs, by_hand = [split.batch(slice(None), cpu)[name][:, :, : 4 if name == "flow" else 5] for name in model.inputs], {}
+    if "lstm_composite" not in narrow:
+        inputs = [split.batch(slice(None), cpu)[name] for name in model.inputs]
+    handles = [
+        model.get_submodule(name).register_forward_hook(lambda module, _, output, name=name: by_hand.update({name: output.clone()}))
+        for name in model.layers
+    ]
+    with torch.no_grad(), capturing(model, model.layers) as captured:
+        model(*inputs)
+        assert list(captured) == list(model.layers)
+        for name in model.layers:
+            assert torch.equal(captured[name], by_hand[name]), name
+            assert captured[name].std() > 0, name
+    for handle in handles:
+        handle.remove()
+
+
+def test_hooks_go_with_the_block_even_when_it_fails(objective):
+    with pytest.raises(KeyError), capturing(objective.model, ("conv1",)) as captured:
+        raise KeyError
+    objective.model(torch.rand(1, 1, 8, 16, 16))
+    assert captured == {} and not objective.model.conv1._forward_hooks
+    with pytest.raises(ValueError, match="model C3D lists layers it does not have: conv9, fc1"), capturing(objective.model, ("conv9", "conv1", "fc1")):
+        pass
+
+
+def test_captured_maps_are_float32_also_under_autocast(objective):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), capturing(objective.model, ("conv1",)) as captured:
+        objective.model(torch.rand(1, 1, 8, 16, 16))
+    assert captured["conv1"].dtype == torch.float32 and not captured["conv1"].requires_grad
+
+
+# --- Writing layers. ---
+
+
+def write(group: zarr.Group, values: np.ndarray, batch: int, dtype: str = "float32") -> None:
+    writer = LayerWriter(group, "layer", len(values), dtype)
+    for start in range(0, len(values), batch):
+        writer.add(values[start : start + batch], (9,))
+
+
+@pytest.mark.parametrize("batch", [50, 256, 300, 1000])
+@pytest.mark.parametrize(("rows", "features"), [(600, (3,)), (512, (2, 2)), (17, (3, 2, 2, 2)), (1, (4,))])
+def test_rows_arrive_in_order_whatever_the_batches(tmp_path, batch, rows, features):
+    values = np.random.default_rng(0).normal(size=(rows, *features)).astype(np.float32)
+    write(zarr.open_group(tmp_path / "s.zarr", mode="w"), values, batch)
+    read = zarr.open_group(tmp_path / "s.zarr", mode="r")["layer"]
+    assert np.array_equal(read[:], values) and read.attrs["original_shape"] == [9]
+    assert np.array_equal(read_layer(tmp_path / "s.zarr", "layer"), values.reshape(rows, -1))
+    files = [path for path in (tmp_path / "s.zarr" / "layer").rglob("*") if path.is_file() and path.name != "zarr.json"]
+    assert len(files) == -(-rows // store.ROWS_PER_SHARD), "one file a shard"
+
+
+def test_each_shard_is_written_once_and_full(tmp_path, monkeypatch):
+    """A shard that is written twice is rewritten as a whole: slow, and twice the memory."""
+    written = []
+    setitem = zarr.Array.__setitem__
+    monkeypatch.setattr(zarr.Array, "__setitem__", lambda self, key, value: (written.append(key), setitem(self, key, value))[1])
+    write(zarr.open_group(tmp_path / "s.zarr", mode="w"), np.ones((600, 2), np.float32), 50)
+    starts = [key.start for key in written]
+    assert all(start % store.ROWS_PER_SHARD == 0 for start in starts) and [key.stop for key in written] == [*starts[1:], 600]
+
+
+def test_wide_layers_are_cut_into_feature_blocks(tmp_path):
+    values = np.random.default_rng(0).normal(size=(5, 20000)).astype(np.float32)
+    write(zarr.open_group(tmp_path / "s.zarr", mode="w"), values, 2)
+    read = zarr.open_group(tmp_path / "s.zarr", mode="r")["layer"]
+    assert np.array_equal(read[:], values) and read.chunks == (5, store.FEATURES_PER_CHUNK)
+    assert np.array_equal(read[:, 16000:17000], values[:, 16000:17000])
+
+
+def test_float16_rounds_to_the_nearest(tmp_path):
+    values = (np.random.default_rng(0).normal(size=(200, 50)) * 10.0 ** np.arange(-6, 4).repeat(5)).astype(np.float32)
+    write(zarr.open_group(tmp_path / "s.zarr", mode="w"), values, 64, "float16")
+    read = read_layer(tmp_path / "s.zarr", "layer")
+    assert zarr.open_group(tmp_path / "s.zarr")["layer"].dtype == np.float16 and read.dtype == np.float32
+    assert (np.abs(read - values) <= HALF * np.abs(values) + 2.0**-25).all()  # the last term: below the normal range
+
+
+@pytest.mark.parametrize(("bad", "dtype"), [(7e4, "float16"), (-7e4, "float16"), (math.inf, "float32"), (math.nan, "float32"), (math.nan, "float16")])
+def test_what_does_not_fit_is_named(tmp_path, bad, dtype):
+    values = np.ones((70, 2, 3), np.float32)
+    values[63, 1, 2] = bad
+    with pytest.raises(ValueError) as error:
+        write(zarr.open_group(tmp_path / "s.zarr", mode="w"), values, 20, dtype)
+    assert str(error.value).startswith(f"layer layer, clip 63: activation of size {abs(bad):g} does not fit {dtype}; set config key activations.dtype")
+    assert "\n" not in str(error.value)
+
+
+def test_the_largest_float16_fits(tmp_path):
+    write(zarr.open_group(tmp_path / "s.zarr", mode="w"), np.full((2, 2), 65504, np.float32), 2, "float16")
+    assert (read_layer(tmp_path / "s.zarr", "layer") == 65504).all()
+
+
+def test_ids_survive(tmp_path):
+    group = zarr.open_group(tmp_path / "s.zarr", mode="w")
+    write_ids(group, ["test/000004", "test/000010"])
+    assert read_ids(group) == ["test/000004", "test/000010"] and row_numbers(tmp_path / "s.zarr").tolist() == [4, 10]
+
+
+# --- Opening up a run. ---
+
+
+@pytest.mark.parametrize("policy", ["none", "space_mean", [2, 2, 2]])
+def test_a_store_holds_what_the_layers_compute(objective, make_split, cpu, tmp_path, monkeypatch, policy):
+    monkeypatch.setattr(extract, "BATCH", 5)
+    monkeypatch.setattr(store, "ROWS_PER_SHARD", 4)
+    test, fit = make_split(17), make_split(9, split="train", seed=1)
+    attrs = {"dataset": "d", "system": "s", "seed": 3}
+    options = {"rows": 13, "policy": policy, "dtype": "float16", "device": cpu}
+    scores = open_up(objective, test, fit, tmp_path / "run.zarr", attrs, **options)
+
+    root = zarr.open_group(tmp_path / "run.zarr", mode="r")
+    assert dict(root.attrs) == {**attrs, "layers": ["conv1", "conv2", "embedding"], "pooling": policy}
+    assert read_ids(root) == test.ids[:13] and read_ids(root["fit"]) == fit.ids
+    assert row_numbers(tmp_path / "run.zarr", "fit").tolist() == list(range(9))
+    for split, group, rows in ((test, "", 13), (fit, "fit", 9)):
+        maps = split.batch(slice(0, rows), cpu)["clip"]
+        for name in objective.model.layers:
+            with torch.no_grad():
+                maps = objective.model.get_submodule(name)(maps)
+            expected = pool(maps, policy).flatten(1).numpy()
+            read = read_layer(tmp_path / "run.zarr", name, group)
+            assert read.shape == expected.shape and (root[group] if group else root)[name].attrs["original_shape"] == list(maps.shape[1:])
+            assert (np.abs(read - expected) <= HALF * np.abs(expected) + 1e-6).all(), name  # batches of 5 sum in another order
+    assert policy != "none" or root["conv1"].shape == (13, 3, 8, 8, 8)
+    assert scores.keys() == evaluate(objective, test, cpu).keys()
+    for name, value in evaluate(objective, test, cpu).items():
+        assert scores[name] == pytest.approx(value, rel=1e-6), "over all clips, stored or not"
+
+
+def test_every_narrow_system_can_be_opened_up(narrow, tiny_system, make_split, cpu, tmp_path):
+    split = make_split(4)
+    torch.manual_seed(0)
+    objective = build(tiny_system(narrow).definition(), split.shape)
+    open_up(objective, split, split, tmp_path / "run.zarr", {}, rows=9, policy=[2, 2, 2], dtype="float32", device=cpu)
+    for name in objective.model.layers:
+        values = read_layer(tmp_path / "run.zarr", name)
+        assert len(values) == 4 and np.isfinite(values).all() and values.std() > 0, name
+        assert np.array_equal(values, read_layer(tmp_path / "run.zarr", name, "fit"))
+
+
+def test_controls_are_opened_up_without_scores(make_split, cpu, tmp_path):
+    split = make_split(3)
+    definition = {"model": "pixels", "params": {}, "objective": "none", "objective_params": {}}
+    options = {"rows": 3, "policy": "none", "dtype": "float32", "device": cpu}
+    assert open_up(build(definition, split.shape), split, split, tmp_path / "run.zarr", {}, **options) == {}
+    np.testing.assert_allclose(read_layer(tmp_path / "run.zarr", "pixels"), split.clips.flatten(1) / 255, rtol=1e-6)
+
+
+class Growing(nn.Module):
+    """The last clip's activation is too large for float16."""
+
+    inputs, layers = ("clip",), ("small", "large")
+
+    def __init__(self):
+        super().__init__()
+        self.small, self.large = nn.Flatten(), nn.Identity()
+
+    def forward(self, clip):
+        return self.large(self.small(clip) * 1e6)
+
+
+def test_nothing_half_written_when_a_value_does_not_fit(make_split, cpu, tmp_path):
+    split = make_split(6)
+    split.clips[:5] = 0
+    split.clips[5] = 255
+    options = {"rows": 6, "policy": "none", "dtype": "float16", "device": cpu}
+    with pytest.raises(ValueError, match="^layer large, clip 5: activation of size 1e\\+06 does not fit float16"):
+        open_up(Objective(Growing(), split.shape), split, split, tmp_path / "run.zarr", {}, **options)
+    assert not list(tmp_path.iterdir())
+    open_up(Objective(Growing(), split.shape), split, split, tmp_path / "run.zarr", {}, **{**options, "dtype": "float32"})
+    assert read_layer(tmp_path / "run.zarr", "large")[5].tolist() == [1e6] * 8 * 16 * 16
+
+
+def test_same_run_same_bytes(objective, make_split, cpu, tmp_path):
+    split = make_split(5)
+    for name in ("a", "b"):
+        group = zarr.open_group(tmp_path / name, mode="w")
+        store_activations(objective, split, group, rows=5, policy=[2, 2, 2], dtype="float16", device=cpu)
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
+    assert files and all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)

@@ -1,0 +1,577 @@
+"""Training: it learns, repeats itself byte for byte, goes on where it was killed, and keeps the right weights."""
+
+import copy
+import csv
+import json
+import math
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vidrep.datasets import write_clips
+from vidrep.experiment import UNTRAINED, System
+from vidrep.flow import write_flow
+from vidrep.objectives.base import Objective
+from vidrep.objectives.build import build
+from vidrep.streams import stream_seed
+from vidrep.training import device, loop, progress
+from vidrep.training.checkpoint import Checkpoint
+from vidrep.training.cost import count_macs, count_parameters
+from vidrep.training.device import Device
+from vidrep.training.loop import Selection, evaluate, fit, make_optimiser, make_schedule, train_one_epoch
+from vidrep.training.progress import Progress
+from vidrep.training.run import digest, load_run, load_weights, train_run
+from vidrep.training.split import Split, load_split
+
+BFLOAT16 = Device(torch.device("cpu"), "bfloat16")
+needs_bfloat16 = pytest.mark.skipif(not device.native_bfloat16(), reason="this CPU has no bfloat16")
+
+# Two small systems with everything that a resumed run must restore: dropout, random frames, batch norm, a schedule, two stages.
+RANDOM = {
+    "name": "random", "model": "two_stream", "objective": "classification", "objective_params": {}, "first_seed": 0,
+    "params": {"stack": 3, "samples": 2, "convs": [[3, 3, 2, 2]], "dense": [6], "norm": "batch", "dropout": 0.3},
+    "recipe": {"optimiser": "adamw", "lr": 0.01, "schedule": "one_cycle", "weight_decay": 0.01, "batch": 4, "gradient_clip": 5.0, "epochs": [4]},
+}  # fmt: skip
+STAGED = {
+    "name": "staged", "model": "cnn_lstm", "objective": "frames_then_sequence", "objective_params": {}, "first_seed": 0,
+    "params": {"convs": [[3, 3, 2], [4, 3, 2]], "units": 5, "num_layers": 1},
+    "recipe": {"optimiser": "adam", "lr": [0.01, 0.02], "schedule": "constant", "weight_decay": 0.0, "batch": 5, "gradient_clip": None, "epochs": [2, 2]},
+}  # fmt: skip
+PLAIN = {
+    "name": "plain", "model": "c3d", "objective": "classification", "objective_params": {}, "first_seed": 7,
+    "params": {"stem": [3, 3, [1, 2, 2]], "stages": [[4, 1, 2]]},
+    "recipe": {"optimiser": "sgd", "lr": 0.01, "schedule": "constant", "weight_decay": 0.0, "batch": 4, "gradient_clip": None, "epochs": [1]},
+}  # fmt: skip
+
+
+@pytest.fixture
+def splits(make_split) -> tuple[Split, Split]:
+    return make_split(14, split="train", seed=1), make_split(7, split="validation", seed=2)
+
+
+def recipe(definition: dict, **changes) -> dict:
+    return {**definition, "recipe": {**definition["recipe"], **changes}}
+
+
+def train(definition: dict, splits, folder, *, seed=0, run_seed=0, where=None, fingerprint="", report=lambda line: None) -> dict:
+    """A run; returns its record."""
+    where = where or Device(torch.device("cpu"), "float32")
+    options = {"seed": seed, "run_seed": run_seed, "device": where, "folder": folder, "fingerprint": fingerprint}
+    train_run(definition, *splits, **options, about={"dataset": "d"}, report=report)
+    return json.loads((folder / "run.json").read_text())
+
+
+def fresh(definition: dict, split: Split, where: Device, seed: int = 0) -> Objective:
+    torch.manual_seed(seed)
+    return where.place(build(definition, split.shape))
+
+
+def same(one: dict, two: dict) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+# --- It learns. ---
+
+
+def test_a_few_steps_lower_the_loss_of_every_narrow_system(narrow, tiny_system, make_split, cpu):
+    system, split = tiny_system(narrow), make_split(16)
+    objective = fresh(system.definition(), split, cpu)
+    batch = split.batch(slice(None), cpu)
+    for index, stage in enumerate(objective.stages):
+        objective.start_stage(stage)
+        objective.train()
+        lr = system.recipe["lr"]
+        optimiser = make_optimiser(objective, system.recipe, lr[index] if isinstance(lr, list) else lr)
+        losses = []
+        for _ in range(12):
+            optimiser.zero_grad()
+            losses.append(objective.loss(batch))
+            losses[-1].backward()
+            optimiser.step()
+        assert losses[-1].item() < (0.98 if narrow.startswith("lstm") else 0.8) * losses[0].item(), stage
+
+
+def gradients(objective: Objective, batch: dict, where: Device) -> torch.Tensor:
+    """All gradients in one vector, computed in memory that was full of NaN."""
+    objective.train()
+    objective.zero_grad()
+    torch.manual_seed(3)  # the same frames and the same dropout each time
+    with where.autocast():
+        loss = objective.loss(batch)
+    poison()
+    loss.backward()
+    return torch.cat([p.grad.flatten() for p in objective.parameters() if p.grad is not None])
+
+
+def poison() -> None:
+    """Leave NaN in the memory that the allocator hands out next."""
+    junk = [torch.full((2**power,), math.nan) for power in range(4, 20) for _ in range(3)]
+    del junk
+
+
+@needs_bfloat16
+@pytest.mark.parametrize(("frames", "side"), [(2, 4), (2, 2), (1, 4), (3, 4), (4, 1)])
+def test_small_maps_have_exact_gradients_in_bfloat16(frames, side):
+    """Without the guard of ``Device.place``, torch 2.13 reads uninitialised memory for 3 x 3 x 3 kernels on two frames."""
+    torch.manual_seed(0)
+    plain = nn.Conv3d(8, 8, 3, padding=1)
+    placed = BFLOAT16.place(copy.deepcopy(plain))
+    maps = torch.randn(4, 8, frames, side, side).contiguous(memory_format=torch.channels_last_3d)
+    plain(maps).square().sum().backward()
+    for _ in range(5):
+        placed.zero_grad()
+        poison()
+        with BFLOAT16.autocast():
+            output = placed(maps)
+        poison()
+        output.float().square().sum().backward()
+        assert (placed.weight.grad - plain.weight.grad).abs().max() <= 0.02 * plain.weight.grad.abs().max()
+
+
+@needs_bfloat16
+def test_large_maps_stay_in_bfloat16():
+    placed = BFLOAT16.place(nn.Conv3d(2, 2, 3, padding=1))
+    with BFLOAT16.autocast():
+        assert placed(torch.rand(1, 2, 3, 3, 3)).dtype == torch.bfloat16
+
+
+@needs_bfloat16
+def test_bfloat16_gradients_of_every_narrow_system(narrow, tiny_system, make_split, cpu):
+    """They may be off by what rounding clips and weights to bfloat16 does to the float32 gradient, times a small factor."""
+    split = make_split(16)
+    objective = fresh(tiny_system(narrow).definition(), split, cpu)
+    batch = split.batch(slice(None), cpu)
+    exact = gradients(objective, batch, cpu)
+    rounded = copy.deepcopy(objective)
+    with torch.no_grad():
+        for parameter in rounded.parameters():
+            parameter.copy_(parameter.bfloat16())
+    coarse = {name: value if name == "labels" else value.bfloat16().float() for name, value in batch.items()}
+    unavoidable = (gradients(rounded, coarse, cpu) - exact).norm() / exact.norm()
+    mixed = BFLOAT16.place(copy.deepcopy(objective))
+    for _ in range(2):
+        off = (gradients(mixed, batch, BFLOAT16) - exact).norm() / exact.norm()
+        assert off <= 4 * unavoidable + 0.01, (off, unavoidable)
+
+
+@needs_bfloat16
+def test_a_run_in_bfloat16(splits, tmp_path):
+    record = train(RANDOM, splits, tmp_path, where=BFLOAT16)
+    state = torch.load(tmp_path / "weights.pt")
+    assert record["precision"] == "bfloat16" and all(tensor.isfinite().all() for tensor in state.values())
+    assert {tensor.dtype for tensor in state.values()} == {torch.float32, torch.int64}, "autocast leaves the weights alone"
+
+
+# --- It repeats itself. ---
+
+
+@pytest.mark.parametrize("definition", [RANDOM, STAGED], ids=["random", "staged"])
+def test_same_seeds_same_bytes(definition, splits, tmp_path):
+    for name, seed, run_seed in (("a", 0, 0), ("again", 0, 0), ("other run", 0, 1), ("other experiment", 1, 0)):
+        torch.manual_seed(hash(name))  # what happened before must not matter
+        train(definition, splits, tmp_path / name, seed=seed, run_seed=run_seed)
+    weights = {folder.name: (folder / "weights.pt").read_bytes() for folder in tmp_path.iterdir()}
+    assert weights["a"] == weights["again"] and len(set(weights.values())) == 3
+    assert (tmp_path / "a" / "history.csv").read_bytes() == (tmp_path / "again" / "history.csv").read_bytes()
+
+
+class Killed(Exception):
+    """Stands for a job that is killed."""
+
+
+@pytest.mark.parametrize("done", [1, 2, 3, 4])
+@pytest.mark.parametrize("definition", [RANDOM, STAGED], ids=["random", "staged"])
+def test_a_killed_run_goes_on_to_the_same_weights(definition, done, splits, tmp_path):
+    whole = []
+    train(definition, splits, tmp_path / "whole", report=whole.append)
+
+    def kill(line: str) -> None:
+        lines.append(line)
+        if len(lines) == done:
+            raise Killed
+
+    lines, rest = [], []
+    with pytest.raises(Killed):
+        train(definition, splits, tmp_path / "killed", report=kill)
+    assert [path.name for path in (tmp_path / "killed").iterdir()] == ["checkpoint.pt"]
+    train(definition, splits, tmp_path / "killed", report=rest.append)
+    assert len(whole) == 4 and len(rest) == 4 - done, "only what was missing is trained"
+    for name in ("weights.pt", "history.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert not (tmp_path / "killed" / "checkpoint.pt").exists()
+    records = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("whole", "killed")]
+    assert records[0]["selected"] == records[1]["selected"]
+
+
+def test_killed_twice(splits, tmp_path):
+    train(STAGED, splits, tmp_path / "whole")
+    for _ in range(3):
+
+        def kill(line: str) -> None:
+            raise Killed
+
+        with pytest.raises(Killed):
+            train(STAGED, splits, tmp_path / "killed", report=kill)
+    train(STAGED, splits, tmp_path / "killed")
+    assert (tmp_path / "killed" / "weights.pt").read_bytes() == (tmp_path / "whole" / "weights.pt").read_bytes()
+
+
+def test_a_checkpoint_of_another_run_is_ignored(splits, tmp_path):
+    def kill(line: str) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(recipe(RANDOM, lr=0.5), splits, tmp_path / "a", fingerprint="other recipe", report=kill)
+    lines = []
+    train(RANDOM, splits, tmp_path / "a", fingerprint="this", report=lines.append)
+    train(RANDOM, splits, tmp_path / "b", fingerprint="this")
+    assert len(lines) == 4
+    assert (tmp_path / "a" / "weights.pt").read_bytes() == (tmp_path / "b" / "weights.pt").read_bytes()
+
+
+def test_fingerprints_tell_recipes_and_data_apart(splits):
+    train_split, _ = splits
+    first = digest(RANDOM, 0, "0", "code", train_split.checksum())
+    assert first == digest(copy.deepcopy(RANDOM), 0, "0", "code", train_split.checksum()) and len(first) == 16
+    assert len({first, digest(recipe(RANDOM, lr=0.02), 0, "0", "code"), digest(RANDOM, 1, "0", "code"), digest(RANDOM, 0, "0", "x")}) == 4
+    sums = [train_split.checksum()]
+    for name in ("clips", "labels", "flow"):
+        other = copy.deepcopy(train_split)
+        getattr(other, name).view(-1)[5] += 1
+        sums.append(other.checksum())
+    assert len(set(sums)) == 4
+
+
+# --- It keeps the right weights. ---
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "scores", "best"),
+    [
+        ("exact_set", "max", [(0.1, 5), (0.7, 4), (0.6, 1)], 2),
+        ("exact_set", "max", [(0.7, 4), (0.7, 3), (0.7, 3.5)], 2),
+        ("exact_set", "max", [(0.7, 4), (0.7, 4)], 1),
+        ("exact_set", "max", [(0.0, 4)], 1),
+        ("loss", "min", [(0.9, 3), (0.1, 2), (0.5, 2.5)], 2),
+    ],
+)
+def test_selection_takes_the_best_epoch(metric, direction, scores, best):
+    selection, network = Selection(metric, direction), nn.Linear(1, 1)
+    for epoch, (exact_set, loss) in enumerate(scores, start=1):
+        nn.init.constant_(network.weight, epoch)
+        selection.offer(epoch, {"exact_set": exact_set, "loss": loss}, network)
+    assert selection.epoch == best and selection.state["weight"].item() == best
+    assert selection.value == scores[best - 1][0 if metric == "exact_set" else 1]
+
+
+def test_the_run_ends_with_the_weights_of_the_chosen_epoch(splits, tmp_path, monkeypatch, cpu):
+    scripted = iter([0.2, 0.6, 0.4, 0.6])
+    losses = iter([1.0, 2.0, 3.0, 4.0])
+    monkeypatch.setattr(loop, "evaluate", lambda *_: {"loss": next(losses), "exact_set": next(scripted)})
+    objective, states = fresh(PLAIN, splits[0], cpu), []
+    outcome = fit(
+        objective, recipe(PLAIN, epochs=[4])["recipe"], *splits, seed=0, device=cpu, checkpoint=Checkpoint(tmp_path / "c.pt", ""),
+        report=lambda line: states.append(copy.deepcopy(objective.state_dict())),
+    )  # fmt: skip
+    assert (outcome.selection.epoch, outcome.selection.value) == (2, 0.6)
+    assert same(objective.state_dict(), states[1]) and not same(states[1], states[3])
+
+
+def test_each_stage_starts_from_the_best_of_the_one_before(splits, tmp_path, monkeypatch, cpu):
+    scripted = iter([0.9, 0.1, 0.2, 0.3])  # the first epoch of stage one, the second of stage two
+    monkeypatch.setattr(loop, "evaluate", lambda *_: {"loss": 1.0, "exact_set": next(scripted)})
+    objective, states = fresh(STAGED, splits[0], cpu), []
+    outcome = fit(
+        objective, STAGED["recipe"], *splits, seed=0, device=cpu, checkpoint=Checkpoint(tmp_path / "c.pt", ""),
+        report=lambda line: states.append(copy.deepcopy(objective.state_dict())),
+    )  # fmt: skip
+    cnn = [{name: tensor for name, tensor in state.items() if ".cnn." in name} for state in states]
+    assert not same(cnn[0], cnn[1]) and same(cnn[2], cnn[0]) and same(cnn[3], cnn[0])
+    assert outcome.selection.epoch == 4, "epochs are counted through all stages"
+    assert [row[0] for row in outcome.history if row[2] == "exact_set"] == [1, 2, 3, 4]
+
+
+def test_scores_are_means_over_clips_whatever_the_batches(splits, monkeypatch, cpu):
+    objective, split = fresh(RANDOM, splits[0], cpu), splits[0]
+    monkeypatch.setattr(loop, "EVALUATION_BATCH", 5)  # 14 = 5 + 5 + 4
+    means = evaluate(objective, split, cpu)
+    assert not objective.training
+    by_clip = [objective.score(split.batch(slice(i, i + 1), cpu)) for i in range(14)]
+    for name, mean in means.items():
+        assert mean == pytest.approx(np.mean([scores[name].item() for scores in by_clip]), rel=1e-5)
+
+
+def test_fusion_is_fitted_on_validation_clips_after_the_choice(splits, tmp_path, cpu):
+    train(RANDOM, splits, tmp_path)
+    objective, _ = load_run(tmp_path, cpu)
+    assert objective.fusion_weight.abs().sum() > 0
+    again = fresh(RANDOM, splits[0], cpu)
+    again.load_state_dict({**objective.state_dict(), "fusion_weight": torch.zeros_like(objective.fusion_weight)})
+    again.eval().finish(splits[1].batches(100, cpu))
+    assert torch.equal(again.fusion_weight, objective.fusion_weight)
+
+
+# --- The loop itself. ---
+
+
+class Recorder(Objective):
+    """Keeps the first pixel of every clip it is trained on."""
+
+    stages = ("train",)
+
+    def __init__(self):
+        nn.Module.__init__(self)
+        self.weight = nn.Parameter(torch.tensor([3.0, 4.0]))
+        self.seen = []
+
+    def loss(self, batch):
+        self.seen.append((batch["clip"][:, 0, 0, 0, 0] * 255).round().int().tolist())
+        return (self.weight * torch.tensor([30.0, 40.0])).sum()
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(4, [4, 4, 4]), (7, [7, 7]), (99, [14])])
+def test_an_epoch_sees_clips_in_order_and_drops_the_incomplete_batch(batch, sizes, splits, cpu):
+    split, objective = splits[0], Recorder()
+    split.clips[:, 0, 0, 0] = torch.arange(14, dtype=torch.uint8)
+    order = torch.randperm(14)
+    settings = {**PLAIN["recipe"], "batch": batch, "lr": 0.0}
+    optimiser = make_optimiser(objective, settings, 0.0)
+    counted = Progress(14, lambda line: None)
+    loss = train_one_epoch(objective, split, optimiser, make_schedule(optimiser, settings, 9), settings, cpu, order, counted)
+    assert list(map(len, objective.seen)) == sizes and sum(objective.seen, []) == order[: sum(sizes)].tolist()
+    assert loss == 250.0 and counted.seen == sum(sizes)
+
+
+@pytest.mark.parametrize(("clip", "step"), [(None, 50.0), (5.0, 5.0), (80.0, 50.0)])
+def test_gradients_are_clipped_by_their_norm(clip, step, splits, cpu):
+    objective, settings = Recorder(), {**PLAIN["recipe"], "batch": 14, "gradient_clip": clip}
+    optimiser = make_optimiser(objective, settings, 1.0)
+    train_one_epoch(
+        objective, splits[0], optimiser, make_schedule(optimiser, settings, 9), settings, cpu, torch.arange(14), Progress(1, print)
+    )
+    assert (objective.weight.detach() - torch.tensor([3.0, 4.0])).norm().item() == pytest.approx(step, rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)])
+def test_optimisers_train_what_is_not_frozen(name, kind):
+    objective = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3))
+    objective[0].requires_grad_(False)
+    optimiser = make_optimiser(objective, {"optimiser": name, "weight_decay": 0.25}, 0.125)
+    assert type(optimiser) is kind
+    (group,) = optimiser.param_groups
+    assert group["params"] == list(objective[1].parameters()) and (group["lr"], group["weight_decay"]) == (0.125, 0.25)
+    assert name != "sgd" or group["momentum"] == 0.9
+
+
+def test_one_cycle_rises_for_a_fifth_and_falls_to_nothing():
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5)
+    schedule, rates = make_schedule(optimiser, {"schedule": "one_cycle"}, 100), []
+    for _ in range(100):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    assert max(rates) == pytest.approx(0.5, rel=1e-3) and abs(int(np.argmax(rates)) - 20) <= 1
+    peak = int(np.argmax(rates))
+    assert all(a < b for a, b in pairwise(rates[: peak + 1])) and all(a > b for a, b in pairwise(rates[peak:]))
+    assert rates[0] == pytest.approx(0.5 / 25) and rates[-1] < 0.001
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": [1, 1]}, r"recipe: epochs \[1, 1\] for the training stages train; give one number for each"),
+        ({"epochs": []}, r"recipe: epochs \[\] for the training stages train; give one number for each"),
+        ({"lr": [0.1, 0.2]}, r"recipe: lr \[0.1, 0.2\] for the training stages train; give one number for each"),
+        ({"optimiser": "lion"}, "recipe: optimiser 'lion'; give one of adam, adamw, sgd"),
+        ({"schedule": "cosine"}, "recipe: schedule 'cosine'; give one of constant, one_cycle"),
+        ({"lr": 1e30, "epochs": [2]}, "the training loss became (nan|inf); lower the recipe's lr or set its gradient_clip"),
+    ],
+)
+def test_bad_recipes_end_in_one_line_and_write_nothing(changes, message, splits, tmp_path):
+    lines = []
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        train(recipe(PLAIN, **changes), splits, tmp_path, report=lines.append)
+    assert len(lines) <= 1 and {path.name for path in tmp_path.iterdir()} <= {"checkpoint.pt"}
+
+
+def test_each_stage_needs_its_rate(splits, tmp_path):
+    with pytest.raises(ValueError, match=r"recipe: lr \[0.1\] for the training stages frames, sequence"):
+        train(recipe(STAGED, lr=[0.1]), splits, tmp_path)
+    assert not list(tmp_path.iterdir()), "not even the first stage was begun"
+
+
+# --- Untrained twins. ---
+
+
+def test_an_untrained_twin_has_the_initial_weights_of_the_first_seed(splits, tmp_path, cpu):
+    record = train(PLAIN, splits, tmp_path / "twin", seed=5, run_seed=UNTRAINED)
+    twin = torch.load(tmp_path / "twin" / "weights.pt")
+    assert same(twin, fresh(PLAIN, splits[0], cpu, seed=stream_seed(5, "run", "plain", 7, "init")).state_dict())
+    # A run that learns nothing keeps its initial weights, all but the running statistics of batch norm.
+    train(recipe(PLAIN, lr=0.0), splits, tmp_path / "first", seed=5, run_seed=7)
+    train(recipe(PLAIN, lr=0.0), splits, tmp_path / "second", seed=5, run_seed=8)
+    names = dict(fresh(PLAIN, splits[0], cpu).named_parameters())
+    first, second = (torch.load(tmp_path / name / "weights.pt") for name in ("first", "second"))
+    assert all(torch.equal(twin[name], first[name]) for name in names)
+    assert not any(torch.equal(twin[name], second[name]) for name in names if name.endswith("weight") and twin[name].ndim > 1)
+    assert record["selected"]["epoch"] == 0 and record["seed"] == UNTRAINED
+    rows = list(csv.DictReader((tmp_path / "twin" / "history.csv").open()))
+    assert {(row["epoch"], row["split"]) for row in rows} == {("0", "validation")}
+    assert {row["metric"] for row in rows} == {"loss", "exact_set"}
+
+
+def test_initial_weights_do_not_depend_on_the_data(splits, make_split, tmp_path):
+    train(PLAIN, splits, tmp_path / "a", run_seed=UNTRAINED)
+    train(PLAIN, (make_split(6, seed=8), make_split(5, seed=9)), tmp_path / "b", run_seed=UNTRAINED)
+    assert (tmp_path / "a" / "weights.pt").read_bytes() == (tmp_path / "b" / "weights.pt").read_bytes()
+
+
+def test_controls_have_nothing_to_learn(splits, tmp_path, cpu):
+    control = {**PLAIN, "name": "pixels", "model": "pixels", "params": {}, "objective": "none"}
+    record = train(control, splits, tmp_path, run_seed=UNTRAINED)
+    assert (record["parameters"], record["macs_per_clip"]) == (0, 0)
+    assert (tmp_path / "history.csv").read_text() == "epoch,split,metric,value\n"
+    objective, _ = load_run(tmp_path, cpu)
+    assert objective.embed(splits[0].batch(slice(0, 2), cpu)).shape == (2, 8 * 16 * 16)
+
+
+# --- What is written, and read again. ---
+
+
+def test_the_record_says_what_was_done(splits, tmp_path, cpu):
+    record = train(PLAIN, splits, tmp_path, seed=3, run_seed=7)
+    assert record["system"] == PLAIN and (record["seed"], record["experiment_seed"], record["dataset"]) == (7, 3, "d")
+    assert record["data_shape"] == {"clip": [1, 8, 16, 16], "classes": 4, "multi_label": True}
+    conv, head = 3 * 27 + 3 + 2 * 3 + 4 * 3 * 27 + 4 + 2 * 4, 8 * (4 * 4 * 4 * 4 + 1)
+    assert record["parameters"] == conv + head
+    # conv1 on 8 x 16 x 16, conv2 on 8 x 8 x 8 places, a head of 8 on the 4 x 4 x 4 x 4 embedding
+    assert record["macs_per_clip"] == 8 * 16 * 16 * 27 * 3 + 8 * 8 * 8 * 27 * 3 * 4 + 256 * 8
+    assert record["train_clips_per_s"] > 0 and record["infer_clips_per_s"] > 0 and record["wall_s"] > 0
+    assert record["peak_bytes"] > 50e6, "torch alone takes more"
+    assert (record["device"], record["precision"], record["threads"]) == ("cpu", "float32", torch.get_num_threads())
+    assert record["selected"]["metric"] == "exact_set" and record["selected"]["epoch"] == 1
+    assert record["versions"]["torch"] == torch.__version__ and re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", record["git_commit"])
+    rows = list(csv.DictReader((tmp_path / "history.csv").open()))
+    assert [(row["epoch"], row["split"], row["metric"]) for row in rows] == [
+        ("1", "train", "loss"), ("1", "validation", "loss"), ("1", "validation", "exact_set"),
+    ]  # fmt: skip
+    assert float(rows[2]["value"]) == record["selected"]["value"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "run.json", "weights.pt"]
+
+
+@pytest.mark.parametrize("definition", [RANDOM, STAGED, PLAIN], ids=["random", "staged", "plain"])
+def test_a_loaded_run_scores_as_it_did(definition, splits, tmp_path, cpu):
+    record = train(definition, splits, tmp_path)
+    objective, again = load_run(tmp_path, cpu)
+    assert again == record and not objective.training
+    scores = evaluate(objective, splits[1], cpu)
+    assert scores[record["selected"]["metric"]] == record["selected"]["value"]
+    rows = csv.DictReader((tmp_path / "history.csv").open())
+    written = {row["metric"]: float(row["value"]) for row in rows if row["epoch"] == str(record["selected"]["epoch"]) and row["split"] != "train"}
+    assert scores["loss"] == pytest.approx(written["loss"], rel=1e-6)
+
+
+def test_multiply_adds_count_every_sample(splits, cpu):
+    objective = fresh(RANDOM, splits[0], cpu)
+    conv = 2 * 8 * 8 * 9 * 3  # two samples, 8 x 8 places, 3 x 3 kernels, 3 maps; times the channels of each stream
+    dense, head, fusion = 2 * (3 * 4 * 4) * 6, 2 * 6 * 8, 2 * 8 * 4
+    assert count_macs(objective, splits[0], cpu) == conv * (1 + 2 * 3) + 2 * (dense + head) + fusion
+    assert count_parameters(objective) == sum(tensor.numel() for tensor in objective.parameters())
+
+
+def test_weights_that_do_not_fit_are_named(tmp_path):
+    network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    state = network.state_dict()
+    torch.save({**{k: v for k, v in state.items() if k != "0.bias"}, "2.bias": torch.zeros(1), "1.weight": torch.zeros(1, 4)}, tmp_path / "w.pt")
+    with pytest.raises(ValueError) as error:
+        load_weights(network, tmp_path / "w.pt")
+    assert str(error.value) == (
+        f"{tmp_path / 'w.pt'} does not fit the network: 1.weight is (1, 4), the network wants (1, 3); missing 0.bias; unexpected 2.bias"
+    )
+    torch.save({name: tensor + 1 for name, tensor in state.items()}, tmp_path / "w.pt")
+    expected = state["1.weight"] + 1
+    load_weights(network, tmp_path / "w.pt")
+    assert torch.equal(network[1].weight, expected)
+    with pytest.raises(OSError, match="run.json"):
+        load_run(tmp_path, Device(torch.device("cpu"), "float32"))
+
+
+# --- Progress. ---
+
+
+def test_progress_tells_rate_and_time_left(monkeypatch):
+    now, lines = [100.0], []
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    shown = Progress(1000, lines.append)
+    for seconds in (10, 10, 15):
+        now[0] += seconds
+        shown.advance(70)
+    assert lines == ["21 % (6 clips/s, 2:11 left)"], "210 clips in 35 s are 6 a second; the other 790 take 131.7 s"
+    now[0] += 5
+    shown.advance(190)
+    shown.epoch("train", 1, 4, 0.12345, {"loss": 1.5, "exact_set": 0.25})
+    assert lines[1:] == ["train epoch 1/4: training loss 0.123; validation loss 1.500, exact_set 0.250 (10 clips/s, 1:00 left)"]
+
+
+def test_runs_report_every_epoch(splits, tmp_path):
+    lines = []
+    train(STAGED, splits, tmp_path, report=lines.append)
+    form = r"%s epoch %d/2: training loss \d+\.\d{3}; validation loss \d+\.\d{3}, exact_set [01]\.\d{3} \(\d+ clips/s, \d+:\d\d left\)"
+    for line, (stage, epoch) in zip(lines, [("frames", 1), ("frames", 2), ("sequence", 1), ("sequence", 2)], strict=True):
+        assert re.fullmatch(form % (stage, epoch), line), line
+
+
+# --- Data on its way to the network. ---
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_batches_are_what_networks_take(make_split, cpu, channels):
+    split = make_split(5, channels=channels)
+    assert split.shape.clip == (channels, 8, 16, 16) and split.shape.classes == 4
+    batch = split.batch(torch.tensor([3, 0]), cpu)
+    clips = split.clips.numpy().reshape(5, 8, 16, 16, channels)
+    for row, clip in enumerate((3, 0)):
+        np.testing.assert_allclose(batch["clip"][row], np.moveaxis(clips[clip], 3, 0) / 255.0, rtol=1e-6)
+        np.testing.assert_array_equal(batch["flow"][row], np.moveaxis(split.flow.numpy()[clip].astype(np.float32), 1, 0))
+        np.testing.assert_array_equal(batch["labels"][row], split.labels[clip])
+    assert {tensor.dtype for tensor in batch.values()} == {torch.float32} and batch["clip"].max() <= 1
+    assert [len(batch["clip"]) for batch in split.batches(2, cpu)] == [2, 2, 1]
+
+
+def test_splits_are_read_from_files(make_split, tmp_path):
+    split = make_split(6)
+    attrs = {"dataset": "d", "split": "test", "multi_label": True, "classes": list("abcd")}
+    write_clips(tmp_path / "test.h5", {"clips": split.clips.numpy(), "labels": split.labels.numpy(), "factors": {}}, attrs)
+    write_flow(tmp_path / "true.zarr", [split.flow.numpy()], tuple(split.flow.shape), {})
+    read = load_split(tmp_path / "test.h5", tmp_path / "true.zarr", 4)
+    assert torch.equal(read.clips, split.clips[:4]) and torch.equal(read.labels, split.labels[:4])
+    assert torch.equal(read.flow, split.flow[:4]) and read.ids == split.ids[:4] and read.multi_label
+    assert load_split(tmp_path / "test.h5").flow is None and len(load_split(tmp_path / "test.h5")) == 6
+    for shape in [(5, 7, 2, 16, 16), (6, 6, 2, 16, 16), (6, 7, 2, 16, 8)]:
+        write_flow(tmp_path / "other.zarr", [np.zeros(shape, np.float16)], shape, {})
+        with pytest.raises(ValueError, match=r"other\.zarr: flow of shape .* does not belong to clips of shape .*test\.h5"):
+            load_split(tmp_path / "test.h5", tmp_path / "other.zarr")
+
+
+def test_devices_are_chosen_in_one_place(monkeypatch):
+    chosen = device.choose(0, "bfloat16")
+    assert (chosen.device.type, chosen.precision) == ("cpu", "bfloat16")
+    for native, precision in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(device, "native_bfloat16", lambda native=native: native)
+        assert device.choose().precision == precision
+    with pytest.raises(ValueError, match=r"config key training.precision: 'half'; give one of auto, float32, bfloat16"):
+        device.choose(0, "half")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="a GPU was granted to this job but CUDA sees none"):
+        device.choose(1)
+
+
+def test_the_narrow_systems_end_to_end(narrow, tiny_system, splits, tmp_path, cpu):
+    system: System = tiny_system(narrow, recipe={"epochs": [1, 1] if narrow.startswith("cnn") else [1], "batch": 7})
+    record = train({**system.definition(), "first_seed": 0}, splits, tmp_path)
+    objective, _ = load_run(tmp_path, cpu)
+    assert evaluate(objective, splits[1], cpu)[objective.selection[0]] == pytest.approx(record["selected"]["value"], rel=1e-6)
