@@ -11,7 +11,9 @@ from vidrep.tables import collect, majority_set, write_table
 def main() -> None:
     """Read the command line, collect, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", required=True, nargs="+", help="<evaluated on>/<trained on>--<system>--seed<seed>.csv of all runs")
+    parser.add_argument(
+        "--parts", required=True, nargs="+", help="<evaluated on>/<trained on>--<system>--seed<seed>.csv of all runs"
+    )
     parser.add_argument("--train", required=True, nargs="+", help="training clips (.h5) of the evaluation sets")
     parser.add_argument("--test", required=True, nargs="+", help="their test clips (.h5), in the same order")
     parser.add_argument("--output", required=True, help="the .csv table to write")

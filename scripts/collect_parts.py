@@ -9,7 +9,9 @@ from vidrep.tables import collect, write_table
 def main() -> None:
     """Read the command line, collect, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", required=True, nargs="+", help="<evaluated on>/<trained on>--<system>--seed<seed>.csv of all runs")
+    parser.add_argument(
+        "--parts", required=True, nargs="+", help="<evaluated on>/<trained on>--<system>--seed<seed>.csv of all runs"
+    )
     parser.add_argument("--output", required=True, help="the .csv table to write")
     args = parser.parse_args()
     write_table(collect(args.parts), args.output)

@@ -17,7 +17,9 @@ def main() -> None:
     parser.add_argument("--c", required=True, type=float, nargs="+", help="candidate values of C")
     parser.add_argument("--folds", required=True, type=int, help="folds of the cross-validation that chooses C")
     parser.add_argument("--components", type=int, help="principal components to project on (default: keep the features)")
-    parser.add_argument("--probes", required=True, type=Path, nargs="+", help="the .csv files to write: layer, factor, metric, value, chance")
+    parser.add_argument(
+        "--probes", required=True, type=Path, nargs="+", help="the .csv files to write: layer, factor, metric, value, chance"
+    )
     parser.add_argument(
         "--confusion", required=True, type=Path, nargs="+", help="the .csv files to write: layer, factor, truth, predicted, count"
     )

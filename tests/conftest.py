@@ -22,9 +22,13 @@ NARROW = sorted(name for name, entry in experiment.catalogue().items() if entry[
 def make_split() -> Callable[..., Split]:
     """Factory of splits of random clips with random labels and flow; a lit corner of the clip tells its first label."""
 
-    def make(count: int = 12, *, split: str = "test", frames: int = 8, side: int = 16, classes: int = 4, seed: int = 0, **options) -> Split:
+    def make(
+        count: int = 12, *, split: str = "test", frames: int = 8, side: int = 16, classes: int = 4, seed: int = 0, **options
+    ) -> Split:
         rng = np.random.default_rng([seed, count])
-        shape = (count, frames, side, side) if options.get("channels", 1) == 1 else (count, frames, side, side, options["channels"])
+        shape = (
+            (count, frames, side, side) if options.get("channels", 1) == 1 else (count, frames, side, side, options["channels"])
+        )
         first = rng.integers(classes, size=count)
         labels = np.zeros((count, classes), np.uint8)
         labels[np.arange(count), first] = 1
@@ -35,7 +39,9 @@ def make_split() -> Callable[..., Split]:
             clip[:, : side // 2, label * side // classes : (label + 1) * side // classes] = 255
         flow = rng.normal(size=(count, frames - 1, 2, side, side)).astype(np.float16)
         ids = [f"{split}/{i:06d}" for i in range(count)]
-        return Split(torch.from_numpy(clips), torch.from_numpy(labels), torch.from_numpy(flow), options.get("multi_label", True), ids)
+        return Split(
+            torch.from_numpy(clips), torch.from_numpy(labels), torch.from_numpy(flow), options.get("multi_label", True), ids
+        )
 
     return make
 

@@ -22,7 +22,9 @@ def build_without_memory(name: str, **changes) -> Objective:
     """A system on the shape of its preset, on the meta device: reference sizes need gigabytes."""
     chosen = experiment.system({"name": name, **changes})
     with torch.device("meta"):
-        return build(json.loads(json.dumps(chosen.definition())), REFERENCE_SHAPE if chosen.preset == "reference" else NARROW_SHAPE)
+        return build(
+            json.loads(json.dumps(chosen.definition())), REFERENCE_SHAPE if chosen.preset == "reference" else NARROW_SHAPE
+        )
 
 
 def parameters(network: torch.nn.Module) -> int:
@@ -59,7 +61,7 @@ def test_every_family_has_a_reference_and_a_narrow_system():
     assert families["reference"] == families["narrow"] and len(families["narrow"]) == 6
 
 
-@pytest.mark.parametrize(("name", "count"), [("c3d_small", 1_122_708), ("r2plus1d_small", 1_212_671)])
+@pytest.mark.parametrize(("name", "count"), [("c3d_small", 1_122_708), ("r3d_small", 1_209_492), ("r2plus1d_small", 1_212_671)])
 def test_trainable_parameters_of_the_reference_classifiers(name, count):
     objective = build_without_memory(name)
     assert objective.outputs == 20 and parameters(objective) == count
@@ -91,8 +93,9 @@ def test_parameters_of_the_reference_composite_model(conditional, decoder, milli
 
 def test_reference_recipes_are_those_of_the_sources():
     recipes = {name: experiment.system(name).recipe for name in experiment.catalogue()}
-    assert [recipes[name]["lr"] for name in ("c3d_small", "r2plus1d_small", "cnn_lstm_small")] == [5e-4, 5e-4, [5e-4, 5e-6]]
-    for name in ("c3d_small", "r2plus1d_small", "cnn_lstm_small"):
+    assert [recipes[name]["lr"] for name in ("c3d_small", "r3d_small", "r2plus1d_small")] == [5e-4] * 3
+    assert recipes["cnn_lstm_small"]["lr"] == [5e-4, 5e-6]
+    for name in ("c3d_small", "r3d_small", "r2plus1d_small", "cnn_lstm_small"):
         assert (recipes[name]["optimiser"], recipes[name]["schedule"], recipes[name]["batch"]) == ("adam", "constant", 32)
         assert set(recipes[name]["epochs"]) == {50}
     assert recipes["lstm_composite"]["batch"] == 80 and experiment.system("lstm_composite").objective_params["observed"] == 10

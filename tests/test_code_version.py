@@ -80,7 +80,9 @@ def test_words_and_layout_do_not_count(library, old, new):
     assert not after(library, "vidrep/base.py", old, new, "train.py")
 
 
-@pytest.mark.parametrize(("old", "new"), [("SIZE = 3", "SIZE = 4"), ("2 * x", "x * 2"), ('"""Twice."""', "x += 1"), ("double", "twice")])
+@pytest.mark.parametrize(
+    ("old", "new"), [("SIZE = 3", "SIZE = 4"), ("2 * x", "x * 2"), ('"""Twice."""', "x += 1"), ("double", "twice")]
+)
 def test_code_counts_through_all_imports(library, old, new):
     assert after(library, "vidrep/base.py", old, new, "train.py")
 

@@ -47,7 +47,10 @@ def test_a_partial_section_is_completed():
 def test_default_and_shipped_experiments_are_legal():
     for path in [ROOT / "config.yaml", *(ROOT / "workflow" / "experiments").glob("*.yaml")]:
         overlay = yaml.safe_load(path.read_text())
-        config = {**DEFAULT, **{key: {**DEFAULT[key], **value} if isinstance(value, dict) else value for key, value in overlay.items()}}
+        config = {
+            **DEFAULT,
+            **{key: {**DEFAULT[key], **value} if isinstance(value, dict) else value for key, value in overlay.items()},
+        }
         assert schema_error(config, SCHEMA) is None, path.name
         assert check(complete(config)).systems, path.name
 
@@ -77,7 +80,11 @@ def test_measures_of_the_schema_exist():
         ({"systems": [{"name": "c3d_narrow", "seed": 1}]}, "systems.0", ["'seed'", "seeds"]),
         ({"systems": [{"seeds": [1]}]}, "systems.0", ["name"]),
         ({"systems": [{"name": "c3d_narrow", "recipe": {"lr": -1}}]}, "systems.0.recipe.lr", ["-1"]),
-        ({"systems": [{"name": "c3d_narrow", "recipe": {"optimizer": "adam"}}]}, "systems.0.recipe", ["'optimizer'", "optimiser"]),
+        (
+            {"systems": [{"name": "c3d_narrow", "recipe": {"optimizer": "adam"}}]},
+            "systems.0.recipe",
+            ["'optimizer'", "optimiser"],
+        ),
         ({"activations": {"pooling": [4, 2]}}, "activations.pooling", ["[4, 2]"]),
     ],
 )
@@ -92,19 +99,43 @@ def test_the_schema_names_key_and_value(config, key, words):
     [
         ({"digits": {"kind": "mnist"}}, "config key digits: kind mnist needs folder"),
         ({"digits": {"kind": "idx", "images": "a"}}, "config key digits: kind idx needs labels"),
-        ({"video": {"patch_px": 20}}, "config key video.patch_px: a digit of 20 px does not fit on a canvas of 20 px; make patch_px smaller than size_px"),
+        (
+            {"video": {"patch_px": 20}},
+            "config key video.patch_px: a digit of 20 px does not fit on a canvas of 20 px; make patch_px smaller",
+        ),
         ({"activations": {"clips": 601}}, "config key activations.clips: 601 clips wanted, clips.test is 600"),
         ({"activations": {"fit_clips": 4001}}, "config key activations.fit_clips: 4001 clips wanted, clips.train is 4000"),
-        ({"systems": ["c3d_narow"]}, "config key systems: 'c3d_narow' is not in the catalogue and names no model of its own; known: c3d_narrow"),
-        ({"systems": ["pixels", {"name": "pixels"}]}, "config key systems: 'pixels' is listed 2 times; list it once with several seeds"),
-        ({"video": {"frames": 10}, "systems": ["two_stream_narrow"]}, "config key video.frames: 10 frames have 9 flow fields, too few for the stack of 10 of system two_stream_narrow"),
-        ({"systems": [{"name": "two_stream_narrow", "params": {"stack": 16}}]}, "config key video.frames: 16 frames have 15 flow fields, too few for the stack of 16"),
-        ({"video": {"frames": 10}, "systems": ["lstm_composite_narrow"]}, "config key video.frames: system lstm_composite_narrow observes 10 of 10 frames"),
+        (
+            {"systems": ["c3d_narow"]},
+            "config key systems: 'c3d_narow' is not in the catalogue and names no model of its own; known: c3d_narrow",
+        ),
+        (
+            {"systems": ["pixels", {"name": "pixels"}]},
+            "config key systems: 'pixels' is listed 2 times; list it once with several seeds",
+        ),
+        (
+            {"video": {"frames": 10}, "systems": ["two_stream_narrow"]},
+            "config key video.frames: 10 frames have 9 flow fields, too few for the stack of 10 of system two_stream_narrow",
+        ),
+        (
+            {"systems": [{"name": "two_stream_narrow", "params": {"stack": 16}}]},
+            "config key video.frames: 16 frames have 15 flow fields, too few for the stack of 16",
+        ),
+        (
+            {"video": {"frames": 10}, "systems": ["lstm_composite_narrow"]},
+            "config key video.frames: system lstm_composite_narrow observes 10 of 10 frames",
+        ),
         ({"systems": [{"name": "own", "model": "c4d"}]}, "config key systems, own: unknown model 'c4d': give one of c3d"),
-        ({"systems": [{"name": "own", "model": "no_such_file:Net"}]}, "config key systems, own: model 'no_such_file:Net': there is no module 'no_such_file'"),
-        ({"systems": [{"name": "own", "model": "c3d", "objective": "clasification"}]}, "config key systems, own: unknown objective 'clasification': give one of classification"),
+        (
+            {"systems": [{"name": "own", "model": "no_such_file:Net"}]},
+            "config key systems, own: model 'no_such_file:Net': there is no module 'no_such_file'",
+        ),
+        (
+            {"systems": [{"name": "own", "model": "c3d", "objective": "clasification"}]},
+            "config key systems, own: unknown objective 'clasification': give one of classification",
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistakes_across_keys_are_named(changes, message):
     config = default(**changes)
     assert schema_error(config, SCHEMA) is None, "the schema cannot see this one"
@@ -123,7 +154,9 @@ def test_limits_themselves_are_legal():
 
 def test_entries_change_the_catalogue_where_they_say_so():
     plain = experiment.system("two_stream_narrow")
-    changed = experiment.system({"name": "two_stream_narrow", "params": {"stack": 4}, "recipe": {"lr": 0.1}, "seeds": [3, 5], "flow": "dis"})
+    changed = experiment.system(
+        {"name": "two_stream_narrow", "params": {"stack": 4}, "recipe": {"lr": 0.1}, "seeds": [3, 5], "flow": "dis"}
+    )
     assert changed.params == {**plain.params, "stack": 4} and changed.recipe == {**plain.recipe, "lr": 0.1}
     assert (changed.seeds, changed.flow) == ((3, 5), "dis") and (plain.seeds, plain.flow) == ((0,), "true")
     assert "stack" not in experiment.catalogue()["two_stream_narrow"]["params"], "the catalogue itself stays as it is"
@@ -137,7 +170,9 @@ def test_own_systems_get_defaults():
 
 
 def test_definitions_leave_display_fields_out():
-    plain, shown = (experiment.system({"name": "c3d_narrow", **extra}) for extra in ({}, {"family": "x", "citation": "y", "seeds": [4]}))
+    plain, shown = (
+        experiment.system({"name": "c3d_narrow", **extra}) for extra in ({}, {"family": "x", "citation": "y", "seeds": [4]})
+    )
     assert plain.definition() == shown.definition()
     assert plain.definition() != experiment.system({"name": "c3d_narrow", "recipe": {"lr": 1.0}}).definition()
 

@@ -98,7 +98,9 @@ def test_more_than_there_is_ends_in_one_line(visible, count, monkeypatch):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
 
 
-@pytest.mark.parametrize(("visible", "devices"), [("", []), ("3", ["3"]), ("1,0", ["1", "0"]), ("GPU-af,GPU-07", ["GPU-af", "GPU-07"])])
+@pytest.mark.parametrize(
+    ("visible", "devices"), [("", []), ("3", ["3"]), ("1,0", ["1", "0"]), ("GPU-af,GPU-07", ["GPU-af", "GPU-07"])]
+)
 def test_the_pool_is_what_is_visible(visible, devices, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert gpu_slots.pool() == devices and gpu_slots.any_visible() == bool(devices)

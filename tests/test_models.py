@@ -1,8 +1,6 @@
 """Every architecture keeps the model contract; sizes, cells and samplers agree with independent derivations."""
 
 import io
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -454,7 +452,6 @@ def test_create_takes_a_users_model(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert isinstance(models.create("own_net:Net", clip_shape=(1, 2, 3, 4), width=2), nn.Module)
-    assert models.source_file("own_net:Net") == tmp_path / "own_net.py"
     with pytest.raises(ValueError, match=r"missing a required .*argument: 'width'"):
         models.create("own_net:Net", clip_shape=(1, 2, 3, 4))
     with pytest.raises(ValueError, match="has no 'Other'"):
@@ -473,18 +470,3 @@ def test_create_takes_a_users_model(tmp_path, monkeypatch):
 def test_create_names_what_is_wrong(name, params, message):
     with pytest.raises(ValueError, match=message):
         models.create(name, clip_shape=(1, 16, 64, 64), **params)
-
-
-@pytest.mark.parametrize("name", ["c4d", "no_such_module:Net", "no_such.module:Net"])
-def test_source_file_of_nothing(name):
-    with pytest.raises(ValueError, match=r"unknown model|there is no module"):
-        models.source_file(name)
-
-
-def test_source_files_are_found_without_torch():
-    code = (
-        "import sys; from vidrep import models; files = [models.source_file(name) for name in models.names()];"
-        "assert all(file.is_file() for file in files) and len(set(files)) == len(files);"
-        "assert 'torch' not in sys.modules and 'vidrep.models.c3d' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -166,5 +166,7 @@ def test_reading_an_experiment_imports_no_torch():
         "[source_file(e['model'], models.MODELS, 'model') for e in experiment.catalogue().values()];"
         "print(sorted({'torch', 'numpy', 'zarr', 'h5py', 'sklearn'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(models.__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(models.__file__).parents[2]
+    )
     assert done.stdout == "[]\n"

@@ -80,8 +80,26 @@ def test_smoke_gives_the_agreed_files(smoke):
     for name in ("flow/digits_only/test/true.zarr", "activations/velocity_only/digits_only--two_stream_narrow--seed0.zarr"):
         assert (results / name).is_dir(), name
     assert {path.stem for path in (results / "tables").glob("*.csv")} == {*TABLES, "cost"}
-    assert list(rows(results / "tables" / "accuracy.csv")[0]) == "system trained_on evaluated_on seed split metric value".split()
-    assert list(rows(results / "tables" / "probes.csv")[0]) == "system trained_on evaluated_on seed layer factor metric value chance".split()
+    assert list(rows(results / "tables" / "accuracy.csv")[0]) == [
+        "system",
+        "trained_on",
+        "evaluated_on",
+        "seed",
+        "split",
+        "metric",
+        "value",
+    ]
+    assert list(rows(results / "tables" / "probes.csv")[0]) == [
+        "system",
+        "trained_on",
+        "evaluated_on",
+        "seed",
+        "layer",
+        "factor",
+        "metric",
+        "value",
+        "chance",
+    ]
     assert len(list(results.glob("figures/**/*.png"))) == len(list(results.glob("figures/**/*.pdf"))) > 10
     record = json.loads((results / "provenance.json").read_text())
     assert record["config"]["experiment"] == "smoke" and record["versions"]["torch"]
@@ -227,7 +245,9 @@ def test_snakemake_lint(project, tmp_path):
 
 def test_format_and_lint():
     for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["snakefmt", "--check", "Snakefile", "workflow"]):
-        result = subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True)
+        result = subprocess.run(
+            [str(Path(sys.executable).parent / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True
+        )
         assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -262,7 +282,9 @@ def test_parsing_needs_neither_torch_nor_pandas():
 def test_conda_environment_agrees_with_the_constraints():
     constraints = dict(line.split("==") for line in (ROOT / "envs/constraints.txt").read_text().split() if "==" in line)
     packages = yaml.safe_load((ROOT / "envs/vidrep.yaml").read_text())["dependencies"]
-    flat = [item for item in packages if isinstance(item, str)] + [line for item in packages if isinstance(item, dict) for line in item["pip"]]
+    flat = [item for item in packages if isinstance(item, str)] + [
+        line for item in packages if isinstance(item, dict) for line in item["pip"]
+    ]
     pinned = dict(re.split("==?", item) for item in flat if "=" in item and not item.startswith("python="))
     names = {"matplotlib-base": "matplotlib", "pytorch": "torch", "pyyaml": "PyYAML"}
     assert pinned
@@ -276,7 +298,10 @@ def test_mnist_trains_through_the_pipeline(project, tmp_path):
         pytest.skip("VIDREP_TEST_DATA names no folder with mnist/")
     overlay = yaml.safe_load((ROOT / SMOKE).read_text())
     overlay |= {"experiment": "mnist", "digits": {"kind": "mnist", "folder": str(Path(data) / "mnist")}}
-    overlay |= {"video": {"frames": 8, "size_px": 64, "patch_px": 28}, "systems": [{"name": "c3d_narrow", "recipe": {"epochs": [1]}}]}
+    overlay |= {
+        "video": {"frames": 8, "size_px": 64, "patch_px": 28},
+        "systems": [{"name": "c3d_narrow", "recipe": {"epochs": [1]}}],
+    }
     (tmp_path / "mnist.yaml").write_text(yaml.safe_dump(overlay))
     target = "results/mnist/runs/digits_only/c3d_narrow/seed0/run.json"
     snakemake(project, target, "--configfile", str(tmp_path / "mnist.yaml"), "--cores", "2", work=tmp_path)

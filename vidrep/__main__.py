@@ -11,7 +11,15 @@ def list_systems(as_json: bool) -> None:
     """Print name, preset, family, objective, inputs and citation of every system."""
     systems = [system(name) for name in catalogue()]
     if as_json:
-        print(json.dumps([{**item.definition(), "family": item.family, "preset": item.preset, "citation": item.citation} for item in systems], indent=1))
+        print(
+            json.dumps(
+                [
+                    {**item.definition(), "family": item.family, "preset": item.preset, "citation": item.citation}
+                    for item in systems
+                ],
+                indent=1,
+            )
+        )
         return
     rows = [("name", "preset", "family", "objective", "inputs", "citation")]
     rows += [(s.name, s.preset, s.family, s.objective, "+".join(s.inputs), s.citation) for s in systems]

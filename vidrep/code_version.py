@@ -24,8 +24,8 @@ def code_version(*files: str | Path) -> str:
             seen.add(path)
             pending += _imports(path)
     digest = hashlib.sha256()
-    for path in sorted(seen):
-        digest.update(_normalised(path))
+    for content in sorted(map(_normalised, seen)):  # by content: where a checkout lies does not matter
+        digest.update(content)
     return digest.hexdigest()[:16]
 
 
@@ -56,5 +56,7 @@ def _imports(path: Path) -> list[Path]:
     for name in names:
         if name == LIBRARY.name or name.startswith(f"{LIBRARY.name}."):
             base = LIBRARY.joinpath(*name.split(".")[1:])
-            files += [file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file() and file not in REGISTRIES]
+            files += [
+                file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file() and file not in REGISTRIES
+            ]
     return files

@@ -44,6 +44,8 @@ def check(config: dict) -> Experiment:
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"config key systems: {name!r} is listed {names.count(name)} times; list it once with several seeds")
+    if not experiment.trained_runs():
+        raise ValueError("config key systems: only controls; list at least one system that is trained")
     for system in experiment.systems.values():
         _check_system(system, video["frames"])
     return experiment

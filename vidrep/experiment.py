@@ -10,7 +10,15 @@ from functools import cache
 import yaml
 
 UNTRAINED = "untrained"  # the seed of an untrained twin
-DEFAULT_RECIPE = {"optimiser": "adamw", "schedule": "constant", "lr": 1e-3, "weight_decay": 0.0, "batch": 32, "gradient_clip": None, "epochs": [1]}
+DEFAULT_RECIPE = {
+    "optimiser": "adamw",
+    "schedule": "constant",
+    "lr": 1e-3,
+    "weight_decay": 0.0,
+    "batch": 32,
+    "gradient_clip": None,
+    "epochs": [1],
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,10 @@ class Run:
 @cache
 def catalogue() -> dict[str, dict]:
     """The catalogue as plain data: name -> entry."""
-    return yaml.load(importlib.resources.files("vidrep").joinpath("catalogue.yaml").read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return yaml.load(
+        importlib.resources.files("vidrep").joinpath("catalogue.yaml").read_text(),
+        Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
+    )
 
 
 def system(entry: dict | str) -> System:

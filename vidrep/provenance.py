@@ -6,7 +6,19 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-PACKAGES = ("vidrep", "torch", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "h5py", "zarr", "pandas", "matplotlib", "snakemake")
+PACKAGES = (
+    "vidrep",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "opencv-python-headless",
+    "h5py",
+    "zarr",
+    "pandas",
+    "matplotlib",
+    "snakemake",
+)
 
 
 def git_commit() -> str:

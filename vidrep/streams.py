@@ -4,6 +4,7 @@ Two different names never share a stream, and adding a new purpose never shifts 
 """
 
 import hashlib
+import json
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def stream_seed(seed: int, *name: str | int) -> int:
     Returns:
         Integer in [0, 2**63), stable across machines and Python versions.
     """
-    text = "/".join(str(part) for part in (seed, *name))
+    text = json.dumps([seed, *name])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 

@@ -24,7 +24,9 @@ def pool(activation: Tensor, policy: Policy) -> Tensor:
         ValueError: an activation of another form, or an unknown policy.
     """
     if activation.ndim not in (2, 3, 5):
-        raise ValueError(f"a layer's activations must be (B, C, T, H, W), (B, T, D) or (B, D); got shape {tuple(activation.shape)}")
+        raise ValueError(
+            f"a layer's activations must be (B, C, T, H, W), (B, T, D) or (B, D); got shape {tuple(activation.shape)}"
+        )
     if policy == "none" or activation.ndim == 2:
         return activation
     if policy == "space_mean":

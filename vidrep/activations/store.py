@@ -55,7 +55,12 @@ class LayerWriter:
         chunks = (rows, min(first, features[0]), *features[1:])
         shards = (rows, -(-features[0] // chunks[1]) * chunks[1], *features[1:])
         array = self.group.create_array(
-            self.name, shape=(self.rows, *features), dtype=self.dtype, chunks=chunks, shards=shards, attributes={"original_shape": list(original_shape)}
+            self.name,
+            shape=(self.rows, *features),
+            dtype=self.dtype,
+            chunks=chunks,
+            shards=shards,
+            attributes={"original_shape": list(original_shape)},
         )
         return array
 

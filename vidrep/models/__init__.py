@@ -5,8 +5,6 @@ Importing this package costs nothing: torch and the file of an architecture are 
 
 import inspect
 from collections.abc import Sequence
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidrep.naming import check_arguments, resolve
@@ -54,22 +52,3 @@ def create(name: str, *, clip_shape: Sequence[int], **params) -> "nn.Module":
         return factory(clip_shape, **params)
     except ValueError as error:
         raise ValueError(f"model {name!r}: {error}") from error
-
-
-def source_file(name: str) -> Path:
-    """The file that defines the architecture ``name``, found without importing torch or the file itself.
-
-    Raises:
-        ValueError: unknown name, or a module that does not exist.
-    """
-    target = MODELS.get(name, name)
-    if ":" not in target:
-        raise ValueError(f"unknown model {name!r}: give one of {', '.join(names())}, or your own as module:attribute")
-    module = target.split(":", 1)[0]
-    try:
-        spec = find_spec(module)
-    except ModuleNotFoundError:  # a parent package is missing
-        spec = None
-    if spec is None or not spec.has_location:
-        raise ValueError(f"model {name!r}: there is no module {module!r} on the Python path")
-    return Path(spec.origin)

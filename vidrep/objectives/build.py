@@ -21,5 +21,12 @@ def build(definition: dict, shape: DataShape) -> nn.Module:
     objective = resolve(definition["objective"], OBJECTIVES, "objective")
     params = definition["objective_params"]
     check_arguments(objective, params, f"objective {definition['objective']!r}", given=2)
-    model = models.create(definition["model"], clip_shape=objective.model_clip_shape(shape.clip, **params), **definition["params"])
+    model = models.create(
+        definition["model"], clip_shape=objective.model_clip_shape(shape.clip, **params), **definition["params"]
+    )
+    if set(model.inputs) != set(definition.get("inputs", model.inputs)):
+        raise ValueError(
+            f"system {definition['name']}: its model is fed {', '.join(model.inputs)}; "
+            f"set its inputs to that, not {', '.join(definition['inputs'])}"
+        )
     return objective(model, shape, **params)

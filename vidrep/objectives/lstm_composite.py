@@ -100,6 +100,11 @@ class LSTMComposite(Objective):
         for name in (*parts, *conditional):
             if name not in PARTS:
                 raise ValueError(f"objective lstm_composite: unknown part {name!r}; give some of {', '.join(PARTS)}")
+        if not parts or not set(conditional) <= set(parts):
+            raise ValueError(
+                f"objective lstm_composite: parts {list(parts)}, conditional {list(conditional)}; "
+                "give at least one part, and make only parts conditional"
+            )
         self.units, self.num_layers = getattr(model, "units", units), getattr(model, "num_layers", num_layers)
         size = embedding_sizes(self)[""]
         hands_over = hasattr(model, "units") and size == self.num_layers * 2 * self.units
@@ -113,7 +118,9 @@ class LSTMComposite(Objective):
     def model_clip_shape(clip_shape: tuple, observed: int, **params) -> tuple:
         channels, frames, height, width = clip_shape
         if not 0 < observed < frames:
-            raise ValueError(f"objective lstm_composite: observed is {observed} of {frames} frames; it must leave at least one to predict")
+            raise ValueError(
+                f"objective lstm_composite: observed is {observed} of {frames} frames; it must leave at least one to predict"
+            )
         return channels, observed, height, width
 
     def model_inputs(self, batch: dict[str, Tensor]) -> list[Tensor]:
@@ -149,7 +156,10 @@ class LSTMComposite(Objective):
         return sum(nats_per_frame(*pair).mean() for pair in self.decode(batch, teacher=True).values())
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss``, and for each part ``<part>_nats_per_frame`` and ``<part>_squared_error_per_frame`` (sums over pixels), each (B,)."""
+        """``loss``, and for each part ``<part>_nats_per_frame`` and ``<part>_squared_error_per_frame``.
+
+        Each is (B,): sums over a frame's values, means over frames.
+        """
         scores, total = {}, 0
         for name, (logits, target) in self.decode(batch, teacher=False).items():
             scores[f"{name}_nats_per_frame"] = nats_per_frame(logits, target)

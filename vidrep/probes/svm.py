@@ -64,7 +64,9 @@ def principal_components(fit: np.ndarray, test: np.ndarray, count: int | None) -
     return pca.transform(fit), pca.transform(test)
 
 
-def probe_class(fit: np.ndarray, fit_present: np.ndarray, test: np.ndarray, test_present: np.ndarray, protocol: Protocol) -> ProbeResult:
+def probe_class(
+    fit: np.ndarray, fit_present: np.ndarray, test: np.ndarray, test_present: np.ndarray, protocol: Protocol
+) -> ProbeResult:
     """Probe one class.
 
     Args:
@@ -102,9 +104,7 @@ def probe_layer(
         One result a class.
     """
     fit, test = principal_components(fit, test, protocol.components)
-    return [
-        probe_class(fit, fit_labels[:, index], test, test_labels[:, index], protocol) for index in range(fit_labels.shape[1])
-    ]
+    return [probe_class(fit, fit_labels[:, index], test, test_labels[:, index], protocol) for index in range(fit_labels.shape[1])]
 
 
 def probe_store(store: str, fit_file: str, test_file: str, protocol: Protocol) -> tuple[list[tuple], list[tuple]]:

@@ -7,6 +7,7 @@ scheduler granted, so its choice is kept.
 
 import fcntl
 import getpass
+import itertools
 import os
 import subprocess
 import tempfile
@@ -19,15 +20,15 @@ POLL_S = 0.2
 
 def any_visible() -> bool:
     """Is there any device this process may use? Cheap enough to ask while a Snakefile is parsed."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return bool(visible) if visible is not None else any(Path("/dev").glob("nvidia[0-9]*"))
+    granted = _granted()
+    return bool(granted) if granted is not None else any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def pool() -> list[str]:
     """Devices that this process may use: ``CUDA_VISIBLE_DEVICES`` when it is set, else all that the driver lists."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [device for device in visible.split(",") if device]
+    granted = _granted()
+    if granted is not None:
+        return granted
     try:
         listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -77,6 +78,15 @@ def claim(count: int) -> list[IO]:
     held = hold(count, pool(), lock_folder()) if count else []
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(Path(handle.name).name for handle in held)
     return held
+
+
+def _granted() -> list[str] | None:
+    """Devices that ``CUDA_VISIBLE_DEVICES`` names, up to the first invalid one as CUDA reads it; None when it is not set."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return None
+    names = [name.strip() for name in visible.split(",")]
+    return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))
 
 
 def _try_lock(path: Path) -> IO | None:

@@ -32,7 +32,7 @@ class Selection:
         """Keep the objective's weights if ``scores`` beat the best."""
         value = scores[self.metric]
         key = (value if self.direction == "max" else -value, -scores["loss"])
-        if self.epoch < 0 or key > self.key:
+        if self.epoch < 0 or math.isnan(self.value) or key > self.key:
             self.epoch, self.value, self.key = epoch, value, key
             self.state = {name: tensor.detach().cpu().clone() for name, tensor in objective.state_dict().items()}
 
@@ -76,7 +76,9 @@ def make_schedule(optimiser: torch.optim.Optimizer, recipe: dict, steps: int) ->
     raise ValueError(f"recipe: schedule {recipe['schedule']!r}; give one of constant, one_cycle")
 
 
-def train_one_epoch(objective, split: Split, optimiser, schedule, recipe: dict, device: Device, order: Tensor, progress: Progress) -> float:
+def train_one_epoch(
+    objective, split: Split, optimiser, schedule, recipe: dict, device: Device, order: Tensor, progress: Progress
+) -> float:
     """One pass over ``split`` in the given order; the last, incomplete batch is dropped.
 
     Returns:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -61,7 +62,14 @@ def train_run(
     if trained and objective.stages:
         run_stream = stream_seed(seed, *stream_name)
         outcome = fit(
-            objective, definition["recipe"], train, validation, seed=run_stream, device=device, checkpoint=checkpoint, report=report
+            objective,
+            definition["recipe"],
+            train,
+            validation,
+            seed=run_stream,
+            device=device,
+            checkpoint=checkpoint,
+            report=report,
         )
     else:
         scores = evaluate(objective, validation, device)
@@ -74,7 +82,7 @@ def train_run(
         "selected": {"metric": outcome.selection.metric, "epoch": outcome.selection.epoch, "value": outcome.selection.value},
         "parameters": count_parameters(objective),
         "macs_per_clip": count_macs(objective, validation, device),
-        "train_clips_per_s": outcome.train_clips_per_s,
+        "train_clips_per_s": None if math.isnan(outcome.train_clips_per_s) else outcome.train_clips_per_s,
         "infer_clips_per_s": inference_clips_per_s(objective, validation, device),
         "peak_bytes": peak_bytes(device),
         "device": torch.cuda.get_device_name() if device.device.type == "cuda" else "cpu",
@@ -121,7 +129,9 @@ def load_weights(network, path: Path) -> None:
     """
     state = torch.load(path, map_location="cpu", weights_only=True)
     expected = network.state_dict()
-    problems = [f"missing {name}" for name in expected.keys() - state.keys()] + [f"unexpected {name}" for name in state.keys() - expected.keys()]
+    problems = [f"missing {name}" for name in expected.keys() - state.keys()] + [
+        f"unexpected {name}" for name in state.keys() - expected.keys()
+    ]
     for name in expected.keys() & state.keys():
         if expected[name].shape != state[name].shape:
             problems.append(f"{name} is {tuple(state[name].shape)}, the network wants {tuple(expected[name].shape)}")

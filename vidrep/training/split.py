@@ -89,6 +89,8 @@ def load_split(clips_file: str | Path, flow_store: str | Path | None = None, cou
     if flow_store is not None:
         fields = open_flow(flow_store).flow
         if fields.shape[0] < len(clips) or fields.shape[1] != clips.shape[1] - 1 or fields.shape[3:] != clips.shape[2:4]:
-            raise ValueError(f"{flow_store}: flow of shape {fields.shape} does not belong to clips of shape {clips.shape} in {clips_file}")
+            raise ValueError(
+                f"{flow_store}: flow of shape {fields.shape} does not belong to clips of shape {clips.shape} in {clips_file}"
+            )
         flow = torch.from_numpy(np.asarray(fields[: len(clips)]))
     return Split(torch.from_numpy(clips), torch.from_numpy(labels), flow, multi_label, ids)
