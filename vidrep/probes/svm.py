@@ -1,8 +1,9 @@
 """Per-class linear SVMs on a representation: is "this class occurs in the clip" linearly readable?
 
 The protocol of the public comparison framework of 2018-2020: one binary LinearSVC a class (at most 1,000 iterations, tolerance
-1e-3, no feature scaling), its C chosen by cross-validated balanced accuracy on the fitting clips, scored by balanced accuracy on
-other clips, whose chance level is 0.5. Layers differ in width, and a wide one has more room to separate few clips, so features
+1e-3, features not scaled one by one), its C chosen by cross-validated balanced accuracy on the fitting clips, scored by balanced accuracy on
+other clips, whose chance level is 0.5. One number scales all of a representation, so that C means the same for all (the reference
+left them as they are). Layers differ in width, and a wide one has more room to separate few clips, so features
 can first be projected on a fixed number of principal components of the fitting clips.
 """
 
@@ -64,6 +65,16 @@ def principal_components(fit: np.ndarray, test: np.ndarray, count: int | None) -
     return pca.transform(fit), pca.transform(test)
 
 
+def unit_variance(fit: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both sets of features (n, d) divided by one number, so that those of ``fit`` have a mean variance of 1.
+
+    C then means the same for all representations; without it, layers of small activations (untrained twins above all) are always
+    answered with "no". Features keep their relative sizes. A constant representation stays as it is.
+    """
+    size = np.sqrt(fit.var(axis=0).mean())
+    return (fit / size, test / size) if size > 0 else (fit, test)
+
+
 def probe_class(
     fit: np.ndarray, fit_present: np.ndarray, test: np.ndarray, test_present: np.ndarray, protocol: Protocol
 ) -> ProbeResult:
@@ -103,7 +114,7 @@ def probe_layer(
     Returns:
         One result a class.
     """
-    fit, test = principal_components(fit, test, protocol.components)
+    fit, test = unit_variance(*principal_components(fit, test, protocol.components))
     return [probe_class(fit, fit_labels[:, index], test, test_labels[:, index], protocol) for index in range(fit_labels.shape[1])]
 
 

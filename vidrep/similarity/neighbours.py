@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from scipy.stats import hypergeom
 
 from vidrep.similarity import bilinear
 from vidrep.similarity.cka import SAME_GEOMETRY, squared_distances
@@ -70,6 +69,8 @@ def _chance_mutual(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
 
 def _chance_jaccard(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
     """Mean of s / (2k - s) for the hypergeometric number s of common members."""
+    from scipy.stats import hypergeom  # takes most of a second to import, and only this function needs it
+
     k, others = options["k"], max(_clips(rows, columns) - 1, options["k"])
     shared = np.arange(k + 1)
     return np.full((len(rows), len(columns)), np.sum(hypergeom.pmf(shared, others, k, k) * shared / (2 * k - shared)))

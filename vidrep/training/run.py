@@ -83,7 +83,7 @@ def train_run(
         "parameters": count_parameters(objective),
         "macs_per_clip": count_macs(objective, validation, device),
         "train_clips_per_s": None if math.isnan(outcome.train_clips_per_s) else outcome.train_clips_per_s,
-        "infer_clips_per_s": inference_clips_per_s(objective, validation, device),
+        "infer_clips_per_s": inference_clips_per_s(objective, validation, device) if trained else None,
         "peak_bytes": peak_bytes(device),
         "device": torch.cuda.get_device_name() if device.device.type == "cuda" else "cpu",
         "precision": device.precision,
