@@ -8,7 +8,7 @@ import yaml
 from snakemake.utils import validate
 
 from vidrep import experiment, similarity
-from vidrep.config import check, schema_error
+from vidrep.config import check, fill_defaults, schema_error
 from vidrep.experiment import UNTRAINED, Experiment, Run
 
 ROOT = Path(__file__).parent.parent
@@ -28,8 +28,15 @@ def default(**changes) -> dict:
 def complete(config: dict) -> dict:
     """A configuration with the schema's defaults filled in, as the Snakefile does it."""
     config = copy.deepcopy(config)
-    validate(config, schema=str(SCHEMA_FILE))
+    fill_defaults(config, SCHEMA)
     return config
+
+
+def test_defaults_are_filled_as_snakemake_fills_them():
+    config = {"clips": {"train": 7}, "systems": [{"name": "c3d_narrow"}]}
+    expected = copy.deepcopy(config)
+    validate(expected, schema=str(SCHEMA_FILE))
+    assert complete(config) == expected
 
 
 def test_defaults_of_the_schema_are_those_that_config_yaml_documents():

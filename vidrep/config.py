@@ -1,4 +1,6 @@
-"""Checks of an experiment's configuration beyond its schema: what would fail hours later fails before the first job."""
+"""The configuration of an experiment, completed and checked: what would fail hours later fails before the first job."""
+
+import copy
 
 from vidrep import models, objectives
 from vidrep.experiment import Experiment, System
@@ -18,6 +20,15 @@ def schema_error(config: dict, schema: dict) -> str | None:
         unknown = sorted(set(error.instance) - set(error.schema["properties"]))
         message = f"unknown key {', '.join(map(repr, unknown))}; known: {', '.join(error.schema['properties'])}"
     return f"config key {path}: {message}"
+
+
+def fill_defaults(config: dict, schema: dict) -> None:
+    """Put the schema's default for every key that ``config`` leaves out, at every depth, into it."""
+    for key, part in schema.get("properties", {}).items():
+        if "default" in part:
+            config.setdefault(key, copy.deepcopy(part["default"]))
+        if isinstance(config.get(key), dict):
+            fill_defaults(config[key], part)
 
 
 def check(config: dict) -> Experiment:

@@ -1,10 +1,12 @@
 """Per-class linear SVMs on a representation: is "this class occurs in the clip" linearly readable?
 
 The protocol of the public comparison framework of 2018-2020: one binary LinearSVC a class (at most 1,000 iterations, tolerance
-1e-3, features not scaled one by one), its C chosen by cross-validated balanced accuracy on the fitting clips, scored by balanced accuracy on
-other clips, whose chance level is 0.5. One number scales all of a representation, so that C means the same for all (the reference
-left them as they are). Layers differ in width, and a wide one has more room to separate few clips, so features
-can first be projected on a fixed number of principal components of the fitting clips.
+1e-3), its C chosen by cross-validated balanced accuracy on the fitting clips, scored by balanced accuracy on other clips, whose
+chance level is 0.5.
+
+Ours: one number scales all of a representation, so that C means the same for all (the reference left features as they are); and
+as a wide layer has more room to separate few clips, features can first be projected on a fixed number of principal components
+of the fitting clips.
 """
 
 import warnings

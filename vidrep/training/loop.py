@@ -88,6 +88,7 @@ def train_one_epoch(
         ValueError: the loss is not finite.
     """
     objective.train()
+    order = order.to(split.clips.device)  # once, so that indexing resident clips never waits for a copy
     size = min(recipe["batch"], len(split))
     total = torch.zeros((), device=device.device)
     batches = len(split) // size

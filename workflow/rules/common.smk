@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 
 import yaml
-from snakemake.utils import validate
 
 from vidrep import models, objectives
 from vidrep.code_version import code_version
-from vidrep.config import check, schema_error
+from vidrep.config import check, fill_defaults, schema_error
 from vidrep.experiment import Run
 from vidrep.naming import source_file
 from vidrep.training.gpu_slots import any_visible
@@ -24,10 +23,11 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 def read_experiment():
     """The experiment, or one clear line and exit status 1."""
-    problem = schema_error(config, yaml.safe_load(SCHEMA.read_text()))
+    schema = yaml.safe_load(SCHEMA.read_text())
+    problem = schema_error(config, schema)
     if problem:
         sys.exit(f"error: {problem}")
-    validate(config, schema=str(SCHEMA))  # fills in the defaults
+    fill_defaults(config, schema)
     try:
         return check(config)
     except ValueError as error:
@@ -61,8 +61,8 @@ def script(name):
 
 
 def code(name):
-    """Digest of a script and all library code it imports."""
-    return code_version(script(name))
+    """Digest of a script and all library code it imports, as an input function: parsing the Snakefile does not pay for it."""
+    return lambda wildcards: code_version(script(name))
 
 
 def system_code(name, system):
