@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 SCHEMA_FILE = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 SCHEMA = yaml.safe_load(SCHEMA_FILE.read_text())
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+TRAIN, TEST = DEFAULT["clips"]["train"], DEFAULT["clips"]["test"]
 
 
 def default(**changes) -> dict:
@@ -110,8 +111,11 @@ def test_the_schema_names_key_and_value(config, key, words):
             {"video": {"patch_px": 20}},
             "config key video.patch_px: a digit of 20 px does not fit on a canvas of 20 px; make patch_px smaller",
         ),
-        ({"activations": {"clips": 601}}, "config key activations.clips: 601 clips wanted, clips.test is 600"),
-        ({"activations": {"fit_clips": 4001}}, "config key activations.fit_clips: 4001 clips wanted, clips.train is 4000"),
+        ({"activations": {"clips": TEST + 1}}, f"config key activations.clips: {TEST + 1} clips wanted, clips.test is {TEST}"),
+        (
+            {"activations": {"fit_clips": TRAIN + 1}},
+            f"config key activations.fit_clips: {TRAIN + 1} clips wanted, clips.train is {TRAIN}",
+        ),
         (
             {"systems": ["c3d_narow"]},
             "config key systems: 'c3d_narow' is not in the catalogue and names no model of its own; known: c3d_narrow",
@@ -152,7 +156,7 @@ def test_mistakes_across_keys_are_named(changes, message):
 
 
 def test_limits_themselves_are_legal():
-    check(complete(default(video={"frames": 11, "patch_px": 19}, activations={"clips": 600, "fit_clips": 4000})))
+    check(complete(default(video={"frames": 11, "patch_px": 19}, activations={"clips": TEST, "fit_clips": TRAIN})))
     check(complete(default(digits={"kind": "idx", "images": "a", "labels": "b"})))
 
 
