@@ -19,6 +19,8 @@ SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
 # `shell: python` and `script:` then mean the same interpreter; environments that --sdm activates still come first.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+# Scripts use the library of this checkout, also in environments that it is not installed in.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
 
 def read_experiment():
