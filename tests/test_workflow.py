@@ -228,7 +228,7 @@ def test_paper_experiment_plans_the_reference_setting(project, tmp_path):
 
 
 def test_default_experiment_plans_its_systems(project, tmp_path):
-    counts = job_counts(snakemake(project, "-n", work=tmp_path).stdout)
+    counts = job_counts(snakemake(project, "--configfile", "config.yaml", "-n", work=tmp_path).stdout)
     assert counts["train"] == 3 * (7 + 7)
     assert counts["compare"] == 3 * 4
 
@@ -240,7 +240,7 @@ def test_profiles_parse(project, tmp_path, profile):
 
 
 def test_snakemake_lint(project, tmp_path):
-    assert "Congratulations" in snakemake(project, "--lint", work=tmp_path).stdout
+    assert "Congratulations" in snakemake(project, "--configfile", "config.yaml", "--lint", work=tmp_path).stdout
 
 
 def test_format_and_lint():

@@ -1,7 +1,9 @@
 """What every script shares: bad input ends in one clear line and a non-zero exit status."""
 
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 
 def run(main: Callable[[], None]) -> None:
@@ -13,3 +15,19 @@ def run(main: Callable[[], None]) -> None:
         main()
     except (ValueError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
+
+
+def use_checkout(root: Path) -> None:
+    """Let the jobs that this process starts use this interpreter and the library of the checkout at ``root``.
+
+    ``python`` in a shell command then means the interpreter that runs Snakemake, unless an environment that Snakemake activates
+    comes first; and such an environment need not have the library installed. Scripts lie in ``$VIDREP_SCRIPTS``: a path among a
+    rule's parameters would make all results stale when the checkout is moved.
+    """
+    os.environ["VIDREP_SCRIPTS"] = str(root / "scripts")
+    _prepend("PATH", Path(sys.executable).parent)
+    _prepend("PYTHONPATH", root)
+
+
+def _prepend(variable: str, folder: Path) -> None:
+    os.environ[variable] = os.pathsep.join(filter(None, [str(folder), os.environ.get(variable)]))

@@ -4,22 +4,6 @@
 NAME = "{dataset}--{system}--seed{seed}"  # of a run's files
 
 
-def on_sets(pattern, evaluated):
-    """One path of each evaluation set."""
-    return [pattern.replace("<set>", name) for name in evaluated]
-
-
-def set_options(wildcards, input):
-    """The files of the evaluation sets as options of extract.py."""
-    names = ("test", "fit", "test_flow", "fit_flow")
-    return " ".join(option(name.replace("_", "-"), input.get(name, [])) for name in names)
-
-
-def pooling_option():
-    policy = config["activations"]["pooling"]
-    return policy if isinstance(policy, str) else " ".join(map(str, policy))
-
-
 rule extract:
     input:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
@@ -55,7 +39,7 @@ rule extract:
     message:
         "Activations of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python {workflow.basedir}/scripts/extract.py --run {params.folder} {params.sets} --rows {params.rows} --fit-rows {params.fit_rows}"
+        "python $VIDREP_SCRIPTS/extract.py --run {params.folder} {params.sets} --rows {params.rows} --fit-rows {params.fit_rows}"
         " --pooling {params.pooling} --dtype {params.dtype} --gpus {resources.gpu} --threads {threads}"
         " --stores {output.stores} --scores {output.scores} > {log} 2>&1"
 

@@ -1,7 +1,6 @@
 # Configuration, paths and the helpers that all stages share.
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import yaml
 from vidrep import models, objectives
 from vidrep.code_version import code_version
 from vidrep.config import check, fill_defaults, schema_error
+from vidrep.command_line import use_checkout
 from vidrep.experiment import Run
 from vidrep.naming import source_file
 from vidrep.training.gpu_slots import any_visible
@@ -17,10 +17,7 @@ from vidrep.training.gpu_slots import any_visible
 ROOT = Path(workflow.basedir)
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
-# `shell: python` and `script:` then mean the same interpreter; environments that --sdm activates still come first.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-# Scripts use the library of this checkout, also in environments that it is not installed in.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+use_checkout(ROOT)
 
 
 def read_experiment():
@@ -98,3 +95,85 @@ def gpus(wildcards):
 def option(name, values):
     """`--name a b` when there are values, else nothing."""
     return f"--{name} {' '.join(map(str, values))}" if values else ""
+
+
+# digits
+
+
+def digit_files(wildcards):
+    """The files that the digit source is read from; none for scikit-learn's digits."""
+    digits = config["digits"]
+    if digits["kind"] == "mnist":
+        return [f"{digits['folder']}/{name}" for name in MNIST_FILES]
+    return [digits["images"], digits["labels"]] if digits["kind"] == "idx" else []
+
+
+def digit_options():
+    """The digit source as options of split_digits.py."""
+    return " ".join(
+        f"--{key} {config['digits'][key]}" for key in ("kind", "folder", "images", "labels", "name") if key in config["digits"]
+    )
+
+
+# training
+
+
+def run_definition(wildcards):
+    """Definition of the run's system as JSON."""
+    system = SYSTEMS[wildcards.system]
+    return json.dumps({**system.definition(), "first_seed": min(system.seeds, default=0)}, sort_keys=True)
+
+
+# activations
+
+
+def on_sets(pattern, evaluated):
+    """One path of each evaluation set."""
+    return [pattern.replace("<set>", name) for name in evaluated]
+
+
+def set_options(wildcards, input):
+    """The files of the evaluation sets as options of extract.py."""
+    names = ("test", "fit", "test_flow", "fit_flow")
+    return " ".join(option(name.replace("_", "-"), input.get(name, [])) for name in names)
+
+
+def pooling_option():
+    policy = config["activations"]["pooling"]
+    return policy if isinstance(policy, str) else " ".join(map(str, policy))
+
+
+# similarity
+
+
+def similarity_tables():
+    """The similarity tables of all evaluation sets and measures."""
+    return collect(
+        "<results>/similarity/{evaluated}/{measure}.csv", evaluated=EXPERIMENT.datasets, measure=config["similarity"]["measures"]
+    )
+
+
+# generation
+
+
+def drawing_runs():
+    """Trained runs whose objective reconstructs or predicts frames."""
+    return [run for run in EXPERIMENT.trained_runs() if SYSTEMS[run.system].objective == "lstm_composite"]
+
+
+# tables
+
+
+def tables():
+    """All tables of the experiment."""
+    names = ["accuracy", "probes", "confusion", "cost"] + (["flow_error"] if ESTIMATORS else [])
+    return [f"<results>/tables/{name}.csv" for name in names]
+
+
+def evaluations(suffix, folder):
+    """One file for each evaluation set and run opened up on it."""
+    return [
+        f"<results>/{folder}/{evaluated}/{run.stem}{suffix}"
+        for evaluated in EXPERIMENT.datasets
+        for run in EXPERIMENT.evaluated_on(evaluated)
+    ]

@@ -24,5 +24,5 @@ rule render_dataset:
     message:
         "Rendering {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python {workflow.basedir}/scripts/render_dataset.py --dataset {wildcards.dataset} --split {wildcards.split} --count {params.clips} {params.video}"
+        "python $VIDREP_SCRIPTS/render_dataset.py --dataset {wildcards.dataset} --split {wildcards.split} --count {params.clips} {params.video}"
         " --seed {params.seed} --digits {input.digits} --output {output.clips} > {log} 2>&1"

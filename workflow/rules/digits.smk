@@ -3,21 +3,6 @@
 MNIST_FILES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 
 
-def digit_files(wildcards):
-    """The files that the digit source is read from; none for scikit-learn's digits."""
-    digits = config["digits"]
-    if digits["kind"] == "mnist":
-        return [f"{digits['folder']}/{name}" for name in MNIST_FILES]
-    return [digits["images"], digits["labels"]] if digits["kind"] == "idx" else []
-
-
-def digit_options():
-    """The digit source as options of split_digits.py."""
-    return " ".join(
-        f"--{key} {config['digits'][key]}" for key in ("kind", "folder", "images", "labels", "name") if key in config["digits"]
-    )
-
-
 if config["digits"]["kind"] == "mnist" and config["digits"].get("mirrors"):
 
     rule fetch_mnist:
@@ -40,7 +25,7 @@ if config["digits"]["kind"] == "mnist" and config["digits"].get("mirrors"):
         message:
             "Fetching {wildcards.file}"
         shell:
-            "python {workflow.basedir}/scripts/fetch_mnist.py --file {wildcards.file} --mirrors {params.mirrors} --output {output.archive} > {log} 2>&1"
+            "python $VIDREP_SCRIPTS/fetch_mnist.py --file {wildcards.file} --mirrors {params.mirrors} --output {output.archive} > {log} 2>&1"
 
 
 rule split_digits:
@@ -66,4 +51,4 @@ rule split_digits:
     message:
         "Splitting the digit images"
     shell:
-        "python {workflow.basedir}/scripts/split_digits.py {params.source} --patch {params.patch} --seed {params.seed} --output {output.digits} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/split_digits.py {params.source} --patch {params.patch} --seed {params.seed} --output {output.digits} > {log} 2>&1"

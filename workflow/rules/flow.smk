@@ -23,7 +23,7 @@ rule true_flow:
     message:
         "Exact flow of {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python {workflow.basedir}/scripts/true_flow.py --clips {input.clips} --output {output.flow} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/true_flow.py --clips {input.clips} --output {output.flow} > {log} 2>&1"
 
 
 rule estimate_flow:
@@ -48,7 +48,7 @@ rule estimate_flow:
     message:
         "{wildcards.method} flow of {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python {workflow.basedir}/scripts/estimate_flow.py --clips {input.clips} --method {wildcards.method} --output {output.flow} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/estimate_flow.py --clips {input.clips} --method {wildcards.method} --output {output.flow} > {log} 2>&1"
 
 
 rule flow_error:
@@ -73,4 +73,4 @@ rule flow_error:
     message:
         "End-point error of the flow estimators"
     shell:
-        "python {workflow.basedir}/scripts/flow_error.py --truth {params.truth} --estimate {input.estimate} --output {output.table} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/flow_error.py --truth {params.truth} --estimate {input.estimate} --output {output.table} > {log} 2>&1"

@@ -1,11 +1,6 @@
 # Frames drawn by the systems whose objective draws some.
 
 
-def drawing_runs():
-    """Trained runs whose objective reconstructs or predicts frames."""
-    return [run for run in EXPERIMENT.trained_runs() if SYSTEMS[run.system].objective == "lstm_composite"]
-
-
 rule generate:
     input:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
@@ -33,5 +28,5 @@ rule generate:
     message:
         "Frames drawn by {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python {workflow.basedir}/scripts/generate.py --run {params.folder} --test {input.test} {params.flow} --count {params.clips}"
+        "python $VIDREP_SCRIPTS/generate.py --run {params.folder} --test {input.test} {params.flow} --count {params.clips}"
         " --gpus {resources.gpu} --threads {threads} --output {output.drawn} > {log} 2>&1"

@@ -29,7 +29,7 @@ rule probe:
     message:
         "Probes of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python {workflow.basedir}/scripts/probe.py --stores {input.stores} --test {input.test} --fit {input.fit} --c {params.c} --folds {params.folds}"
+        "python $VIDREP_SCRIPTS/probe.py --stores {input.stores} --test {input.test} --fit {input.fit} --c {params.c} --folds {params.folds}"
         " {params.components} --probes {output.probes} --confusion {output.confusion} > {log} 2>&1"
 
 

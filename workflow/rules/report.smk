@@ -32,7 +32,7 @@ rule plot_clips:
     message:
         "Figure: clips of the versions"
     shell:
-        "python {workflow.basedir}/scripts/{params.script}.py {params.files} {params.options} --output {params.target} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/{params.script}.py {params.files} {params.options} --output {params.target} > {log} 2>&1"
 
 
 use rule plot_clips as plot_flow with:

@@ -1,13 +1,6 @@
 # One kernel job for each activation store, then one light job for each evaluation set and measure.
 
 
-def similarity_tables():
-    """The similarity tables of all evaluation sets and measures."""
-    return collect(
-        "<results>/similarity/{evaluated}/{measure}.csv", evaluated=EXPERIMENT.datasets, measure=config["similarity"]["measures"]
-    )
-
-
 rule kernels:
     input:
         store="<results>/activations/{evaluated}/{dataset}--{system}--seed{seed}.zarr",
@@ -28,7 +21,7 @@ rule kernels:
     message:
         "Kernels of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed}) on {wildcards.evaluated}"
     shell:
-        "python {workflow.basedir}/scripts/kernels.py --store {input.store} --output {output.kernels} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/kernels.py --store {input.store} --output {output.kernels} > {log} 2>&1"
 
 
 rule compare:
@@ -53,5 +46,5 @@ rule compare:
     message:
         "{wildcards.measure} of all pairs on {wildcards.evaluated}"
     shell:
-        "python {workflow.basedir}/scripts/compare.py --kernels {input.kernels} --measure {wildcards.measure} --seed {params.seed}"
+        "python $VIDREP_SCRIPTS/compare.py --kernels {input.kernels} --measure {wildcards.measure} --seed {params.seed}"
         " --permutations {params.permutations} --memory-mb {resources.mem_mb} --output {output.table} > {log} 2>&1"

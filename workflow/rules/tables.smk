@@ -1,21 +1,6 @@
 # Long tables collected from the small files of all runs, and the provenance of the experiment.
 
 
-def tables():
-    """All tables of the experiment."""
-    names = ["accuracy", "probes", "confusion", "cost"] + (["flow_error"] if ESTIMATORS else [])
-    return [f"<results>/tables/{name}.csv" for name in names]
-
-
-def evaluations(suffix, folder):
-    """One file for each evaluation set and run opened up on it."""
-    return [
-        f"<results>/{folder}/{evaluated}/{run.stem}{suffix}"
-        for evaluated in EXPERIMENT.datasets
-        for run in EXPERIMENT.evaluated_on(evaluated)
-    ]
-
-
 rule collect_accuracy:
     input:
         parts=evaluations(".csv", "transfer"),
@@ -38,7 +23,7 @@ rule collect_accuracy:
     message:
         "Accuracy of all runs on all versions"
     shell:
-        "python {workflow.basedir}/scripts/collect_accuracy.py --parts {input.parts} --train {input.train} --test {input.test} --output {output.table} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/collect_accuracy.py --parts {input.parts} --train {input.train} --test {input.test} --output {output.table} > {log} 2>&1"
 
 
 rule collect_probes:
@@ -61,7 +46,7 @@ rule collect_probes:
     message:
         "Probes of all runs"
     shell:
-        "python {workflow.basedir}/scripts/collect_parts.py --parts {input.parts} --output {output.table} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/collect_parts.py --parts {input.parts} --output {output.table} > {log} 2>&1"
 
 
 use rule collect_probes as collect_confusion with:
@@ -97,7 +82,7 @@ rule collect_cost:
     message:
         "Cost of all systems"
     shell:
-        "python {workflow.basedir}/scripts/collect_cost.py --records {input.records} --output {output.table} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/collect_cost.py --records {input.records} --output {output.table} > {log} 2>&1"
 
 
 rule record_provenance:
@@ -121,4 +106,4 @@ rule record_provenance:
     message:
         "Provenance of the experiment"
     shell:
-        "python {workflow.basedir}/scripts/record_provenance.py --config {params.config:q} --tables {input.tables} --output {output.record} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/record_provenance.py --config {params.config:q} --tables {input.tables} --output {output.record} > {log} 2>&1"

@@ -1,12 +1,6 @@
 # One job a run; seed "untrained" is the untrained twin.
 
 
-def run_definition(wildcards):
-    """Definition of the run's system as JSON."""
-    system = SYSTEMS[wildcards.system]
-    return json.dumps({**system.definition(), "first_seed": min(system.seeds, default=0)}, sort_keys=True)
-
-
 rule train:
     input:
         train="<results>/datasets/{dataset}/train.h5",
@@ -30,7 +24,9 @@ rule train:
         runtime=lambda wc, attempt: attempt * 240,
     params:
         system=run_definition,
-        flow=lambda wc, input: option("train-flow", input.train_flow) + " " + option("validation-flow", input.validation_flow),
+        flow=lambda wc, input: " ".join(
+            [option("train-flow", input.train_flow), option("validation-flow", input.validation_flow)]
+        ),
         experiment_seed=config["seed"],
         precision=config["training"]["precision"],
         code=lambda wc: system_code("train", wc.system),
@@ -38,7 +34,7 @@ rule train:
     message:
         "Training {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python {workflow.basedir}/scripts/train.py --system {params.system:q} --dataset {wildcards.dataset} --train {input.train}"
+        "python $VIDREP_SCRIPTS/train.py --system {params.system:q} --dataset {wildcards.dataset} --train {input.train}"
         " --validation {input.validation} {params.flow} --experiment-seed {params.experiment_seed} --seed {wildcards.seed}"
         " --gpus {resources.gpu} --threads {threads} --precision {params.precision} --code {params.code}"
         " --output {params.folder} 2>&1 | tee {log}"
