@@ -78,22 +78,29 @@ def train_run(
         "system": definition,
         "seed": run_seed,
         "experiment_seed": seed,
-        "data_shape": asdict(train.shape),
-        "selected": {"metric": outcome.selection.metric, "epoch": outcome.selection.epoch, "value": outcome.selection.value},
-        "parameters": count_parameters(objective),
-        "macs_per_clip": count_macs(objective, validation, device),
-        "train_clips_per_s": None if math.isnan(outcome.train_clips_per_s) else outcome.train_clips_per_s,
+        **measurements(objective, outcome, validation, device),
         "infer_clips_per_s": inference_clips_per_s(objective, validation, device) if trained else None,
-        "peak_bytes": peak_bytes(device),
-        "device": torch.cuda.get_device_name() if device.device.type == "cuda" else "cpu",
-        "precision": device.precision,
-        "threads": torch.get_num_threads(),
         "wall_s": round(time.monotonic() - started, 3),
         **about,
         **provenance(),
     }
     write_run(folder, objective, outcome.history, record)
     checkpoint.remove()
+
+
+def measurements(objective, outcome: Outcome, validation: Split, device: Device) -> dict:
+    """What ``run.json`` says of a finished run: its data, the selected epoch, cost, device and precision."""
+    return {
+        "data_shape": asdict(validation.shape),
+        "selected": {"metric": outcome.selection.metric, "epoch": outcome.selection.epoch, "value": outcome.selection.value},
+        "parameters": count_parameters(objective),
+        "macs_per_clip": count_macs(objective, validation, device),
+        "train_clips_per_s": None if math.isnan(outcome.train_clips_per_s) else outcome.train_clips_per_s,
+        "peak_bytes": peak_bytes(device),
+        "device": torch.cuda.get_device_name() if device.device.type == "cuda" else "cpu",
+        "precision": device.precision,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def write_run(folder: Path, objective, history: list[tuple], record: dict) -> None:
