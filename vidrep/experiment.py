@@ -3,12 +3,13 @@
 The Snakefile imports this module every time it is parsed, in every job, so it imports nothing heavy.
 """
 
-import importlib.resources
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import yaml
 
+CATALOGUE = Path(__file__).parent / "catalogue"
 UNTRAINED = "untrained"  # the seed of an untrained twin
 DEFAULT_RECIPE = {
     "optimiser": "adamw",
@@ -73,11 +74,10 @@ class Run:
 
 @cache
 def catalogue() -> dict[str, dict]:
-    """The catalogue as plain data: name -> entry."""
-    return yaml.load(
-        importlib.resources.files("vidrep").joinpath("catalogue.yaml").read_text(),
-        Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
-    )
+    """The catalogue as plain data: name -> entry. Its files, one a family, lie in ``vidrep/catalogue/``."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    files = sorted(CATALOGUE.glob("*.yaml"))
+    return {name: entry for file in files for name, entry in yaml.load(file.read_text(), Loader=loader).items()}
 
 
 def system(entry: dict | str) -> System:
