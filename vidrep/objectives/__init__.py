@@ -4,6 +4,7 @@ An objective is a torch module with
 
 * ``model``: the network whose layers are opened up later;
 * ``stages``: names of its training stages, in order; ``start_stage(name)`` freezes and unfreezes what the stage wants;
+* ``prepare(stage, batches)``: anything fitted in closed form on training data before a stage's first epoch;
 * ``model_clip_shape(clip_shape, **params)`` (static): the part of a clip that the model sees, as (C, T, H, W);
 * ``model_inputs(batch)``: the tensors that the model is called with;
 * ``loss(batch)``: a scalar to minimise;

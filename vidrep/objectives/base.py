@@ -54,6 +54,12 @@ class Objective(nn.Module):
     def start_stage(self, stage: str) -> None:
         """Freeze and unfreeze parts for ``stage``."""
 
+    def prepare(self, stage: str, batches: Iterable[dict[str, Tensor]]) -> None:
+        """Fit what ``stage`` needs in closed form from the training clips, in their order, before its first epoch.
+
+        A resumed run does not call this again for the stage it is in: what is fitted here lives in buffers or parameters.
+        """
+
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         raise NotImplementedError(f"objective {type(self).__name__} is not trained")
 

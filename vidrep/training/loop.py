@@ -149,47 +149,100 @@ def fit(
     Raises:
         ValueError: the recipe's epochs or rates do not match the objective's stages, or the loss is not finite.
     """
+    job = Job(objective, recipe, train, validation, seed, device, checkpoint, report)
+    saved, before = checkpoint.load(), 0
+    for stage in stage_plans(objective, recipe):
+        if saved is None or objective.stages.index(stage.name) >= objective.stages.index(saved["stage"]):
+            run_stage(job, stage, before, saved if saved and saved["stage"] == stage.name else None)
+        before += stage.epochs
+    objective.eval()
+    objective.finish(validation.batches(EVALUATION_BATCH, device))
+    job.outcome.train_clips_per_s = job.clips / job.seconds if job.seconds else math.nan
+    return job.outcome
+
+
+@dataclass
+class Job:
+    """What all stages of one training share: see ``fit``; and the clips trained on so far, with the seconds that took."""
+
+    objective: nn.Module
+    recipe: dict
+    train: Split
+    validation: Split
+    seed: int
+    device: Device
+    checkpoint: Checkpoint
+    report: Callable[[str], None]
+    clips: int = 0
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.outcome = Outcome([], Selection(*self.objective.selection))
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One training stage: its name, number of epochs and learning rate."""
+
+    name: str
+    epochs: int
+    lr: float
+
+
+def stage_plans(objective, recipe: dict) -> list[StagePlan]:
+    """The recipe's epochs and rates, stage by stage.
+
+    Raises:
+        ValueError: not one number for each stage.
+    """
     rates = recipe["lr"] if isinstance(recipe["lr"], list) else [recipe["lr"]] * len(objective.stages)
     for key, values in (("epochs", recipe["epochs"]), ("lr", rates)):
         if len(values) != len(objective.stages):
             stages = ", ".join(objective.stages)
             raise ValueError(f"recipe: {key} {values} for the training stages {stages}; give one number for each")
-    outcome = Outcome([], Selection(*objective.selection))
-    seconds, seen = 0.0, 0
-    saved = checkpoint.load()
-    before = 0
-    for stage, epochs, lr in zip(objective.stages, recipe["epochs"], rates, strict=True):
-        selection = Selection(*objective.selection)
-        if saved and objective.stages.index(stage) < objective.stages.index(saved["stage"]):
-            before += epochs
-            continue
-        objective.start_stage(stage)
-        optimiser = make_optimiser(objective, recipe, lr)
-        schedule = make_schedule(optimiser, recipe, epochs * max(1, len(train) // recipe["batch"]))
-        done = 0
-        if saved and saved["stage"] == stage:
-            outcome.history = restore(saved, objective, optimiser, schedule, selection)
-            done = saved["epochs_done"]
-        progress = Progress((epochs - done) * len(train), report)
-        for epoch in range(before + done + 1, before + epochs + 1):
-            torch.manual_seed(stream_seed(seed, "epoch", epoch))
-            order = torch.randperm(len(train), generator=torch.Generator().manual_seed(stream_seed(seed, "order", epoch)))
-            started = time.perf_counter()
-            loss = train_one_epoch(objective, train, optimiser, schedule, recipe, device, order, progress)
-            seconds, seen = seconds + time.perf_counter() - started, seen + len(train)
-            scores = evaluate(objective, validation, device)
-            outcome.history.append((epoch, "train", "loss", loss))
-            outcome.history += [(epoch, "validation", name, value) for name, value in scores.items()]
-            selection.offer(epoch, scores, objective)
-            checkpoint.save(stage, epoch - before, objective, optimiser, schedule, selection, outcome.history)
-            progress.epoch(stage, epoch - before, epochs, loss, scores)
-        objective.load_state_dict(selection.state)
-        outcome.selection = selection
-        before += epochs
-    objective.eval()
-    objective.finish(validation.batches(EVALUATION_BATCH, device))
-    outcome.train_clips_per_s = seen / seconds if seconds else math.nan
-    return outcome
+    return list(map(StagePlan, objective.stages, recipe["epochs"], rates))
+
+
+def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> None:
+    """Train one stage, from the checkpoint ``saved`` on if there is one, and leave its best weights in the objective.
+
+    ``before`` counts the epochs of earlier stages. A stage of 0 epochs is only prepared: what that fits is its result.
+    """
+    objective, recipe, outcome = job.objective, job.recipe, job.outcome
+    outcome.selection = selection = Selection(*objective.selection)
+    objective.start_stage(stage.name)
+    if saved is None:
+        objective.prepare(stage.name, job.train.batches(EVALUATION_BATCH, job.device))
+    if stage.epochs == 0:
+        keep_scores(job, before)
+        return
+    optimiser = make_optimiser(objective, recipe, stage.lr)
+    schedule = make_schedule(optimiser, recipe, stage.epochs * max(1, len(job.train) // recipe["batch"]))
+    done = 0
+    if saved is not None:
+        outcome.history = restore(saved, objective, optimiser, schedule, selection)
+        done = saved["epochs_done"]
+    progress = Progress((stage.epochs - done) * len(job.train), job.report)
+    for number in range(done + 1, stage.epochs + 1):
+        epoch = before + number
+        torch.manual_seed(stream_seed(job.seed, "epoch", epoch))
+        order = torch.randperm(len(job.train), generator=torch.Generator().manual_seed(stream_seed(job.seed, "order", epoch)))
+        started = time.perf_counter()
+        loss = train_one_epoch(objective, job.train, optimiser, schedule, recipe, job.device, order, progress)
+        job.seconds, job.clips = job.seconds + time.perf_counter() - started, job.clips + len(job.train)
+        outcome.history.append((epoch, "train", "loss", loss))
+        scores = keep_scores(job, epoch)
+        job.checkpoint.save(stage.name, number, objective, optimiser, schedule, selection, outcome.history)
+        progress.epoch(stage.name, number, stage.epochs, loss, scores)
+    objective.load_state_dict(selection.state)
+
+
+def keep_scores(job: Job, epoch: int) -> dict[str, float]:
+    """Score the objective on the validation clips, note it in the history, and keep its weights if they are the best."""
+    scores = evaluate(job.objective, job.validation, job.device)
+    job.outcome.history += [(epoch, "validation", name, value) for name, value in scores.items()]
+    job.outcome.selection.offer(epoch, scores, job.objective)
+    return scores
 
 
 def restore(saved: dict, objective, optimiser, schedule, selection: Selection) -> list[tuple]:
