@@ -1,17 +1,21 @@
 # make report   install into .venv, run the default experiment, print where its report lies
 # make test     install into .venv, run all tests
+# make fidelity install into .venv, judge the sources' claims at small scale: results/fidelity/fidelity.md
 # EXPERIMENT=paper make report   the same for workflow/experiments/paper.yaml
 
 EXPERIMENT ?= default
 SNAKEMAKE = .venv/bin/snakemake $(if $(filter default,$(EXPERIMENT)),,--configfile workflow/experiments/$(EXPERIMENT).yaml)
 REPORT = results/$(EXPERIMENT)/report.html
 
-.PHONY: report test
+.PHONY: report test fidelity
 
 report: .venv/installed
 	$(SNAKEMAKE) --quiet rules
 	$(SNAKEMAKE) --quiet all --report $(REPORT)
 	@echo "The report: $(abspath $(REPORT))"
+
+fidelity: .venv/installed
+	.venv/bin/snakemake fidelity --configfile workflow/experiments/fidelity.yaml --quiet rules
 
 test: .venv/installed
 	.venv/bin/python -m pytest -n 2 --dist loadfile

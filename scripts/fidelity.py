@@ -1,0 +1,29 @@
+"""Judge every claim of the sources by a finished experiment: a table and a page."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from vidrep.command_line import run
+from vidrep.fidelity.claim import Results
+from vidrep.fidelity.page import COLUMNS, judge_all, page, setting
+from vidrep.files import whole, write_rows
+
+
+def main() -> None:
+    """Read the command line, judge, write both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", required=True, type=Path, help="folder of the experiment, results/<experiment>")
+    parser.add_argument("--config", required=True, type=json.loads, help="the experiment's configuration as JSON")
+    parser.add_argument("--table", required=True, type=Path, help="the .csv table to write")
+    parser.add_argument("--page", required=True, type=Path, help="the Markdown page to write")
+    args = parser.parse_args()
+    rows = judge_all(Results(args.results), lambda line: print(line, file=sys.stderr, flush=True))
+    write_rows(args.table, COLUMNS, rows)
+    with whole(args.page) as beside:
+        beside.write_text(page(rows, setting(args.config)))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,12 @@
+"""Fidelity: does each system do at small scale what its source says it does? One module of claims for each source."""
+
+SOURCES = {
+    "gbpcosta_framework": "The comparison framework of 2018-2020",
+    "sequential_3dcnn_lstm": "3-D CNN, then LSTM (Baccouche et al., HBU 2011)",
+    "two_stream": "Two-stream networks (Simonyan & Zisserman, arXiv 1406.2199)",
+    "fusion_cnns": "Fusion CNNs (Karpathy et al., CVPR 2014)",
+    "pretrained": "Pretrained trunks",
+    "capsules": "Capsules with dynamic routing (Sabour et al., arXiv 1710.09829)",
+    "video_learning_anchors": "Controls, transformers and efficient nets",
+    "temporal_activity_detection": "Temporal activity detection (Montes et al., arXiv 1608.08128)",
+}

@@ -1,0 +1,77 @@
+"""The catalogue with the size and cost of every system, found without giving a tensor memory."""
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vidrep.experiment import System, catalogue, system
+from vidrep.objectives.base import DataShape, Objective
+from vidrep.objectives.build import build
+
+CLASSES = 10
+CLIPS = {"reference": (1, 16, 64, 64), "narrow": (1, 16, 20, 20), "control": (1, 16, 20, 20)}  # (C, T, H, W) by preset
+
+
+def clip_shape(name: str) -> tuple[int, int, int, int]:
+    """The clips that a system of the catalogue is described for: its own ``clip`` key, else the usual ones of its preset."""
+    entry = catalogue()[name]
+    return tuple(entry.get("clip", CLIPS[entry["preset"]]))
+
+
+def blank_batch(shape: tuple[int, int, int, int], clips: int = 1, classes: int = CLASSES) -> dict[str, torch.Tensor]:
+    """A batch of zeros with everything that a system may be fed: clips (B, C, T, H, W), flow both ways, labels."""
+    channels, frames, height, width = shape
+    flow = torch.zeros(clips, 2, frames - 1, height, width)
+    return {
+        "clip": torch.zeros(clips, channels, frames, height, width),
+        "flow": flow,
+        "flow_backward": flow,
+        "labels": torch.zeros(clips, classes),
+    }
+
+
+def build_on_meta(chosen: System, shape: tuple[int, int, int, int]) -> Objective:
+    """A system for two-label clips of ``shape``, on the meta device: shapes without memory."""
+    with torch.device("meta"):
+        return build(chosen.definition(), DataShape(shape, CLASSES, multi_label=True))
+
+
+@torch.no_grad()
+def describe(name: str) -> dict:
+    """One system of the catalogue as plain data.
+
+    Returns:
+        Its definition, family, preset and citation; ``clip``, the (C, T, H, W) it is measured for; ``parameters`` of the
+        whole system with heads and decoders; ``macs_per_clip``, multiply-adds of convolutions and matrix products in embedding
+        one clip (every frame or stack that evaluation samples).
+    """
+    chosen, shape = system(name), clip_shape(name)
+    objective = build_on_meta(chosen, shape).eval()
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        objective.embed(blank_batch(shape))
+    return {
+        **chosen.definition(),
+        "family": chosen.family,
+        "preset": chosen.preset,
+        "citation": chosen.citation,
+        "clip": list(shape),
+        "parameters": sum(parameter.numel() for parameter in objective.parameters()),
+        "macs_per_clip": counter.get_total_flops() // 2,  # torch counts a multiply-add as two
+    }
+
+
+def table(systems: list[dict]) -> str:
+    """Systems, as ``describe`` gives them, as aligned text."""
+    columns = {
+        "name": lambda item: item["name"],
+        "preset": lambda item: item["preset"],
+        "family": lambda item: item["family"],
+        "objective": lambda item: item["objective"],
+        "inputs": lambda item: "+".join(item["inputs"]),
+        "clip (C, T, H, W)": lambda item: " x ".join(map(str, item["clip"])),
+        "parameters": lambda item: f"{item['parameters']:,}".rjust(11),
+        "MACs/clip": lambda item: f"{item['macs_per_clip']:,}".rjust(15),
+        "citation": lambda item: item["citation"],
+    }
+    rows = [list(columns)] + [[cell(item) for cell in columns.values()] for item in systems]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
