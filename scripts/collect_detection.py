@@ -1,0 +1,17 @@
+"""Collect the detection scores of all runs into one table."""
+
+from vidrep.command_line import make_parser, run
+from vidrep.tables import collect, write_table
+
+
+def main() -> None:
+    """Read the command line, collect, write."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--parts", required=True, nargs="+", help="<trained on>--<system>--seed<seed>.csv of all runs")
+    parser.add_argument("--output", required=True, help="the .csv table to write")
+    args = parser.parse_args()
+    write_table(collect(args.parts).drop(columns="evaluated_on"), args.output)
+
+
+if __name__ == "__main__":
+    run(main)

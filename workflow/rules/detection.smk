@@ -1,0 +1,124 @@
+# Temporal activity detection in untrimmed videos: a frozen run turns clips into features, an LSTM labels them. Off unless
+# detection.systems names some.
+
+VIDEOS = config["detection"]["videos"]
+
+
+rule render_untrimmed:
+    input:
+        digits="<results>/digits/digits.npz",
+    output:
+        videos="<results>/datasets/{dataset}_untrimmed/{split}.h5",
+    log:
+        "<logs>/datasets/{dataset}_untrimmed/{split}.log",
+    benchmark:
+        "<benchmarks>/datasets/{dataset}_untrimmed/{split}.tsv"
+    wildcard_constraints:
+        split="train|validation|test|test_two_activities",
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wc: 1500 + 4 * untrimmed_mb(VIDEOS[wc.split]),
+        runtime=60,
+    params:
+        videos=lambda wc: VIDEOS[wc.split],
+        frames=VIDEOS["frames"],
+        piece=VIDEOS["piece"],
+        background_step=VIDEOS["background_step"],
+        fps=VIDEOS["fps"],
+        size=config["video"]["size_px"],
+        patch=config["video"]["patch_px"],
+        seed=config["seed"],
+        code=code("render_untrimmed"),
+    message:
+        "Rendering untrimmed videos of {wildcards.dataset}, {wildcards.split}"
+    shell:
+        "python $VIDREP_SCRIPTS/render_untrimmed.py --dataset {wildcards.dataset} --split {wildcards.split} --count {params.videos}"
+        " --frames {params.frames} --piece {params.piece} --background-step {params.background_step} --fps {params.fps}"
+        " --size {params.size} --patch {params.patch} --seed {params.seed} --digits {input.digits} --output {output.videos} > {log} 2>&1"
+
+
+rule clip_features:
+    input:
+        weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
+        record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
+        videos=[f"<results>/datasets/{{dataset}}_untrimmed/{split}.h5" for split in untrimmed_splits()],
+    output:
+        features=f"<results>/detection/{NAME}.features.h5",
+    log:
+        f"<logs>/detection/{NAME}.features.log",
+    benchmark:
+        f"<benchmarks>/detection/{NAME}.features.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wc, attempt: attempt * 4000,
+        runtime=lambda wc, attempt: attempt * 60,
+    params:
+        folder=subpath(input.record, parent=True),
+        code=lambda wc: system_code("clip_features", wc.system),
+    message:
+        "Clip features of untrimmed videos by {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
+    shell:
+        "python $VIDREP_SCRIPTS/clip_features.py --run {params.folder} --videos {input.videos} --gpus {resources.gpu} --threads {threads}"
+        " --output {output.features} > {log} 2>&1"
+
+
+rule detect:
+    input:
+        features=f"<results>/detection/{NAME}.features.h5",
+    output:
+        probabilities=f"<results>/detection/{NAME}.npz",
+        detections=f"<results>/detection/{NAME}.json",
+        scores=f"<results>/detection/{NAME}.csv",
+    log:
+        f"<logs>/detection/{NAME}.log",
+    benchmark:
+        f"<benchmarks>/detection/{NAME}.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=lambda wc, attempt: attempt * 4000,
+        runtime=lambda wc, attempt: attempt * 120,
+    params:
+        labeller=json.dumps(config["detection"]["labeller"], sort_keys=True),
+        k=config["detection"]["smoothing"],
+        alpha=config["detection"]["alpha"],
+        try_k=config["detection"]["try_smoothing"],
+        try_alpha=config["detection"]["try_alpha"],
+        seed=config["seed"],
+        code=code("detect"),
+    message:
+        "Detecting activities with {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
+    shell:
+        "python $VIDREP_SCRIPTS/detect.py --features {input.features} --labeller {params.labeller:q} --k {params.k} --alpha {params.alpha}"
+        " --try-k {params.try_k} --try-alpha {params.try_alpha} --seed {params.seed} --gpus {resources.gpu} --threads {threads}"
+        " --probabilities {output.probabilities} --detections {output.detections} --scores {output.scores} > {log} 2>&1"
+
+
+rule collect_detection:
+    input:
+        parts=[f"<results>/detection/{run.stem}.csv" for run in EXPERIMENT.detection_runs()],
+    output:
+        table="<results>/tables/detection.csv",
+    log:
+        "<logs>/tables/detection.log",
+    benchmark:
+        "<benchmarks>/tables/detection.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("collect_detection"),
+    message:
+        "Detection scores of all runs"
+    shell:
+        "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_detection.py @/dev/stdin --output {output.table} > {log} 2>&1"
