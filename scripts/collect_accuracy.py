@@ -1,16 +1,14 @@
 """Collect the scores of all runs on all evaluation sets, with the majority-set floor, into one table."""
 
-import argparse
-
 import pandas as pd
 
-from vidrep.command_line import run
+from vidrep.command_line import make_parser, run
 from vidrep.tables import collect, majority_set, write_table
 
 
 def main() -> None:
     """Read the command line, collect, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--parts", required=True, nargs="+", help="<evaluated on>/<trained on>--<system>--seed<seed>.csv of all runs"
     )

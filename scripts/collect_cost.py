@@ -1,14 +1,12 @@
 """Collect what each system costs: parameters, multiply-adds, speed and memory, as its runs recorded them."""
 
-import argparse
-
-from vidrep.command_line import run
+from vidrep.command_line import make_parser, run
 from vidrep.tables import cost, write_table
 
 
 def main() -> None:
     """Read the command line, collect, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--records", required=True, nargs="+", help="run.json of all trained runs")
     parser.add_argument("--output", required=True, help="the .csv table to write")
     args = parser.parse_args()

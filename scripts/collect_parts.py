@@ -1,14 +1,12 @@
 """Collect the small tables of all runs on all evaluation sets into one."""
 
-import argparse
-
-from vidrep.command_line import run
+from vidrep.command_line import make_parser, run
 from vidrep.tables import collect, write_table
 
 
 def main() -> None:
     """Read the command line, collect, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--parts", required=True, nargs="+", help="<evaluated on>/<trained on>--<system>--seed<seed>.csv of all runs"
     )

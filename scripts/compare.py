@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from vidrep.command_line import run
+from vidrep.command_line import make_parser, run
 
 
 def option(text: str) -> tuple[str, object]:
@@ -18,7 +18,7 @@ def option(text: str) -> tuple[str, object]:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--kernels", required=True, nargs="+", help="kernel files of the runs, all of the same clips")
     parser.add_argument("--measure", required=True, help="name of the measure, e.g. cka_linear_debiased")
     parser.add_argument("--output", required=True, help="CSV file to write")

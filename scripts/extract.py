@@ -1,9 +1,13 @@
-"""Open up one run on evaluation sets: store its activations and score it, in one pass over each set."""
+"""Open up one run on evaluation sets: store its activations and score it, in one pass over each set.
+
+On the data set that it was made for it is also scored on manipulated test clips.
+"""
 
 import argparse
 from pathlib import Path
 
 from vidrep.command_line import run
+from vidrep.experiment import flow_inputs
 from vidrep.files import write_rows
 from vidrep.training import gpu_slots
 
@@ -16,10 +20,13 @@ def main() -> None:
     parser.add_argument("--fit", required=True, nargs="+", help="their training clips (.h5), on which probes are fitted")
     parser.add_argument("--test-flow", nargs="+", help="flow of the test clips (.zarr), for systems that are fed flow")
     parser.add_argument("--fit-flow", nargs="+", help="flow of the training clips (.zarr)")
+    parser.add_argument("--test-flow-backward", nargs="+", help="backward flow of the test clips, for systems that are fed it")
+    parser.add_argument("--fit-flow-backward", nargs="+", help="backward flow of the training clips")
     parser.add_argument("--rows", required=True, type=int, help="test clips whose activations are stored")
     parser.add_argument("--fit-rows", required=True, type=int, help="training clips whose activations are stored")
     parser.add_argument("--pooling", required=True, nargs="+", help="none, space_mean, or a grid: T H W")
     parser.add_argument("--dtype", default="float16", choices=["float16", "float32"], help="of the stored activations")
+    parser.add_argument("--controls", nargs="*", default=[], help="manipulations of the run's own test clips to score it on")
     parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
     parser.add_argument("--stores", required=True, nargs="+", type=Path, help="the .zarr folders to write, one a set")
@@ -28,18 +35,24 @@ def main() -> None:
     slots = gpu_slots.claim(args.gpus)
 
     from vidrep.activations.extract import open_up
+    from vidrep.activations.manipulate import control_scores
+    from vidrep.objectives.build import needed_targets
     from vidrep.training import device, split
     from vidrep.training.run import load_run
 
     where = device.choose(args.gpus, "float32", args.threads)
     objective, record = load_run(args.run, where)
-    none = [None] * len(args.test)
-    files = zip(args.test, args.fit, args.test_flow or none, args.fit_flow or none, args.stores, args.scores, strict=True)
-    for test_file, fit_file, test_flow, fit_flow, store, table in files:
+    targets = needed_targets(record["system"])
+    fed = flow_inputs(record["system"]["inputs"], record["system"]["flow"])
+    manipulated = {"flows": fed, "targets": targets, "seed": record["experiment_seed"]}
+    flows = [args.test_flow, args.fit_flow, args.test_flow_backward, args.fit_flow_backward]
+    flows = [stores or [None] * len(args.test) for stores in flows]
+    files = zip(args.test, args.fit, *flows, args.stores, args.scores, strict=True)
+    for test_file, fit_file, test_flow, fit_flow, test_back, fit_back, store, table in files:
         scores = open_up(
             objective,
-            split.load_split(test_file, test_flow),
-            split.load_split(fit_file, fit_flow, args.fit_rows),
+            split.load_split(test_file, test_flow, flow_backward_store=test_back, targets=targets),
+            split.load_split(fit_file, fit_flow, args.fit_rows, flow_backward_store=fit_back, targets=targets),
             store,
             {"dataset": record["dataset"], "system": record["system"]["name"], "seed": record["seed"]},
             rows=args.rows,
@@ -47,7 +60,10 @@ def main() -> None:
             dtype=args.dtype,
             device=where,
         )
-        write_rows(table, ("split", "metric", "value"), [("test", *item) for item in scores.items()])
+        rows = [("test", *item) for item in scores.items()]
+        if rows and Path(test_file).parent.name == record["dataset"]:
+            rows += control_scores(objective, test_file, args.controls, device=where, **manipulated)
+        write_rows(table, ("split", "metric", "value"), rows)
     del slots
 
 

@@ -13,6 +13,7 @@ def main() -> None:
     parser.add_argument("--run", required=True, type=Path, help="folder of the run")
     parser.add_argument("--test", required=True, help="test clips (.h5)")
     parser.add_argument("--test-flow", help="flow of the test clips (.zarr), for systems that are fed flow")
+    parser.add_argument("--test-flow-backward", help="backward flow of the test clips (.zarr), for systems that are fed it")
     parser.add_argument("--count", required=True, type=int, help="clips to draw")
     parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
@@ -26,7 +27,8 @@ def main() -> None:
 
     where = device.choose(args.gpus, "float32", args.threads)
     objective, _ = load_run(args.run, where)
-    write_generated(args.output, objective, split.load_split(args.test, args.test_flow, args.count), where)
+    clips = split.load_split(args.test, args.test_flow, args.count, flow_backward_store=args.test_flow_backward)
+    write_generated(args.output, objective, clips, where)
     del slots
 
 

@@ -1,20 +1,19 @@
 """Draw the same test clips in every version of the data set."""
 
-import argparse
 from pathlib import Path
 
 from vidrep.command_line import run
 from vidrep.datasets.store import open_clips
+from vidrep.report.drawing import figure_parser
 from vidrep.report.strips import clip_figure, label_text
 from vidrep.report.style import save
 
 
 def main() -> None:
     """Read the command line, draw, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = figure_parser(__doc__, "output")
     parser.add_argument("--clips", required=True, nargs="+", type=Path, help="<data set>/<split>.h5 of each version")
     parser.add_argument("--count", type=int, default=2, help="clips of each version (default: 2)")
-    parser.add_argument("--output", required=True, help="the .png file to write; a .pdf goes beside it")
     args = parser.parse_args()
     shown, labels = {}, {}
     for path in args.clips:

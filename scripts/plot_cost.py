@@ -1,24 +1,18 @@
 """Draw test accuracy against what a system costs."""
 
-import argparse
-import json
-
 from vidrep.command_line import run
 from vidrep.report.accuracy import cost_figure
+from vidrep.report.drawing import ACCURACY_COLUMNS, figure_parser
 from vidrep.report.style import looks, save
 from vidrep.report.tables import clip_counts, read_table
 
 
 def main() -> None:
     """Read the command line, draw, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--accuracy", required=True, help="table of accuracies (accuracy.csv)")
+    parser = figure_parser(__doc__, "accuracy", "clips", "families", "output")
     parser.add_argument("--cost", required=True, help="table of costs (cost.csv)")
-    parser.add_argument("--clips", required=True, nargs="+", help="<data set>/test.h5 of each version, for the number of clips")
-    parser.add_argument("--families", required=True, type=json.loads, help="family of each system, as JSON")
-    parser.add_argument("--output", required=True, help="the .png file to write; a .pdf goes beside it")
     args = parser.parse_args()
-    accuracy = read_table(args.accuracy, ("system", "trained_on", "evaluated_on", "seed", "split", "metric", "value"))
+    accuracy = read_table(args.accuracy, ACCURACY_COLUMNS)
     cost = read_table(args.cost, ("system", "parameters", "macs_per_clip"))
     save(cost_figure(accuracy, cost, clip_counts(args.clips), looks(args.families)), args.output)
 

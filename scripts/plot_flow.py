@@ -1,11 +1,11 @@
 """Draw the true flow of some clips and its estimates, a figure per data set."""
 
-import argparse
 from pathlib import Path
 
 from vidrep.command_line import run
 from vidrep.datasets.store import open_clips
 from vidrep.flow.store import open_flow
+from vidrep.report.drawing import figure_parser
 from vidrep.report.strips import flow_figure
 from vidrep.report.style import save
 from vidrep.report.tables import flow_errors
@@ -13,12 +13,11 @@ from vidrep.report.tables import flow_errors
 
 def main() -> None:
     """Read the command line, draw, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = figure_parser(__doc__, "folder")
     parser.add_argument("--clips", required=True, nargs="+", type=Path, help="<data set>/<split>.h5 of each data set")
     parser.add_argument("--flow", required=True, nargs="+", type=Path, help="<data set>/<split>/<method>.zarr of all of them")
     parser.add_argument("--errors", nargs="*", default=[], help="table of end-point errors (flow_error.csv), where there is one")
     parser.add_argument("--count", type=int, default=2, help="clips to show (default: 2)")
-    parser.add_argument("--output", required=True, type=Path, help="folder to write to: one .png and one .pdf per data set")
     args = parser.parse_args()
     for path in args.clips:
         dataset, split = path.parent.name, path.stem

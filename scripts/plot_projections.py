@@ -1,6 +1,5 @@
 """Draw embeddings in the plane, a figure per evaluation set: PCA, LDA and t-SNE."""
 
-import argparse
 from pathlib import Path
 
 import zarr
@@ -8,18 +7,18 @@ import zarr
 from vidrep.activations.store import read_layer, row_numbers
 from vidrep.command_line import run
 from vidrep.datasets.store import open_clips
+from vidrep.report.drawing import figure_parser
 from vidrep.report.projections import Embedding, label_slots, projection_figure
 from vidrep.report.style import save
 
 
 def main() -> None:
     """Read the command line, project, draw, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = figure_parser(__doc__, "folder")
     parser.add_argument("--stores", required=True, nargs="+", type=Path, help="<evaluation set>/<run>.zarr of the runs to show")
     parser.add_argument("--test", required=True, nargs="+", type=Path, help="<evaluation set>/test.h5 of each, for its labels")
     parser.add_argument("--fit", required=True, nargs="+", help="the training clips (.h5) in the same order, for their labels")
     parser.add_argument("--count", type=int, default=200, help="test clips to show (default: 200)")
-    parser.add_argument("--output", required=True, type=Path, help="folder to write to: one .png and one .pdf per evaluation set")
     args = parser.parse_args()
     for test_path, fit_path in zip(args.test, args.fit, strict=True):
         dataset = test_path.parent.name

@@ -19,6 +19,9 @@ def main() -> None:
     parser.add_argument("--validation", required=True, help="validation clips (.h5)")
     parser.add_argument("--train-flow", help="flow of the training clips (.zarr), for systems that are fed flow")
     parser.add_argument("--validation-flow", help="flow of the validation clips (.zarr)")
+    parser.add_argument("--train-flow-backward", help="backward flow of the training clips (.zarr), for systems that are fed it")
+    parser.add_argument("--validation-flow-backward", help="backward flow of the validation clips (.zarr)")
+    parser.add_argument("--weights", type=Path, help="file of pretrained weights that the model starts from")
     parser.add_argument("--experiment-seed", required=True, type=int, help="seed of the experiment")
     parser.add_argument("--seed", required=True, help=f"seed of the run, or {UNTRAINED}")
     parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
@@ -29,12 +32,18 @@ def main() -> None:
     args = parser.parse_args()
     slots = gpu_slots.claim(args.gpus)
 
+    from vidrep.objectives.build import needed_targets
     from vidrep.training import device, split
+    from vidrep.training.pretrained import sha256
     from vidrep.training.run import digest, train_run
 
     definition = json.loads(args.system)
-    train = split.load_split(args.train, args.train_flow)
-    validation = split.load_split(args.validation, args.validation_flow)
+    targets = needed_targets(definition)
+    train = split.load_split(args.train, args.train_flow, flow_backward_store=args.train_flow_backward, targets=targets)
+    validation = split.load_split(
+        args.validation, args.validation_flow, flow_backward_store=args.validation_flow_backward, targets=targets
+    )
+    pretrained = sha256(args.weights) if args.weights else None
     label = f"{args.dataset}/{definition['name']}/seed{args.seed}"
     train_run(
         definition,
@@ -44,9 +53,10 @@ def main() -> None:
         run_seed=args.seed if args.seed == UNTRAINED else int(args.seed),
         device=device.choose(args.gpus, args.precision, args.threads),
         folder=args.output,
-        fingerprint=digest(definition, args.experiment_seed, args.seed, args.code, train.checksum()),
+        fingerprint=digest(definition, args.experiment_seed, args.seed, args.code, train.checksum(), pretrained),
         about={"dataset": args.dataset, "gpus": [slot.name for slot in slots]},
         report=lambda line: print(f"{label}: {line}", file=sys.stderr, flush=True),
+        weights=args.weights,
     )
 
 

@@ -10,6 +10,10 @@ import zarr
 
 from vidrep.activations.store import write_ids
 from vidrep.datasets.store import write_clips
+from vidrep.detection import job
+from vidrep.detection.features import Videos
+from vidrep.detection.labeller import HEADS
+from vidrep.files import write_rows
 from vidrep.flow.store import write_flow
 
 DATASETS = ("digits_only", "velocity_only")
@@ -23,6 +27,7 @@ SEEDS = {"c3d_narrow": ("0", "1"), "two_stream_narrow": ("0",), "lstm_composite_
 EXTRA_METRICS = {"two_stream_narrow": ("exact_set", "exact_set_spatial"), "lstm_composite_narrow": ()}
 LAYERS = ("stem", "middle", "embedding")
 MEASURES = ("cka_linear_debiased", "procrustes")
+CONTROLS = ("test_shuffled", "test_reversed", "test_frozen", "test_one_frame")
 CLASSES = 10
 TEST, FIT, FRAMES, SIZE = 40, 60, 6, 12
 
@@ -35,6 +40,7 @@ def make_results(root: Path) -> Path:
         _runs(root, dataset, draw)
         _similarity(root, dataset, draw)
     _tables(root / "tables", draw)
+    _detection(root / "detection" / "velocity_only--c3d_narrow--seed0", np.random.default_rng(1))
     return root
 
 
@@ -49,6 +55,23 @@ def _labels(count: int, draw: np.random.Generator) -> np.ndarray:
     for row in labels:
         row[draw.choice(CLASSES, 2, replace=False)] = 1
     return labels
+
+
+def _detection(stem: Path, draw: np.random.Generator) -> None:
+    """Videos of 5 clips, clips 1 and 2 active; probabilities at random."""
+    videos, clips = 8, 5
+    labels = np.zeros((videos, clips), int)
+    classes = draw.integers(0, CLASSES, (videos, 1))
+    labels[:, 1:3] = classes + 1
+    segments = np.tile([[16, 48]], (videos, 1, 1))
+    test = Videos(
+        np.zeros((videos * clips, 1), np.float32), np.full(videos, clips), labels.ravel(), segments, classes, CLASSES, 16, 0, 25.0
+    )
+    probabilities = {f"test_{head}": draw.dirichlet(np.ones(CLASSES + 1), videos * clips) for head in HEADS}
+    settings = job.Settings(1, 0.4, (0, 1), (0.2, 0.4))
+    job.write_probabilities(stem.with_suffix(".npz"), {"test": test}, probabilities)
+    job.write_detections(stem.with_suffix(".json"), test, probabilities, settings, {})
+    write_rows(stem.with_suffix(".csv"), job.COLUMNS, job.score_rows({"test": test}, probabilities, settings))
 
 
 def _data(root: Path, dataset: str, draw: np.random.Generator) -> None:
@@ -110,7 +133,8 @@ def _tables(folder: Path, draw: np.random.Generator) -> None:
             extra = {"two_stream_narrow": ("exact_set", "exact_set_spatial"), "lstm_composite_narrow": ()}.get(
                 system, ("exact_set",)
             )
-            accuracy += [(*run, "test", metric, draw.random()) for metric in ("loss", *extra)]
+            splits = ("test", *CONTROLS) if trained_on == evaluated else ("test",)
+            accuracy += [(*run, split, metric, draw.random()) for split in splits for metric in ("loss", *extra)]
             for layer in LAYERS if trained_on == evaluated else LAYERS[-1:]:
                 for digit in range(CLASSES):
                     factor = f"class_{digit}"
@@ -147,6 +171,8 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
     first_seeds = {system: (seeds or ("untrained",))[0] for system, seeds in SEEDS.items()}
     stores = [f"{root}/activations/{d}/{d}--{system}--seed{seed}.zarr" for d in DATASETS for system, seed in first_seeds.items()]
     errors = ["--errors", table["flow_error"], "--output", str(figures)]
+    found = {"detections": "json", "probabilities": "npz", "scores": "csv"}
+    detection = [part for key, suffix in found.items() for part in (f"--{key}", *each(f"detection/*.{suffix}"))]
     drawn = str(root / f"generation/{DATASETS[0]}/lstm_composite_narrow/seed0.h5")
     return {
         "plot_clips": ["--clips", *tests, "--output", str(figures / "clips.png")],
@@ -154,11 +180,13 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         "plot_learning": ["--histories", *each("runs/*/*/*/history.csv"), *per_set],
         "plot_accuracy": [*accuracy, "--output", str(figures / "accuracy.png")],
         "plot_transfer": [*accuracy, "--output", str(figures / "transfer.png")],
+        "plot_controls": [*accuracy, "--output", str(figures / "controls.png")],
         "plot_cost": [*accuracy, "--cost", table["cost"], "--output", str(figures / "cost.png")],
         "plot_probes": ["--probes", table["probes"], "--confusion", table["confusion"], *per_set],
         "plot_confusion": ["--confusion", table["confusion"], *per_set],
         "plot_similarity": similarity,
         "plot_layers": similarity,
         "plot_projections": ["--stores", *stores, "--test", *tests, "--fit", *fits, "--output", str(figures)],
+        "plot_detection": [*detection, "--run", "c3d_narrow", "--output", str(figures / "detection.png")],
         "plot_generation": ["--drawn", drawn, "--run", "lstm_composite_narrow", "--output", str(figures / "generation.png")],
     }

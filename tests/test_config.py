@@ -118,7 +118,7 @@ def test_the_schema_names_key_and_value(config, key, words):
         ),
         (
             {"systems": ["c3d_narow"]},
-            "config key systems: 'c3d_narow' is not in the catalogue and names no model of its own; known: c3d_narrow",
+            "config key systems: 'c3d_narow' is not in the catalogue and names no model of its own; known: c3d_",
         ),
         (
             {"systems": ["pixels", {"name": "pixels"}]},
@@ -133,6 +133,14 @@ def test_the_schema_names_key_and_value(config, key, words):
             "config key video.frames: 16 frames have 15 flow fields, too few for the stack of 16",
         ),
         (
+            {"systems": [{"name": "two_stream_narrow", "params": {"bidirectional": True}}]},
+            "config key systems, two_stream_narrow: params.bidirectional is True and inputs are ['clip', 'flow']; bidirectional stacks",
+        ),
+        (
+            {"systems": [{"name": "temporal_narrow", "inputs": ["flow", "flow_backward"]}]},
+            "config key systems, temporal_narrow: params.bidirectional is False and inputs are ['flow', 'flow_backward']",
+        ),
+        (
             {"video": {"frames": 10}, "systems": ["lstm_composite_narrow"]},
             "config key video.frames: system lstm_composite_narrow observes 10 of 10 frames",
         ),
@@ -143,7 +151,15 @@ def test_the_schema_names_key_and_value(config, key, words):
         ),
         (
             {"systems": [{"name": "own", "model": "c3d", "objective": "clasification"}]},
-            "config key systems, own: unknown objective 'clasification': give one of classification",
+            "config key systems, own: unknown objective 'clasification': give one of ",
+        ),
+        (
+            {"systems": [{"name": "c3d_narrow", "recipe": {"epochs": [3, 3]}}]},
+            "config key systems, c3d_narrow.recipe.epochs: [3, 3] for the training stages train of objective classification",
+        ),
+        (
+            {"systems": [{"name": "cnn_lstm_narrow", "recipe": {"lr": [0.1, 0.1, 0.1]}}]},
+            "config key systems, cnn_lstm_narrow.recipe.lr: [0.1, 0.1, 0.1] for the training stages frames, sequence of",
         ),
     ],
 )
@@ -199,6 +215,16 @@ def test_runs_of_an_experiment():
     opened = runs.evaluated_on("velocity_only")
     assert [run for run in opened if run.seed != UNTRAINED] == runs.trained_runs(), "transfer: all trained runs on every set"
     assert {run.dataset for run in opened if run.seed == UNTRAINED} == {"velocity_only"}
+
+
+def test_backward_flow_is_of_the_method_of_the_forward_flow():
+    assert experiment.flow_inputs(("clip", "flow"), "dis") == {"flow": "dis"}
+    assert experiment.flow_inputs(("flow", "flow_backward"), "true_box") == {
+        "flow": "true_box",
+        "flow_backward": "true_box_backward",
+    }
+    assert experiment.flow_inputs(("clip",), None) == {}
+    assert experiment.system("temporal_bidirectional").flow == "true" and experiment.system("c3d_narrow").flow is None
 
 
 def test_flow_methods_are_those_used_or_scored():

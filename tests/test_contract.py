@@ -48,6 +48,7 @@ class Case:
         """Random clips of two labels each, and random flow."""
         generator = torch.Generator().manual_seed(seed)
         batch = {name: torch.rand(value.shape, generator=generator) for name, value in blank_batch(self.shape, BATCH).items()}
+        batch["row"] = torch.arange(BATCH)
         batch["labels"] = torch.eye(CLASSES)[:BATCH] + torch.eye(CLASSES)[1 : BATCH + 1]
         return batch
 
@@ -102,6 +103,8 @@ def test_every_trained_parameter_gets_a_gradient_and_the_loss_falls(case):
     objective, batch, reached = new(case.chosen, case.shape), case.batch(), set()
     trained = {name for name, parameter in objective.named_parameters() if parameter.requires_grad}
     for stage, epochs in zip(objective.stages, case.chosen.recipe["epochs"], strict=True):
+        if epochs == 0 and case.chosen.preset == "reference":
+            continue  # a fit in closed form takes minutes at the published size
         objective.start_stage(stage)
         objective.train()
         objective.prepare(stage, [batch])

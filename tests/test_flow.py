@@ -14,6 +14,7 @@ import zarr
 from vidrep.datasets import RECIPES, recipe, render_split, write_clips
 from vidrep.digits import load_digits
 from vidrep.flow import (
+    FLOWS,
     METHODS,
     blocks,
     colour_flow,
@@ -21,6 +22,8 @@ from vidrep.flow import (
     endpoint_error,
     estimate_flow,
     exact_flow,
+    flow_of_clips,
+    needed_arrays,
     open_flow,
     summarise_error,
     write_flow,
@@ -90,6 +93,64 @@ def test_first_channel_is_to_the_right_and_second_down():
     corners = np.array([[0, 0], [0, 3], [5, 3]])[None, :, None]  # (top, left): right by 3, then down by 5
     flow = exact_flow(patches, corners, 12)
     assert flow[0, 0, :, 0, 0].tolist() == [3, 0] and flow[0, 1, :, 0, 3].tolist() == [0, 5]
+
+
+# --- All methods by name. ---
+
+
+def test_methods_by_name(digits):
+    rendered, truth = rendered_with_flow(digits, "digits_only", count=3)
+    arrays = (rendered["clips"], rendered["patches"], rendered["corners"])
+    assert np.array_equal(flow_of_clips("true", *arrays), truth)
+    for method in METHODS:
+        assert np.array_equal(flow_of_clips(method, rendered["clips"]), estimate_flow(rendered["clips"], method))
+    assert set(FLOWS) == {name + suffix for name in ("true", "true_box", *METHODS) for suffix in ("", "_backward")}
+    assert [needed_arrays(name) for name in ("dis_backward", "true_box_backward")] == [(), ("patches", "corners")]
+
+
+def test_box_flow_is_that_of_the_version_that_hides_the_digits(digits):
+    """Same digits, same motion, other shapes: the flow must not tell them apart."""
+    shown, _ = rendered_with_flow(digits, "digits_and_velocity")
+    hidden, truth = rendered_with_flow(digits, "velocity_only")
+    box = flow_of_clips("true_box", shown["clips"], shown["patches"], shown["corners"])
+    assert np.array_equal(shown["corners"], hidden["corners"]) and shown["factors"]["overlap"].any()
+    assert np.array_equal(box, truth) and not np.array_equal(box, rendered_with_flow(digits, "digits_and_velocity")[1])
+
+
+@pytest.mark.parametrize("name", ["digits_and_velocity", "velocity_only_slow"])
+def test_backward_flow_leads_back_to_the_frame_before(digits, name):
+    rendered, _ = rendered_with_flow(digits, name)
+    clips = rendered["clips"]
+    backward = flow_of_clips("true_backward", clips, rendered["patches"], rendered["corners"])
+    assert backward.shape == (30, 9, 2, 20, 20) and backward.dtype == np.float16 and backward.flags["C_CONTIGUOUS"]
+    apart = ~(rendered["factors"]["overlap"][:, :-1] | rendered["factors"]["overlap"][:, 1:])
+    clip, frame, y, x = np.nonzero(backward.any(2) & apart[:, :, None, None])
+    right, down = backward[clip, frame, :, y, x].astype(int).T
+    assert len(clip) > 1000 and (clips[clip, frame + 1, y, x] > 0).all(), "it lies where things are in the later frame"
+    assert np.array_equal(clips[clip, frame, y + down, x + right], clips[clip, frame + 1, y, x])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_estimated_backward_flow_is_that_of_the_reversed_clip(digits, method):
+    shift = (2, -1)
+    clips = np.stack([texture(40, 44, t * shift[0], t * shift[1]) for t in range(4)])[None]
+    backward = flow_of_clips(f"{method}_backward", clips)
+    assert np.array_equal(backward[:, 2], estimate_flow(clips[:, [3, 2]], method)[:, 0])
+    inner = backward[..., 8:-8, 8:-8].astype(np.float32)
+    assert np.median(inner[:, :, 0]) == pytest.approx(-2, abs=0.02) and np.median(inner[:, :, 1]) == pytest.approx(1, abs=0.02)
+
+
+def test_methods_that_do_not_exist_or_lack_something():
+    clips = np.zeros((1, 3, 20, 20), np.uint8)
+    with pytest.raises(
+        ValueError, match="unknown flow method 'raft_backward': choose one of true, true_box, dis, farneback, true_b"
+    ):
+        flow_of_clips("raft_backward", clips)
+    with pytest.raises(ValueError, match="no flow 'true_backward' without patches, corners"):
+        flow_of_clips("true_backward", clips)
+
+
+# --- Estimators. ---
 
 
 def texture(height: int, width: int, right: float, down: float) -> np.ndarray:
@@ -208,11 +269,13 @@ def test_scripts_write_flow_and_its_error(tmp_path, digits):
     rendered, truth = rendered_with_flow(digits, "digits_only", count=6)
     attrs = {"dataset": "digits_only", "split": "test", "recipe": {}}
     write_clips(tmp_path / "test.h5", rendered, attrs)
-    assert not run_script("true_flow.py", "--clips", tmp_path / "test.h5", "--output", tmp_path / "true.zarr").returncode
-    assert np.array_equal(open_flow(tmp_path / "true.zarr").flow[:], truth)
-    for method in METHODS:
+    for method in ("true", "true_box_backward", *METHODS):
         arguments = ("--clips", tmp_path / "test.h5", "--method", method, "--output", tmp_path / f"{method}.zarr")
-        assert not run_script("estimate_flow.py", *arguments).returncode
+        assert not run_script("compute_flow.py", *arguments).returncode
+        expected = flow_of_clips(method, rendered["clips"], rendered["patches"], rendered["corners"])
+        assert np.array_equal(open_flow(tmp_path / f"{method}.zarr").flow[:], expected)
+        assert open_flow(tmp_path / f"{method}.zarr").attrs["method"] == method
+    assert np.array_equal(open_flow(tmp_path / "true.zarr").flow[:], truth)
     stores = [tmp_path / f"{method}.zarr" for method in METHODS]
     truths = [tmp_path / "true.zarr"] * len(stores)
     assert not run_script("flow_error.py", "--truth", *truths, "--estimate", *stores, "--output", tmp_path / "e.csv").returncode
@@ -223,6 +286,6 @@ def test_scripts_write_flow_and_its_error(tmp_path, digits):
     bad = run_script("flow_error.py", "--truth", *truths, "--estimate", stores[0], "--output", tmp_path / "bad.csv")
     assert bad.returncode == 1 and bad.stderr == "error: 2 true flows for 1 estimates: give one truth for each\n"
     write_clips(tmp_path / "real.h5", {key: rendered[key] for key in ("clips", "labels", "factors")}, attrs)
-    bad = run_script("true_flow.py", "--clips", tmp_path / "real.h5", "--output", tmp_path / "bad.zarr")
-    assert bad.returncode == 1 and bad.stderr.endswith("real.h5: no exact flow without corners, patches\n")
+    bad = run_script("compute_flow.py", "--clips", tmp_path / "real.h5", "--method", "true", "--output", tmp_path / "bad.zarr")
+    assert bad.returncode == 1 and bad.stderr.endswith("real.h5: no flow 'true' without corners, patches\n")
     assert not (tmp_path / "bad.zarr").exists() and not (tmp_path / "bad.csv").exists()

@@ -10,18 +10,20 @@ from torch.nn import functional as F
 from vidrep import models
 from vidrep.models.recurrent import ConvLSTM, PeepholeLSTM, join_states, split_states
 from vidrep.models.resnet3d import mid_channels
-from vidrep.models.two_stream import stack_flow
 from vidrep.training.device import choose
 
 BATCH, FRAMES, SIDE = 2, 8, 20
 
 SMALL_CONVS = [[4, 3, 1, 2], [6, 3, 2, 1]]
-# name, narrow parameters, shape of the embedding of an 8 x 20 x 20 clip in evaluation (None: as many values as the clip)
+SMALL_FUSION = {"convs": [[4, 5, 1, 2], [6, 3, 1, 1], [8, 3, 1, 2]], "dense": [9, 7], "dropout": 0.2}
+# name, narrow parameters, shape of the embedding of an 8 x 20 x 20 clip in evaluation (or a function of the clip's channels)
 CASES = {
     "c3d": ("c3d", {"stem": [4, 3, [1, 2, 2]], "stages": [[6, 2, 2], [8, 1, 1]]}, (8 * 4 * 5 * 5,)),
     "c3d dense": ("c3d", {"stem": [4, 3, 2], "stages": [[6, 1, 2]], "dense": [10, 7]}, (7,)),
     "r3d": ("resnet3d", {"widths": [4, 4, 6, 6, 8], "stem_kernel": [3, 3, 3], "stem_stride": [1, 1, 1]}, (8 * 1 * 3 * 3,)),
     "r2plus1d": ("resnet3d", {"factorised": True, "depth": 18, "widths": [4, 4, 6, 6, 8]}, (8 * 1 * 2 * 2,)),
+    "p3d": ("p3d", {"depth": 14, "widths": [4, 8, 8, 12, 16], "stem_kernel": [1, 3, 3]}, (16,)),
+    "p3d parallel": ("p3d", {"blocks": "b", "depth": 14, "widths": [4, 8, 8, 8, 8], "stem_stride": [1, 1, 1]}, (8,)),
     "cnn_lstm": ("cnn_lstm", {"convs": [[4, 5, 2], [6, 3, 1], [8, 3, 2]], "units": 9, "num_layers": 2}, (FRAMES, 9)),
     "conv_lstm": ("conv_lstm", {"stages": [[4, 2], [6, 1]]}, (6 * 10 * 10,)),
     "conv_lstm stem": ("conv_lstm", {"stages": [[4, 2]], "stem_channels": 3, "activation": "tanh"}, (4 * 5 * 5,)),
@@ -31,9 +33,40 @@ CASES = {
         {"stack": 7, "samples": 1, "convs": SMALL_CONVS, "dense": [7], "norm": "batch", "dropout": 0.0},
         (1, 7),
     ),
+    "temporal_stream": ("temporal_stream", {"stack": 3, "convs": SMALL_CONVS, "dense": [7], "dropout": 0.0}, (5, 7)),
+    "temporal_stream both ways": (
+        "temporal_stream",
+        {"stack": 4, "bidirectional": True, "trajectory": True, "convs": SMALL_CONVS, "dense": [9, 7], "dropout": 0.0},
+        (4, 7),
+    ),
+    "fusion": ("fusion", {**SMALL_FUSION, "fusion": "slow", "frames": 8, "slow": [[2, 2], [2, 2], [2, 2]]}, (7,)),
+    "fusion multires": ("fusion", {**SMALL_FUSION, "fusion": "late", "gap": 5, "streams": "multires", "norm": "batch"}, (7,)),
+    "window_lstm": ("window_lstm", {"maps": [2, 4, 3], "kernels": [[3, 5, 5], [2, 3, 3], [2, 3, 3]], "units": 5}, (4, 5)),
     "lstm_encoder": ("lstm_encoder", {"units": 6, "num_layers": 2}, (2 * 2 * 6,)),
-    "pixels": ("pixels", {}, None),
+    "vivit": ("video_transformer", {"patch": [2, 5, 5], "width": 12, "depth": 2}, (12,)),
+    "vivit factorised": (
+        "video_transformer",
+        {"attention": "factorised", "patch": [2, 5, 5], "width": 12, "depth": 1, "temporal_depth": 1},
+        (12,),
+    ),
+    "timesformer": ("video_transformer", {"attention": "divided", "patch": [1, 5, 5], "width": 12, "depth": 1}, (12,)),
+    "timesformer space": ("video_transformer", {"attention": "space", "patch": [1, 5, 5], "width": 12, "depth": 1}, (12,)),
+    "slowfast": ("slowfast", {"width": 8, "blocks": [1, 1], "stem_kernel": 3, "stem_pool": False}, (8 * 8 + 8,)),
+    "tsm": ("tsm", {"widths": [8, 12], "blocks": [1, 1], "stem_kernel": 3, "stem_pool": False}, (12,)),
+    "tsn": ("tsm", {"widths": [8, 12], "blocks": [1, 1], "shift": 0}, (12,)),
+    "capsules": ("capsules", {"convs": [[6, 3, 2]], "primary": [3, 4, [1, 3, 3], 1], "capsules": 5, "size": 6}, (5 * 6,)),
+    "capsules batch": (
+        "capsules",
+        {"convs": [[6, 3, 2]], "primary": [3, 4, 3, [1, 2, 2]], "batch_norm": True, "pool": "none", "coordinates": False},
+        (160,),
+    ),
+    "slow_features": ("slow_features", {"components": 7, "features": 5}, (FRAMES, 5)),
+    "slow_features linear": ("slow_features", {"components": 7, "features": 5, "expansion": "linear"}, (FRAMES, 5)),
+    "frame_difference": ("frame_difference", {}, lambda channels: (channels * (FRAMES - 1) * SIDE * SIDE,)),
+    "flow": ("flow", {}, (2 * (FRAMES - 1) * SIDE * SIDE,)),
+    "pixels": ("pixels", {}, lambda channels: (channels * FRAMES * SIDE * SIDE,)),
 }
+WITHOUT_PARAMETERS = {"slow_features", "slow_features linear", "frame_difference", "flow", "pixels"}
 every_case = pytest.mark.parametrize("case", CASES)
 every_depth = pytest.mark.parametrize("channels", [1, 3], ids=["grey", "colour"])
 
@@ -47,8 +80,8 @@ def build(case: str, channels: int = 1, seed: int = 0) -> nn.Module:
 def batch(model: nn.Module, channels: int = 1) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     clip = torch.rand(BATCH, channels, FRAMES, SIDE, SIDE, generator=generator).contiguous(memory_format=torch.channels_last_3d)
-    flow = torch.randn(BATCH, 2, FRAMES - 1, SIDE, SIDE, generator=generator)
-    return [{"clip": clip, "flow": flow}[name] for name in model.inputs]
+    flow, backward = torch.randn(2, BATCH, 2, FRAMES - 1, SIDE, SIDE, generator=generator)
+    return [{"clip": clip, "flow": flow, "flow_backward": backward}[name] for name in model.inputs]
 
 
 def streams(embedding) -> list[torch.Tensor]:
@@ -59,7 +92,9 @@ def streams(embedding) -> list[torch.Tensor]:
 @every_case
 def test_embedding_shapes(case, channels):
     model = build(case, channels).eval()
-    expected = CASES[case][2] or (channels * FRAMES * SIDE * SIDE,)
+    expected = CASES[case][2]
+    if callable(expected):
+        expected = expected(channels)
     for embedding in streams(model(*batch(model, channels))):
         assert embedding.shape == (BATCH, *expected)
         assert embedding.isfinite().all()
@@ -86,7 +121,7 @@ def test_gradient_reaches_every_parameter(case, channels):
     model = build(case, channels).train()
     embeddings = streams(model(*batch(model, channels)))
     loss = sum((embedding * torch.randn_like(embedding)).sum() for embedding in embeddings)
-    if case != "pixels":
+    if case not in WITHOUT_PARAMETERS:
         loss.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
@@ -98,7 +133,7 @@ def test_deterministic_under_a_seed_and_distinct_without(case):
     first, again, other = build(case, seed=3), build(case, seed=3), build(case, seed=4)
     for one, two in zip(first.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, two)
-    if case != "pixels":
+    if case not in WITHOUT_PARAMETERS:
         assert any(not torch.equal(one, two) for one, two in zip(first.parameters(), other.parameters(), strict=True))
     outputs = []
     for model in (first, again):
@@ -129,7 +164,7 @@ def test_bfloat16_autocast_stays_close_and_trains(case):
     for one, two in zip(plain, mixed, strict=True):
         # bfloat16 has 8 bits of mantissa: a few per cent of the largest value after several layers.
         assert (one - two.float()).abs().max() <= 0.05 * one.abs().max() + 1e-3
-    if case != "pixels":
+    if case not in WITHOUT_PARAMETERS:
         sum(embedding.float().square().sum() for embedding in mixed).backward()
         assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
@@ -205,13 +240,6 @@ def test_parameters_of_recurrent_models():
     assert count(conv_lstm) == sum(4 * f * (9 * (c + f) + 1) + 3 * f * side**2 for c, f, side in layers) == 2_072_960
 
 
-def test_parameters_of_the_reference_two_stream_network():
-    with torch.device("meta"):
-        model = models.create("two_stream", clip_shape=(3, 16, 64, 64))
-    shared = 256 * (96 * 25 + 1) + 512 * (256 * 9 + 1) + 2 * 512 * (512 * 9 + 1) + 4096 * (512 * 2 * 2 + 1) + 2048 * (4096 + 1)
-    assert (count(model.spatial), count(model.temporal)) == (shared + 96 * (3 * 49 + 1), shared + 96 * (20 * 49 + 1))
-
-
 # --- Details of single architectures. ---
 
 
@@ -270,63 +298,6 @@ def test_conv_lstm_embedding_is_the_last_frame_of_the_last_layer():
 def test_pixels_are_the_clip():
     clip = torch.rand(2, 3, 4, 5, 6)
     assert torch.equal(models.create("pixels", clip_shape=clip.shape[1:])(clip), clip.flatten(1))
-
-
-# --- Two streams. ---
-
-
-def indexed_flow(fields: int) -> torch.Tensor:
-    """(2, 2, fields, 3, 3): x of field t is 100 clip + t, y its negative."""
-    value = torch.arange(fields)[None, :] + 100.0 * torch.arange(2)[:, None]  # (B, T-1)
-    return torch.stack([value, -value], 1)[..., None, None].expand(-1, -1, -1, 3, 3)
-
-
-def test_flow_stacks_hold_consecutive_fields():
-    stacks = stack_flow(indexed_flow(7), torch.tensor([[0, 4], [1, 2]]), length=3)
-    assert stacks.shape == (2, 6, 2, 3, 3)
-    assert stacks[0, :, 1, 0, 0].tolist() == [4, -4, 5, -5, 6, -6]
-    assert stacks[1, :, 0, 2, 1].tolist() == [101, -101, 102, -102, 103, -103]
-
-
-class Record(nn.Module):
-    """Stands in for a stream and keeps what it was fed."""
-
-    def forward(self, images):
-        self.images = images
-        return images.flatten(3).mean(-1).transpose(1, 2)
-
-
-def recording(**params) -> nn.Module:
-    model = models.create("two_stream", clip_shape=(1, 16, 3, 3), convs=[[2, 3, 1, 1]], dense=[2], **params)
-    model.spatial, model.temporal = Record(), Record()
-    return model
-
-
-def test_two_stream_samples_evenly_in_evaluation_and_at_random_in_training():
-    model = recording(stack=4, samples=3, subtract_mean=False).eval()
-    clip = torch.arange(16.0)[None, None, :, None, None].expand(2, 1, 16, 3, 3)
-    model(clip, indexed_flow(15))
-    assert model.spatial.images[:, 0, :, 0, 0].tolist() == [[0, 8, 15], [0, 8, 15]]
-    assert model.temporal.images[1, 0, :, 0, 0].tolist() == [100, 106, 111]  # the last stack ends in field 14
-    model.train()
-    frames, starts = set(), set()
-    for _ in range(200):
-        model(clip, indexed_flow(15))
-        assert model.spatial.images.shape == (2, 1, 1, 3, 3) and model.temporal.images.shape == (2, 8, 1, 3, 3)
-        frames |= set(model.spatial.images.flatten(1)[:, 0].tolist())
-        starts.add(model.temporal.images[0, 0, 0, 0, 0].item())
-    assert frames == set(range(16)) and starts == set(range(12))
-
-
-def test_mean_flow_subtraction_removes_a_camera_pan():
-    model = recording(stack=15).eval()
-    flow = torch.randn(2, 2, 15, 3, 3)
-    pan = torch.randn(2, 2, 15, 1, 1)
-    clip = torch.zeros(2, 1, 16, 3, 3)
-    seen = [model(clip, field) and model.temporal.images for field in (flow, flow + pan)]
-    assert torch.allclose(seen[0], seen[1], atol=1e-5)
-    x_of_third_field = flow[:, 0, 2] - flow[:, 0, 2].mean((1, 2), keepdim=True)
-    assert torch.allclose(seen[0][:, 4, 0], x_of_third_field, atol=1e-6)
 
 
 # --- Recurrent cells. ---
@@ -420,6 +391,16 @@ def test_encoder_embedding_splits_into_the_states_of_its_layers():
     assert len(states) == model.num_layers
     torch.testing.assert_close(states, [state_1, state_2])
     assert torch.equal(join_states(states), model(clip))
+
+
+def test_conv_lstm_convolves_the_inputs_of_all_steps_at_once():
+    layer, calls = ConvLSTM(2, 3, size=(5, 6)), {"conv_input": [], "conv_hidden": []}
+    for name, shapes in calls.items():
+        layer.get_submodule(name).register_forward_hook(
+            lambda module, inputs, output, shapes=shapes: shapes.append(tuple(inputs[0].shape))
+        )
+    layer(torch.randn(2, 2, 4, 5, 6))
+    assert calls == {"conv_input": [(2, 2, 4, 5, 6)], "conv_hidden": [(2, 3, 1, 5, 6)] * 3}, "the first hidden map is zero"
 
 
 def test_conv_lstm_against_a_plain_loop():

@@ -8,7 +8,8 @@ import pytest
 from torch import nn
 
 from vidrep import command_line, models
-from vidrep.naming import check_arguments, resolve, source_file
+from vidrep.naming import check_arguments, class_constant, resolve, source_file
+from vidrep.objectives import OBJECTIVES
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 
@@ -125,6 +126,43 @@ def test_source_files_of_nothing(name, message):
     assert one_line(error) == message
 
 
+def test_class_constants_are_read_without_importing(own):
+    own("own_stages", """
+from own_parent import Parent as Base
+from torch.nn import Module
+raise RuntimeError("imported")
+class Plain: stages = ("one", "two")
+class Noted: stages: tuple[str, ...] = ("one",)
+class Child(Plain): pass
+class Mixed(Module, Base): pass
+class Computed:
+    stages = tuple("ab")
+class Property:
+    @property
+    def stages(self): return ()
+class Set(Plain):
+    def __init__(self, count): self.stages = ("x",) * count
+class Unknown(Module): pass
+""")  # fmt: skip
+    own("own_parent", "from vidrep.objectives.classification import Classification\nclass Parent(Classification): pass\n")
+    own("own_room/__init__", "")
+    own("own_room/task", "from .base import Base\nclass Task(Base): pass\n")
+    own("own_room/base", "class Base: stages = ('deep',)\n")
+    expected = {
+        "Plain": ("one", "two"), "Noted": ("one",), "Child": ("one", "two"), "Mixed": ("train",), "Computed": None,
+        "Property": None, "Set": None, "Unknown": None, "Missing": None,
+    }  # fmt: skip
+    assert {name: class_constant(f"own_stages:{name}", "stages") for name in expected} == expected
+    assert class_constant("own_room.task:Task", "stages") == ("deep",)
+    assert class_constant("no_such_module:Task", "stages") is None
+    assert not {"own_stages", "own_parent", "own_room.task"} & set(sys.modules)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_stages_read_are_those_of_the_class(name):
+    assert class_constant(OBJECTIVES[name], "stages") == resolve(name, OBJECTIVES, "objective").stages
+
+
 def test_arguments_are_checked_by_name():
     def target(first, *, width=1, depth=2):
         pass
@@ -164,6 +202,7 @@ def test_reading_an_experiment_imports_no_torch():
         "import sys, yaml; from vidrep import config, code_version, experiment, objectives, models;"
         "from vidrep.training import gpu_slots; from vidrep.naming import source_file;"
         "[source_file(e['model'], models.MODELS, 'model') for e in experiment.catalogue().values()];"
+        "[config._check_stages(experiment.system(name)) for name in experiment.catalogue()];"
         "print(sorted({'torch', 'numpy', 'zarr', 'h5py', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run(

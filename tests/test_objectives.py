@@ -10,8 +10,9 @@ from sklearn.svm import LinearSVC
 from torch import nn
 
 from vidrep import models
+from vidrep.experiment import system
 from vidrep.generation import write_generated
-from vidrep.objectives import OBJECTIVES, names
+from vidrep.objectives import OBJECTIVES
 from vidrep.objectives.base import DataShape, Objective, embedding_sizes
 from vidrep.objectives.build import build
 from vidrep.objectives.classification import Classification
@@ -78,11 +79,10 @@ def spread_heads(objective: Objective, scale: float = 3.0) -> Objective:
 
 
 def test_the_registry_resolves():
-    assert names() == sorted(OBJECTIVES)
     definition = {"model": "pixels", "params": {}, "objective_params": {}}
     for name in ("classification", "none"):
         assert isinstance(build({**definition, "objective": name}, SHAPE), Objective)
-    with pytest.raises(ValueError, match="unknown objective 'colour': give one of classification, frames_then_sequence"):
+    with pytest.raises(ValueError, match=f"unknown objective 'colour': give one of {', '.join(sorted(OBJECTIVES))}"):
         build({**definition, "objective": "colour"}, SHAPE)
 
 
@@ -162,6 +162,35 @@ def test_steps_share_the_loss_and_are_read_out_as_asked(readout):
     assert objective.score(batch)["exact_set"].tolist() == exact and 0 < np.mean(exact) < 1
 
 
+@pytest.mark.parametrize("loss_at", ["all", "last"])
+def test_the_loss_is_taken_at_all_steps_or_at_the_last(loss_at):
+    torch.manual_seed(0)
+    objective, batch = Classification(Frames(), SHAPE, readout="last", loss_at=loss_at), batch_of(6)
+    logits = objective.heads["all"](batch["clip"].transpose(1, 2).flatten(2))  # (B, T, outputs)
+    steps = range(4) if loss_at == "all" else [3]
+    losses = torch.stack([objective.cross_entropy(logits[:, [t]], batch["labels"])[:, 0] for t in steps]).mean(0)
+    torch.testing.assert_close(objective.loss(batch), losses.mean())
+    torch.testing.assert_close(objective.score(batch)["loss"], losses)
+    objective.heads["all"].requires_grad_(False)
+    clip = batch["clip"].requires_grad_()
+    objective.loss(batch).backward()
+    assert clip.grad[:, :, 3].abs().sum() > 0 and (clip.grad[:, :, :3].abs().sum() > 0) == (loss_at == "all")
+
+
+def test_the_end_to_end_system_trains_cnn_and_lstm_together():
+    torch.manual_seed(0)
+    small = {"params": {"convs": [[3, 3, 2]], "units": 4, "num_layers": 1}}
+    shape = DataShape((1, 5, 8, 8), CLASSES, multi_label=True)
+    objective, batch = build(system({"name": "cnn_lstm_end_to_end_narrow", **small}).definition(), shape), batch_of(6, shape)
+    assert objective.stages == ("train",)
+    objective.start_stage("train")
+    objective.train().loss(batch).backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in objective.model.cnn.parameters())
+    last = objective.eval().heads["all"](objective.model(batch["clip"]))[:, -1].unflatten(1, (CLASSES, 2))
+    expected = ((last[..., 1] > last[..., 0]) == (batch["labels"] > 0)).all(1)
+    assert torch.equal(objective.score(batch)["exact_set"], expected.float())
+
+
 def test_readouts_differ_and_others_are_refused():
     torch.manual_seed(0)
     first, batch = spread_heads(Classification(Frames(), SHAPE), 8.0), batch_of(200)
@@ -170,6 +199,8 @@ def test_readouts_differ_and_others_are_refused():
     assert not torch.equal(first.score(batch)["exact_set"], last.score(batch)["exact_set"])
     with pytest.raises(ValueError, match="objective classification: readout is 'max'; give one of mean, last"):
         Classification(Frames(), SHAPE, readout="max")
+    with pytest.raises(ValueError, match="objective classification: loss_at is 'first'; give one of all, last"):
+        Classification(Frames(), SHAPE, loss_at="first")
 
 
 def test_sizes_are_found_without_leaving_training_mode():

@@ -13,7 +13,8 @@ import synthetic_results as synthetic
 from matplotlib.colors import to_rgb, to_rgba
 from sklearn.neighbors import NearestCentroid
 
-from vidrep.report import accuracy, curves, projections, similarity, strips, style, tables
+from vidrep import experiment
+from vidrep.report import accuracy, controls, curves, projections, similarity, strips, style, tables
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("plot_*.py"))
@@ -47,7 +48,10 @@ def expected_figures(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script_draws_png_and_pdf(name, results, tmp_path, monkeypatch):
-    run_script(name, synthetic.figure_commands(results, tmp_path)[name], monkeypatch)
+    arguments = tmp_path / "arguments"  # as the rules pass them: lists of files may be too long for a command line
+    arguments.write_text("\n".join(synthetic.figure_commands(results, tmp_path)[name]))
+    run_script(name, [f"@{arguments}"], monkeypatch)
+    arguments.unlink()
     found = {path.name for path in tmp_path.iterdir()}
     assert found == {f"{stem}.{suffix}" for stem in expected_figures(name) for suffix in ("png", "pdf")}
 
@@ -109,6 +113,62 @@ def test_families_keep_their_colour():
     assert second["y"].colour not in {to_rgb(colour) for colour in style.FAMILY_COLOURS.values()}
 
 
+# Colour blindness of full severity, on linear RGB: Machado, Oliveira & Fernandes, IEEE TVCG 15 (2009), table of severity 1.0.
+VISIONS = {
+    "normal": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+NOTICED = 7.0  # CIE 1976 distance, three times the smallest that is seen side by side (2.3: Mahy et al. 1994)
+
+
+def lab(colours: list, vision: str) -> np.ndarray:
+    """CIE L*a*b* (white D65) of sRGB colours (n, 3) as they look to a kind of eye."""
+    rgb = np.array(colours)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = (linear @ np.transpose(VISIONS[vision])).clip(0, 1)
+    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    xyz = seen @ np.transpose(to_xyz) / (0.95047, 1, 1.08883)
+    x, y, z = np.moveaxis(np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29), -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+
+
+def test_the_distance_of_colours_is_that_of_cie():
+    red, black, white = lab([(1, 0, 0), (0, 0, 0), (1, 1, 1)], "normal")
+    np.testing.assert_allclose(red, [53.24, 80.09, 67.20], atol=0.02)  # published values of sRGB red
+    np.testing.assert_allclose([black, white], [[0, 0, 0], [100, 0, 0]], atol=0.02)
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_families_are_told_apart_by_colour_or_marker(vision):
+    """Also by colour-blind readers, with four systems of each family and four families of the user's."""
+    families = [*style.FAMILY_COLOURS, *(f"own {i}" for i in range(4))]
+    shown = style.looks({f"{family}, system {i}": family for family in families for i in range(4)})
+    colours = lab([look.colour for look in shown.values()], vision)
+    distance = np.linalg.norm(colours[:, None] - colours, axis=-1)
+    markers = np.array([look.marker for look in shown.values()])
+    alike = (markers[:, None] == markers) & (distance < NOTICED)
+    names = list(shown)
+    assert [(names[i], names[j]) for i, j in np.argwhere(alike) if i < j] == []
+
+
+def test_families_differ_in_colour_for_most_readers():
+    """Where names alone are coloured, such as in a legend of patches."""
+    colours = lab([to_rgb(colour) for colour in style.FAMILY_COLOURS.values()], "normal")
+    distance = np.linalg.norm(colours[:, None] - colours, axis=-1)
+    assert distance[~np.eye(len(colours), dtype=bool)].min() > 20
+
+
+def test_twelve_systems_of_a_family_look_different():
+    for family in [*style.FAMILY_COLOURS, "own"]:
+        assert len(set(style.looks({str(i): family for i in range(12)}).values())) == 12
+
+
+def test_every_family_of_the_catalogue_has_its_colour():
+    assert {entry["family"] for entry in experiment.catalogue().values()} <= set(style.FAMILY_COLOURS)
+
+
 def test_accuracy_dots_stand_where_the_table_says():
     rows = pd.DataFrame([("s", "0", 0.5), ("s", "untrained", 0.1)], columns=["system", "seed", "value"]).assign(variant="")
     floor = pd.DataFrame([(tables.FLOOR, "untrained", 0.02, "")], columns=["system", "seed", "value", "variant"])
@@ -123,6 +183,28 @@ def test_accuracy_dots_stand_where_the_table_says():
     np.testing.assert_allclose(bars, 100 * np.array(tables.wilson(0.5, 100)))
 
 
+def test_controls_stand_in_their_lanes_beside_the_intact_clips():
+    rows = [("0", "test", 0.8), ("1", "test", 0.6), ("0", "test_shuffled", 0.2), ("1", "test_shuffled", 0.4)]
+    rows.append(("untrained", "test", 0.1))
+    table = pd.DataFrame(rows, columns=["seed", "split", "value"]).assign(system="s", variant="")
+    axes, look = style.new_figure(2, title="", note="").subplots(), style.looks({"s": "3-D CNN"})
+    controls.plot_controls(table, axes, lines=[("s", "")], lanes=["test", "test_shuffled"], looks=look, n=100)
+    twin, intact, shuffled = [container.lines[0] for container in axes.containers]
+    assert [round(line.get_xdata()[0], 6) for line in (twin, intact, shuffled)] == [10, 70, 30], "means over the trained seeds"
+    assert twin.get_ydata() == intact.get_ydata() < shuffled.get_ydata()
+    assert twin.get_markerfacecolor() == "white" and intact.get_markerfacecolor() == look["s"].colour
+    ways = [segment[:, 0] for line in axes.collections for segment in line.get_segments() if len(line.get_segments()) == 1]
+    assert any(np.allclose(way, [30, 70]) for way in ways)
+    bars = axes.containers[2].lines[2][0].get_segments()[0][:, 0]
+    np.testing.assert_allclose(bars, 100 * np.array(tables.wilson(0.3, 100)))
+
+
+def test_other_figures_show_intact_clips_alone():
+    rows = [("test", 0.5), ("test_shuffled", 0.1), ("test_frozen", 0.2)]
+    table = pd.DataFrame(rows, columns=["split", "value"]).assign(metric="exact_set")
+    assert tables.accuracy_rows(table)["value"].tolist() == [0.5]
+
+
 def test_probe_curve_is_the_mean_over_classes():
     rows = [("0", layer, value, 0.5) for layer, values in (("first", (0.5, 0.7)), ("last", (0.8, 1.0))) for value in values]
     axes = style.new_figure(2, title="", note="").subplots()
@@ -132,7 +214,7 @@ def test_probe_curve_is_the_mean_over_classes():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["first", "last"]
 
 
-@pytest.mark.parametrize("draw", [accuracy.accuracy_figure, accuracy.transfer_figure])
+@pytest.mark.parametrize("draw", [accuracy.accuracy_figure, accuracy.transfer_figure, controls.controls_figure])
 def test_experiments_without_classifiers_have_figures_too(draw):
     columns = ["system", "trained_on", "evaluated_on", "seed", "split", "metric", "value"]
     table = pd.DataFrame([("coder", "clips", "clips", "0", "test", "loss", 1.0)], columns=columns)

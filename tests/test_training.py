@@ -352,6 +352,16 @@ def test_an_epoch_sees_clips_in_order_and_drops_the_incomplete_batch(batch, size
     assert loss == 250.0 and counted.seen == sum(sizes)
 
 
+def test_flips_reach_the_objective(splits, cpu):
+    split, objective = splits[0], Recorder()
+    split.clips[:, 0, 0, 0], split.clips[:, 0, 0, -1] = 0, torch.arange(14, dtype=torch.uint8)
+    settings = {**PLAIN["recipe"], "batch": 14, "lr": 0.0, "flip": 1.0}
+    optimiser = make_optimiser(objective, settings, 0.0)
+    schedule, silent = make_schedule(optimiser, settings, 9), Progress(14, lambda line: None)
+    train_one_epoch(objective, split, optimiser, schedule, settings, cpu, torch.arange(14), silent)
+    assert objective.seen == [list(range(14))]
+
+
 @pytest.mark.parametrize(("clip", "step"), [(None, 50.0), (5.0, 5.0), (80.0, 50.0)])
 def test_gradients_are_clipped_by_their_norm(clip, step, splits, cpu):
     objective, settings = Recorder(), {**PLAIN["recipe"], "batch": 14, "gradient_clip": clip}
@@ -369,7 +379,10 @@ def test_gradients_are_clipped_by_their_norm(clip, step, splits, cpu):
     assert (objective.weight.detach() - torch.tensor([3.0, 4.0])).norm().item() == pytest.approx(step, rel=1e-5)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD)])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW), ("sgd", torch.optim.SGD), ("rmsprop", torch.optim.RMSprop)],
+)
 def test_optimisers_train_what_is_not_frozen(name, kind):
     objective = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3))
     objective[0].requires_grad_(False)
@@ -378,6 +391,52 @@ def test_optimisers_train_what_is_not_frozen(name, kind):
     (group,) = optimiser.param_groups
     assert group["params"] == list(objective[1].parameters()) and (group["lr"], group["weight_decay"]) == (0.125, 0.25)
     assert name != "sgd" or group["momentum"] == 0.9
+    assert name == "sgd" or group["eps"] == 1e-8
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
+def test_every_optimiser_solves_least_squares(name, schedule):
+    """What a known bug made impossible: ``epsilon=10^-8`` is -14 in Python, and Adam and RMSprop then climb."""
+    torch.manual_seed(0)
+    inputs, wanted, model = torch.randn(64, 3), torch.tensor([[1.0], [-2.0], [0.5]]), nn.Linear(3, 1)
+    settings = {"optimiser": name, "schedule": schedule, "weight_decay": 0.0}
+    optimiser = make_optimiser(model, settings, 0.02)
+    rates = make_schedule(optimiser, settings, 300)
+    losses = []
+    for _ in range(300):
+        loss = (model(inputs) - inputs @ wanted).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        rates.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.02 * losses[0]
+    assert name != "rmsprop" or optimiser.param_groups[0]["momentum"] == 0
+
+
+def test_an_epsilon_of_minus_14_climbs_and_torch_refuses_it():
+    assert 10 ^ -8 == -14
+    weight, mean, square, losses = 1.0, 0.0, 0.0, []
+    for step in range(1, 51):  # Adam by hand on weight^2
+        gradient = 2 * weight
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        weight -= 0.01 * mean / (1 - 0.9**step) / ((square / (1 - 0.999**step)) ** 0.5 + (10 ^ -8))
+        losses.append(weight**2)
+    assert losses == sorted(losses)
+    with pytest.raises(ValueError, match="epsilon"):
+        torch.optim.Adam([nn.Parameter(torch.zeros(1))], eps=10 ^ -8)
+
+
+def test_steps_are_those_of_the_two_stream_paper():
+    """0.01 for 50,000 of 80,000 iterations, a tenth of it up to 70,000, then a hundredth."""
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.01)
+    schedule, rates = make_schedule(optimiser, {"schedule": "steps"}, 80), []
+    for _ in range(80):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    assert rates == pytest.approx([0.01] * 50 + [0.001] * 20 + [0.0001] * 10)
 
 
 def test_one_cycle_rises_for_a_fifth_and_falls_to_nothing():
@@ -399,8 +458,8 @@ def test_one_cycle_rises_for_a_fifth_and_falls_to_nothing():
         ({"epochs": [1, 1]}, r"recipe: epochs \[1, 1\] for the training stages train; give one number for each"),
         ({"epochs": []}, r"recipe: epochs \[\] for the training stages train; give one number for each"),
         ({"lr": [0.1, 0.2]}, r"recipe: lr \[0.1, 0.2\] for the training stages train; give one number for each"),
-        ({"optimiser": "lion"}, "recipe: optimiser 'lion'; give one of adam, adamw, sgd"),
-        ({"schedule": "cosine"}, "recipe: schedule 'cosine'; give one of constant, one_cycle"),
+        ({"optimiser": "lion"}, "recipe: optimiser 'lion'; give one of adam, adamw, sgd, rmsprop"),
+        ({"schedule": "cosine"}, "recipe: schedule 'cosine'; give one of constant, one_cycle, steps"),
         ({"lr": 1e30, "epochs": [2]}, "the training loss became (nan|inf); lower the recipe's lr or set its gradient_clip"),
     ],
 )
@@ -560,6 +619,7 @@ def test_batches_are_what_networks_take(make_split, cpu, channels):
         np.testing.assert_allclose(batch["clip"][row], np.moveaxis(clips[clip], 3, 0) / 255.0, rtol=1e-6)
         np.testing.assert_array_equal(batch["flow"][row], np.moveaxis(split.flow.numpy()[clip].astype(np.float32), 1, 0))
         np.testing.assert_array_equal(batch["labels"][row], split.labels[clip])
+    assert batch.pop("row").tolist() == [3, 0]
     assert {tensor.dtype for tensor in batch.values()} == {torch.float32} and batch["clip"].max() <= 1
     assert [len(batch["clip"]) for batch in split.batches(2, cpu)] == [2, 2, 1]
 
@@ -577,6 +637,23 @@ def test_splits_are_read_from_files(make_split, tmp_path):
         write_flow(tmp_path / "other.zarr", [np.zeros(shape, np.float16)], shape, {})
         with pytest.raises(ValueError, match=r"other\.zarr: flow of shape .* does not belong to clips of shape .*test\.h5"):
             load_split(tmp_path / "test.h5", tmp_path / "other.zarr")
+
+
+def test_backward_flow_and_targets_are_read_where_they_are_asked_for(make_split, tmp_path, cpu):
+    split = make_split(6)
+    attrs = {"dataset": "d", "split": "test", "multi_label": True, "classes": list("abcd")}
+    content = {"clips": split.clips.numpy(), "labels": split.labels.numpy()}
+    write_clips(tmp_path / "test.h5", {**content, "factors": {"speed_class": np.arange(12).reshape(6, 2) % 10}}, attrs)
+    write_flow(tmp_path / "true_backward.zarr", [split.flow.numpy()], tuple(split.flow.shape), {})
+    read = load_split(tmp_path / "test.h5", flow_backward_store=tmp_path / "true_backward.zarr", targets=["speeds"], count=5)
+    batch = read.batch(torch.tensor([4, 1]), cpu)
+    assert set(batch) == {"clip", "labels", "row", "flow_backward", "speeds"}
+    assert batch["row"].tolist() == [4, 1] and batch["speeds"].argmax(1).tolist() == [8, 2] and batch["speeds"].sum() == 4
+    assert torch.equal(batch["flow_backward"], split.flow[[4, 1]].transpose(1, 2).float())
+    assert set(load_split(tmp_path / "test.h5").batch(slice(0, 2), cpu)) == {"clip", "labels", "row"}
+    assert len({read.checksum(), load_split(tmp_path / "test.h5", count=5).checksum()}) == 2
+    with pytest.raises(ValueError, match="target 'directions' needs the factor direction_rad; this data set has speed_class"):
+        load_split(tmp_path / "test.h5", targets=["directions"])
 
 
 def test_devices_are_chosen_in_one_place(monkeypatch):

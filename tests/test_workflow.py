@@ -117,6 +117,14 @@ def test_every_run_is_scored_on_every_version_and_twins_on_their_own(smoke):
     assert {("majority_set", a, a, "untrained") for a in versions} <= scored
 
 
+def test_every_run_is_scored_on_its_own_clips_with_broken_time(smoke):
+    table = [row for row in rows(smoke / "results/smoke/tables/accuracy.csv") if row["split"] != "test"]
+    assert {row["split"] for row in table} == {"test_shuffled", "test_reversed", "test_frozen", "test_one_frame"}
+    assert all(row["trained_on"] == row["evaluated_on"] for row in table)
+    assert {row["system"] for row in table} == {"c3d_narrow", "two_stream_narrow", "lstm_composite_narrow"}
+    assert (smoke / "results/smoke/figures/controls.png").is_file()
+
+
 def test_similarity_covers_all_pairs_of_representations(smoke):
     table = rows(smoke / "results/smoke/similarity/digits_only/cka_linear_debiased.csv")
     representations = {row["rep_a"] for row in table} | {row["rep_b"] for row in table}

@@ -1,5 +1,6 @@
 """What every script shares: bad input ends in one clear line and a non-zero exit status."""
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +16,15 @@ def run(main: Callable[[], None]) -> None:
         main()
     except (ValueError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """A parser for which ``@FILE`` stands for the arguments in FILE, one a line.
+
+    For scripts that are given files of all runs: a command line has a limit, which a thousand paths come near. Rules write
+    ``printf '%s\\n' {input} | python script.py @/dev/stdin``; ``printf`` is the shell's own, to which the limit does not apply.
+    """
+    return argparse.ArgumentParser(description=description, fromfile_prefix_chars="@")
 
 
 def use_checkout(root: Path) -> None:

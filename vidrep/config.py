@@ -4,7 +4,7 @@ import copy
 
 from vidrep import models, objectives
 from vidrep.experiment import Experiment, System
-from vidrep.naming import source_file
+from vidrep.naming import class_constant, source_file
 
 
 def schema_error(config: dict, schema: dict) -> str | None:
@@ -58,8 +58,42 @@ def check(config: dict) -> Experiment:
     if not experiment.trained_runs():
         raise ValueError("config key systems: only controls; list at least one system that is trained")
     for system in experiment.systems.values():
+        if unknown := [name for name in system.datasets if name not in config["datasets"]]:
+            raise ValueError(
+                f"config key systems, {system.name}.datasets: {', '.join(unknown)} not among the experiment's data sets; "
+                f"add it to datasets or give some of {', '.join(config['datasets'])}"
+            )
         _check_system(system, video["frames"])
+    if config["detection"]["systems"]:
+        _check_detection(config, experiment)
     return experiment
+
+
+def _check_detection(config: dict, experiment: Experiment) -> None:
+    """Runs that exist and can serve as clip networks, and videos long enough for their pieces."""
+    chosen = config["detection"]
+    for name in chosen["systems"]:
+        system = experiment.systems.get(name)
+        if system is None or not system.seeds or system.inputs != ("clip",):
+            suitable = [s.name for s in experiment.systems.values() if s.seeds and s.inputs == ("clip",)]
+            raise ValueError(
+                f"config key detection.systems: {name!r} is no trained system of this experiment that is fed clips alone; "
+                f"choose from {', '.join(suitable) or '(none)'}"
+            )
+    made = {(run.system, run.dataset) for run in experiment.detection_runs()}
+    missing = [f"{s} on {d}" for s in chosen["systems"] for d in chosen["datasets"] if (s, d) not in made]
+    if missing:
+        raise ValueError(
+            f"config key detection.datasets: this experiment does not train {', '.join(missing)}; "
+            f"choose from {', '.join(experiment.datasets)}"
+        )
+    shortest, longest = chosen["videos"]["frames"]
+    pieces = 5 * chosen["videos"]["piece"]
+    if not max(pieces, 2 * config["video"]["frames"]) <= shortest <= longest:
+        raise ValueError(
+            f"config key detection.videos.frames: [{shortest}, {longest}]; give [shortest, longest], the shortest at least "
+            f"{pieces} (five pieces) and {2 * config['video']['frames']} (two clips)"
+        )
 
 
 def _check_system(system: System, frames: int) -> None:
@@ -69,15 +103,39 @@ def _check_system(system: System, frames: int) -> None:
         source_file(system.objective, objectives.OBJECTIVES, "objective")
     except ValueError as error:
         raise ValueError(f"config key systems, {system.name}: {error}") from None
-    stack = system.params.get("stack", 10) if system.model == "two_stream" else 0
-    if stack > frames - 1:
-        raise ValueError(
-            f"config key video.frames: {frames} frames have {frames - 1} flow fields, too few for the stack of {stack} "
-            f"of system {system.name}; use {stack + 1} frames or lower its params.stack"
-        )
+    _check_stages(system)
+    if system.model in ("two_stream", "temporal_stream"):
+        _check_stack(system, frames)
     observed = system.objective_params.get("observed", 0)
     if observed >= frames:
         raise ValueError(
             f"config key video.frames: system {system.name} observes {observed} of {frames} frames and has none left to predict; "
             "raise frames or lower its objective_params.observed"
+        )
+
+
+def _check_stages(system: System) -> None:
+    """As many epochs and learning rates as the objective has training stages, where its file tells them."""
+    stages = class_constant(objectives.OBJECTIVES.get(system.objective, system.objective), "stages") if system.seeds else ()
+    for key in ("epochs", "lr") if stages else ():
+        values = system.recipe[key]
+        if isinstance(values, list) and len(values) != len(stages):
+            raise ValueError(
+                f"config key systems, {system.name}.recipe.{key}: {values} for the training stages {', '.join(stages)} "
+                f"of objective {system.objective}; give one number for each"
+            )
+
+
+def _check_stack(system: System, frames: int) -> None:
+    """Fields enough for a stack of flow, and backward flow where it is bidirectional."""
+    stack, bidirectional = system.params.get("stack", 10), system.params.get("bidirectional", False)
+    if stack > frames - 1:
+        raise ValueError(
+            f"config key video.frames: {frames} frames have {frames - 1} flow fields, too few for the stack of {stack} "
+            f"of system {system.name}; use {stack + 1} frames or lower its params.stack"
+        )
+    if bidirectional != ("flow_backward" in system.inputs):
+        raise ValueError(
+            f"config key systems, {system.name}: params.bidirectional is {bidirectional} and inputs are {list(system.inputs)}; "
+            "bidirectional stacks, and no others, have flow_backward among their inputs"
         )

@@ -3,6 +3,7 @@
 The Snakefile imports this module every time it is parsed, in every job, so it imports nothing heavy.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import yaml
 
 CATALOGUE = Path(__file__).parent / "catalogue"
+STILL_DIGITS = "still_digits"  # weights that the experiment itself makes: a CNN trained on its digits
 UNTRAINED = "untrained"  # the seed of an untrained twin
 DEFAULT_RECIPE = {
     "optimiser": "adamw",
@@ -18,6 +20,7 @@ DEFAULT_RECIPE = {
     "weight_decay": 0.0,
     "batch": 32,
     "gradient_clip": None,
+    "flip": 0.0,
     "epochs": [1],
 }
 
@@ -31,10 +34,12 @@ class System:
         family: family in figures.
         model, params: the network and its constructor's arguments.
         objective, objective_params: what it is trained for.
-        inputs: "clip" and / or "flow".
-        flow: method of the flow it is fed ("true", "dis", ...), None without flow.
-        recipe: optimiser, lr, schedule, weight_decay, batch, gradient_clip, epochs (one number a stage).
+        inputs: some of "clip", "flow", "flow_backward".
+        flow: method of the flow it is fed ("true", "dis", ...), None without flow; backward flow is that of the same method.
+        recipe: optimiser, lr, schedule, weight_decay, batch, gradient_clip, flip, epochs (one number a stage).
         seeds: seeds of its runs; empty for controls, which are never trained.
+        datasets: the data sets it is trained on; empty for all of the experiment.
+        weights: file of pretrained weights that its trained runs start from, or ``STILL_DIGITS``; None for random ones.
         citation: where it comes from.
         preset: reference, narrow or control.
     """
@@ -49,13 +54,20 @@ class System:
     flow: str | None
     recipe: dict
     seeds: tuple[int, ...]
+    datasets: tuple[str, ...]
+    weights: str | None
     citation: str
     preset: str
 
     def definition(self) -> dict:
         """What determines the result of a run apart from data and seed (display fields left out)."""
         keys = ("name", "model", "params", "objective", "objective_params", "inputs", "flow", "recipe")
-        return {key: getattr(self, key) for key in keys}
+        return {key: getattr(self, key) for key in (*keys, *(["weights"] if self.weights else []))}
+
+
+def flow_inputs(inputs: Sequence[str], flow: str | None) -> dict[str, str]:
+    """The flow method behind each flow input of a system: ``flow`` gives "true", ``flow_backward`` then gives "true_backward"."""
+    return {name: f"{flow}{name.removeprefix('flow')}" for name in inputs if name.startswith("flow")}
 
 
 @dataclass(frozen=True)
@@ -104,9 +116,11 @@ def system(entry: dict | str) -> System:
         objective=merged["objective"],
         objective_params=merged.get("objective_params", {}),
         inputs=inputs,
-        flow=merged.get("flow", "true") if "flow" in inputs else None,
+        flow=merged.get("flow", "true") if flow_inputs(inputs, None) else None,
         recipe={**DEFAULT_RECIPE, **merged.get("recipe", {})},
         seeds=() if merged["preset"] == "control" else tuple(merged.get("seeds", [0])),
+        datasets=tuple(merged.get("datasets", ())),
+        weights=merged.get("weights"),
         citation=merged["citation"],
         preset=merged["preset"],
     )
@@ -119,24 +133,36 @@ class Experiment:
         self.config = config
         self.name: str = config["experiment"]
         self.datasets: list[str] = config["datasets"]
+        self.transfer: bool = config["transfer"]
         self.systems = {item.name: item for item in map(system, config["systems"])}
 
     def trained_runs(self) -> list[Run]:
-        """Every system on every data set with each of its seeds."""
-        return [Run(d, s.name, seed) for d in self.datasets for s in self.systems.values() for seed in s.seeds]
+        """Every system on its data sets with each of its seeds."""
+        return [Run(dataset, system.name, seed) for dataset, system in self._pairs() for seed in system.seeds]
 
     def untrained_runs(self) -> list[Run]:
-        """The untrained twin of every system on every data set; controls are nothing but that."""
-        return [Run(d, name, UNTRAINED) for d in self.datasets for name in self.systems]
+        """The untrained twin of every system on its data sets; controls are nothing but that."""
+        return [Run(dataset, system.name, UNTRAINED) for dataset, system in self._pairs()]
+
+    def _pairs(self) -> list[tuple[str, System]]:
+        """Which system is made for which data set, data set by data set."""
+        return [(d, s) for d in self.datasets for s in self.systems.values() if not s.datasets or d in s.datasets]
 
     def runs(self) -> list[Run]:
         return self.trained_runs() + self.untrained_runs()
 
     def evaluated_on(self, dataset: str) -> list[Run]:
-        """Runs that are opened up on ``dataset``: all trained ones, and the twins made for it."""
-        return self.trained_runs() + [run for run in self.untrained_runs() if run.dataset == dataset]
+        """Runs that are opened up on ``dataset``: those made for it and, with transfer, all other trained ones."""
+        return [run for run in self.trained_runs() if self.transfer or run.dataset == dataset] + [
+            run for run in self.untrained_runs() if run.dataset == dataset
+        ]
+
+    def detection_runs(self) -> list[Run]:
+        """Trained runs whose features detect activities in untrimmed videos."""
+        chosen = self.config["detection"]
+        return [run for run in self.trained_runs() if run.system in chosen["systems"] and run.dataset in chosen["datasets"]]
 
     def flow_methods(self) -> list[str]:
-        """Flow methods that some system is fed or that the configuration asks to score."""
+        """Methods of forward flow that some system is fed or that the configuration asks to score."""
         used = {s.flow for s in self.systems.values() if s.flow}
         return sorted(used | {"true"} | set(self.config["flow"]["estimators"]))

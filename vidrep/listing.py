@@ -6,6 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vidrep.experiment import System, catalogue, system
 from vidrep.objectives.base import DataShape, Objective
 from vidrep.objectives.build import build
+from vidrep.training.targets import TARGETS
 
 CLASSES = 10
 CLIPS = {"reference": (1, 16, 64, 64), "narrow": (1, 16, 20, 20), "control": (1, 16, 20, 20)}  # (C, T, H, W) by preset
@@ -18,7 +19,7 @@ def clip_shape(name: str) -> tuple[int, int, int, int]:
 
 
 def blank_batch(shape: tuple[int, int, int, int], clips: int = 1, classes: int = CLASSES) -> dict[str, torch.Tensor]:
-    """A batch of zeros with everything that a system may be fed: clips (B, C, T, H, W), flow both ways, labels."""
+    """A batch with everything that a system may be fed: row numbers, and zeros for clips (B, C, T, H, W), flow, labels, targets."""
     channels, frames, height, width = shape
     flow = torch.zeros(clips, 2, frames - 1, height, width)
     return {
@@ -26,6 +27,8 @@ def blank_batch(shape: tuple[int, int, int, int], clips: int = 1, classes: int =
         "flow": flow,
         "flow_backward": flow,
         "labels": torch.zeros(clips, classes),
+        "row": torch.arange(clips),
+        **{name: torch.zeros(clips, target.size) for name, target in TARGETS.items()},
     }
 
 

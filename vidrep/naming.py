@@ -1,8 +1,10 @@
 """From a name in the configuration to the object it names: a table entry or a user's ``module:attribute``."""
 
+import ast
 import importlib
 import importlib.util
 import inspect
+from functools import cache
 from pathlib import Path
 
 
@@ -50,6 +52,52 @@ def source_file(name: str, table: dict[str, str], kind: str) -> Path:
     if spec is None or not spec.has_location:
         raise ValueError(f"{kind} {name!r}: there is no module {module!r} on the Python path")
     return Path(spec.origin)
+
+
+@cache
+def class_constant(target: str, attribute: str):
+    """The literal that a class assigns to ``attribute``, or inherits, read from source files without importing them.
+
+    Args:
+        target: ``module:Class``.
+        attribute: name of the class attribute.
+
+    Returns:
+        The value; None where reading alone cannot tell it: no such class, or an attribute that is computed or set on instances.
+    """
+    module, name = target.split(":", 1)
+    try:
+        tree = ast.parse(source_file(target, {}, "class").read_text())
+    except ValueError:
+        return None
+    found = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
+    if found is None or any(isinstance(n, ast.Attribute) and n.attr == attribute for n in map(_stored, ast.walk(found))):
+        return None
+    for node in found.body:
+        if attribute in (getattr(node, "name", None), getattr(_stored(node), "id", None)):
+            try:
+                return ast.literal_eval(node.value)
+            except (AttributeError, TypeError, ValueError):  # a property, a mere annotation, an expression
+                return None
+    values = (class_constant(base, attribute) for base in _bases(found, tree, module))
+    return next((value for value in values if value is not None), None)
+
+
+def _stored(node: ast.AST) -> ast.expr | None:
+    """What a plain or annotated assignment assigns to."""
+    return node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+
+
+def _bases(found: ast.ClassDef, tree: ast.Module, module: str) -> list[str]:
+    """The bases of a class as ``module:Class``, but for those in packages of others: finding their files would import these."""
+    places = {node.name: f"{module}:{node.name}" for node in tree.body if isinstance(node, ast.ClassDef)}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            package = module.rpartition(".")[0]
+            origin = importlib.util.resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module
+            if "." not in origin or origin.split(".")[0] in ("vidrep", module.split(".")[0]):
+                places |= {alias.asname or alias.name: f"{origin}:{alias.name}" for alias in node.names}
+    return [places[base.id] for base in found.bases if isinstance(base, ast.Name) and base.id in places]
 
 
 def check_arguments(target, arguments: dict, label: str, given: int = 0) -> None:

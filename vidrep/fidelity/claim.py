@@ -150,7 +150,7 @@ class Results:
         """
         name, _, twin = system.partition("@")
         try:
-            rows = self._accuracy.loc[(name, dataset, on or dataset, split, metric)]
+            rows = self._accuracy.loc[[(name, dataset, on or dataset, split, metric)]]
         except KeyError:
             raise NotRun(f"{system} on {dataset} ({split}, {metric})") from None
         rows = rows[(rows["seed"] == "untrained") == (twin == "untrained")]
@@ -162,7 +162,7 @@ class Results:
     def majority(self, dataset: str) -> Score:
         """How often the commonest label set of the training clips is right on the test clips."""
         table = self.table("accuracy")
-        rows = table[(table["metric"] == "majority_set") & (table["evaluated_on"] == dataset) & (table["split"] == "test")]
+        rows = table[(table["system"] == "majority_set") & (table["evaluated_on"] == dataset) & (table["split"] == "test")]
         return Score(float(rows["value"].mean()), self.clips[dataset], f"commonest label set of {dataset}")
 
     def run_folder(self, dataset: str, system: str, seed: int | str = 0) -> Path:

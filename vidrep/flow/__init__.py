@@ -7,9 +7,10 @@ from vidrep.flow.colour import colour_flow, colour_wheel
 from vidrep.flow.error import endpoint_error, summarise_error
 from vidrep.flow.estimate import METHODS, estimate_flow
 from vidrep.flow.exact import exact_flow
+from vidrep.flow.methods import BACKWARD, FLOWS, GENERATED, flow_of_clips, needed_arrays
 from vidrep.flow.store import FlowFile, blocks, open_flow, write_flow
 
 __all__ = [
-    "METHODS", "FlowFile", "blocks", "colour_flow", "colour_wheel", "endpoint_error", "estimate_flow", "exact_flow", "open_flow",
-    "summarise_error", "write_flow",
+    "BACKWARD", "FLOWS", "GENERATED", "METHODS", "FlowFile", "blocks", "colour_flow", "colour_wheel", "endpoint_error",
+    "estimate_flow", "exact_flow", "flow_of_clips", "needed_arrays", "open_flow", "summarise_error", "write_flow",
 ]  # fmt: skip

@@ -15,11 +15,25 @@ if TYPE_CHECKING:
 MODELS = {
     "c3d": "vidrep.models.c3d:C3D",
     "resnet3d": "vidrep.models.resnet3d:ResNet3D",
+    "p3d": "vidrep.models.p3d:P3D",
     "cnn_lstm": "vidrep.models.cnn_lstm:CNNLSTM",
     "conv_lstm": "vidrep.models.conv_lstm:ConvLSTMNet",
     "two_stream": "vidrep.models.two_stream:TwoStream",
+    "window_lstm": "vidrep.models.window_lstm:WindowLSTM",
+    "temporal_stream": "vidrep.models.two_stream:TemporalStream",
+    "fusion": "vidrep.models.fusion:FusionCNN",
+    "trunk_fusion": "vidrep.models.trunk_fusion:TrunkFusion",
+    "trunk_rnn": "vidrep.models.trunk_rnn:TrunkRNN",
+    "frame_pooling": "vidrep.models.frame_pooling:FramePooling",
     "lstm_encoder": "vidrep.models.lstm_encoder:LSTMEncoder",
     "pixels": "vidrep.models.identity:Pixels",
+    "frame_difference": "vidrep.models.identity:FrameDifference",
+    "flow": "vidrep.models.identity:Flow",
+    "slow_features": "vidrep.models.slow_features:SlowFeatures",
+    "capsules": "vidrep.models.capsules:Capsules",
+    "video_transformer": "vidrep.models.video_transformer:VideoTransformer",
+    "slowfast": "vidrep.models.slowfast:SlowFast",
+    "tsm": "vidrep.models.tsm:TSM",
 }
 
 

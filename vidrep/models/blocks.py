@@ -66,8 +66,42 @@ def conv_block(channels_in: int, channels: int, kernel: Triple, pool: Triple, mo
     return block
 
 
+def conv_norm(channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1)) -> list[nn.Module]:
+    """Convolution with same padding, then batch normalisation; kernel and stride are (T, H, W).
+
+    The constants (Keras momentum 0.9, eps 1e-3) are those of the residual networks in gbpcosta/video_representations.
+    """
+    return [
+        nn.Conv3d(channels_in, channels, tuple(kernel), stride=tuple(stride), padding=same_padding(kernel)),
+        nn.BatchNorm3d(channels, eps=1e-3, momentum=0.1),
+    ]
+
+
 class FlattenFrames(nn.Module):
     """Every frame as one vector: (B, C, T, H, W) -> (B, T, C * H * W)."""
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps.transpose(1, 2).flatten(2)
+
+
+def frame_cnn(clip_shape: Sequence[int], convs: Sequence[Sequence[int]], momentum: float) -> tuple[nn.Sequential, int]:
+    """Blocks ``conv1`` ... on every frame by itself, then ``flatten``.
+
+    Args:
+        clip_shape: (C, T, H, W).
+        convs: (channels, kernel, pool) of each block over H and W; ``pool`` 1 means none.
+        momentum: see ``conv_block``.
+
+    Returns:
+        Module from (B, C, T, H, W) to (B, T, F), and F.
+
+    Raises:
+        ValueError: the frames are too small for the pooling.
+    """
+    width, *size = check_clip_shape(clip_shape)
+    network = nn.Sequential()
+    for number, (channels, kernel, pool) in enumerate(convs, start=1):
+        network.add_module(f"conv{number}", conv_block(width, channels, (1, kernel, kernel), (1, pool, pool), momentum))
+        width, size = channels, pooled(size, (1, pool, pool))
+    network.add_module("flatten", FlattenFrames())
+    return network, width * size[1] * size[2]

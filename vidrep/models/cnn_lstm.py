@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from vidrep.models.blocks import FlattenFrames, check_clip_shape, conv_block, pooled
+from vidrep.models.blocks import frame_cnn
 from vidrep.models.recurrent import PeepholeLSTM
 
 
@@ -43,14 +43,8 @@ class CNNLSTM(nn.Module):
         momentum: float = 0.01,
     ):
         super().__init__()
-        width, *size = check_clip_shape(clip_shape)
-        self.cnn = nn.Sequential()
-        for number, (channels, kernel, pool) in enumerate(convs, start=1):
-            self.cnn.add_module(f"conv{number}", conv_block(width, channels, (1, kernel, kernel), (1, pool, pool), momentum))
-            width, size = channels, pooled(size, (1, pool, pool))
-        self.layers = tuple(f"cnn.{name}" for name, _ in self.cnn.named_children())
-        self.cnn.add_module("flatten", FlattenFrames())
-        features = width * size[1] * size[2]
+        self.cnn, features = frame_cnn(clip_shape, convs, momentum)
+        self.layers = tuple(f"cnn.{name}" for name, _ in self.cnn.named_children() if name != "flatten")
         self.lstm = nn.Sequential()
         for number in range(1, num_layers + 1):
             self.lstm.add_module(f"layer{number}", PeepholeLSTM(features, units, activation="relu", forget_bias=1.0))

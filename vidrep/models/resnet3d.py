@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from vidrep.models.blocks import check_clip_shape, same_padding, triple
+from vidrep.models.blocks import check_clip_shape, conv_norm, triple
 
 BLOCKS = {10: (1, 1, 1, 1), 16: (2, 2, 2, 1), 18: (2, 2, 2, 2), 26: (2, 3, 4, 3), 34: (3, 4, 6, 3)}
 
@@ -27,18 +27,10 @@ def mid_channels(channels_in: int, channels: int, kernel: int = 3) -> int:
     return 3 * channels_in * channels * area // (channels_in * area + 3 * channels)
 
 
-def _conv(channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int]) -> list[nn.Module]:
-    """Convolution and batch normalisation (Keras momentum 0.9, eps 1e-3)."""
-    return [
-        nn.Conv3d(channels_in, channels, tuple(kernel), stride=tuple(stride), padding=same_padding(kernel)),
-        nn.BatchNorm3d(channels, eps=1e-3, momentum=0.1),
-    ]
-
-
 def _split_conv(channels_in: int, mid: int, channels: int, kernel: Sequence[int], stride: Sequence[int]) -> list[nn.Module]:
     """The (2+1)-D form: space, BN, ReLU, time, BN. Each half carries its part of the stride."""
-    spatial = _conv(channels_in, mid, (1, *kernel[1:]), (1, *stride[1:]))
-    temporal = _conv(mid, channels, (kernel[0], 1, 1), (stride[0], 1, 1))
+    spatial = conv_norm(channels_in, mid, (1, *kernel[1:]), (1, *stride[1:]))
+    temporal = conv_norm(mid, channels, (kernel[0], 1, 1), (stride[0], 1, 1))
     return [*spatial, nn.ReLU(inplace=True), *temporal]
 
 
@@ -52,11 +44,11 @@ class ResidualBlock(nn.Module):
         def conv(before: int, strides: Sequence[int]) -> list[nn.Module]:
             if factorised:
                 return _split_conv(before, mid_channels(before, channels), channels, kernel, strides)
-            return _conv(before, channels, kernel, strides)
+            return conv_norm(before, channels, kernel, strides)
 
         self.residual = nn.Sequential(*conv(channels_in, strides), nn.ReLU(inplace=True), *conv(channels, triple(1)))
         changes = stride != 1 or channels_in != channels
-        self.shortcut = nn.Sequential(*_conv(channels_in, channels, triple(1), strides)) if changes else nn.Identity()
+        self.shortcut = nn.Sequential(*conv_norm(channels_in, channels, triple(1), strides)) if changes else nn.Identity()
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -100,7 +92,11 @@ class ResNet3D(nn.Module):
         channels_in, width = check_clip_shape(clip_shape)[0], widths[0]
         kernel, stride = triple(stem_kernel), triple(stem_stride)
         # The reference's stem is the one place where the width between the halves is not taken from the formula.
-        stem = _split_conv(channels_in, width, width, kernel, stride) if factorised else _conv(channels_in, width, kernel, stride)
+        stem = (
+            _split_conv(channels_in, width, width, kernel, stride)
+            if factorised
+            else conv_norm(channels_in, width, kernel, stride)
+        )
         self.stem = nn.Sequential(*stem, nn.ReLU(inplace=True))
         strides = [1 if block or stage == 0 else 2 for stage in range(4) for block in range(BLOCKS[depth][stage])]
         channels = [widths[stage + 1] for stage in range(4) for _ in range(BLOCKS[depth][stage])]

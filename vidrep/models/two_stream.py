@@ -1,10 +1,8 @@
 """Two-stream network: one stream sees single frames, the other stacks of flow fields (Simonyan & Zisserman, arXiv 1406.2199).
 
-The default is the CNN-M-2048 layout of the paper.
+Both streams have the layout of ``vidrep.models.cnn_m``; flow stacks are made by ``vidrep.models.flow_stacks``.
 
 Deviations:
-* same padding everywhere and 3x3 pooling with padding, so that 64 px frames still leave 2x2 maps before the dense layers;
-* local response normalisation with the constants of Krizhevsky et al. (2012), which the paper does not state;
 * torch's default weight initialisation, no ImageNet weights;
 * test samples are evenly spaced positions of the clip, without crops and flips; both streams live in one module, so that an
   objective may train them side by side. They share nothing.
@@ -15,71 +13,71 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vidrep.models.blocks import FlattenFrames, check_clip_shape, same_padding
-
-CNN_M = ((96, 7, 2, 2), (256, 5, 2, 2), (512, 3, 1, 1), (512, 3, 1, 1), (512, 3, 1, 2))
-NORMS = ("local", "batch")
-
-
-def stack_flow(flow: Tensor, starts: Tensor, length: int) -> Tensor:
-    """Stacks of consecutive flow fields.
-
-    Args:
-        flow: (B, 2, T-1, H, W).
-        starts: (B, S) index of the first field of each stack.
-        length: fields per stack, L.
-
-    Returns:
-        (B, 2L, S, H, W); channels 2k and 2k+1 of a stack are x and y of its k-th field.
-    """
-    fields = starts[:, :, None] + torch.arange(length, device=starts.device)  # (B, S, L)
-    clips = torch.arange(len(flow), device=starts.device)[:, None, None]
-    stacks = flow.transpose(1, 2)[clips, fields]  # (B, S, L, 2, H, W)
-    return stacks.flatten(2, 3).transpose(1, 2)  # (B, 2L, S, H, W)
+from vidrep.models.blocks import check_clip_shape
+from vidrep.models.cnn_m import CNN_M, Stream
+from vidrep.models.flow_stacks import FlowStacks
 
 
-class Stream(nn.Module):
-    """A network over single images; S images of a clip lie on the time axis, where nothing mixes them.
+class SpatialStream(Stream):
+    """The spatial stream: single frames of clips of ``clip_shape`` (C, T, H, W). Further arguments: see ``Stream``."""
+
+    def __init__(self, clip_shape: Sequence[int], **options):
+        channels, _, height, width = check_clip_shape(clip_shape)
+        super().__init__((channels, height, width), local_norms=2, **options)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Embeddings (B, S, D) of the frames at sampled positions of a clip (B, C, T, H, W)."""
+        frames = self.positions(len(clip), clip.shape[2]).to(clip.device)
+        images = clip.transpose(1, 2)[torch.arange(len(clip), device=clip.device)[:, None], frames]  # (B, S, C, H, W)
+        return self.features(images.transpose(1, 2))
+
+
+class TemporalStream(Stream):
+    """The temporal stream, a network of its own or half of ``TwoStream``: stacks of flow fields at sampled positions.
 
     Args:
-        shape: (C, H, W) of an image.
-        convs: (channels, kernel, stride, pool) each; ``pool`` 2 is 3x3 with stride 2, 1 is none.
-        dense: widths of the fully connected layers, at least one.
-        norm: "local" after the first ``local_norms`` convolutions, or "batch" after all.
-        local_norms: see ``norm``.
-        dropout: after each fully connected layer.
+        clip_shape: (C, T, H, W); the flow has T-1 fields.
+        stack: flow fields per stack, L.
+        trajectory, bidirectional, subtract_mean: how stacks are made, see ``vidrep.models.flow_stacks``.
+        samples, convs, dense, norm, dropout: see ``Stream``.
 
-    Layers: ``conv1`` ... (B, C, S, H, W) after pooling, ``full<n>`` ... (B, S, D).
+    Raises:
+        ValueError: the clips have fewer than ``stack`` flow fields, or a parameter is out of range.
     """
 
-    def __init__(self, shape: Sequence[int], *, convs, dense: Sequence[int], norm: str, local_norms: int, dropout: float):
-        super().__init__()
-        width, *size = shape
-        for number, (channels, kernel, stride, pool) in enumerate(convs, start=1):
-            pad = same_padding((1, kernel, kernel))
-            layer = nn.Sequential(
-                nn.Conv3d(width, channels, (1, kernel, kernel), (1, stride, stride), pad), nn.ReLU(inplace=True)
-            )
-            if norm == "batch":
-                layer.append(nn.BatchNorm3d(channels))
-            elif number <= local_norms:
-                layer.append(nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0))  # torch divides alpha by the size
-            if pool != 1:
-                layer.append(nn.MaxPool3d((1, 3, 3), stride=(1, pool, pool), padding=(0, 1, 1)))
-            self.add_module(f"conv{number}", layer)
-            width, size = channels, [-(-side // (stride * pool)) for side in size]
-        features = width * size[0] * size[1]
-        for number, units in enumerate(dense, start=len(convs) + 1):
-            flatten = [FlattenFrames()] if number == len(convs) + 1 else []
-            self.add_module(f"full{number}", nn.Sequential(*flatten, nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout)))
-            features = units
-        self.layers = tuple(name for name, _ in self.named_children())
+    def __init__(
+        self,
+        clip_shape: Sequence[int],
+        *,
+        stack: int = 10,
+        trajectory: bool = False,
+        bidirectional: bool = False,
+        subtract_mean: bool = True,
+        samples: int = 5,
+        convs: Sequence[Sequence[int]] = CNN_M,
+        dense: Sequence[int] = (4096, 2048),
+        norm: str = "local",
+        dropout: float = 0.9,
+    ):
+        _, frames, *size = check_clip_shape(clip_shape)
+        kind = {"trajectory": trajectory, "bidirectional": bidirectional, "subtract_mean": subtract_mean}
+        stacks = FlowStacks(frames, stack, **kind)
+        options = {"samples": samples, "convs": convs, "dense": dense, "norm": norm, "dropout": dropout}
+        super().__init__((stacks.channels, *size), local_norms=1, **options)  # the paper drops the second, to save memory
+        self.stacks, self.inputs = stacks, stacks.inputs
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, S, H, W) -> (B, S, D)."""
-        for name in self.layers:
-            images = self.get_submodule(name)(images)
-        return images
+    def forward(self, flow: Tensor, flow_backward: Tensor | None = None) -> Tensor:
+        """Embeddings of flow stacks.
+
+        Args:
+            flow: (B, 2, T-1, H, W) in pixels, from frame t to t+1.
+            flow_backward: the same from frame t+1 to t, for bidirectional stacks.
+
+        Returns:
+            (B, S, D); S is 1 in training.
+        """
+        starts = self.positions(len(flow), self.stacks.count).to(flow.device)
+        return self.features(self.stacks(starts, flow, flow_backward))
 
 
 class Join(nn.Module):
@@ -97,10 +95,8 @@ class TwoStream(nn.Module):
 
     Args:
         clip_shape: (C, T, H, W); the flow has T-1 fields.
-        stack: flow fields per stack, L.
-        samples: positions per clip in evaluation.
-        subtract_mean: remove from each flow field its mean vector (a crude correction of camera motion).
-        convs, dense, norm, dropout: of both streams, see ``Stream``.
+        stack, trajectory, bidirectional, subtract_mean: of the temporal stream, see ``TemporalStream``.
+        samples, convs, dense, norm, dropout: of both streams, see ``Stream``.
 
     Layers: ``spatial.conv1`` ..., ``temporal.conv1`` ... (B, C, S, H, W); ``spatial.full*``, ``temporal.full*`` (B, S, D);
     ``embedding`` (B, 2D), both streams joined.
@@ -109,56 +105,41 @@ class TwoStream(nn.Module):
         ValueError: the clips have fewer than ``stack`` flow fields, or a parameter is out of range.
     """
 
-    inputs = ("clip", "flow")
-
     def __init__(
         self,
         clip_shape: Sequence[int],
         *,
         stack: int = 10,
-        samples: int = 5,
+        trajectory: bool = False,
+        bidirectional: bool = False,
         subtract_mean: bool = True,
+        samples: int = 5,
         convs: Sequence[Sequence[int]] = CNN_M,
         dense: Sequence[int] = (4096, 2048),
         norm: str = "local",
         dropout: float = 0.9,
     ):
         super().__init__()
-        channels, frames, *size = check_clip_shape(clip_shape)
-        if not 1 <= stack <= frames - 1:
-            raise ValueError(f"clips of {frames} frames have {frames - 1} flow fields; a stack of {stack} does not fit")
-        if norm not in NORMS or not dense or samples < 1:
-            raise ValueError(f"norm must be one of {NORMS}, dense not empty, samples positive; got {norm!r}, {dense}, {samples}")
-        self.stack, self.samples, self.subtract_mean = stack, samples, subtract_mean
-        shared = {"convs": convs, "dense": dense, "norm": norm, "dropout": dropout}
-        self.spatial = Stream((channels, *size), local_norms=2, **shared)
-        self.temporal = Stream((2 * stack, *size), local_norms=1, **shared)  # the paper drops the second, to save memory
+        shared = {"samples": samples, "convs": convs, "dense": dense, "norm": norm, "dropout": dropout}
+        kind = {"trajectory": trajectory, "bidirectional": bidirectional, "subtract_mean": subtract_mean}
+        self.spatial = SpatialStream(clip_shape, **shared)
+        self.temporal = TemporalStream(clip_shape, stack=stack, **kind, **shared)
         self.embedding = Join()
+        self.inputs = ("clip", *self.temporal.inputs)
         streams = {"spatial": self.spatial, "temporal": self.temporal}
         self.layers = (*(f"{prefix}.{name}" for prefix, stream in streams.items() for name in stream.layers), "embedding")
 
-    def forward(self, clip: Tensor, flow: Tensor) -> dict[str, Tensor]:
+    def forward(self, clip: Tensor, flow: Tensor, flow_backward: Tensor | None = None) -> dict[str, Tensor]:
         """Embeddings of the sampled frames and flow stacks.
 
         Args:
             clip: (B, C, T, H, W) in [0, 1].
-            flow: (B, 2, T-1, H, W) in pixels.
+            flow: (B, 2, T-1, H, W) in pixels, from frame t to t+1.
+            flow_backward: the same from frame t+1 to t, for bidirectional stacks.
 
         Returns:
             ``spatial`` and ``temporal``, both (B, S, D); S is 1 in training.
         """
-        frames = self._positions(len(clip), clip.shape[2]).to(clip.device)
-        images = clip.transpose(1, 2)[torch.arange(len(clip), device=clip.device)[:, None], frames]  # (B, S, C, H, W)
-        if self.subtract_mean:
-            flow = flow - flow.mean(dim=(3, 4), keepdim=True)
-        starts = self._positions(len(flow), flow.shape[2] - self.stack + 1).to(flow.device)
-        stacks = stack_flow(flow, starts, self.stack)  # (B, 2L, S, H, W)
-        spatial, temporal = self.spatial(images.transpose(1, 2)), self.temporal(stacks)
+        spatial, temporal = self.spatial(clip), self.temporal(flow, flow_backward)
         self.embedding(spatial, temporal)  # a layer to be opened up; the streams are trained apart
         return {"spatial": spatial, "temporal": temporal}
-
-    def _positions(self, batch: int, count: int) -> Tensor:
-        """(B, S) positions out of ``count``, made on the CPU so that every device draws the same ones."""
-        if self.training:
-            return torch.randint(count, (batch, 1))
-        return torch.linspace(0, count - 1, min(self.samples, count)).round().long().expand(batch, -1)

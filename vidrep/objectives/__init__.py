@@ -6,6 +6,7 @@ An objective is a torch module with
 * ``stages``: names of its training stages, in order; ``start_stage(name)`` freezes and unfreezes what the stage wants;
 * ``prepare(stage, batches)``: anything fitted in closed form on training data before a stage's first epoch;
 * ``model_clip_shape(clip_shape, **params)`` (static): the part of a clip that the model sees, as (C, T, H, W);
+* ``split_targets(**params)`` (static): names of the targets beside the labels that its batches carry;
 * ``model_inputs(batch)``: the tensors that the model is called with;
 * ``loss(batch)``: a scalar to minimise;
 * ``score(batch)``: a dict of per-clip values (B,), among them ``loss``;
@@ -15,12 +16,11 @@ An objective is a torch module with
 
 OBJECTIVES = {
     "classification": "vidrep.objectives.classification:Classification",
+    "multi_task": "vidrep.objectives.multi_task:MultiTask",
     "frames_then_sequence": "vidrep.objectives.frames_then_sequence:FramesThenSequence",
     "lstm_composite": "vidrep.objectives.lstm_composite:LSTMComposite",
+    "windows_then_sequence": "vidrep.objectives.windows_then_sequence:WindowsThenSequence",
+    "capsule_margin": "vidrep.objectives.capsule_margin:CapsuleMargin",
+    "slow_features": "vidrep.objectives.slow_features:SlowFeatureAnalysis",
     "none": "vidrep.objectives.base:Objective",
 }
-
-
-def names() -> list[str]:
-    """Names of the objectives."""
-    return sorted(OBJECTIVES)

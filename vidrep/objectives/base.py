@@ -43,6 +43,11 @@ class Objective(nn.Module):
         """The (C, T, H, W) that the model sees; all of the clip unless an objective hides frames."""
         return clip_shape
 
+    @staticmethod
+    def split_targets(**params) -> tuple[str, ...]:
+        """Targets beside the labels that batches must carry, see ``vidrep.training.targets``; none unless an objective says so."""
+        return ()
+
     def model_inputs(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """The tensors that the model is called with."""
         return [batch[name] for name in self.model.inputs]
@@ -81,6 +86,7 @@ def embedding_sizes(objective: Objective) -> dict[str, int]:
     batch = {
         "clip": torch.zeros(1, channels, frames, height, width),
         "flow": torch.zeros(1, 2, frames - 1, height, width),
+        "flow_backward": torch.zeros(1, 2, frames - 1, height, width),
     }
     training = objective.model.training
     objective.model.eval()

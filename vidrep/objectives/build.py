@@ -8,6 +8,12 @@ from vidrep.objectives import OBJECTIVES
 from vidrep.objectives.base import DataShape
 
 
+def needed_targets(definition: dict) -> tuple[str, ...]:
+    """Names of the targets beside the labels that a system is trained on: see ``vidrep.training.targets``."""
+    objective = resolve(definition["objective"], OBJECTIVES, "objective")
+    return objective.split_targets(**definition["objective_params"])
+
+
 def build(definition: dict, shape: DataShape) -> nn.Module:
     """The objective of a system with its model inside, freshly initialised from torch's global generator.
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from vidrep.objectives.base import Objective, embedding_sizes, streams
 
 READOUTS = ("mean", "last")
+LOSSES = ("all", "last")
 FUSION_C = 1.0
 
 
@@ -27,17 +28,20 @@ class Classification(Objective):
     Args:
         model: a network whose embedding is (B, D), (B, S, D) with S steps or samples, or a dict of such.
         shape: the data set.
-        readout: how the scores of S steps become one: their mean, or the last step's alone. The loss is taken at every step.
+        readout: how the scores of S steps become one: their mean, or the last step's alone.
+        loss_at: the loss is the mean over all steps, or that of the last step alone.
     """
 
     stages = ("train",)
     selection = ("exact_set", "max")
 
-    def __init__(self, model: nn.Module, shape, readout: str = "mean") -> None:
+    def __init__(self, model: nn.Module, shape, readout: str = "mean", loss_at: str = "all") -> None:
         super().__init__(model, shape)
         if readout not in READOUTS:
             raise ValueError(f"objective classification: readout is {readout!r}; give one of {', '.join(READOUTS)}")
-        self.readout = readout
+        if loss_at not in LOSSES:
+            raise ValueError(f"objective classification: loss_at is {loss_at!r}; give one of {', '.join(LOSSES)}")
+        self.readout, self.loss_at = readout, loss_at
         sizes = embedding_sizes(self)
         self.heads = nn.ModuleDict({name or "all": self.make_head(size) for name, size in sizes.items()})
         if len(sizes) > 1:
@@ -61,8 +65,13 @@ class Classification(Objective):
         return result
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Sum over streams of the mean loss over clips and steps."""
-        return sum(self.cross_entropy(logits, batch["labels"]).mean() for logits in self.logits(batch).values())
+        """Mean loss of the clips."""
+        return self.clip_losses(self.logits(batch), batch["labels"]).mean()
+
+    def clip_losses(self, logits: dict[str, Tensor], labels: Tensor) -> Tensor:
+        """Loss of each clip, (B,): the sum over streams of the mean over the steps at which it is taken."""
+        taken = [value[:, -1:] if self.loss_at == "last" else value for value in logits.values()]
+        return sum(self.cross_entropy(value, labels).mean(1) for value in taken)
 
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of each clip and step.
@@ -100,7 +109,7 @@ class Classification(Objective):
             return (predicted == truth).all(-1).float()
 
         scores = {
-            "loss": sum(self.cross_entropy(value, batch["labels"]).mean(1) for value in logits.values()),
+            "loss": self.clip_losses(logits, batch["labels"]),
             "exact_set": exact(self.predict(torch.stack(list(by_stream.values())).mean(0))),
         }
         if len(by_stream) > 1:

@@ -125,7 +125,7 @@ class LSTMComposite(Objective):
 
     def model_inputs(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """The observed part of each input: frames up to ``observed``, flow between them."""
-        spans = {"clip": self.observed, "flow": self.observed - 1}
+        spans = {"clip": self.observed, "flow": self.observed - 1, "flow_backward": self.observed - 1}
         return [batch[name][:, :, : spans[name]] for name in self.model.inputs]
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:

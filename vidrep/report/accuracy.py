@@ -9,7 +9,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from vidrep.experiment import UNTRAINED
 from vidrep.report.style import INK, Look, colour_bar, grid_height, new_figure, panel_grid, write_cells
-from vidrep.report.tables import FLOOR, accuracy_rows, wilson
+from vidrep.report.tables import FLOOR, accuracy_rows, line_name, result_lines, sizes, wilson
 
 _PERCENT = (0.0, 100.0)
 _CMAP = "cividis"
@@ -25,9 +25,9 @@ def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
         looks: look of each system, in the order of the rows.
     """
     rows = accuracy_rows(table)
-    lines = list(dict.fromkeys((s, v) for s in looks for v in rows.loc[rows["system"] == s, "variant"]))
+    lines = result_lines(rows, looks)
     note = (
-        f"Dots: one seed each; bars: 95 % Wilson interval over test clips (n: {_sizes(clips)}). "
+        f"Dots: one seed each; bars: 95 % Wilson interval over test clips (n: {sizes(clips)}). "
         "Numbers: mean over the trained seeds."
     )
     title = "Accuracy on the test clips of the version a system was trained on"
@@ -36,7 +36,7 @@ def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     for axes, dataset in zip(panels, clips, strict=True):
         shown = rows[(rows["evaluated_on"] == dataset) & ((rows["trained_on"] == dataset) | (rows["system"] == FLOOR))]
         plot_accuracy(shown, axes, lines=lines, looks=looks, n=clips[dataset]).set_title(dataset, loc="left")
-    panels[0].set_yticks(range(len(lines)), [f"{system} · {variant}" if variant else system for system, variant in lines])
+    panels[0].set_yticks(range(len(lines)), list(map(line_name, lines)))
     panels[0].set_ylim(max(1, len(lines)) - 0.5, -0.5)
     handles = [
         Line2D([], [], color=INK, marker="o", ls="", label="trained"),
@@ -77,7 +77,7 @@ def transfer_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     rows = rows[(rows["seed"] != UNTRAINED) & (rows["variant"] == "")]
     systems = [name for name in looks if name in set(rows["system"])]
     widest = max(wilson(0.5, n)[1] - 0.5 for n in clips.values())
-    note = f"Mean over seeds. n test clips: {_sizes(clips)}; 95 % Wilson interval of one seed at most ±{100 * widest:.1f} points."
+    note = f"Mean over seeds. n test clips: {sizes(clips)}; 95 % Wilson interval of one seed at most ±{100 * widest:.1f} points."
     title = "Transfer: accuracy on one version after training on another"
     count = max(1, len(systems))
     columns = count if count <= _COLUMNS else -(-count // 2)
@@ -108,7 +108,7 @@ def cost_figure(accuracy: pd.DataFrame, cost: pd.DataFrame, clips: dict[str, int
     rows = accuracy_rows(accuracy)
     rows = rows[(rows["seed"] != UNTRAINED) & (rows["variant"] == "") & (rows["trained_on"] == rows["evaluated_on"])]
     rows = rows.merge(cost.drop_duplicates("system"), on="system")
-    note = f"One mark per seed; bars: 95 % Wilson interval over test clips (n: {_sizes(clips)})."
+    note = f"One mark per seed; bars: 95 % Wilson interval over test clips (n: {sizes(clips)})."
     figure = new_figure(5.4, title="Accuracy against cost", note=note)
     panels = figure.subplots(2, len(clips), sharex="row", sharey=True, squeeze=False)
     units = {"macs_per_clip": "multiply-accumulates per clip", "parameters": "trainable parameters"}
@@ -141,13 +141,6 @@ def plot_cost(rows: pd.DataFrame, axes: Axes, *, column: str, looks: dict[str, L
     axes.set_xmargin(0.15)
     axes.grid()
     return axes
-
-
-def _sizes(clips: dict[str, int]) -> str:
-    """Clip counts in words: one number if all are the same."""
-    if len(set(clips.values())) == 1:
-        return f"{next(iter(clips.values())):,} each"
-    return ", ".join(f"{name} {n:,}" for name, n in clips.items())
 
 
 def _spread(count: int) -> np.ndarray:

@@ -20,18 +20,35 @@ GREY = "#767676"
 PALE = "#d9d9d9"  # cells without a value
 INK = "#222222"
 
-# Okabe and Ito's palette. Families of the catalogue keep their colour in every figure; others get what is left over.
-FAMILY_COLOURS = {
-    "3-D CNN": "#0072B2",
-    "factorised 3-D CNN": "#56B4E9",
-    "CNN + LSTM": "#D55E00",
-    "ConvLSTM": "#E69F00",
-    "two-stream": "#009E73",
-    "LSTM autoencoder": "#CC79A7",
-    "control": GREY,
+# Families of the catalogue keep colour and markers in every figure; others get what is left over. No palette keeps fourteen
+# colours apart for colour-blind readers, so families whose colours they could confuse differ in their markers. Okabe and Ito's
+# palette, then colours found by a search for large distances within each set of markers, with and without colour blindness.
+_FAMILIES = {
+    "osDp": {
+        "3-D CNN": "#0072B2",
+        "factorised 3-D CNN": "#56B4E9",
+        "efficient video CNN": "#779922",
+        "pretrained trunk": "#FF9988",
+        "capsules": "#661111",
+    },
+    "^v<>": {
+        "CNN + LSTM": "#D55E00",
+        "3-D CNN + LSTM": "#441166",
+        "ConvLSTM": "#E69F00",
+        "LSTM autoencoder": "#CC79A7",
+        "control": GREY,
+    },
+    "PX*d": {
+        "two-stream": "#009E73",
+        "fusion CNN": "#880055",
+        "video transformer": "#885500",
+        "slow features": "#113311",
+    },
 }
-_SPARE = ("#6A3D9A", "#8B5A2B", "#B8A800", "#000000")
-_MARKERS = "oDs^vP"
+FAMILY_COLOURS = {family: colour for group in _FAMILIES.values() for family, colour in group.items()}
+_FAMILY_MARKERS = {family: markers for markers, group in _FAMILIES.items() for family in group}
+_SPARE = ("#113355", "#AA5533", "#AA8899", "#7788FF")
+_SPARE_MARKERS = "osDp"
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 CLASS_COLOURS = "petroff10"  # ten colours chosen by crowd and colour-vision model (Petroff 2021, arXiv 2107.02270)
 
@@ -68,7 +85,7 @@ _METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 
 @dataclass(frozen=True)
 class Look:
-    """How a system is drawn: the colour of its family, and a marker and a dash of its own within the family."""
+    """How a system is drawn: a shade of its family's colour, and a marker and a dash of its own within the family."""
 
     colour: tuple[float, float, float]
     marker: str
@@ -85,15 +102,16 @@ def looks(families: dict[str, str]) -> dict[str, Look]:
     """The look of each system.
 
     Args:
-        families: system to family, in the order of the experiment. Colours of known families never change; systems of one family
-            differ by marker, dash and lightness.
+        families: system to family, in the order of the experiment. Colours and markers of known families never change; up to
+            twelve systems of one family differ by marker, dash and lightness.
     """
     colours = family_colours(families)
     result, used = {}, dict.fromkeys(colours, 0)
     for system, family in families.items():
         place = used[family]
         used[family] += 1
-        result[system] = Look(_lighten(colours[family], 0.3 * (place % 3)), _MARKERS[place % 6], _DASHES[place % 4])
+        markers = _FAMILY_MARKERS.get(family, _SPARE_MARKERS)
+        result[system] = Look(_lighten(colours[family], 0.2 * (place % 3)), markers[place % 4], _DASHES[place % 4])
     return result
 
 

@@ -66,6 +66,25 @@ def accuracy_rows(table: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     return rows[matched].assign(variant=variants[matched])
 
 
+def result_lines(rows: pd.DataFrame, systems: Iterable[str]) -> list[tuple[str, str]]:
+    """Each (system, variant) that ``rows`` has a result of, in the order of ``systems``."""
+    return list(
+        dict.fromkeys((system, variant) for system in systems for variant in rows.loc[rows["system"] == system, "variant"])
+    )
+
+
+def line_name(line: tuple[str, str]) -> str:
+    """A (system, variant) as it is written beside its results."""
+    return " · ".join(filter(None, line))
+
+
+def sizes(clips: dict[str, int]) -> str:
+    """Clip counts of data sets in words: one number if all are the same."""
+    if len(set(clips.values())) == 1:
+        return f"{next(iter(clips.values())):,} each"
+    return ", ".join(f"{name} {n:,}" for name, n in clips.items())
+
+
 def representations(table: pd.DataFrame) -> pd.DataFrame:
     """The representations of a similarity table in its order: rep, dataset, system, seed, layer, run."""
     reps = pd.Series(pd.unique(pd.concat([table["rep_a"], table["rep_b"]])), name="rep")

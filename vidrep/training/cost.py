@@ -5,11 +5,19 @@ import time
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from vidrep.training.device import Device
 from vidrep.training.loop import evaluate
 from vidrep.training.split import Split
+
+
+def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_, **__) -> int:
+    """Cost of fused attention on a CPU; torch knows that of the GPU kernels only."""
+    return sdpa_flop_count(query, key, value)
+
+
+FUSED_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -22,7 +30,7 @@ def count_macs(objective: nn.Module, split: Split, device: Device) -> int:
     """Multiply-adds of convolutions and matrix products in scoring one clip (every frame or flow stack that scoring samples)."""
     objective.eval()
     batch = split.batch(slice(0, 1), device)
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping=FUSED_ATTENTION) as counter:
         objective.score(batch)
     return counter.get_total_flops() // 2  # torch counts a multiply-add as two
 

@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from vidrep.streams import stream_seed
+from vidrep.training.augment import flip_some
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.device import Device
 from vidrep.training.progress import Progress
 from vidrep.training.split import Split
 
 EVALUATION_BATCH = 100
+STEPS_AT = (5 / 8, 7 / 8)  # shares of training after which schedule "steps" divides the rate by ten (arXiv 1406.2199)
+EPSILON = 1e-8  # of the adaptive optimisers' denominators
 
 
 @dataclass
@@ -57,9 +60,10 @@ def make_optimiser(objective: nn.Module, recipe: dict, lr: float) -> torch.optim
     trained = [p for p in objective.parameters() if p.requires_grad]
     decay = recipe["weight_decay"]
     makers = {
-        "adam": lambda: torch.optim.Adam(trained, lr=lr, weight_decay=decay),
-        "adamw": lambda: torch.optim.AdamW(trained, lr=lr, weight_decay=decay),
+        "adam": lambda: torch.optim.Adam(trained, lr=lr, eps=EPSILON, weight_decay=decay),
+        "adamw": lambda: torch.optim.AdamW(trained, lr=lr, eps=EPSILON, weight_decay=decay),
         "sgd": lambda: torch.optim.SGD(trained, lr=lr, momentum=0.9, weight_decay=decay),
+        "rmsprop": lambda: torch.optim.RMSprop(trained, lr=lr, eps=EPSILON, weight_decay=decay),
     }
     if recipe["optimiser"] not in makers:
         raise ValueError(f"recipe: optimiser {recipe['optimiser']!r}; give one of {', '.join(makers)}")
@@ -69,11 +73,16 @@ def make_optimiser(objective: nn.Module, recipe: dict, lr: float) -> torch.optim
 def make_schedule(optimiser: torch.optim.Optimizer, recipe: dict, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
     """The learning-rate schedule a recipe names, advanced once a step."""
     if recipe["schedule"] == "one_cycle":
-        peak = optimiser.param_groups[0]["lr"]
-        return torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=peak, total_steps=steps + 1, pct_start=0.2)
+        group = optimiser.param_groups[0]
+        momentum = group.get("momentum") != 0  # an optimiser without momentum is not to be given one
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, max_lr=group["lr"], total_steps=steps + 1, pct_start=0.2, cycle_momentum=momentum
+        )
     if recipe["schedule"] == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
-    raise ValueError(f"recipe: schedule {recipe['schedule']!r}; give one of constant, one_cycle")
+    if recipe["schedule"] == "steps":
+        return torch.optim.lr_scheduler.MultiStepLR(optimiser, [round(share * steps) for share in STEPS_AT], gamma=0.1)
+    raise ValueError(f"recipe: schedule {recipe['schedule']!r}; give one of constant, one_cycle, steps")
 
 
 def train_one_epoch(
@@ -93,7 +102,7 @@ def train_one_epoch(
     total = torch.zeros((), device=device.device)
     batches = len(split) // size
     for i in range(batches):
-        batch = split.batch(order[i * size : (i + 1) * size], device)
+        batch = flip_some(split.batch(order[i * size : (i + 1) * size], device), recipe["flip"])
         with device.autocast():
             loss = objective.loss(batch)
         optimiser.zero_grad(set_to_none=True)

@@ -13,6 +13,7 @@ import torch
 
 from vidrep.experiment import UNTRAINED
 from vidrep.files import whole, write_rows
+from vidrep.models.weights import load_state
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.provenance import provenance
@@ -21,6 +22,7 @@ from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.cost import count_macs, count_parameters, inference_clips_per_s, peak_bytes
 from vidrep.training.device import Device
 from vidrep.training.loop import Outcome, Selection, evaluate, fit
+from vidrep.training.pretrained import read_state, start_from
 from vidrep.training.split import Split
 
 
@@ -36,10 +38,12 @@ def train_run(
     fingerprint: str,
     about: dict,
     report: Callable[[str], None],
+    weights: Path | None = None,
 ) -> None:
     """Train a system, or only initialise it, and write ``weights.pt``, ``history.csv`` and ``run.json`` into ``folder``.
 
-    The initial weights depend on the system and the seed, not on the data set, and an untrained twin has those of the first seed.
+    The initial weights depend on the system and the seed, not on the data set, and an untrained twin has those of the first seed. Of a
+    system with pretrained weights only the trained runs start from them: its twin stays random, as the control for them.
 
     Args:
         definition: ``System.definition()``, and ``first_seed``.
@@ -51,12 +55,15 @@ def train_run(
         fingerprint: digest of code, recipe and data that a checkpoint must agree with.
         about: further facts for ``run.json``.
         report: receives lines of progress.
+        weights: file of pretrained weights that the model starts from.
     """
     started = time.monotonic()
     trained = run_seed != UNTRAINED
     stream_name = ("run", definition["name"], run_seed if trained else definition["first_seed"])
     torch.manual_seed(stream_seed(seed, *stream_name, "init"))
-    objective = device.place(build(definition, train.shape))
+    objective = build(definition, train.shape)
+    pretrained = {"weights_sha256": start_from(objective.model, weights)} if weights and trained else {}
+    device.place(objective)
     train, validation = train.move(device), validation.move(device)
     checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint)
     if trained and objective.stages:
@@ -81,6 +88,7 @@ def train_run(
         **measurements(objective, outcome, validation, device),
         "infer_clips_per_s": inference_clips_per_s(objective, validation, device) if trained else None,
         "wall_s": round(time.monotonic() - started, 3),
+        **pretrained,
         **about,
         **provenance(),
     }
@@ -132,19 +140,9 @@ def load_weights(network, path: Path) -> None:
     """Load a state dict, saying in one line what does not fit.
 
     Raises:
-        ValueError: missing or unexpected names, or tensors of another shape.
+        ValueError: a damaged file, missing or unexpected names, or tensors of another shape.
     """
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    expected = network.state_dict()
-    problems = [f"missing {name}" for name in expected.keys() - state.keys()] + [
-        f"unexpected {name}" for name in state.keys() - expected.keys()
-    ]
-    for name in expected.keys() & state.keys():
-        if expected[name].shape != state[name].shape:
-            problems.append(f"{name} is {tuple(state[name].shape)}, the network wants {tuple(expected[name].shape)}")
-    if problems:
-        raise ValueError(f"{path} does not fit the network: {'; '.join(sorted(problems)[:8])}")
-    network.load_state_dict(state)
+    load_state(network, read_state(path), path)
 
 
 def digest(*parts) -> str:

@@ -1,8 +1,8 @@
 """A split in memory, cut into batches on the device."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from vidrep.datasets.store import open_clips
 from vidrep.flow.store import open_flow
 from vidrep.objectives.base import DataShape
 from vidrep.training.device import Device
+from vidrep.training.targets import make_target
 
 
 @dataclass
@@ -25,6 +26,8 @@ class Split:
         flow: (n, T-1, 2, H, W) float16 in pixels, or None.
         multi_label: may a clip carry several labels?
         ids: names of the clips, e.g. ``test/000012``.
+        flow_backward: flow from frame t+1 to t, the shape of ``flow``, or None.
+        targets: further targets by name, (n, classes) uint8 multi-hot; see ``vidrep.training.targets``.
     """
 
     clips: Tensor
@@ -32,6 +35,8 @@ class Split:
     flow: Tensor | None
     multi_label: bool
     ids: list[str]
+    flow_backward: Tensor | None = None
+    targets: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -44,13 +49,22 @@ class Split:
         return DataShape((channels, frames, height, width), self.labels.shape[1], self.multi_label)
 
     def batch(self, index: Tensor | slice, device: Device) -> dict[str, Tensor]:
-        """``clip`` (B, C, T, H, W) in [0, 1], ``labels`` (B, classes) float, and ``flow`` (B, 2, T-1, H, W) if there is any."""
+        """Some clips as networks and objectives take them.
+
+        Returns:
+            ``clip`` (B, C, T, H, W) in [0, 1], ``labels`` (B, classes) float 0/1 and ``row`` (B,), the place of each clip in the
+            split; where the split has them ``flow`` and ``flow_backward`` (B, 2, T-1, H, W), and targets by name (B, classes).
+        """
         batch = {
             "clip": device.clip(self.clips[index]),
             "labels": self.labels[index].to(device.device, torch.float32),
+            "row": torch.arange(len(self), device=self.clips.device)[index].to(device.device),
         }
-        if self.flow is not None:
-            batch["flow"] = device.flow(self.flow[index])
+        for name, fields in (("flow", self.flow), ("flow_backward", self.flow_backward)):
+            if fields is not None:
+                batch[name] = device.flow(fields[index])
+        for name, target in self.targets.items():
+            batch[name] = target[index].to(device.device, torch.float32)
         return batch
 
     def batches(self, size: int, device: Device) -> Iterator[dict[str, Tensor]]:
@@ -58,39 +72,55 @@ class Split:
         for i in range(0, len(self), size):
             yield self.batch(slice(i, i + size), device)
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Everything that batches are cut from, in a fixed order."""
+        given = (self.clips, self.labels, self.flow, self.flow_backward, *self.targets.values())
+        return [tensor for tensor in given if tensor is not None]
+
     def move(self, device: Device) -> "Split":
         """This split with its tensors resident on a CUDA device when they fit into half of its free memory, else unchanged."""
-        tensors = [t for t in (self.clips, self.labels, self.flow) if t is not None]
-        if device.device.type != "cuda" or sum(t.nbytes for t in tensors) > torch.cuda.mem_get_info()[0] / 2:
+        if device.device.type != "cuda" or sum(t.nbytes for t in self.tensors) > torch.cuda.mem_get_info()[0] / 2:
             return self
-        flow = None if self.flow is None else self.flow.to(device.device)
-        return replace(self, clips=self.clips.to(device.device), labels=self.labels.to(device.device), flow=flow)
+        names = [name for name in ("clips", "labels", "flow", "flow_backward") if getattr(self, name) is not None]
+        resident = {name: getattr(self, name).to(device.device) for name in names}
+        return replace(self, **resident, targets={name: target.to(device.device) for name, target in self.targets.items()})
 
     def checksum(self) -> str:
-        """Digest of clips, labels and flow."""
+        """Digest of everything that batches are cut from."""
         digest = hashlib.sha256()
-        for tensor in (self.clips, self.labels, self.flow):
-            if tensor is not None:
-                digest.update(tensor.numpy().tobytes())
+        for tensor in self.tensors:
+            digest.update(tensor.numpy().tobytes())
         return digest.hexdigest()
 
 
-def load_split(clips_file: str | Path, flow_store: str | Path | None = None, count: int | None = None) -> Split:
-    """Read the first ``count`` clips (all by default) of a data set file, and their flow from a store.
+def load_split(
+    clips_file: str | Path,
+    flow_store: str | Path | None = None,
+    count: int | None = None,
+    *,
+    flow_backward_store: str | Path | None = None,
+    targets: Sequence[str] = (),
+) -> Split:
+    """Read the first ``count`` clips (all by default) of a data set file, their flow from stores, and targets from its factors.
 
     Raises:
-        ValueError: the flow store does not belong to the clips.
+        ValueError: a flow store does not belong to the clips, or a target cannot be made from this data set.
         OSError: a file is missing or unreadable.
     """
     with open_clips(clips_file) as file:
         clips, labels, ids = file.clips[:count], file.labels[:count], file.ids[:count]
         multi_label = bool(file.attrs["multi_label"])
-    flow = None
-    if flow_store is not None:
-        fields = open_flow(flow_store).flow
-        if fields.shape[0] < len(clips) or fields.shape[1] != clips.shape[1] - 1 or fields.shape[3:] != clips.shape[2:4]:
-            raise ValueError(
-                f"{flow_store}: flow of shape {fields.shape} does not belong to clips of shape {clips.shape} in {clips_file}"
-            )
-        flow = torch.from_numpy(np.asarray(fields[: len(clips)]))
-    return Split(torch.from_numpy(clips), torch.from_numpy(labels), flow, multi_label, ids)
+        made = {name: torch.from_numpy(make_target(name, file.factors)[:count]) for name in targets}
+    flow, flow_backward = (
+        None if store is None else load_flow(store, clips, clips_file) for store in (flow_store, flow_backward_store)
+    )
+    return Split(torch.from_numpy(clips), torch.from_numpy(labels), flow, multi_label, ids, flow_backward, made)
+
+
+def load_flow(store: str | Path, clips: np.ndarray, clips_file: str | Path) -> Tensor:
+    """The flow of the first ``clips`` of a file; a store of other clips raises ValueError."""
+    fields = open_flow(store).flow
+    if fields.shape[0] < len(clips) or fields.shape[1] != clips.shape[1] - 1 or fields.shape[3:] != clips.shape[2:4]:
+        raise ValueError(f"{store}: flow of shape {fields.shape} does not belong to clips of shape {clips.shape} in {clips_file}")
+    return torch.from_numpy(np.asarray(fields[: len(clips)]))

@@ -1,5 +1,6 @@
 # Open up every run on every evaluation set, and score it there: one pass over the clips serves both, one job a run serves all
-# sets. An untrained twin is opened up on the data set it was made for.
+# sets. An untrained twin is opened up on the data set it was made for, and so is every run of an experiment without transfer.
+# On its own data set a run is also scored on manipulated clips.
 
 NAME = "{dataset}--{system}--seed{seed}"  # of a run's files
 
@@ -10,8 +11,10 @@ rule extract:
         record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
         test=on_sets("<results>/datasets/<set>/test.h5", EXPERIMENT.datasets),
         fit=on_sets("<results>/datasets/<set>/train.h5", EXPERIMENT.datasets),
-        test_flow=lambda wc: [path for name in EXPERIMENT.datasets for path in flow_of(wc.system, name, "test")],
-        fit_flow=lambda wc: [path for name in EXPERIMENT.datasets for path in flow_of(wc.system, name, "train")],
+        test_flow=flow_of_sets("test"),
+        fit_flow=flow_of_sets("train"),
+        test_flow_backward=flow_of_sets("test", "flow_backward"),
+        fit_flow_backward=flow_of_sets("train", "flow_backward"),
     output:
         stores=[directory(path) for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", EXPERIMENT.datasets)],
         scores=on_sets(f"<results>/transfer/<set>/{NAME}.csv", EXPERIMENT.datasets),
@@ -20,7 +23,7 @@ rule extract:
     benchmark:
         f"<benchmarks>/activations/{NAME}.tsv"
     wildcard_constraints:
-        seed=r"\d+",
+        seed=r"\d+" if EXPERIMENT.transfer else "none",
     conda:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
@@ -35,16 +38,17 @@ rule extract:
         fit_rows=config["activations"]["fit_clips"],
         pooling=pooling_option(),
         dtype=config["activations"]["dtype"],
+        controls=option("controls", config["controls"]),
         code=lambda wc: system_code("extract", wc.system),
     message:
         "Activations of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
         "python $VIDREP_SCRIPTS/extract.py --run {params.folder} {params.sets} --rows {params.rows} --fit-rows {params.fit_rows}"
-        " --pooling {params.pooling} --dtype {params.dtype} --gpus {resources.gpu} --threads {threads}"
+        " --pooling {params.pooling} --dtype {params.dtype} {params.controls} --gpus {resources.gpu} --threads {threads}"
         " --stores {output.stores} --scores {output.scores} > {log} 2>&1"
 
 
-use rule extract as extract_untrained with:
+use rule extract as extract_own with:
     input:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
         record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
@@ -52,8 +56,10 @@ use rule extract as extract_untrained with:
         fit=["<results>/datasets/{dataset}/train.h5"],
         test_flow=lambda wc: flow_of(wc.system, wc.dataset, "test"),
         fit_flow=lambda wc: flow_of(wc.system, wc.dataset, "train"),
+        test_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "test", "flow_backward"),
+        fit_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "train", "flow_backward"),
     output:
         stores=[directory(f"<results>/activations/{{dataset}}/{NAME}.zarr")],
         scores=[f"<results>/transfer/{{dataset}}/{NAME}.csv"],
     wildcard_constraints:
-        seed="untrained",
+        seed="untrained" if EXPERIMENT.transfer else r"\d+|untrained",

@@ -10,7 +10,7 @@ from vidrep import models, objectives
 from vidrep.code_version import code_version
 from vidrep.config import check, fill_defaults, schema_error
 from vidrep.command_line import use_checkout
-from vidrep.experiment import Run
+from vidrep.experiment import Run, flow_inputs
 from vidrep.naming import source_file
 from vidrep.training.gpu_slots import any_visible
 
@@ -50,7 +50,7 @@ wildcard_constraints:
     split="train|validation|test",
     system="|".join(SYSTEMS),
     seed=r"\d+|untrained",
-    method="true|dis|farneback",
+    method=r"(true|true_box|dis|farneback)(_backward)?",
     measure="[a-z0-9_]+",
 
 
@@ -74,17 +74,27 @@ def system_code(name, system):
     )
 
 
-def flow_of(system, dataset, split):
-    """The flow store that a system is fed for one split; none for systems without flow."""
-    method = SYSTEMS[system].flow
+def flow_of(system, dataset, split, name="flow"):
+    """The store of the flow input `name` that a system is fed for one split; none for systems without it."""
+    method = flow_methods(system).get(name)
     return [f"<results>/flow/{dataset}/{split}/{method}.zarr"] if method else []
+
+
+def flow_methods(system):
+    """The flow method of each flow input of a system."""
+    return flow_inputs(SYSTEMS[system].inputs, SYSTEMS[system].flow)
+
+
+def flow_options(wildcards, input):
+    """All inputs of a job that are flow, as options of its script."""
+    return " ".join(option(name.replace("_", "-"), files) for name, files in input.items() if "_flow" in name)
 
 
 def clip_mb(clips, system=None):
     """Megabytes of clips in memory, and of their flow where a system is fed flow."""
     video = config["video"]
     pixels = clips * video["frames"] * video["size_px"] ** 2
-    return (pixels * (5 if system and SYSTEMS[system].flow else 1)) // 10**6
+    return (pixels * (1 + 4 * len(flow_methods(system) if system else ()))) // 10**6
 
 
 def gpus(wildcards):
@@ -132,10 +142,14 @@ def on_sets(pattern, evaluated):
     return [pattern.replace("<set>", name) for name in evaluated]
 
 
+def flow_of_sets(split, name="flow"):
+    """The stores of a flow input for one split of all evaluation sets, as an input function."""
+    return lambda wc: [path for dataset in EXPERIMENT.datasets for path in flow_of(wc.system, dataset, split, name)]
+
+
 def set_options(wildcards, input):
     """The files of the evaluation sets as options of extract.py."""
-    names = ("test", "fit", "test_flow", "fit_flow")
-    return " ".join(option(name.replace("_", "-"), input.get(name, [])) for name in names)
+    return " ".join([option("test", input.test), option("fit", input.fit), flow_options(wildcards, input)])
 
 
 def pooling_option():
@@ -161,13 +175,32 @@ def drawing_runs():
     return [run for run in EXPERIMENT.trained_runs() if SYSTEMS[run.system].objective == "lstm_composite"]
 
 
+# detection
+
+
+def untrimmed_splits():
+    """The splits of untrimmed videos."""
+    two = ["test_two_activities"] if config["detection"]["videos"]["test_two_activities"] else []
+    return ["train", "validation", "test", *two]
+
+
+def untrimmed_mb(videos):
+    """Megabytes of untrimmed videos in memory."""
+    return videos * config["detection"]["videos"]["frames"][1] * config["video"]["size_px"] ** 2 // 10**6
+
+
+def detection_table():
+    """The table of detection scores; none without detection."""
+    return ["<results>/tables/detection.csv"] if EXPERIMENT.detection_runs() else []
+
+
 # tables
 
 
 def tables():
     """All tables of the experiment."""
     names = ["accuracy", "probes", "confusion", "cost"] + (["flow_error"] if ESTIMATORS else [])
-    return [f"<results>/tables/{name}.csv" for name in names]
+    return [f"<results>/tables/{name}.csv" for name in names] + detection_table()
 
 
 def evaluations(suffix, folder):

@@ -4,7 +4,7 @@ import shlex
 
 MEASURES = config["similarity"]["measures"]
 PER_DATASET = ("flow", "learning", "probes", "confusion", "projections")
-OVERVIEWS = ("clips", "accuracy", "transfer", "cost")
+OVERVIEWS = ["clips", "accuracy", "cost"] + ["transfer"] * EXPERIMENT.transfer + ["controls"] * bool(config["controls"])
 LAYER_MEASURE = MEASURES[0]  # the one that is drawn layer by layer
 
 TEST_CLIPS = collect("<results>/datasets/{dataset}/test.h5", dataset=EXPERIMENT.datasets)
@@ -14,10 +14,11 @@ SET_OPTION = option("datasets", EXPERIMENT.datasets)
 
 def report_targets():
     """All figures of the report."""
-    names = list(OVERVIEWS) + [f"{kind}/{dataset}" for kind in PER_DATASET for dataset in EXPERIMENT.datasets]
+    names = OVERVIEWS + [f"{kind}/{dataset}" for kind in PER_DATASET for dataset in EXPERIMENT.datasets]
     names += [f"similarity/{dataset}--{measure}" for dataset in EXPERIMENT.datasets for measure in MEASURES]
     names += [f"layers/{dataset}--{LAYER_MEASURE}" for dataset in EXPERIMENT.datasets]
     names += [f"generation/{run.dataset}--{run.system}" for run in first_seeds(drawing_runs())]
+    names += [f"detection/{run.dataset}--{run.system}" for run in first_seeds(EXPERIMENT.detection_runs())]
     return [f"<results>/figures/{name}.{suffix}" for name in names for suffix in ("png", "pdf")]
 
 

@@ -3,30 +3,7 @@
 ESTIMATORS = config["flow"]["estimators"]
 
 
-rule true_flow:
-    input:
-        clips="<results>/datasets/{dataset}/{split}.h5",
-    output:
-        flow=directory("<results>/flow/{dataset}/{split}/true.zarr"),
-    log:
-        "<logs>/flow/{dataset}/{split}/true.log",
-    benchmark:
-        "<benchmarks>/flow/{dataset}/{split}/true.tsv"
-    conda:
-        "../../envs/vidrep.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    params:
-        code=code("true_flow"),
-    message:
-        "Exact flow of {wildcards.dataset}, {wildcards.split}"
-    shell:
-        "python $VIDREP_SCRIPTS/true_flow.py --clips {input.clips} --output {output.flow} > {log} 2>&1"
-
-
-rule estimate_flow:
+rule compute_flow:
     input:
         clips="<results>/datasets/{dataset}/{split}.h5",
     output:
@@ -35,8 +12,6 @@ rule estimate_flow:
         "<logs>/flow/{dataset}/{split}/{method}.log",
     benchmark:
         "<benchmarks>/flow/{dataset}/{split}/{method}.tsv"
-    wildcard_constraints:
-        method="dis|farneback",
     conda:
         "../../envs/vidrep.yaml"
     threads: 1
@@ -44,11 +19,11 @@ rule estimate_flow:
         mem_mb=2000,
         runtime=240,
     params:
-        code=code("estimate_flow"),
+        code=code("compute_flow"),
     message:
-        "{wildcards.method} flow of {wildcards.dataset}, {wildcards.split}"
+        "Flow of {wildcards.dataset}, {wildcards.split}: {wildcards.method}"
     shell:
-        "python $VIDREP_SCRIPTS/estimate_flow.py --clips {input.clips} --method {wildcards.method} --output {output.flow} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/compute_flow.py --clips {input.clips} --method {wildcards.method} --output {output.flow} > {log} 2>&1"
 
 
 rule flow_error:

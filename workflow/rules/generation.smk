@@ -7,6 +7,7 @@ rule generate:
         record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
         test="<results>/datasets/{dataset}/test.h5",
         test_flow=lambda wc: flow_of(wc.system, wc.dataset, "test"),
+        test_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "test", "flow_backward"),
     output:
         drawn="<results>/generation/{dataset}/{system}/seed{seed}.h5",
     log:
@@ -22,7 +23,7 @@ rule generate:
         runtime=10,
     params:
         folder=subpath(input.record, parent=True),
-        flow=lambda wc, input: option("test-flow", input.test_flow),
+        flow=flow_options,
         clips=config["generation"]["clips"],
         code=lambda wc: system_code("generate", wc.system),
     message:

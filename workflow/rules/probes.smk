@@ -14,7 +14,7 @@ rule probe:
     benchmark:
         f"<benchmarks>/probes/{NAME}.tsv"
     wildcard_constraints:
-        seed=r"\d+",
+        seed=r"\d+" if EXPERIMENT.transfer else "none",
     conda:
         "../../envs/vidrep.yaml"
     threads: 1
@@ -33,7 +33,7 @@ rule probe:
         " {params.components} --probes {output.probes} --confusion {output.confusion} > {log} 2>&1"
 
 
-use rule probe as probe_untrained with:
+use rule probe as probe_own with:
     input:
         stores=[f"<results>/activations/{{dataset}}/{NAME}.zarr"],
         test=["<results>/datasets/{dataset}/test.h5"],
@@ -42,4 +42,4 @@ use rule probe as probe_untrained with:
         probes=[f"<results>/probes/{{dataset}}/{NAME}.csv"],
         confusion=[f"<results>/probes/{{dataset}}/{NAME}.confusion.csv"],
     wildcard_constraints:
-        seed="untrained",
+        seed="untrained" if EXPERIMENT.transfer else r"\d+|untrained",

@@ -32,7 +32,7 @@ rule plot_clips:
     message:
         "Figure: clips of the versions"
     shell:
-        "python $VIDREP_SCRIPTS/{params.script}.py {params.files} {params.options} --output {params.target} > {log} 2>&1"
+        "printf '%s\\n' {params.files} | python $VIDREP_SCRIPTS/{params.script}.py @/dev/stdin {params.options} --output {params.target} > {log} 2>&1"
 
 
 use rule plot_clips as plot_flow with:
@@ -114,6 +114,25 @@ use rule plot_clips as plot_transfer with:
         code=code("plot_transfer"),
     message:
         "Figure: transfer"
+
+
+use rule plot_clips as plot_controls with:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        clips=TEST_CLIPS,
+    output:
+        png=figure("controls", "Accuracy", figure="does it use motion?"),
+        pdf="<results>/figures/controls.pdf",
+    log:
+        "<logs>/figures/controls.log",
+    benchmark:
+        "<benchmarks>/figures/controls.tsv"
+    params:
+        options=FAMILY_OPTION,
+        script="plot_controls",
+        code=code("plot_controls"),
+    message:
+        "Figure: controls of motion"
 
 
 use rule plot_clips as plot_cost with:
@@ -275,3 +294,28 @@ use rule plot_clips as plot_generation with:
         code=code("plot_generation"),
     message:
         "Figure: frames drawn by {wildcards.system} on {wildcards.dataset}"
+
+
+use rule plot_clips as plot_detection with:
+    input:
+        detections=lambda wc: f"<results>/detection/{wc.dataset}--{wc.system}--seed{min(SYSTEMS[wc.system].seeds)}.json",
+        probabilities=lambda wc: f"<results>/detection/{wc.dataset}--{wc.system}--seed{min(SYSTEMS[wc.system].seeds)}.npz",
+        scores=lambda wc: f"<results>/detection/{wc.dataset}--{wc.system}--seed{min(SYSTEMS[wc.system].seeds)}.csv",
+    output:
+        png=report(
+            "<results>/figures/detection/{dataset}--{system}.png",
+            caption="../report/detection.rst",
+            category="Detection",
+            labels={"data set": "{dataset}", "system": "{system}"},
+        ),
+        pdf="<results>/figures/detection/{dataset}--{system}.pdf",
+    log:
+        "<logs>/figures/detection/{dataset}--{system}.log",
+    benchmark:
+        "<benchmarks>/figures/detection/{dataset}--{system}.tsv"
+    params:
+        options=lambda wc: option("run", [shlex.quote(f"{wc.system}, trained on {wc.dataset}")]),
+        script="plot_detection",
+        code=code("plot_detection"),
+    message:
+        "Figure: activities detected with {wildcards.system} on {wildcards.dataset}"

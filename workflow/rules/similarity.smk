@@ -46,5 +46,5 @@ rule compare:
     message:
         "{wildcards.measure} of all pairs on {wildcards.evaluated}"
     shell:
-        "python $VIDREP_SCRIPTS/compare.py --kernels {input.kernels} --measure {wildcards.measure} --seed {params.seed}"
+        "printf '%s\\n' --kernels {input.kernels} | python $VIDREP_SCRIPTS/compare.py @/dev/stdin --measure {wildcards.measure} --seed {params.seed}"
         " --permutations {params.permutations} --memory-mb {resources.mem_mb} --output {output.table} > {log} 2>&1"

@@ -23,7 +23,7 @@ rule collect_accuracy:
     message:
         "Accuracy of all runs on all versions"
     shell:
-        "python $VIDREP_SCRIPTS/collect_accuracy.py --parts {input.parts} --train {input.train} --test {input.test} --output {output.table} > {log} 2>&1"
+        "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_accuracy.py @/dev/stdin --train {input.train} --test {input.test} --output {output.table} > {log} 2>&1"
 
 
 rule collect_probes:
@@ -46,7 +46,7 @@ rule collect_probes:
     message:
         "Probes of all runs"
     shell:
-        "python $VIDREP_SCRIPTS/collect_parts.py --parts {input.parts} --output {output.table} > {log} 2>&1"
+        "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_parts.py @/dev/stdin --output {output.table} > {log} 2>&1"
 
 
 use rule collect_probes as collect_confusion with:
@@ -82,7 +82,7 @@ rule collect_cost:
     message:
         "Cost of all systems"
     shell:
-        "python $VIDREP_SCRIPTS/collect_cost.py --records {input.records} --output {output.table} > {log} 2>&1"
+        "printf '%s\\n' --records {input.records} | python $VIDREP_SCRIPTS/collect_cost.py @/dev/stdin --output {output.table} > {log} 2>&1"
 
 
 rule record_provenance:

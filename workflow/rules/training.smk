@@ -7,6 +7,8 @@ rule train:
         validation="<results>/datasets/{dataset}/validation.h5",
         train_flow=lambda wc: flow_of(wc.system, wc.dataset, "train"),
         validation_flow=lambda wc: flow_of(wc.system, wc.dataset, "validation"),
+        train_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "train", "flow_backward"),
+        validation_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "validation", "flow_backward"),
     output:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
         history="<results>/runs/{dataset}/{system}/seed{seed}/history.csv",
@@ -24,9 +26,7 @@ rule train:
         runtime=lambda wc, attempt: attempt * 240,
     params:
         system=run_definition,
-        flow=lambda wc, input: " ".join(
-            [option("train-flow", input.train_flow), option("validation-flow", input.validation_flow)]
-        ),
+        flow=flow_options,
         experiment_seed=config["seed"],
         precision=config["training"]["precision"],
         code=lambda wc: system_code("train", wc.system),

@@ -1,0 +1,116 @@
+"""Mirrored training clips: with their flow they stay true to the generator, and targets follow."""
+
+import numpy as np
+import pytest
+import torch
+
+from vidrep.datasets.bouncing import compose
+from vidrep.flow import FLOWS, flow_of_clips
+from vidrep.training.augment import flip, flip_flow, flip_some
+from vidrep.training.split import Split
+from vidrep.training.targets import TARGETS, make_target
+
+SIZE, PATCH = 14, 4
+GENERATED = ("true", "true_box", "true_backward", "true_box_backward")
+
+
+def patches_and_corners(mirrored: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Two patches in each of five clips of six frames, at random places."""
+    rng = np.random.default_rng(0)
+    patches = rng.integers(0, 256, size=(5, 2, PATCH, PATCH), dtype=np.uint8) * rng.integers(
+        2, size=(5, 2, PATCH, PATCH), dtype=np.uint8
+    )
+    corners = rng.integers(SIZE - PATCH + 1, size=(5, 6, 2, 2))
+    if mirrored:
+        patches, corners = patches[..., ::-1], corners.copy()
+        corners[..., 1] = SIZE - PATCH - corners[..., 1]
+    return patches, corners
+
+
+def batch_of(cpu, mirrored: bool = False, method: str = "true") -> dict[str, torch.Tensor]:
+    """The clips with their flow, rendered and computed anew from mirrored patches and places where ``mirrored``."""
+    patches, corners = patches_and_corners(mirrored)
+    clips = compose(patches, corners, SIZE)
+    flow = torch.from_numpy(flow_of_clips(method, clips, patches, corners))
+    labels = torch.eye(5, dtype=torch.uint8)
+    return Split(torch.from_numpy(clips), labels, flow, False, list("abcde"), flow, {}).batch(slice(0, 5), cpu)
+
+
+def test_flipping_twice_changes_nothing(make_split, cpu):
+    batch = make_split(6).batch(slice(0, 6), cpu)
+    once, twice = flip(batch), flip(flip(batch))
+    assert set(batch) == set(twice) == {"clip", "labels", "row", "flow", "flow_backward", *TARGETS}
+    assert all(torch.equal(batch[name], twice[name]) for name in batch)
+    for name in ("clip", "flow", "flow_backward", "directions"):
+        assert not torch.equal(batch[name], once[name]), name
+    for name in ("labels", "row", "speeds"):
+        assert torch.equal(batch[name], once[name]), name
+
+
+@pytest.mark.parametrize("method", GENERATED)
+def test_a_flipped_batch_is_that_of_the_mirrored_world(cpu, method):
+    flipped, expected = flip(batch_of(cpu, method=method)), batch_of(cpu, mirrored=True, method=method)
+    assert torch.equal(flipped["clip"], expected["clip"])
+    for name in ("flow", "flow_backward"):
+        assert expected[name].any() and torch.equal(flipped[name], expected[name])
+        uncorrected = batch_of(cpu, method=method)[name].flip(-1)
+        assert not torch.equal(uncorrected, expected[name]), "without the change of sign it is another motion"
+        assert torch.equal(uncorrected[:, 1], expected[name][:, 1])
+
+
+def test_the_generated_methods_are_all_tested():
+    assert {name for name in FLOWS if name.startswith("true")} == set(GENERATED)
+
+
+def test_flow_is_turned_round_along_x_alone():
+    flow = torch.zeros(1, 2, 1, 2, 3)
+    flow[0, :, 0, 1, 0] = torch.tensor([2.0, -5.0])  # right by 2, up by 5, at the left
+    flipped = flip_flow(flow)
+    assert flipped[0, :, 0, 1, 2].tolist() == [-2, -5] and flipped.count_nonzero() == 2
+
+
+def test_some_clips_are_flipped_and_each_as_a_whole(make_split, cpu):
+    batch = make_split(200).batch(slice(0, 200), cpu)
+    torch.manual_seed(0)
+    flipped, mirrored = flip_some(batch, 0.3), flip(batch)
+    is_mirrored = (flipped["clip"] == mirrored["clip"]).flatten(1).all(1)
+    assert 40 <= is_mirrored.sum() <= 80  # 60 expected, with a standard deviation of 6.5
+    for name in batch:
+        shape = (-1, *[1] * (batch[name].ndim - 1))
+        assert torch.equal(flipped[name], torch.where(is_mirrored.view(shape), mirrored[name], batch[name])), name
+    torch.manual_seed(0)
+    again = flip_some(batch, 0.3)
+    assert all(torch.equal(again[name], flipped[name]) for name in batch)
+
+
+def test_without_flips_nothing_is_drawn(make_split, cpu):
+    batch = make_split(3).batch(slice(0, 3), cpu)
+    state = torch.random.get_rng_state()
+    assert flip_some(batch, 0.0) is batch and torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(flip_some(batch, 1.0)["flow"], flip_flow(batch["flow"]))
+
+
+def test_direction_sectors_are_mirrored_with_the_motion():
+    direction = np.random.default_rng(0).uniform(0, 2 * np.pi, size=(40, 2))
+    mirrored = np.mod(np.arctan2(np.sin(direction), -np.cos(direction)), 2 * np.pi)  # x turned round, y as it was
+    target, expected = (make_target("directions", {"direction_rad": values}) for values in (direction, mirrored))
+    batch = {"clip": torch.zeros(40, 1, 2, 2, 2), "directions": torch.from_numpy(target)}
+    assert torch.equal(flip(batch)["directions"], torch.from_numpy(expected))
+
+
+def test_sectors_are_counted_from_the_right_by_way_of_down():
+    degrees = np.array([[0, 44], [46, 359], [181, 271]])
+    target = make_target("directions", {"direction_rad": np.deg2rad(degrees)})
+    assert [np.flatnonzero(row).tolist() for row in target] == [[0], [1, 7], [4, 6]]
+    assert target.dtype == np.uint8 and target.shape == (3, 8)
+    speeds = make_target("speeds", {"speed_class": np.array([[9, 0], [3, 3]])})
+    assert [np.flatnonzero(row).tolist() for row in speeds] == [[0, 9], [3]]
+
+
+def test_targets_that_cannot_be_made_are_named():
+    with pytest.raises(ValueError, match="target 'speeds' needs the factor speed_class; this data set has start"):
+        make_target("speeds", {"start": np.zeros((3, 2))})
+    with pytest.raises(ValueError, match="target 'directions' needs the factor direction_rad; this data set has none"):
+        make_target("directions", {})
+    with pytest.raises(ValueError, match="unknown target 'colours': give one of directions, speeds"):
+        make_target("colours", {})

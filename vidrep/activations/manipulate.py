@@ -1,0 +1,112 @@
+"""Test clips whose time is broken: what a run still scores on them tells what it owes to motion.
+
+* ``shuffled``: the frames in another random order for each clip, never their own;
+* ``reversed``: the last frame first;
+* ``frozen``: the middle frame at every time;
+* ``one_frame``: the middle frame at its time, all others black.
+
+Systems that are fed flow get that of the manipulated clip: exact flow of the patches' new places in time, so zero where the frame
+stays the same or there is none to go to; estimates from the manipulated frames.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vidrep.datasets.store import open_clips
+from vidrep.flow.methods import flow_of_clips, needed_arrays
+from vidrep.streams import stream
+from vidrep.training.device import Device
+from vidrep.training.loop import evaluate
+from vidrep.training.split import Split, load_split
+
+
+def _shuffled(clips: int, frames: int, seed: int) -> np.ndarray:
+    order = np.argsort(stream(seed, "controls", "shuffled").random((clips, frames)), axis=1)
+    own = np.arange(frames)
+    order[(order == own).all(1)] = np.roll(own, 1)
+    return order
+
+
+def _reversed(clips: int, frames: int, seed: int) -> np.ndarray:
+    return np.tile(np.arange(frames)[::-1], (clips, 1))
+
+
+def _frozen(clips: int, frames: int, seed: int) -> np.ndarray:
+    return np.full((clips, frames), frames // 2)
+
+
+ORDERS = {"shuffled": _shuffled, "reversed": _reversed, "frozen": _frozen, "one_frame": _frozen}
+
+
+def frame_order(control: str, clips: int, frames: int, seed: int) -> np.ndarray:
+    """Which of its frames a clip shows at each time; ``one_frame`` shows it at the middle time alone.
+
+    Args:
+        control: a key of ``ORDERS``.
+        clips: n.
+        frames: T, at least 2; the middle frame is frame ``T // 2``.
+        seed: the experiment's; clip i has the same order in every version of the data set.
+
+    Returns:
+        (n, T) int.
+
+    Raises:
+        ValueError: unknown control.
+    """
+    if control not in ORDERS:
+        raise ValueError(f"unknown control {control!r}: choose one of {', '.join(ORDERS)}")
+    return ORDERS[control](clips, frames, seed)
+
+
+def load_manipulated(
+    clips_file: str | Path, control: str, *, flows: dict[str, str], seed: int, targets: Sequence[str] = ()
+) -> Split:
+    """All clips of a data set file, manipulated, with the flow that belongs to them.
+
+    Args:
+        clips_file: the .h5 file.
+        control: a key of ``ORDERS``.
+        flows: the method of each flow input, see ``vidrep.experiment.flow_inputs``.
+        seed: the experiment's.
+        targets: names of further targets, see ``vidrep.training.targets``.
+
+    Raises:
+        ValueError: unknown control or flow method, or a file without what the method needs.
+    """
+    split = load_split(clips_file, targets=targets)
+    count, frames = split.clips.shape[:2]
+    order = frame_order(control, count, frames, seed)
+    each = np.arange(count)[:, None]
+    clips = split.clips.numpy()[each, order]
+    if control == "one_frame":
+        clips[:, np.arange(frames) != frames // 2] = 0
+    needed = {name for method in flows.values() for name in needed_arrays(method)}
+    with open_clips(clips_file) as file:
+        arrays = {name: file.extras[name][:] for name in needed & set(file.extras)}
+    if "corners" in arrays:
+        arrays["corners"] = arrays["corners"][each, order]
+    fields = {name: torch.from_numpy(flow_of_clips(method, clips, **arrays)) for name, method in flows.items()}
+    return replace(split, clips=torch.from_numpy(clips), **fields)
+
+
+def control_scores(
+    objective, clips_file: str | Path, controls: Iterable[str], *, device: Device, **options
+) -> list[tuple[str, str, float]]:
+    """Mean scores of a run on manipulated test clips, as rows (``test_<control>``, metric, value).
+
+    Args:
+        objective: the run.
+        clips_file: test clips of its own data set.
+        controls: keys of ``ORDERS``.
+        device: where to compute.
+        options: see ``load_manipulated``.
+    """
+    rows = []
+    for control in controls:
+        scores = evaluate(objective, load_manipulated(clips_file, control, **options), device)
+        rows += [(f"test_{control}", *item) for item in scores.items()]
+    return rows

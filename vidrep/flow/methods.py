@@ -1,0 +1,67 @@
+"""Every way to get the flow of clips, by name.
+
+* ``true``: the exact flow;
+* ``true_box``: the exact flow as if each digit were the square that hides it in ``velocity_only``. The support of ``true`` shows
+  the shape of the digits, so it tells what they are; this one tells their motion alone;
+* ``dis``, ``farneback``: estimates from pixels.
+
+Each also as ``<method>_backward``, whose field t leads from frame t+1 to frame t and lies where things are in frame t+1: the flow
+of the reversed clip, put back into the order of time.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vidrep.datasets.bouncing import square_patch
+from vidrep.flow.estimate import METHODS as ESTIMATORS
+from vidrep.flow.estimate import estimate_flow
+from vidrep.flow.exact import exact_flow
+
+BACKWARD = "_backward"
+GENERATED = ("true", "true_box")  # of generated clips only
+FLOWS = tuple(name + suffix for suffix in ("", BACKWARD) for name in (*GENERATED, *ESTIMATORS))
+
+
+def needed_arrays(method: str) -> tuple[str, ...]:
+    """Which of ``patches`` and ``corners`` a method wants beside the clips; unknown methods raise ValueError."""
+    if method not in FLOWS:
+        raise ValueError(f"unknown flow method {method!r}: choose one of {', '.join(FLOWS)}")
+    return ("patches", "corners") if method.removesuffix(BACKWARD) in GENERATED else ()
+
+
+def flow_of_clips(
+    method: str, clips: np.ndarray, patches: np.ndarray | None = None, corners: np.ndarray | None = None
+) -> np.ndarray:
+    """The flow of clips by any method.
+
+    Args:
+        method: one of ``FLOWS``.
+        clips: (n, T, H, W) or (n, T, H, W, 3) uint8.
+        patches: (n, k, p, p) uint8, what is drawn of each digit; see ``needed_arrays``.
+        corners: (n, T, k, 2) int, top and left of each patch in pixels.
+
+    Returns:
+        (n, T-1, 2, H, W) float16, pixels.
+
+    Raises:
+        ValueError: unknown method, or arrays left out that it needs.
+    """
+    arrays = {"patches": patches, "corners": corners}
+    if missing := [name for name in needed_arrays(method) if arrays[name] is None]:
+        raise ValueError(f"no flow {method!r} without {', '.join(missing)} of the clips")
+    if method.endswith(BACKWARD):
+        turned = None if corners is None else corners[:, ::-1]
+        flow = flow_of_clips(method.removesuffix(BACKWARD), clips[:, ::-1], patches, turned)
+        return np.ascontiguousarray(flow[:, ::-1])
+    if method in ESTIMATORS:
+        return estimate_flow(clips, method)
+    return exact_flow(box_patches(patches.shape) if method == "true_box" else patches, corners, clips.shape[2])
+
+
+def box_patches(shape: Sequence[int]) -> np.ndarray:
+    """Patches (n, k, p, p) uint8 that all show the same square: of equals, the first drawn wins where they overlap."""
+    patches = np.zeros(shape, np.uint8)
+    offset, side = square_patch(shape[-1])
+    patches[..., offset : offset + side, offset : offset + side] = 255
+    return patches

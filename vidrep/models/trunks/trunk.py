@@ -1,0 +1,143 @@
+"""A published network at work inside a video model.
+
+This is the one place that folds time into the batch. Published state dicts hold 2-D kernels, and whole images (or whole short
+clips) are what these networks were made for: keeping ``Conv2d`` inside keeps loading ordinary. Nothing folded is opened up: each
+map passes through a thin module that unfolds it, and that is the layer others see.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidrep.models.trunks import TRUNKS
+from vidrep.models.weights import load_state
+
+
+class UnfoldMaps(nn.Module):
+    """Maps of pieces, (B * n, C, H, W) or (B * n, C, t, H, W), as those of clips: (B, C, n * t, H, W)."""
+
+    def forward(self, maps: Tensor, pieces: int) -> Tensor:
+        maps = maps[:, :, None] if maps.ndim == 4 else maps
+        return maps.unflatten(0, (-1, pieces)).transpose(1, 2).flatten(2, 3)
+
+
+class UnfoldVectors(nn.Module):
+    """Vectors of pieces as those of clips: (B * n, D) -> (B, n, D)."""
+
+    def forward(self, vectors: Tensor, pieces: int) -> Tensor:
+        return vectors.unflatten(0, (-1, pieces))
+
+
+class Trunk(nn.Module):
+    """An image network over frames, or a clip network over pieces of ``length`` frames.
+
+    Args:
+        name: a key of ``TRUNKS``.
+        size: (C, H, W) of a frame; grey or RGB.
+        length: frames per piece; 1 for image networks.
+        image_px: frames whose shorter side is smaller are enlarged to it, bilinearly; None takes the network's own number.
+        trained: train the network. A frozen one also keeps the stored statistics of its batch normalisation.
+        pooled: yield one vector a piece instead of the last map.
+        params: of the network's constructor.
+
+    Layers: ``maps.<group>`` (B, C, T, H, W) for each group of the network; with ``pooled`` also ``pooled`` (B, pieces, D).
+
+    Raises:
+        ValueError: unknown network or parameter, or sizes that do not fit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: Sequence[int],
+        *,
+        length: int = 1,
+        image_px: int | None = None,
+        trained: bool = False,
+        pooled: bool = True,
+        params: dict | None = None,
+    ):
+        super().__init__()
+        if name not in TRUNKS:
+            raise ValueError(f"trunk must be one of {', '.join(TRUNKS)}, got {name!r}")
+        try:
+            self.net = TRUNKS[name](classes=0, **(params or {}))
+        except TypeError as error:
+            raise ValueError(f"trunk {name}: {error}") from None
+        self.length, self.trained, self.with_vectors = length, trained, pooled
+        self.target = self._target(name, size, image_px)
+        for constant in ("mean", "std"):
+            values = torch.tensor(getattr(self.net, constant))[:, None, None]
+            self.register_buffer(f"image_{constant}", values, persistent=False)
+        self.maps = nn.ModuleDict({group: UnfoldMaps() for group in self.net.groups})
+        self.layers = tuple(f"maps.{group}" for group in self.maps)
+        self.size = self.net.channels
+        if pooled:
+            self.pooled = UnfoldVectors()
+            self.layers += ("pooled",)
+            self.size = self.net.size
+        self.net.requires_grad_(trained)
+
+    def _target(self, name: str, size: Sequence[int], image_px: int | None) -> tuple[int, int]:
+        """Height and width of the images that the network sees."""
+        channels, *sides = size
+        px = self.net.image_px if image_px is None else image_px
+        if channels not in (1, 3):
+            raise ValueError(f"trunk {name} takes grey or RGB clips, got {channels} channels")
+        if not isinstance(px, int) or px < 1 or (self.net.fixed_size and px != self.net.image_px):
+            wanted = self.net.image_px if self.net.fixed_size else "a positive whole number"
+            raise ValueError(f"trunk {name}: image_px must be {wanted}, got {image_px}")
+        if self.net.fixed_size:
+            return px, px
+        scale = max(1.0, px / min(sides))
+        height, width = (round(side * scale) for side in sides)
+        if min(height, width) < self.net.smallest_px:
+            raise ValueError(f"trunk {name} needs images of {self.net.smallest_px} px, got {height} x {width}: raise image_px")
+        return height, width
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        if not self.trained:
+            self.net.eval()
+        return self
+
+    def load_pretrained(self, state: dict[str, Tensor], source: object) -> None:
+        """Load a published state dict; its classifier is left out, because trunks have none.
+
+        Raises:
+            ValueError: the rest does not fit the network.
+        """
+        kept = {name: tensor for name, tensor in state.items() if not name.startswith(self.net.classifier_prefix)}
+        load_state(self.net, kept, source)
+
+    def prepare(self, clip: Tensor) -> Tensor:
+        """Frames as the network wants them: (B, C, T, H, W) in [0, 1] -> (B * T, 3 or 1, H', W')."""
+        frames = clip.transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W)
+        if len(self.image_mean) == 1:
+            frames = frames.mean(1, keepdim=True)
+        if frames.shape[2:] != self.target:
+            shrinks = frames.shape[2] > self.target[0] or frames.shape[3] > self.target[1]
+            frames = F.interpolate(frames, self.target, mode="bilinear", antialias=shrinks)
+        frames = (frames - self.image_mean) / self.image_std  # grey is repeated here
+        return frames.contiguous(memory_format=torch.channels_last)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Last map or vectors of a clip.
+
+        Args:
+            clip: (B, C, T, H, W) in [0, 1], T a multiple of ``length``.
+
+        Returns:
+            (B, pieces, D) if ``pooled``, else (B, C, T', H', W').
+        """
+        pieces = clip.shape[2] // self.length
+        folded = self.prepare(clip)
+        if self.length > 1 or self.net.takes_clips:
+            folded = folded.unflatten(0, (-1, self.length)).transpose(1, 2)  # (B * pieces, C, length, H', W')
+        for group, names in self.net.groups.items():
+            for name in names:
+                folded = self.net.get_submodule(name)(folded)
+            maps = self.maps[group](folded, pieces)
+        return self.pooled(self.net.pool(folded), pieces) if self.with_vectors else maps

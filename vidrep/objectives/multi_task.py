@@ -1,0 +1,103 @@
+"""Multi-task classification: one trunk, one head a task (Simonyan & Zisserman, NIPS 2014, arXiv 1406.2199, section 3).
+
+In the paper the tasks are two data sets, so each clip has labels for one task only. Here all clips come from one file: a few,
+evenly spread, are training clips of the first task, its labels; the others are training clips of the second, a target made from
+factors of the data set. Each clip adds to the loss of its own task alone, and the losses of the tasks are summed. Scores cover
+all tasks on all clips.
+
+With the single task ``[labels]`` it is the control: the same few clips of the first task, and no help.
+
+Deviation: sigmoid cross-entropy instead of softmax, as clips carry several labels.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidrep.objectives.base import Objective, embedding_sizes
+from vidrep.training.targets import find_target
+
+LABELS = "labels"
+
+
+class MultiTask(Objective):
+    """A linear head a task on the embedding of a model of one stream.
+
+    Args:
+        model: a network whose embedding is (B, D), or (B, S, D) with S steps or samples.
+        shape: the data set.
+        tasks: "labels", and at most one target of ``vidrep.training.targets`` after it.
+        every: each ``every``-th training clip is one of the first task, the others are clips of the second.
+
+    Raises:
+        ValueError: other tasks, a target that does not exist, or a model of several streams.
+    """
+
+    stages = ("train",)
+    selection = ("exact_set", "max")
+
+    def __init__(self, model: nn.Module, shape, tasks: Sequence[str] = (LABELS, "speeds"), every: int = 10) -> None:
+        super().__init__(model, shape)
+        if list(tasks[:1]) != [LABELS] or len(tasks) > 2 or every < 2:
+            raise ValueError(
+                f"objective multi_task: tasks are {list(tasks)}, every is {every}; "
+                "give labels and at most one further target, and every at least 2"
+            )
+        self.tasks, self.every = tuple(tasks), every
+        sizes = embedding_sizes(self)
+        if list(sizes) != [""]:
+            raise ValueError(f"objective multi_task: needs a model of one stream, this one has {', '.join(sizes)}")
+        classes = {task: shape.classes if task == LABELS else find_target(task).size for task in self.tasks}
+        self.heads = nn.ModuleDict({task: nn.Linear(sizes[""], size) for task, size in classes.items()})
+
+    @staticmethod
+    def split_targets(tasks: Sequence[str] = (LABELS, "speeds"), **params) -> tuple[str, ...]:
+        return tuple(task for task in tasks if task != LABELS)
+
+    def logits(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Scores by task, (B, S, classes) float32."""
+        embedding = self.embed(batch)
+        steps = embedding if embedding.ndim == 3 else embedding[:, None]  # (B, S, D)
+        return {task: head(steps).float() for task, head in self.heads.items()}
+
+    def members(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Which clips of a batch are training clips of a task: (B,) float 0 or 1."""
+        first = (batch["row"] % self.every == 0).float()
+        return {task: first if task == LABELS else 1 - first for task in self.tasks}
+
+    def loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Sum over tasks of the losses of their own clips, per clip of the batch: every clip weighs the same, whatever its task."""
+        members = self.members(batch)
+        return sum((cross_entropy(value, batch[task]) * members[task]).mean() for task, value in self.logits(batch).items())
+
+    def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``loss``, ``exact_set`` for the labels and ``exact_<task>`` for the other task, each (B,), on all clips."""
+        logits = self.logits(batch)
+        scores = {"loss": sum(cross_entropy(value, batch[task]) for task, value in logits.items())}
+        for task, value in logits.items():
+            name = "exact_set" if task == LABELS else f"exact_{task}"
+            predicted = predict(value.sigmoid().mean(1), self.shape.multi_label or task != LABELS)
+            scores[name] = (predicted == (batch[task] > 0)).all(-1).float()
+        return scores
+
+
+def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Sigmoid cross-entropy in nats, summed over classes and averaged over steps.
+
+    Args:
+        logits: (B, S, classes).
+        target: (B, classes) 0 or 1.
+
+    Returns:
+        (B,).
+    """
+    target = target[:, None].expand_as(logits)
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(-1).mean(-1)
+
+
+def predict(probabilities: Tensor, multi_label: bool) -> Tensor:
+    """Predicted classes (B, classes) bool from scores (B, classes): all above a half, or the largest alone."""
+    if multi_label:
+        return probabilities > 0.5
+    return F.one_hot(probabilities.argmax(-1), probabilities.shape[-1]).bool()

@@ -1,0 +1,74 @@
+"""Pretrained weights from a local file: read it, and let a model start from it. Nothing is ever downloaded."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+TORCH_SUFFIXES, NUMPY_SUFFIX = (".pt", ".pth", ".th"), ".npz"
+PARALLEL = "module."  # what torch's DataParallel puts before every name
+FIRST = 8
+
+
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a weights file by name.
+
+    A checkpoint that keeps them under ``state_dict`` is unwrapped, and the prefix ``module.`` removed where all names have it.
+
+    Args:
+        path: a file of ``torch.save`` (.pt, .pth, .th; read without running code from it) or of ``numpy.savez`` (.npz).
+
+    Raises:
+        ValueError: another kind of file, a damaged one, or one with other things than named tensors.
+        OSError: the file cannot be read.
+    """
+    path = Path(path)
+    if path.suffix not in (*TORCH_SUFFIXES, NUMPY_SUFFIX):
+        raise ValueError(f"{path}: weights are read from {', '.join(TORCH_SUFFIXES)} and {NUMPY_SUFFIX} files")
+    try:
+        state = _read_numpy(path) if path.suffix == NUMPY_SUFFIX else torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError:
+        raise ValueError(f"{path}: damaged, or it holds more than plain tensors, which is not loaded") from None
+    except (RuntimeError, EOFError, BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a readable weights file ({str(error).splitlines()[0] if str(error) else 'empty'})") from None
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{path}: no state dict in it, only {type(state).__name__}")
+    if others := [str(name) for name, value in state.items() if not isinstance(value, Tensor)]:
+        raise ValueError(f"{path}: not only tensors in its state dict: {', '.join(others[:FIRST])}")
+    if all(name.startswith(PARALLEL) for name in state):
+        state = {name.removeprefix(PARALLEL): value for name, value in state.items()}
+    return dict(state)
+
+
+def _read_numpy(path: Path) -> dict[str, Tensor]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: torch.from_numpy(file[name]) for name in file.files}
+
+
+def start_from(model: nn.Module, path: str | Path) -> str:
+    """Let a model start from a weights file.
+
+    Returns:
+        SHA-256 of the file.
+
+    Raises:
+        ValueError: the model takes none, or the file does not fit it.
+        OSError: the file cannot be read.
+    """
+    if not hasattr(model, "load_pretrained"):
+        raise ValueError(f"model {type(model).__name__} takes no pretrained weights: it has no method load_pretrained")
+    model.load_pretrained(read_state(path), path)
+    return sha256(path)
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
