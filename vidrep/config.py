@@ -1,10 +1,11 @@
 """The configuration of an experiment, completed and checked: what would fail hours later fails before the first job."""
 
 import copy
+from pathlib import Path
 
 from vidrep import models, objectives
-from vidrep.experiment import Experiment, System
-from vidrep.naming import class_constant, source_file
+from vidrep.experiment import STILL_DIGITS, Experiment, System
+from vidrep.naming import class_constant, resolve, source_file
 
 
 def schema_error(config: dict, schema: dict) -> str | None:
@@ -104,6 +105,8 @@ def _check_system(system: System, frames: int) -> None:
     except ValueError as error:
         raise ValueError(f"config key systems, {system.name}: {error}") from None
     _check_stages(system)
+    if system.weights:
+        _check_weights(system)
     if system.model in ("two_stream", "temporal_stream"):
         _check_stack(system, frames)
     observed = system.objective_params.get("observed", 0)
@@ -112,6 +115,19 @@ def _check_system(system: System, frames: int) -> None:
             f"config key video.frames: system {system.name} observes {observed} of {frames} frames and has none left to predict; "
             "raise frames or lower its objective_params.observed"
         )
+
+
+def _check_weights(system: System) -> None:
+    """A model that takes pretrained weights, and a file that exists unless the experiment makes it."""
+    source = source_file(system.model, models.MODELS, "model").read_text()
+    # Importing a network costs seconds in every job: that is left for the case that its file does not define the method itself.
+    if "def load_pretrained(" not in source and not hasattr(resolve(system.model, models.MODELS, "model"), "load_pretrained"):
+        raise ValueError(
+            f"config key systems, {system.name}.weights: model {system.model!r} takes no pretrained weights; "
+            "give it a method load_pretrained(state, source) or leave weights out"
+        )
+    if system.weights != STILL_DIGITS and not Path(system.weights).is_file():
+        raise ValueError(f"config key systems, {system.name}.weights: no file {system.weights}")
 
 
 def _check_stages(system: System) -> None:

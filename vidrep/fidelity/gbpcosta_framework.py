@@ -14,7 +14,7 @@ NEAR = 0.05  # what "near chance" allows above it
 CLOSE = 0.10  # what "close" allows between two systems
 PROBE, FIT_CLIPS = Protocol(c=(0.1,), folds=2, components=64), 1000
 
-# Parameters of the published sizes, heads included: exact where the framework's code gives them, rounded where only that is known.
+# Parameters of the published sizes, heads included: exact ones, and those known rounded to so many millions.
 EXACT = {"c3d_small": 1_122_708, "r3d_small": 1_209_492, "r2plus1d_small": 1_212_671}
 MILLIONS = {"c3d_large": 44.5, "c3d_five": 0.50, "c3d_four": 4.99, "r3d_18_small": 2.59, "r3d_18_large": 33.5}
 
@@ -104,7 +104,7 @@ def _velocity_on_digits(results: Results) -> Finding:
 
 @torch.no_grad()
 def label_shift(objective, split) -> tuple[float, float]:
-    """Mean over clips of (mean predicted label - mean true label), and its standard error; clips answered with no label left out."""
+    """Mean predicted minus mean true label, averaged over clips, and its standard error; clips answered with nothing left out."""
     from vidrep.training.device import choose
 
     shifts, classes = [], torch.arange(10.0)
@@ -118,7 +118,7 @@ def label_shift(objective, split) -> tuple[float, float]:
 
 
 def _wrong_across_speeds(results: Results) -> Finding:
-    """A slow digit of class k moves like a fast one of a lower class, so a model of fast clips answers too low, and vice versa."""
+    """A slow digit moves like a fast one of a lower class: a model of fast clips answers too low, one of slow clips too high."""
     pairs = {("velocity_only", "velocity_only_slow"): -1, ("velocity_only_slow", "velocity_only"): 1}
     texts, right = [], []
     for (dataset, on), sign in pairs.items():
@@ -174,8 +174,8 @@ CLAIMS = [
           "cnn_lstm_narrow and c3d_narrow, exact set", _close_on_digits),
     Claim(SOURCE, "CNN, then LSTM collapses where only speed tells", "C3D above it on velocity_only, fast and slow",
           "c3d_narrow and cnn_lstm_narrow, exact set", _collapse),
-    Claim(SOURCE, "CNN, then LSTM is at the majority level on velocity_only_slow", "at most five points above the commonest label set",
-          "cnn_lstm_narrow, exact set", _majority_when_slow),
+    Claim(SOURCE, "CNN, then LSTM is at the majority level on velocity_only_slow",
+          "at most five points above the commonest label set", "cnn_lstm_narrow, exact set", _majority_when_slow),
     Claim(SOURCE, "C3D is above R3D on digits_only", "C3D above R3D", "c3d_narrow and r3d_narrow, exact set", _c3d_above_r3d),
     Claim(SOURCE, "R(2+1)D is above R3D on digits_only", "R(2+1)D above R3D", "r2plus1d_narrow and r3d_narrow, exact set",
           _r2plus1d_above_r3d),
@@ -190,8 +190,8 @@ CLAIMS = [
           "c3d_narrow of velocity_only on its slow twin and the other way round: mean predicted minus mean true label, by two "
           "standard errors", _wrong_across_speeds),
     Claim(SOURCE, "Linear SVMs read classes wherever the network does", "mean over classes clearly above 50 %",
-          f"LinearSVC (C 0.1) a class on the embeddings of c3d_narrow, 64 principal components, {FIT_CLIPS} training clips; balanced "
-          "accuracy on test clips, by two standard errors over classes", _probes_above_half),
+          f"LinearSVC (C 0.1) a class on the embeddings of c3d_narrow, 64 principal components, {FIT_CLIPS} training clips; "
+          "balanced accuracy on test clips, by two standard errors over classes", _probes_above_half),
     Claim(SOURCE, "velocity_only embeddings separate extreme labels better", "labels 0 and 9 above the mean of 1 to 8",
           "the same probes on velocity_only, fast and slow", _extremes),
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from vidrep import models, objectives
 from vidrep.code_version import code_version
 from vidrep.config import check, fill_defaults, schema_error
 from vidrep.command_line import use_checkout
-from vidrep.experiment import Run, flow_inputs
+from vidrep.experiment import STILL_DIGITS, UNTRAINED, Run, flow_inputs
 from vidrep.naming import source_file
 from vidrep.training.gpu_slots import any_visible
 
@@ -132,6 +132,14 @@ def run_definition(wildcards):
     """Definition of the run's system as JSON."""
     system = SYSTEMS[wildcards.system]
     return json.dumps({**system.definition(), "first_seed": min(system.seeds, default=0)}, sort_keys=True)
+
+
+def pretrained_of(wildcards):
+    """The weights file that a run starts from; none for random ones and for untrained twins."""
+    weights = SYSTEMS[wildcards.system].weights
+    if not weights or wildcards.seed == UNTRAINED:
+        return []
+    return [f"<results>/pretrained/{STILL_DIGITS}.pt" if weights == STILL_DIGITS else weights]
 
 
 # activations

@@ -1,4 +1,30 @@
-# One job a run; seed "untrained" is the untrained twin.
+# One job a run; seed "untrained" is the untrained twin. Runs with pretrained weights have the file among their inputs.
+
+
+rule pretrain_digits:
+    input:
+        digits="<results>/digits/digits.npz",
+    output:
+        weights=f"<results>/pretrained/{STILL_DIGITS}.pt",
+        record=f"<results>/pretrained/{STILL_DIGITS}.json",
+    log:
+        f"<logs>/training/{STILL_DIGITS}.log",
+    benchmark:
+        f"<benchmarks>/training/{STILL_DIGITS}.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        seed=config["seed"],
+        code=code("pretrain_digits"),
+    message:
+        "Training a CNN on still digits"
+    shell:
+        "python $VIDREP_SCRIPTS/pretrain_digits.py --digits {input.digits} --seed {params.seed} --threads {threads}"
+        " --weights {output.weights} --record {output.record} > {log} 2>&1"
 
 
 rule train:
@@ -9,6 +35,7 @@ rule train:
         validation_flow=lambda wc: flow_of(wc.system, wc.dataset, "validation"),
         train_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "train", "flow_backward"),
         validation_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "validation", "flow_backward"),
+        pretrained=pretrained_of,
     output:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
         history="<results>/runs/{dataset}/{system}/seed{seed}/history.csv",
@@ -27,6 +54,7 @@ rule train:
     params:
         system=run_definition,
         flow=flow_options,
+        pretrained=lambda wc, input: option("weights", input.pretrained),
         experiment_seed=config["seed"],
         precision=config["training"]["precision"],
         code=lambda wc: system_code("train", wc.system),
@@ -35,6 +63,6 @@ rule train:
         "Training {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "python $VIDREP_SCRIPTS/train.py --system {params.system:q} --dataset {wildcards.dataset} --train {input.train}"
-        " --validation {input.validation} {params.flow} --experiment-seed {params.experiment_seed} --seed {wildcards.seed}"
+        " --validation {input.validation} {params.flow} {params.pretrained} --experiment-seed {params.experiment_seed} --seed {wildcards.seed}"
         " --gpus {resources.gpu} --threads {threads} --precision {params.precision} --code {params.code}"
         " --output {params.folder} 2>&1 | tee {log}"

@@ -15,6 +15,14 @@ from vidrep.models.trunks import TRUNKS
 from vidrep.models.weights import load_state
 
 
+def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, C, H, W) -> (N, C, *size), bilinearly; shrinking averages over what is left out."""
+    if images.shape[2:] == size:
+        return images
+    shrinks = images.shape[2] > size[0] or images.shape[3] > size[1]
+    return F.interpolate(images, size, mode="bilinear", antialias=shrinks)
+
+
 class UnfoldMaps(nn.Module):
     """Maps of pieces, (B * n, C, H, W) or (B * n, C, t, H, W), as those of clips: (B, C, n * t, H, W)."""
 
@@ -117,10 +125,7 @@ class Trunk(nn.Module):
         frames = clip.transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W)
         if len(self.image_mean) == 1:
             frames = frames.mean(1, keepdim=True)
-        if frames.shape[2:] != self.target:
-            shrinks = frames.shape[2] > self.target[0] or frames.shape[3] > self.target[1]
-            frames = F.interpolate(frames, self.target, mode="bilinear", antialias=shrinks)
-        frames = (frames - self.image_mean) / self.image_std  # grey is repeated here
+        frames = (resize(frames, self.target) - self.image_mean) / self.image_std  # grey is repeated here
         return frames.contiguous(memory_format=torch.channels_last)
 
     def forward(self, clip: Tensor) -> Tensor:
