@@ -134,7 +134,7 @@ def test_the_schema_names_key_and_value(config, key, words):
         ),
         (
             {"systems": [{"name": "two_stream_narrow", "params": {"bidirectional": True}}]},
-            "config key systems, two_stream_narrow: params.bidirectional is True and inputs are ['clip', 'flow']; bidirectional stacks",
+            "config key systems, two_stream_narrow: params.bidirectional is True and inputs are ['clip', 'flow']; bidirectional",
         ),
         (
             {"systems": [{"name": "temporal_narrow", "inputs": ["flow", "flow_backward"]}]},

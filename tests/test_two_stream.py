@@ -262,6 +262,12 @@ def test_recipe_of_the_paper():
     assert recipe["epochs"][0] * (8000 // 256) == pytest.approx(80_000, rel=0.01)
 
 
+def test_flow_of_one_pixel_is_no_input():
+    with pytest.raises(ValueError, match="flow of a single pixel is nothing once its mean is subtracted"):
+        models.create("temporal_stream", clip_shape=(1, 16, 1, 1))
+    models.create("temporal_stream", clip_shape=(1, 16, 1, 1), subtract_mean=False, convs=[[2, 1, 1, 1]], dense=[2])
+
+
 # --- Two tasks. ---
 
 SHAPE = DataShape((1, 6, 5, 5), 4, multi_label=True)

@@ -196,7 +196,9 @@ CLAIMS = [
     Claim(SOURCE, "The LSTM hardly depends on the order of windows where motion is stationary", "at most five points lower",
           "the same, scored by the LSTM", _lstm_hardly_needs_order),
     Claim(SOURCE, "The order of frames inside windows carries the speed",
-          "at most half the accuracy, voting and LSTM, fast and slow", "window_lstm_narrow on velocity_only: the frames of every window in random order", _frames_inside_windows_matter),
+          "at most half the accuracy, voting and LSTM, fast and slow",
+          "window_lstm_narrow on velocity_only: the frames of every window in random order", _frames_inside_windows_matter),
     Claim(SOURCE, "Clips of two labels need log-odds of each class, not one vote",
-          "accumulated log-odds above a single argmax vote", "window_lstm_narrow on digits_only, voting", _log_odds_against_one_vote),
+          "accumulated log-odds above a single argmax vote",
+          "window_lstm_narrow on digits_only, voting", _log_odds_against_one_vote),
 ]  # fmt: skip

@@ -60,6 +60,8 @@ class TemporalStream(Stream):
         dropout: float = 0.9,
     ):
         _, frames, *size = check_clip_shape(clip_shape)
+        if subtract_mean and size == [1, 1]:
+            raise ValueError("flow of a single pixel is nothing once its mean is subtracted: use larger clips")
         kind = {"trajectory": trajectory, "bidirectional": bidirectional, "subtract_mean": subtract_mean}
         stacks = FlowStacks(frames, stack, **kind)
         options = {"samples": samples, "convs": convs, "dense": dense, "norm": norm, "dropout": dropout}

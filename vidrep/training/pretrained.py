@@ -35,7 +35,9 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     except UnpicklingError:
         raise ValueError(f"{path}: damaged, or it holds more than plain tensors, which is not loaded") from None
     except (RuntimeError, EOFError, BadZipFile, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable weights file ({str(error).splitlines()[0] if str(error) else 'empty'})") from None
+        raise ValueError(
+            f"{path}: not a readable weights file ({str(error).splitlines()[0] if str(error) else 'empty'})"
+        ) from None
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     if not isinstance(state, Mapping):

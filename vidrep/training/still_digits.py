@@ -16,7 +16,7 @@ from vidrep.models.trunks.trunk import resize
 from vidrep.streams import stream_seed
 from vidrep.training.device import Device
 
-STEPS, BATCH, LR = 300, 32, 1e-3
+STEPS, BATCH, LR = 200, 32, 1e-3
 EVERY = 50  # steps between evaluations
 
 
