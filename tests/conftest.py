@@ -19,6 +19,7 @@ TINY_FUSION = {
 }
 # What a narrow system needs to fit clips of 8 frames and 16 x 16 pixels, and to be small.
 TINY_CHANGES = {
+    "window_lstm_narrow": {"params": {"kernels": [[3, 5, 5], [2, 3, 3], [2, 2, 2]]}},
     **{
         name: {"params": {"stack": min(4, entry["params"].get("stack", 4)), "samples": 3}}
         for name, entry in experiment.catalogue().items()
@@ -28,6 +29,10 @@ TINY_CHANGES = {
     "vivit_narrow": {"params": {"patch": [2, 8, 8]}},
     "timesformer_narrow": {"params": {"patch": [1, 8, 8]}},
     "timesformer_space_narrow": {"params": {"patch": [1, 8, 8]}},
+    "mobilenet_narrow_early": {"params": {"frames": 8}},
+    "mobilenet_narrow_late": {"params": {"apart": 5}},
+    "mobilenet_narrow_slow": {"params": {"frames": 8, "merges": [[4, 2], [2, 2]]}},
+    "vgg19_narrow_late": {"params": {"apart": 5}},
     "slow_features_narrow": {"params": {"components": 8, "features": 6}},
     "capsules_narrow": {"params": {"capsules": 4}},
     "lstm_composite_narrow": {"params": {"units": 16}, "objective_params": {"observed": 5}},

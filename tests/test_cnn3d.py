@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from vidrep import models
 from vidrep.experiment import system
+from vidrep.fidelity.gbpcosta_framework import label_shift
 from vidrep.models.p3d import PseudoBlock
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
@@ -225,3 +226,32 @@ def test_single_label_head_of_c3d_against_the_definition():
     np.testing.assert_allclose(read, probability, rtol=1e-5)  # a sigmoid, not a softmax
     assert scores["exact_set"].tolist() == (outputs.argmax(1) == [0, 3, 3, 5, 1]).astype(float).tolist()
     np.testing.assert_allclose(scores["loss"], entropy.mean(1), rtol=1e-5)
+
+
+# --- What the framework's claims are measured with. ---
+
+
+class Fixed(nn.Module):
+    """Stands in for an objective and always predicts the same sets."""
+
+    def __init__(self, sets: list[list[int]]):
+        super().__init__()
+        self.sets = torch.tensor(sets).bool()
+
+    def logits(self, batch):
+        return {"": batch["clip"]}
+
+    def probabilities(self, logits):
+        return logits
+
+    def predict(self, probabilities):
+        return self.sets
+
+
+def test_label_shift_counts_how_many_classes_answers_are_off(make_split):
+    split = make_split(3)
+    split.labels = torch.tensor([[1, 1, 0, 0], [0, 0, 0, 1], [1, 0, 0, 0]], dtype=torch.uint8)
+    objective = Fixed([[0, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0]])
+    # Labels 0 and 1 answered with 2: +1.5; 3 answered with 1 and 3: -1; no answer: left out.
+    shift, error = label_shift(objective, split)
+    assert shift == pytest.approx(0.25) and error == pytest.approx(np.std([1.5, -1.0], ddof=1) / 2**0.5)

@@ -16,6 +16,12 @@ BATCH, FRAMES, SIDE = 2, 8, 20
 
 SMALL_CONVS = [[4, 3, 1, 2], [6, 3, 2, 1]]
 SMALL_FUSION = {"convs": [[4, 5, 1, 2], [6, 3, 1, 1], [8, 3, 1, 2]], "dense": [9, 7], "dropout": 0.2}
+SMALL_TRUNK = {
+    "trunk": "mobilenet_v2",
+    "image_px": 20,
+    "train_trunk": True,
+    "trunk_params": {"width": 0.25, "settings": [[1, 16, 1, 1], [2, 24, 2, 2]], "head": 16},
+}
 # name, narrow parameters, shape of the embedding of an 8 x 20 x 20 clip in evaluation (or a function of the clip's channels)
 CASES = {
     "c3d": ("c3d", {"stem": [4, 3, [1, 2, 2]], "stages": [[6, 2, 2], [8, 1, 1]]}, (8 * 4 * 5 * 5,)),
@@ -42,6 +48,17 @@ CASES = {
     "fusion": ("fusion", {**SMALL_FUSION, "fusion": "slow", "frames": 8, "slow": [[2, 2], [2, 2], [2, 2]]}, (7,)),
     "fusion multires": ("fusion", {**SMALL_FUSION, "fusion": "late", "gap": 5, "streams": "multires", "norm": "batch"}, (7,)),
     "window_lstm": ("window_lstm", {"maps": [2, 4, 3], "kernels": [[3, 5, 5], [2, 3, 3], [2, 3, 3]], "units": 5}, (4, 5)),
+    "trunk_fusion": ("trunk_fusion", {**SMALL_TRUNK, "fusion": "slow", "frames": 8, "merges": [[4, 2], [2, 2]]}, (256,)),
+    "trunk_fusion early": ("trunk_fusion", {**SMALL_TRUNK, "fusion": "early", "frames": 5}, (16,)),
+    "trunk_fusion clips": (
+        "trunk_fusion",
+        {"trunk": "i3d", "fusion": "late", "image_px": 20, "train_trunk": True, "trunk_params": {"width": 0.0625}},
+        (2 * 64,),
+    ),
+    "trunk_rnn": ("trunk_rnn", {**SMALL_TRUNK, "units": 9, "num_layers": 2}, (FRAMES, 9)),
+    "trunk_rnn gru": ("trunk_rnn", {**SMALL_TRUNK, "cell": "gru", "units": 9, "num_layers": 1}, (FRAMES, 9)),
+    "frame_pooling": ("frame_pooling", {"convs": [[4, 3, 2], [6, 3, 2]], "pooling": "attention"}, (6 * 5 * 5,)),
+    "frame_pooling trunk": ("frame_pooling", SMALL_TRUNK, (16,)),
     "lstm_encoder": ("lstm_encoder", {"units": 6, "num_layers": 2}, (2 * 2 * 6,)),
     "vivit": ("video_transformer", {"patch": [2, 5, 5], "width": 12, "depth": 2}, (12,)),
     "vivit factorised": (
@@ -173,7 +190,7 @@ def test_bfloat16_autocast_stays_close_and_trains(case):
 def test_channels_last_weights(case):
     model = build(case).eval()
     plain = streams(model(*batch(model)))
-    model.to(memory_format=torch.channels_last_3d)
+    choose(0, "float32").place(model)
     for one, two in zip(plain, streams(model(*batch(model))), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)  # another order of summation
 

@@ -85,6 +85,7 @@ def test_a_few_steps_lower_the_loss_of_every_narrow_system(narrow, tiny_system, 
     batch = split.batch(slice(None), cpu)
     for index, stage in enumerate(objective.stages):
         objective.start_stage(stage)
+        objective.prepare(stage, [batch])
         objective.train()
         lr = system.recipe["lr"]
         optimiser = make_optimiser(objective, system.recipe, lr[index] if isinstance(lr, list) else lr)
@@ -671,7 +672,8 @@ def test_devices_are_chosen_in_one_place(monkeypatch):
 
 
 def test_the_narrow_systems_end_to_end(narrow, tiny_system, splits, tmp_path, cpu):
-    system: System = tiny_system(narrow, recipe={"epochs": [1, 1] if narrow.startswith("cnn") else [1], "batch": 7})
+    stages = len(tiny_system(narrow).recipe["epochs"])
+    system: System = tiny_system(narrow, recipe={"epochs": [1] * stages, "batch": 7})
     record = train({**system.definition(), "first_seed": 0}, splits, tmp_path)
     objective, _ = load_run(tmp_path, cpu)
     assert evaluate(objective, splits[1], cpu)[objective.selection[0]] == pytest.approx(record["selected"]["value"], rel=1e-6)

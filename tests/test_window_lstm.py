@@ -7,6 +7,7 @@ from torch import nn
 
 from vidrep import models
 from vidrep.experiment import system
+from vidrep.fidelity.sequential_3dcnn_lstm import shuffled_inside, window_length
 from vidrep.models.window_lstm import Standardise
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
@@ -298,3 +299,28 @@ def test_models_without_windows_are_refused():
     with pytest.raises(ValueError, match="model Pixels has no window_features, sequence, cnn, standardise, lstm") as error:
         WindowsThenSequence(models.create("pixels", clip_shape=SHAPE.clip), SHAPE)
     assert "\n" not in str(error.value)
+
+
+# --- What its claims are measured with. ---
+
+
+def test_frames_are_shuffled_inside_each_window():
+    objective = small()
+    assert window_length(objective) == 9
+    still = torch.rand(3, 1, 1, 16, 16).expand(3, 1, 14, 16, 16)
+    torch.testing.assert_close(shuffled_inside(objective, still), objective.model.window_features(still), rtol=1e-4, atol=1e-5)
+    moving = batch_of(3)["clip"]
+    assert shuffled_inside(objective, moving).shape == (3, 6, 3)
+    assert not torch.allclose(shuffled_inside(objective, moving), objective.model.window_features(moving), atol=1e-2)
+
+
+def test_shuffling_keeps_the_frames_of_each_window(monkeypatch):
+    objective = small()
+    numbered = torch.arange(14.0)[None, None, :, None, None].expand(2, 1, 14, 16, 16)
+    seen = []
+    monkeypatch.setattr(objective.model, "window_features", lambda clip: seen.append(clip) or torch.zeros(len(clip), 1, 3))
+    shuffled_inside(objective, numbered)
+    frames = seen[0][:, 0, :, 0, 0].unflatten(0, (2, 6))
+    for start in range(6):
+        assert frames[0, start].sort().values.tolist() == list(range(start, start + 9))
+        assert frames[0, start].tolist() != frames[1, start].tolist(), "an order of its own"

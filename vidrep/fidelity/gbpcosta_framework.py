@@ -107,7 +107,7 @@ def label_shift(objective, split) -> tuple[float, float]:
     """Mean predicted minus mean true label, averaged over clips, and its standard error; clips answered with nothing left out."""
     from vidrep.training.device import choose
 
-    shifts, classes = [], torch.arange(10.0)
+    shifts, classes = [], torch.arange(float(split.labels.shape[1]))
     for batch in split.batches(100, choose(0, "float32")):
         predicted = objective.predict(objective.probabilities(objective.logits(batch))[""]).float()
         answered = predicted.any(1)

@@ -54,7 +54,7 @@ class TrunkFusion(nn.Module):
         image_px: frames with a smaller shorter side are enlarged to it (default 96; I3D 112).
         train_trunk: train the trunk too; a frozen one also keeps its batch-norm statistics.
         trunk_params: of the trunk's constructor, e.g. ``width``.
-        frames: early and slow fusion of an image network: how many consecutive frames around the middle it sees; None for all.
+        frames: early and slow fusion of an image network: how many consecutive frames around the middle it sees; None: all.
         apart: late fusion of an image network: frames between its two frames, which lie around the middle.
         chunks: slow fusion of I3D: pieces that the clip is cut into.
         merges: slow fusion: (extent, stride) of each temporal convolution; None: (4, 2), (2, 2), (2, 2), for I3D (2, 2), (2, 2).
@@ -78,7 +78,7 @@ class TrunkFusion(nn.Module):
         image_px: int | None = None,
         train_trunk: bool = False,
         trunk_params: dict | None = None,
-        frames: int | None = None,
+        frames: int | None = 10,
         apart: int = 15,
         chunks: int = 4,
         merges: Sequence[Sequence[int]] | None = None,

@@ -42,8 +42,8 @@ def train_run(
 ) -> None:
     """Train a system, or only initialise it, and write ``weights.pt``, ``history.csv`` and ``run.json`` into ``folder``.
 
-    The initial weights depend on the system and the seed, not on the data set, and an untrained twin has those of the first seed. Of a
-    system with pretrained weights only the trained runs start from them: its twin stays random, as the control for them.
+    The initial weights depend on the system and the seed, not on the data set, and an untrained twin has those of the first seed.
+    Only trained runs start from pretrained weights: the twin of such a system stays random, as the control for them.
 
     Args:
         definition: ``System.definition()``, and ``first_seed``.
