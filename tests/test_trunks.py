@@ -273,7 +273,7 @@ def test_unfolded_maps_are_those_of_each_piece(name):
 
 def test_frozen_trunks_stay_as_they_are():
     torch.manual_seed(0)
-    params = {"trunk": "mobilenet_v2", "image_px": 20, "trunk_params": SMALL_MOBILE, "fusion": "early"}
+    params = {"trunk": "mobilenet_v2", "image_px": 20, "trunk_params": SMALL_MOBILE, "fusion": "early", "frames": 8}
     frozen = models.create("trunk_fusion", clip_shape=(1, 8, 20, 20), **params).train()
     before = {name: tensor.clone() for name, tensor in frozen.trunk.state_dict().items()}
     assert not any(module.training for module in frozen.trunk.net.modules()) and frozen.mix.training

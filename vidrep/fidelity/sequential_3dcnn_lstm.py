@@ -161,17 +161,20 @@ def _frames_inside_windows_matter(results: Results) -> Finding:
 
 @torch.no_grad()
 def _log_odds_against_one_vote(results: Results) -> Finding:
+    from vidrep.objectives.windows_then_sequence import accumulated
     from vidrep.training.device import choose
 
     version = "digits_only"
     objective, split, right = results.load(version, SYSTEM), results.split(version), []
     for batch in split.batches(100, choose(0, "float32")):
-        votes = objective.evidence(objective.window_logits(objective.window_features(batch))).argmax(-1)  # (B, S)
-        winner = torch.nn.functional.one_hot(votes, batch["labels"].shape[1]).sum(1).argmax(1)
-        named = torch.nn.functional.one_hot(winner, batch["labels"].shape[1]).bool()
-        right.append((named == (batch["labels"] > 0)).all(1))
-    single = Score(torch.cat(right).double().mean().item(), len(split), "one vote a window for a single class")
-    return greater(results.score(SYSTEM, version, metric=VOTING), single)
+        truth = batch["labels"] > 0
+        votes = objective.evidence(objective.window_logits(objective.window_features(batch)))
+        winner = torch.nn.functional.one_hot(votes.argmax(-1), truth.shape[1]).sum(1).argmax(1)
+        answers = objective.decide(accumulated(votes)), torch.nn.functional.one_hot(winner, truth.shape[1]).bool()
+        right.append(torch.stack([(answer == truth).all(1) for answer in answers], 1)[truth.sum(1) > 1])
+    shares = torch.cat(right).double()
+    names = ("log-odds accumulated", "most votes of single windows")
+    return greater(*(Score(share, len(shares), name) for share, name in zip(shares.mean(0).tolist(), names, strict=True)))
 
 
 CLAIMS = [
@@ -200,5 +203,5 @@ CLAIMS = [
           "window_lstm_narrow on velocity_only: the frames of every window in random order", _frames_inside_windows_matter),
     Claim(SOURCE, "Clips of two labels need log-odds of each class, not one vote",
           "accumulated log-odds above a single argmax vote",
-          "window_lstm_narrow on digits_only, voting", _log_odds_against_one_vote),
+          "window_lstm_narrow on the clips of digits_only with two labels, exact set", _log_odds_against_one_vote),
 ]  # fmt: skip
