@@ -59,7 +59,7 @@ def test_every_family_has_a_reference_and_a_narrow_system():
     families = {"reference": set(), "narrow": set(), "control": set()}
     for entry in experiment.catalogue().values():
         families[entry["preset"]].add(entry["family"])
-    assert families["reference"] == families["narrow"] 
+    assert families["reference"] == families["narrow"]
 
 
 @pytest.mark.parametrize(("name", "count"), [("c3d_small", 1_122_708), ("r3d_small", 1_209_492), ("r2plus1d_small", 1_212_671)])
@@ -101,4 +101,8 @@ def test_reference_recipes_are_those_of_the_sources():
         assert set(recipes[name]["epochs"]) == {50}
     assert recipes["lstm_composite"]["batch"] == 80 and experiment.system("lstm_composite").objective_params["observed"] == 10
     two_stream = build_without_memory("two_stream").model
-    assert (two_stream.stack, recipes["two_stream"]["optimiser"], recipes["two_stream"]["lr"]) == (10, "sgd", 1e-2)
+    assert (two_stream.temporal.stacks.length, recipes["two_stream"]["optimiser"], recipes["two_stream"]["lr"]) == (
+        10,
+        "sgd",
+        1e-2,
+    )

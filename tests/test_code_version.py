@@ -134,11 +134,17 @@ def edit(path: Path) -> None:
     path.write_text(path.read_text() + "\nEDITED = True\n")
 
 
+def built_on(*names: str) -> set[str]:
+    """Systems of the catalogue whose model is one of ``names``."""
+    return {system for system, entry in experiment.catalogue().items() if entry["model"] in names}
+
+
 @pytest.mark.parametrize(
     ("file", "touched"),
     [
-        ("models/c3d.py", {"c3d_small", "c3d_narrow"}),
-        ("models/two_stream.py", {"two_stream", "two_stream_narrow"}),
+        ("models/c3d.py", built_on("c3d")),
+        ("models/two_stream.py", built_on("two_stream", "temporal_stream")),
+        ("models/flow_stacks.py", built_on("two_stream", "temporal_stream")),
         ("models/__init__.py", set()),
         ("objectives/__init__.py", set()),
         ("objectives/frames_then_sequence.py", {"cnn_lstm_small", "cnn_lstm_narrow"}),

@@ -292,8 +292,8 @@ CLAIMS = [
     claim(
         "Subtracting the mean flow recovers most of what a camera pan costs",
         expected="a pan lowers the network without subtraction; the one with it keeps more than half of the loss",
-        how="temporal_no_mean_narrow and temporal_narrow, trained without pan, on test clips of a camera that swings by one pixel a "
-        "frame; a steady pan, which carries everything through a small picture, is no fair test: both networks fail under it",
+        how="temporal_no_mean_narrow and temporal_narrow, trained without pan, on test clips of a camera that swings by a pixel "
+        "each frame; a steady pan, which carries everything through a small picture, is no fair test: both networks fail",
         measure=_pan,
     ),
     claim(

@@ -1,4 +1,4 @@
-"""Multi-task classification: one trunk, one head a task (Simonyan & Zisserman, NIPS 2014, arXiv 1406.2199, section 3).
+"""Multi-task classification: one trunk, one head a task (Simonyan & Zisserman, NIPS 2014, arXiv 1406.2199, section 4).
 
 In the paper the tasks are two data sets, so each clip has labels for one task only. Here all clips come from one file: a few,
 evenly spread, are training clips of the first task, its labels; the others are training clips of the second, a target made from
@@ -67,7 +67,7 @@ class MultiTask(Objective):
         return {task: first if task == LABELS else 1 - first for task in self.tasks}
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Sum over tasks of the losses of their own clips, per clip of the batch: every clip weighs the same, whatever its task."""
+        """Sum over tasks of the losses of their own clips, per clip of the batch, so that every clip weighs the same."""
         members = self.members(batch)
         return sum((cross_entropy(value, batch[task]) * members[task]).mean() for task, value in self.logits(batch).items())
 
