@@ -20,7 +20,7 @@ GREY = "#767676"
 PALE = "#d9d9d9"  # cells without a value
 INK = "#222222"
 
-# Families of the catalogue keep colour and markers in every figure; others get what is left over. No palette keeps fourteen
+# Families of the catalogue keep colour and markers in every figure; others get what is left over. No palette keeps fifteen
 # colours apart for colour-blind readers, so families whose colours they could confuse differ in their markers. Okabe and Ito's
 # palette, then colours found by a search for large distances within each set of markers, with and without colour blindness.
 _FAMILIES = {
@@ -43,11 +43,12 @@ _FAMILIES = {
         "fusion CNN": "#880055",
         "video transformer": "#885500",
         "slow features": "#113311",
+        "frame pooling": "#7788FF",
     },
 }
 FAMILY_COLOURS = {family: colour for group in _FAMILIES.values() for family, colour in group.items()}
 _FAMILY_MARKERS = {family: markers for markers, group in _FAMILIES.items() for family in group}
-_SPARE = ("#113355", "#AA5533", "#AA8899", "#7788FF")
+_SPARE = ("#113355", "#AA5533", "#AA8899", "#0000AA")
 _SPARE_MARKERS = "osDp"
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
 CLASS_COLOURS = "petroff10"  # ten colours chosen by crowd and colour-vision model (Petroff 2021, arXiv 2107.02270)
