@@ -6,7 +6,8 @@
 
 Each system runs in a process of its own. Training steps of three forms of the same network alternate, so that other load on the
 machine meets all alike: as vidrep trains (channels-last layout, automatic precision), the same precision in torch's default
-layout, and float32 in the default layout. Medians over steps; a ratio above 1 means that vidrep's form is faster.
+layout, and float32 in the default layout. Medians over steps; a ratio above 1 means that vidrep's form is faster. On a CPU the
+seconds are those of the process's own CPU time over its threads, so that other load on the machine does not count.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 import torch
 
 from vidrep.experiment import catalogue, system
-from vidrep.listing import CLASSES, clip_shape, describe
+from vidrep.listing import CLASSES, blank_batch, clip_shape, describe
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.training.cost import peak_bytes
@@ -41,16 +42,15 @@ COLUMNS = {
 
 
 def random_batch(shape: tuple[int, ...], size: int, device: Device, *, channels_last: bool) -> dict[str, torch.Tensor]:
-    """Clips, flow and labels of the right shapes; uint8 clips as they lie on disk, so that the conversion is timed too."""
+    """Everything that a system may be fed, random and of the right shapes."""
     channels, frames, height, width = shape
     generator = torch.Generator().manual_seed(0)
+    batch = {name: value.to(device.device) for name, value in blank_batch(shape, size).items()}
     clips = torch.randint(256, (size, frames, height, width, channels), dtype=torch.uint8, generator=generator)
     flow = torch.randn(size, frames - 1, 2, height, width, generator=generator).half()
-    batch = {"clip": device.clip(clips), "flow": device.flow(flow), "flow_backward": device.flow(flow)}
-    if not channels_last:
-        batch = {name: value.contiguous() for name, value in batch.items()}
-    labels = torch.nn.functional.one_hot(torch.arange(size) % CLASSES, CLASSES)
-    return batch | {"labels": labels.to(device.device, torch.float32)}
+    batch |= {"clip": device.clip(clips), "flow": device.flow(flow), "flow_backward": device.flow(flow)}
+    batch["labels"] = torch.nn.functional.one_hot(torch.arange(size) % CLASSES, CLASSES).to(device.device, torch.float32)
+    return batch if channels_last else {name: value.contiguous() for name, value in batch.items()}
 
 
 class Form:
@@ -72,20 +72,21 @@ class Form:
     def step(self) -> float:
         """Seconds of one training step."""
         self.objective.train()
-        started = time.perf_counter()
+        started = clock(self.device)
         with self.device.autocast():
             loss = self.objective.loss(self.batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
-        wait(self.device)
-        return time.perf_counter() - started
+        return clock(self.device) - started
 
 
-def wait(device: Device) -> None:
-    """Until the device has done what it was given."""
+def clock(device: Device) -> float:
+    """Seconds so far: of the wall once a CUDA device has done what it was given, of CPU time over threads on a CPU."""
     if device.device.type == "cuda":
         torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time() / torch.get_num_threads()
 
 
 def measure(name: str, shape: tuple[int, ...], batch: int, steps: int, threads: int, gpus: int) -> dict:
@@ -136,10 +137,9 @@ def inference(form: Form, device: Device, shape: tuple[int, ...], batch: int, st
     form.objective.eval()
     clips, seconds = random_batch(shape, batch, device, channels_last=True), []
     for _ in range(steps + 1):
-        started = time.perf_counter()
+        started = clock(device)
         form.objective.embed(clips)
-        wait(device)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(clock(device) - started)
     return batch / statistics.median(seconds[1:])
 
 

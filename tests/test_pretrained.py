@@ -19,7 +19,7 @@ from vidrep.models.trunks.trunk import Trunk
 from vidrep.models.weights import load_state
 from vidrep.training.pretrained import read_state, sha256, start_from
 from vidrep.training.run import load_run, train_run
-from vidrep.training.still_digits import train_on_digits
+from vidrep.training.still_digits import place, train_on_digits
 
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2)}
 SMALL = {"width": 0.25, "settings": [[1, 16, 1, 1], [2, 24, 2, 2]], "head": 16}
@@ -206,10 +206,10 @@ def test_a_models_method_may_be_inherited(tmp_path, monkeypatch):
 
 def test_still_digits_are_learnt_and_repeatable(cpu):
     digits = load_digits({"kind": "sklearn"}, patch=8, seed=0)
-    state, record = train_on_digits(digits, seed=0, device=cpu, steps=60)
-    assert record["test_accuracy"] > 0.9 and record["validation_accuracy"] > 0.9  # 200 steps pass 95 %
+    state, record = train_on_digits(digits, canvas=8, seed=0, device=cpu, steps=60)
+    assert record["test_accuracy"] > 0.9 and record["validation_accuracy"] > 0.9
     assert 0 < record["chosen_step"] <= record["steps"] == 60
-    (one, _), (two, _) = (train_on_digits(digits, seed=0, device=cpu, steps=3) for _ in range(2))
+    (one, _), (two, _) = (train_on_digits(digits, canvas=12, seed=0, device=cpu, steps=3) for _ in range(2))
     assert same(one, two)
     network = DigitCNN(classes=10).eval()
     load_state(network, state, "state")
@@ -218,6 +218,19 @@ def test_still_digits_are_learnt_and_repeatable(cpu):
     with torch.no_grad():
         right = (network(pixels).argmax(1).numpy() == labels).mean()
     assert right == pytest.approx(record["test_accuracy"], abs=1e-9)
+
+
+def test_still_digits_lie_wholly_inside_the_frame_anywhere():
+    images = torch.rand(200, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.1
+    frames = place(images, 28, torch.Generator().manual_seed(1))  # 28 pixels: not resized
+    assert frames.shape == (200, 1, 28, 28)
+    corners = set()
+    for frame, image in zip(frames[:, 0], images, strict=True):
+        top, left = (frame > 0).nonzero().min(0).values.tolist()
+        assert torch.equal(frame[top : top + 8, left : left + 8], image) and (frame > 0).sum() == 64
+        corners.add((top, left))
+    tops = {top for top, _ in corners}
+    assert len(corners) > 100 and min(tops) == 0 and max(tops) == 20
 
 
 # --- Real weights. ---

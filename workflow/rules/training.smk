@@ -18,12 +18,13 @@ rule pretrain_digits:
         mem_mb=2000,
         runtime=30,
     params:
+        canvas=config["video"]["size_px"],
         seed=config["seed"],
         code=code("pretrain_digits"),
     message:
         "Training a CNN on still digits"
     shell:
-        "python $VIDREP_SCRIPTS/pretrain_digits.py --digits {input.digits} --seed {params.seed} --threads {threads}"
+        "python $VIDREP_SCRIPTS/pretrain_digits.py --digits {input.digits} --canvas {params.canvas} --seed {params.seed} --threads {threads}"
         " --weights {output.weights} --record {output.record} > {log} 2>&1"
 
 
