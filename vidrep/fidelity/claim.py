@@ -58,6 +58,7 @@ class Claim:
         expected: what would confirm it.
         how: how it is measured, on which runs.
         measure: decides it.
+        if_fails: what is known of why it does not show at small scale; printed if it fails.
     """
 
     source: str
@@ -65,6 +66,7 @@ class Claim:
     expected: str
     how: str
     measure: Callable[["Results"], Finding]
+    if_fails: str = ""
 
 
 def difference(a: Score, b: Score) -> tuple[float, float, float]:

@@ -162,36 +162,114 @@ def _extremes(results: Results) -> Finding:
 
 
 CLAIMS = [
-    Claim(SOURCE, "Parameter counts of the published networks", "exactly those of the framework's code, heads included",
-          "catalogue entries built at 16 x 64 x 64; where only a rounded count is known, within 0.5 %", _parameter_counts),
-    Claim(SOURCE, "3-D convolutions are far above chance on every version", "above the commonest label set, six times",
-          "c3d_narrow, exact set, against the commonest label set of the training clips", _above_chance),
-    Claim(SOURCE, "velocity_only is easier slow than fast", "velocity_only_slow above velocity_only", "c3d_narrow, exact set",
-          _slow_above_fast),
-    Claim(SOURCE, "Two cues are better than one", "digits_and_velocity above digits_only", "c3d_narrow, exact set",
-          _both_above_digits),
-    Claim(SOURCE, "CNN, then LSTM is close to the 3-D networks on digits_only", "at most ten points below C3D",
-          "cnn_lstm_narrow and c3d_narrow, exact set", _close_on_digits),
-    Claim(SOURCE, "CNN, then LSTM collapses where only speed tells", "C3D above it on velocity_only, fast and slow",
-          "c3d_narrow and cnn_lstm_narrow, exact set", _collapse),
-    Claim(SOURCE, "CNN, then LSTM is at the majority level on velocity_only_slow",
-          "at most five points above the commonest label set", "cnn_lstm_narrow, exact set", _majority_when_slow),
+    Claim(
+        SOURCE,
+        "Parameter counts of the published networks",
+        "exactly those of the framework's code, heads included",
+        "catalogue entries built at 16 x 64 x 64; where only a rounded count is known, within 0.5 %",
+        _parameter_counts,
+    ),
+    Claim(
+        SOURCE,
+        "3-D convolutions are far above chance on every version",
+        "above the commonest label set, six times",
+        "c3d_narrow, exact set, against the commonest label set of the training clips",
+        _above_chance,
+    ),
+    Claim(
+        SOURCE,
+        "velocity_only is easier slow than fast",
+        "velocity_only_slow above velocity_only",
+        "c3d_narrow, exact set",
+        _slow_above_fast,
+        if_fails=(
+            "a slow square moves 0.36 px a class and frame on this canvas, drawn at whole pixels, so neighbouring "
+            "classes look alike; at the reference size a slow step is three times as long, and there C3D has 96.5 % "
+            "slow and 86.9 % fast (docs/reference_table.md)"
+        ),
+    ),
+    Claim(
+        SOURCE,
+        "Two cues are better than one",
+        "digits_and_velocity above digits_only",
+        "c3d_narrow, exact set",
+        _both_above_digits,
+    ),
+    Claim(
+        SOURCE,
+        "CNN, then LSTM is close to the 3-D networks on digits_only",
+        "at most ten points below C3D",
+        "cnn_lstm_narrow and c3d_narrow, exact set",
+        _close_on_digits,
+    ),
+    Claim(
+        SOURCE,
+        "CNN, then LSTM collapses where only speed tells",
+        "C3D above it on velocity_only, fast and slow",
+        "c3d_narrow and cnn_lstm_narrow, exact set",
+        _collapse,
+    ),
+    Claim(
+        SOURCE,
+        "CNN, then LSTM is at the majority level on velocity_only_slow",
+        "at most five points above the commonest label set",
+        "cnn_lstm_narrow, exact set",
+        _majority_when_slow,
+    ),
     Claim(SOURCE, "C3D is above R3D on digits_only", "C3D above R3D", "c3d_narrow and r3d_narrow, exact set", _c3d_above_r3d),
-    Claim(SOURCE, "R(2+1)D is above R3D on digits_only", "R(2+1)D above R3D", "r2plus1d_narrow and r3d_narrow, exact set",
-          _r2plus1d_above_r3d),
-    Claim(SOURCE, "A model of digits_only transfers between speeds", "above the commonest label set on digits_only_slow",
-          "c3d_narrow of digits_only on the test clips of digits_only_slow", _digits_transfer_between_speeds),
-    Claim(SOURCE, "A model of digits_only is near chance on velocity_only", "at most five points above the commonest label set",
-          "c3d_narrow of digits_only on velocity_only, fast and slow", _digits_on_velocity),
-    Claim(SOURCE, "A model of velocity_only is near chance on digits_only", "at most five points above the commonest label set",
-          "c3d_narrow of velocity_only on digits_only, fast and slow", _velocity_on_digits),
-    Claim(SOURCE, "A model of velocity_only is systematically wrong at the other speed",
-          "labels too low on slower clips, too high on faster ones, and accuracy near chance",
-          "c3d_narrow of velocity_only on its slow twin and the other way round: mean predicted minus mean true label, by two "
-          "standard errors", _wrong_across_speeds),
-    Claim(SOURCE, "Linear SVMs read classes wherever the network does", "mean over classes clearly above 50 %",
-          f"LinearSVC (C 0.1) a class on the embeddings of c3d_narrow, 64 principal components, {FIT_CLIPS} training clips; "
-          "balanced accuracy on test clips, by two standard errors over classes", _probes_above_half),
-    Claim(SOURCE, "velocity_only embeddings separate extreme labels better", "labels 0 and 9 above the mean of 1 to 8",
-          "the same probes on velocity_only, fast and slow", _extremes),
-]  # fmt: skip
+    Claim(
+        SOURCE,
+        "R(2+1)D is above R3D on digits_only",
+        "R(2+1)D above R3D",
+        "r2plus1d_narrow and r3d_narrow, exact set",
+        _r2plus1d_above_r3d,
+        if_fails=(
+            "the order is as claimed, but both narrow networks are little above the floor after 4 epochs of 2,500 "
+            "clips; the published 90.3 and 84.5 % took 50 epochs of 8,000"
+        ),
+    ),
+    Claim(
+        SOURCE,
+        "A model of digits_only transfers between speeds",
+        "above the commonest label set on digits_only_slow",
+        "c3d_narrow of digits_only on the test clips of digits_only_slow",
+        _digits_transfer_between_speeds,
+    ),
+    Claim(
+        SOURCE,
+        "A model of digits_only is near chance on velocity_only",
+        "at most five points above the commonest label set",
+        "c3d_narrow of digits_only on velocity_only, fast and slow",
+        _digits_on_velocity,
+    ),
+    Claim(
+        SOURCE,
+        "A model of velocity_only is near chance on digits_only",
+        "at most five points above the commonest label set",
+        "c3d_narrow of velocity_only on digits_only, fast and slow",
+        _velocity_on_digits,
+    ),
+    Claim(
+        SOURCE,
+        "A model of velocity_only is systematically wrong at the other speed",
+        "labels too low on slower clips, too high on faster ones, and accuracy near chance",
+        "c3d_narrow of velocity_only on its slow twin and the other way round: mean predicted minus mean true label, by two "
+        "standard errors",
+        _wrong_across_speeds,
+    ),
+    Claim(
+        SOURCE,
+        "Linear SVMs read classes wherever the network does",
+        "mean over classes clearly above 50 %",
+        f"LinearSVC (C 0.1) a class on the embeddings of c3d_narrow, 64 principal components, {FIT_CLIPS} training clips; "
+        "balanced accuracy on test clips, by two standard errors over classes",
+        _probes_above_half,
+    ),
+    Claim(
+        SOURCE,
+        "velocity_only embeddings separate extreme labels better",
+        "labels 0 and 9 above the mean of 1 to 8",
+        "the same probes on velocity_only, fast and slow",
+        _extremes,
+    ),
+]

@@ -11,7 +11,8 @@ from vidrep.fidelity.claim import Claim, Finding, NotRun, Results
 from vidrep.provenance import git_commit
 
 NOT_RUN, UNDECIDED, HOLDS, FAILS = "not run", "undecided", "holds", "fails"
-COLUMNS = ("source", "number", "claim", "expected", "how", "measured", "verdict")
+COLUMNS = ("source", "number", "claim", "expected", "how", "measured", "explanation", "verdict")
+UNEXPLAINED = "none known"
 
 
 def claims() -> list[Claim]:
@@ -35,7 +36,9 @@ def judge_all(results: Results, report: Callable[[str], None]) -> list[tuple]:
         started = time.monotonic()
         numbers[claim.source] += 1
         measured, verdict = judge(claim, results)
-        rows.append((claim.source, numbers[claim.source], claim.text, claim.expected, claim.how, measured, verdict))
+        explanation = (claim.if_fails or UNEXPLAINED) if verdict == FAILS else ""
+        head = (claim.source, numbers[claim.source], claim.text, claim.expected, claim.how)
+        rows.append((*head, measured, explanation, verdict))
         report(f"{claim.source} {numbers[claim.source]}: {verdict} ({time.monotonic() - started:.1f} s): {claim.text}")
     return rows
 
@@ -52,13 +55,14 @@ def page(rows: list[tuple], setting: str) -> str:
     lines = ["# Fidelity", "", *textwrap.wrap(_INTRODUCTION, 130), "", setting, "", f"**{len(rows)} claims: {total}.**", ""]
     for source, title in SOURCES.items():
         lines += [f"## {title}", ""]
-        for _, number, text, expected, how, measured, verdict in (row for row in rows if row[0] == source):
+        for _, number, text, expected, how, measured, explanation, verdict in (row for row in rows if row[0] == source):
             lines += [
                 f"### {number}. {text}: **{verdict}**",
                 "",
                 f"* expected: {expected}",
                 f"* measured: {measured}",
                 f"* how: {how}",
+                *([f"* why not: {explanation}"] if explanation else []),
                 "",
             ]
     return "\n".join(lines)

@@ -178,30 +178,91 @@ def _log_odds_against_one_vote(results: Results) -> Finding:
 
 
 CLAIMS = [
-    Claim(SOURCE, "The published network has the published sizes", "7, 35 and 5 maps; 120 features",
-          "default parameters on a window of 9 frames of 34 x 54 px", _published_sizes),
-    Claim(SOURCE, "The LSTM is at least as good as voting", "not below voting on any version",
-          "window_lstm_narrow, exact set: steps of the LSTM accumulated against windows accumulated", _lstm_not_below_voting),
-    Claim(SOURCE, "The LSTM helps most where single windows are ambiguous", "largest gap on velocity_only (fast)",
-          "window_lstm_narrow, LSTM minus voting, version by version", _gap),
-    Claim(SOURCE, "Voting gets better with more windows, then saturates",
-          "all windows better than one; the last doubling brings no more than those before",
-          "window_lstm_narrow, votes of the first windows, mean over four versions", _voting_saturates),
-    Claim(SOURCE, "The LSTM gets better with more windows", "higher with every doubling",
-          "window_lstm_narrow, first steps accumulated, mean over four versions", _lstm_rises),
-    Claim(SOURCE, "The LSTM's last step is its best single step", "no other step clearly above it, on any version",
-          "window_lstm_narrow, exact set of every step alone", _last_step_is_best),
-    Claim(SOURCE, "A window of frames sees slow speeds, a frame does not",
-          "single windows above the CNN and LSTM on single frames, on velocity_only_slow",
-          "window_lstm_narrow (mean over single windows) and cnn_lstm_narrow, exact set", _windows_see_speed),
-    Claim(SOURCE, "Voting does not depend on the order of windows", "exactly the same accuracy",
-          "window_lstm_narrow on velocity_only_slow, the windows of each clip in random order", _voting_ignores_order),
-    Claim(SOURCE, "The LSTM hardly depends on the order of windows where motion is stationary", "at most five points lower",
-          "the same, scored by the LSTM", _lstm_hardly_needs_order),
-    Claim(SOURCE, "The order of frames inside windows carries the speed",
-          "at most half the accuracy, voting and LSTM, fast and slow",
-          "window_lstm_narrow on velocity_only: the frames of every window in random order", _frames_inside_windows_matter),
-    Claim(SOURCE, "Clips of two labels need log-odds of each class, not one vote",
-          "accumulated log-odds above a single argmax vote",
-          "window_lstm_narrow on the clips of digits_only with two labels, exact set", _log_odds_against_one_vote),
-]  # fmt: skip
+    Claim(
+        SOURCE,
+        "The published network has the published sizes",
+        "7, 35 and 5 maps; 120 features",
+        "default parameters on a window of 9 frames of 34 x 54 px",
+        _published_sizes,
+    ),
+    Claim(
+        SOURCE,
+        "The LSTM is at least as good as voting",
+        "not below voting on any version",
+        "window_lstm_narrow, exact set: steps of the LSTM accumulated against windows accumulated",
+        _lstm_not_below_voting,
+    ),
+    Claim(
+        SOURCE,
+        "The LSTM helps most where single windows are ambiguous",
+        "largest gap on velocity_only (fast)",
+        "window_lstm_narrow, LSTM minus voting, version by version",
+        _gap,
+        if_fails=(
+            "after 4 epochs the ConvNet's windows are ambiguous on every version, and points grow with the accuracy "
+            "that there is to gain; as a ratio of LSTM to voting velocity_only (2.2) is not the largest either "
+            "(velocity_only_slow 3.0)"
+        ),
+    ),
+    Claim(
+        SOURCE,
+        "Voting gets better with more windows, then saturates",
+        "all windows better than one; the last doubling brings no more than those before",
+        "window_lstm_narrow, votes of the first windows, mean over four versions",
+        _voting_saturates,
+        if_fails=(
+            "the accuracy of single windows is so low that their votes are mostly 'absent' for every class, which more"
+            " windows only confirm; likely, not tested"
+        ),
+    ),
+    Claim(
+        SOURCE,
+        "The LSTM gets better with more windows",
+        "higher with every doubling",
+        "window_lstm_narrow, first steps accumulated, mean over four versions",
+        _lstm_rises,
+    ),
+    Claim(
+        SOURCE,
+        "The LSTM's last step is its best single step",
+        "no other step clearly above it, on any version",
+        "window_lstm_narrow, exact set of every step alone",
+        _last_step_is_best,
+    ),
+    Claim(
+        SOURCE,
+        "A window of frames sees slow speeds, a frame does not",
+        "single windows above the CNN and LSTM on single frames, on velocity_only_slow",
+        "window_lstm_narrow (mean over single windows) and cnn_lstm_narrow, exact set",
+        _windows_see_speed,
+    ),
+    Claim(
+        SOURCE,
+        "Voting does not depend on the order of windows",
+        "exactly the same accuracy",
+        "window_lstm_narrow on velocity_only_slow, the windows of each clip in random order",
+        _voting_ignores_order,
+    ),
+    Claim(
+        SOURCE,
+        "The LSTM hardly depends on the order of windows where motion is stationary",
+        "at most five points lower",
+        "the same, scored by the LSTM",
+        _lstm_hardly_needs_order,
+    ),
+    Claim(
+        SOURCE,
+        "The order of frames inside windows carries the speed",
+        "at most half the accuracy, voting and LSTM, fast and slow",
+        "window_lstm_narrow on velocity_only: the frames of every window in random order",
+        _frames_inside_windows_matter,
+    ),
+    Claim(
+        SOURCE,
+        "Clips of two labels need log-odds of each class, not one vote",
+        "accumulated log-odds above a single argmax vote",
+        "window_lstm_narrow on the clips of digits_only with two labels, exact set",
+        _log_odds_against_one_vote,
+        if_fails=("the ConvNet recognises hardly any set of two digits after 4 epochs, so both readings lie at the floor"),
+    ),
+]
