@@ -165,6 +165,8 @@ class Results:
         """How often the commonest label set of the training clips is right on the test clips."""
         table = self.table("accuracy")
         rows = table[(table["system"] == "majority_set") & (table["evaluated_on"] == dataset) & (table["split"] == "test")]
+        if rows.empty or dataset not in self.clips:
+            raise NotRun(f"no test clips of {dataset}")
         return Score(float(rows["value"].mean()), self.clips[dataset], f"commonest label set of {dataset}")
 
     def run_folder(self, dataset: str, system: str, seed: int | str = 0) -> Path:
@@ -198,12 +200,17 @@ class Results:
 
         Returns:
             vidrep.training.split.Split of the first ``count`` clips, all by default.
+
+        Raises:
+            NotRun: there is no such data set or run.
         """
         from vidrep.experiment import flow_inputs
         from vidrep.objectives.build import needed_targets
         from vidrep.training.split import load_split
 
         clips = self.folder / "datasets" / dataset / f"{split}.h5"
+        if not clips.exists():
+            raise NotRun(f"no clips of {dataset}, {split}")
         if system is None:
             return load_split(clips, count=count)
         definition = self.record(dataset, system)["system"]
