@@ -96,6 +96,7 @@ def test_a_few_steps_lower_the_loss_of_every_narrow_system(narrow, tiny_system, 
             losses[-1].backward()
             optimiser.step()
         wanted = {"lstm": 0.98, "timesformer": 0.9}.get(narrow.split("_")[0], 0.8)  # of the first loss; these start slowly
+        wanted = 0.98 if system.weights else wanted  # without its weights a frozen CNN is random
         assert losses[-1].item() < wanted * losses[0].item(), stage
 
 
