@@ -19,7 +19,7 @@ def clip_shape(name: str) -> tuple[int, int, int, int]:
 
 
 def blank_batch(shape: tuple[int, int, int, int], clips: int = 1, classes: int = CLASSES) -> dict[str, torch.Tensor]:
-    """A batch with everything that a system may be fed: row numbers, and zeros for clips (B, C, T, H, W), flow, labels, targets."""
+    """A batch of all that a system may be fed: row numbers, and zeros as clips (B, C, T, H, W), flow, labels, targets."""
     channels, frames, height, width = shape
     flow = torch.zeros(clips, 2, frames - 1, height, width)
     return {

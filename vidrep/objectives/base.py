@@ -45,7 +45,7 @@ class Objective(nn.Module):
 
     @staticmethod
     def split_targets(**params) -> tuple[str, ...]:
-        """Targets beside the labels that batches must carry, see ``vidrep.training.targets``; none unless an objective says so."""
+        """Targets beside the labels that batches must carry, see ``vidrep.training.targets``; none unless stated."""
         return ()
 
     def model_inputs(self, batch: dict[str, Tensor]) -> list[Tensor]:
