@@ -230,7 +230,7 @@ def test_paper_experiment_plans_the_reference_setting(project, tmp_path):
     counts = job_counts(output)
     assert counts["fetch_mnist"] == 4
     assert counts["render_dataset"] == 6 * 3
-    assert counts["train"] == 6 * (6 * 3 + 7)
+    assert counts["train"] == 6 * (7 * 3 + 8)
     config = yaml.safe_load((ROOT / "workflow/experiments/paper.yaml").read_text())
     assert (config["clips"]["train"], config["clips"]["test"], config["video"]["size_px"]) == (8000, 4000, 64)
 
