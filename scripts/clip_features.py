@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vidrep.command_line import run
+from vidrep.command_line import add_device_options, run
 from vidrep.training import gpu_slots
 
 
@@ -12,8 +12,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of the run")
     parser.add_argument("--videos", required=True, type=Path, nargs="+", help="untrimmed videos (.h5), named after their splits")
-    parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    add_device_options(parser)
     parser.add_argument("--output", required=True, type=Path, help="the .h5 file to write")
     args = parser.parse_args()
     slots = gpu_slots.claim(args.gpus)

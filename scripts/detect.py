@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from vidrep.command_line import run
+from vidrep.command_line import add_device_options, run
 from vidrep.files import write_rows
 from vidrep.training import gpu_slots
 
@@ -20,8 +20,7 @@ def main() -> None:
     parser.add_argument("--try-k", required=True, type=int, nargs="+", help="half-widths to score as well")
     parser.add_argument("--try-alpha", required=True, type=float, nargs="+", help="thresholds to score as well")
     parser.add_argument("--seed", required=True, type=int, help="experiment seed")
-    parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    add_device_options(parser)
     parser.add_argument("--probabilities", required=True, type=Path, help="the .npz file to write")
     parser.add_argument("--detections", required=True, type=Path, help="the .json file to write")
     parser.add_argument("--scores", required=True, type=Path, help="the .csv file to write: head, split, k, alpha, metric, value")

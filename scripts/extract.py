@@ -6,7 +6,7 @@ On the data set that it was made for it is also scored on manipulated test clips
 import argparse
 from pathlib import Path
 
-from vidrep.command_line import run
+from vidrep.command_line import add_device_options, run
 from vidrep.experiment import flow_inputs
 from vidrep.files import write_rows
 from vidrep.training import gpu_slots
@@ -27,8 +27,7 @@ def main() -> None:
     parser.add_argument("--pooling", required=True, nargs="+", help="none, space_mean, or a grid: T H W")
     parser.add_argument("--dtype", default="float16", choices=["float16", "float32"], help="of the stored activations")
     parser.add_argument("--controls", nargs="*", default=[], help="manipulations of the run's own test clips to score it on")
-    parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    add_device_options(parser)
     parser.add_argument("--stores", required=True, nargs="+", type=Path, help="the .zarr folders to write, one a set")
     parser.add_argument("--scores", required=True, nargs="+", type=Path, help="the .csv files to write: split, metric, value")
     args = parser.parse_args()

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vidrep.command_line import run
+from vidrep.command_line import add_device_options, run
 from vidrep.training import gpu_slots
 
 
@@ -15,8 +15,7 @@ def main() -> None:
     parser.add_argument("--test-flow", help="flow of the test clips (.zarr), for systems that are fed flow")
     parser.add_argument("--test-flow-backward", help="backward flow of the test clips (.zarr), for systems that are fed it")
     parser.add_argument("--count", required=True, type=int, help="clips to draw")
-    parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    add_device_options(parser)
     parser.add_argument("--output", required=True, type=Path, help="the .h5 file to write")
     args = parser.parse_args()
     slots = gpu_slots.claim(args.gpus)

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from vidrep.command_line import run
+from vidrep.command_line import add_device_options, run
 from vidrep.experiment import UNTRAINED
 from vidrep.training import gpu_slots
 
@@ -24,8 +24,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="file of pretrained weights that the model starts from")
     parser.add_argument("--experiment-seed", required=True, type=int, help="seed of the experiment")
     parser.add_argument("--seed", required=True, help=f"seed of the run, or {UNTRAINED}")
-    parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+    add_device_options(parser)
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16 (default: auto)")
     parser.add_argument("--code", default="", help="digest of the code; a checkpoint made by other code is not resumed")
     parser.add_argument("--output", required=True, type=Path, help="folder of the run")

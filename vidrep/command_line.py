@@ -27,6 +27,12 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=description, fromfile_prefix_chars="@")
 
 
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """The options ``--gpus`` and ``--threads`` of scripts that compute with torch; see ``vidrep.training.device.choose``."""
+    parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+
+
 def use_checkout(root: Path) -> None:
     """Let the jobs that this process starts use this interpreter and the library of the checkout at ``root``.
 

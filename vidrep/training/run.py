@@ -67,20 +67,10 @@ def train_run(
     train, validation = train.move(device), validation.move(device)
     checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint)
     if trained and objective.stages:
-        run_stream = stream_seed(seed, *stream_name)
-        outcome = fit(
-            objective,
-            definition["recipe"],
-            train,
-            validation,
-            seed=run_stream,
-            device=device,
-            checkpoint=checkpoint,
-            report=report,
-        )
+        how = {"seed": stream_seed(seed, *stream_name), "device": device, "checkpoint": checkpoint, "report": report}
+        outcome = fit(objective, definition["recipe"], train, validation, **how)
     else:
-        scores = evaluate(objective, validation, device)
-        outcome = Outcome([(0, "validation", *item) for item in scores.items()], Selection(*objective.selection, epoch=0))
+        outcome = unfitted(objective, validation, device)
     record = {
         "system": definition,
         "seed": run_seed,
@@ -94,6 +84,12 @@ def train_run(
     }
     write_run(folder, objective, outcome.history, record)
     checkpoint.remove()
+
+
+def unfitted(objective, validation: Split, device: Device) -> Outcome:
+    """The outcome of a run that is not trained: its validation scores, as of epoch 0."""
+    scores = evaluate(objective, validation, device)
+    return Outcome([(0, "validation", *item) for item in scores.items()], Selection(*objective.selection, epoch=0))
 
 
 def measurements(objective, outcome: Outcome, validation: Split, device: Device) -> dict:
