@@ -231,3 +231,32 @@ def test_flow_methods_are_those_used_or_scored():
     fed = {"name": "two_stream_narrow", "flow": "farneback"}
     assert Experiment(default(systems=["pixels"], flow={"estimators": []})).flow_methods() == ["true"]
     assert Experiment(default(systems=[fed], flow={"estimators": ["dis"]})).flow_methods() == ["dis", "farneback", "true"]
+
+
+STARTER = {"name": "tuned", "model": "lstm_encoder", "params": {"units": 256}, "weights": "run:lstm_composite_narrow"}
+
+
+def test_a_system_starts_from_the_runs_of_another():
+    tuned = check(default(systems=["lstm_composite_narrow", STARTER])).systems["tuned"]
+    assert tuned.starts_from == "lstm_composite_narrow" and "weights" in tuned.definition()
+    assert experiment.system("c3d_narrow").starts_from is None
+
+
+@pytest.mark.parametrize(
+    ("systems", "message"),
+    [
+        (["c3d_narrow", STARTER], "'lstm_composite_narrow' is no other trained system of this experiment"),
+        ([{**STARTER, "weights": "run:tuned"}], "'tuned' is no other trained system"),
+        (["c3d_narrow", {**STARTER, "weights": "run:c3d_narrow"}], "c3d_narrow has model c3d, not lstm_encoder"),
+        (["lstm_composite_narrow", {**STARTER, "seeds": [0, 3]}], "not trained on digits_only with seed 3"),
+        ([{"name": "lstm_composite_narrow", "datasets": ["digits_only"]}, STARTER], "not trained on velocity_only with seed 0"),
+    ],
+)
+def test_what_cannot_be_started_from_ends_in_one_line(systems, message):
+    with pytest.raises(ValueError, match=r"^config key systems, tuned\.weights: .*" + message):
+        check(default(systems=systems))
+
+
+def test_more_labels_than_clips_end_in_one_line():
+    with pytest.raises(ValueError, match=rf"c3d_narrow.recipe.labelled: {TRAIN + 1} clips, clips.train is {TRAIN}"):
+        check(default(systems=[{"name": "c3d_narrow", "recipe": {"labelled": TRAIN + 1}}]))

@@ -135,7 +135,8 @@ def test_trunks_leave_class_scores_out(name):
 
 
 def test_models_without_the_method_say_so(tmp_path):
-    with pytest.raises(ValueError, match="model Linear takes no pretrained weights"):
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match="model Linear takes no pretrained weights but those of a run of its own"):
         start_from(nn.Linear(2, 2), tmp_path / "w.pt")
 
 
@@ -166,6 +167,16 @@ def test_runs_start_from_the_file_and_twins_do_not(make_split, tmp_path, cpu):
     kept = {name: tensor for name, tensor in published.state_dict().items() if not name.startswith("classifier.")}
     assert same(states["a"], kept), "frozen: as loaded, batch-norm statistics included"
     assert same(states["b"], states["c"]) and not same(states["a"], states["b"])
+
+
+def test_a_run_starts_from_the_model_of_another_run(tmp_path):
+    first, second = nn.Linear(3, 2), nn.Linear(3, 2)
+    state = {f"model.{name}": value for name, value in first.state_dict().items()} | {"head.weight": torch.zeros(1)}
+    torch.save(state, tmp_path / "weights.pt")
+    assert start_from(second, tmp_path / "weights.pt") == sha256(tmp_path / "weights.pt")
+    assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)
+    with pytest.raises(ValueError, match=r"does not fit the network: .*weight is \(2, 3\), the network wants \(2, 4\)"):
+        start_from(nn.Linear(4, 2), tmp_path / "weights.pt")
 
 
 def test_definitions_carry_weights_only_where_there_are_some():

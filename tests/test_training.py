@@ -23,6 +23,7 @@ from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.cost import count_macs, count_parameters
 from vidrep.training.device import Device
 from vidrep.training.loop import Selection, evaluate, fit, make_optimiser, make_schedule, train_one_epoch
+from vidrep.training.order import labelled_rows
 from vidrep.training.progress import Progress
 from vidrep.training.run import digest, load_run, load_weights, train_run
 from vidrep.training.split import Split, load_split
@@ -353,6 +354,29 @@ def test_an_epoch_sees_clips_in_order_and_drops_the_incomplete_batch(batch, size
     loss = train_one_epoch(objective, split, optimiser, make_schedule(optimiser, settings, 9), settings, cpu, order, counted)
     assert list(map(len, objective.seen)) == sizes and list(chain(*objective.seen)) == order[: sum(sizes)].tolist()
     assert loss == 250.0 and counted.seen == sum(sizes)
+
+
+def test_labelled_partners_come_with_every_batch(splits, cpu):
+    split, objective, partners = splits[0], Recorder(), torch.tensor([3] * 7 + [5] * 7)
+    split.clips[:, 0, 0, 0] = torch.arange(14, dtype=torch.uint8)
+    objective.loss = lambda batch: Recorder.loss(objective, batch["labelled"])
+    optimiser = make_optimiser(objective, {**PLAIN["recipe"], "batch": 7}, 0.0)
+    settings, counted = {**PLAIN["recipe"], "batch": 7}, Progress(14, lambda line: None)
+    schedule = make_schedule(optimiser, settings, 9)
+    train_one_epoch(objective, split, optimiser, schedule, settings, cpu, torch.randperm(14), counted, partners)
+    assert objective.seen == [[3] * 7, [5] * 7]
+
+
+def test_only_labelled_clips_count_where_labels_are_few(splits, tmp_path):
+    changed = (splits[0], splits[1])
+    train(recipe(PLAIN, labelled=2), splits, tmp_path / "few")
+    train(recipe(PLAIN, labelled=None), splits, tmp_path / "all")
+    rows = labelled_rows(splits[0].labels, 2, stream_seed(0, "labelled", 0))
+    others = [i for i in range(14) if i not in rows.tolist()]
+    changed[0].clips[others] = 255
+    train(recipe(PLAIN, labelled=2), changed, tmp_path / "others_changed")
+    few, same_few, everything = (torch.load(tmp_path / name / "weights.pt") for name in ("few", "others_changed", "all"))
+    assert same(few, same_few) and not same(few, everything)
 
 
 def test_flips_reach_the_objective(splits, cpu):

@@ -65,6 +65,13 @@ def check(config: dict) -> Experiment:
                 f"add it to datasets or give some of {', '.join(config['datasets'])}"
             )
         _check_system(system, video["frames"])
+        if (system.recipe["labelled"] or 0) > clips["train"]:
+            raise ValueError(
+                f"config key systems, {system.name}.recipe.labelled: {system.recipe['labelled']} clips, "
+                f"clips.train is {clips['train']}"
+            )
+        if system.starts_from:
+            _check_start(system, experiment)
     if config["detection"]["systems"]:
         _check_detection(config, experiment)
     return experiment
@@ -105,7 +112,7 @@ def _check_system(system: System, frames: int) -> None:
     except ValueError as error:
         raise ValueError(f"config key systems, {system.name}: {error}") from None
     _check_stages(system)
-    if system.weights:
+    if system.weights and not system.starts_from:
         _check_weights(system)
     if system.model in ("two_stream", "temporal_stream"):
         _check_stack(system, frames)
@@ -128,6 +135,19 @@ def _check_weights(system: System) -> None:
         )
     if system.weights != STILL_DIGITS and not Path(system.weights).is_file():
         raise ValueError(f"config key systems, {system.name}.weights: no file {system.weights}")
+
+
+def _check_start(system: System, experiment: Experiment) -> None:
+    """A system to start from that is another one, has the same model, and is trained wherever this one is."""
+    key, first = f"config key systems, {system.name}.weights", experiment.systems.get(system.starts_from)
+    if first is None or first is system or not first.seeds:
+        raise ValueError(f"{key}: {system.starts_from!r} is no other trained system of this experiment; add it to systems")
+    if first.model != system.model:
+        raise ValueError(f"{key}: {first.name} has model {first.model}, not {system.model}")
+    made = {(run.dataset, run.seed) for run in experiment.trained_runs() if run.system == first.name}
+    wanted = [run for run in experiment.trained_runs() if run.system == system.name]
+    if missing := [f"{run.dataset} with seed {run.seed}" for run in wanted if (run.dataset, run.seed) not in made]:
+        raise ValueError(f"{key}: {first.name} is not trained on {', '.join(missing)}; give both the same datasets and seeds")
 
 
 def _check_stages(system: System) -> None:

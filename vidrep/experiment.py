@@ -12,6 +12,7 @@ import yaml
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 STILL_DIGITS = "still_digits"  # weights that the experiment itself makes: a CNN trained on its digits
+RUN_WEIGHTS = "run:"  # what stands before the name of a system whose run another one starts from
 UNTRAINED = "untrained"  # the seed of an untrained twin
 DEFAULT_RECIPE = {
     "optimiser": "adamw",
@@ -21,6 +22,7 @@ DEFAULT_RECIPE = {
     "batch": 32,
     "gradient_clip": None,
     "flip": 0.0,
+    "labelled": None,
     "epochs": [1],
 }
 
@@ -36,10 +38,11 @@ class System:
         objective, objective_params: what it is trained for.
         inputs: some of "clip", "flow", "flow_backward".
         flow: method of the flow it is fed ("true", "dis", ...), None without flow; backward flow is that of the same method.
-        recipe: optimiser, lr, schedule, weight_decay, batch, gradient_clip, flip, epochs (one number a stage).
+        recipe: optimiser, lr, schedule, weight_decay, batch, gradient_clip, flip, labelled, epochs (one number a stage).
         seeds: seeds of its runs; empty for controls, which are never trained.
         datasets: the data sets it is trained on; empty for all of the experiment.
-        weights: file of pretrained weights that its trained runs start from, or ``STILL_DIGITS``; None for random ones.
+        weights: what its trained runs start from: a file of pretrained weights, ``STILL_DIGITS``, or ``run:<system>``, the run of
+            that system on the same data set with the same seed; None for random weights.
         citation: where it comes from.
         preset: reference, narrow or control.
     """
@@ -58,6 +61,11 @@ class System:
     weights: str | None
     citation: str
     preset: str
+
+    @property
+    def starts_from(self) -> str | None:
+        """The system whose runs its own start from, if any."""
+        return self.weights.removeprefix(RUN_WEIGHTS) if (self.weights or "").startswith(RUN_WEIGHTS) else None
 
     def definition(self) -> dict:
         """What determines the result of a run apart from data and seed (display fields left out)."""

@@ -8,6 +8,9 @@ An objective is a torch module with
 * ``model_clip_shape(clip_shape, **params)`` (static): the part of a clip that the model sees, as (C, T, H, W);
 * ``split_targets(**params)`` (static): names of the targets beside the labels that its batches carry;
 * ``model_inputs(batch)``: the tensors that the model is called with;
+* ``semi_supervised``: does it learn from clips without labels, beside those with? If so, every training batch holds a second
+  batch under ``labelled``: clips whose labels may be used;
+* ``generates``: does it draw frames? If so, it has ``observed``, the number of frames it sees, and ``generate(batch)``;
 * ``loss(batch)``: a scalar to minimise;
 * ``score(batch)``: a dict of per-clip values (B,), among them ``loss``;
 * ``selection``: the score that chooses the weights on validation data, and whether "max" or "min" is best;

@@ -31,6 +31,8 @@ class Objective(nn.Module):
     """
 
     stages: tuple[str, ...] = ()
+    semi_supervised = False
+    generates = False
     selection: tuple[str, str] = ("loss", "min")
 
     def __init__(self, model: nn.Module, shape: DataShape) -> None:

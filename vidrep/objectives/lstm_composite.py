@@ -83,6 +83,7 @@ class LSTMComposite(Objective):
 
     stages = ("train",)
     selection = ("loss", "min")
+    generates = True
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from vidrep.streams import stream_seed
 from vidrep.training.augment import flip_some
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.device import Device
+from vidrep.training.order import epoch_order
 from vidrep.training.progress import Progress
 from vidrep.training.split import Split
 
@@ -86,9 +87,19 @@ def make_schedule(optimiser: torch.optim.Optimizer, recipe: dict, steps: int) ->
 
 
 def train_one_epoch(
-    objective, split: Split, optimiser, schedule, recipe: dict, device: Device, order: Tensor, progress: Progress
+    objective,
+    split: Split,
+    optimiser,
+    schedule,
+    recipe: dict,
+    device: Device,
+    order: Tensor,
+    progress: Progress,
+    partners: Tensor | None = None,
 ) -> float:
     """One pass over ``split`` in the given order; the last, incomplete batch is dropped.
+
+    ``partners`` are the labelled clips of a semi-supervised objective, one for each place of ``order``.
 
     Returns:
         Mean training loss over the pass.
@@ -103,6 +114,8 @@ def train_one_epoch(
     batches = len(split) // size
     for i in range(batches):
         batch = flip_some(split.batch(order[i * size : (i + 1) * size], device), recipe["flip"])
+        if partners is not None:
+            batch["labelled"] = flip_some(split.batch(partners[i * size : (i + 1) * size], device), recipe["flip"])
         with device.autocast():
             loss = objective.loss(batch)
         optimiser.zero_grad(set_to_none=True)
@@ -140,6 +153,7 @@ def fit(
     device: Device,
     checkpoint: Checkpoint,
     report: Callable[[str], None],
+    labelled: Tensor | None = None,
 ) -> Outcome:
     """Train an objective through its stages and leave the weights chosen on validation data in it.
 
@@ -154,11 +168,12 @@ def fit(
         device: where to compute.
         checkpoint: where progress is kept after each epoch.
         report: receives a line of progress now and then.
+        labelled: places of the training clips whose labels may be used; None for all.
 
     Raises:
         ValueError: the recipe's epochs or rates do not match the objective's stages, or the loss is not finite.
     """
-    job = Job(objective, recipe, train, validation, seed, device, checkpoint, report)
+    job = Job(objective, recipe, train, validation, seed, device, checkpoint, report, labelled)
     saved, before = checkpoint.load(), 0
     for stage in stage_plans(objective, recipe):
         if saved is None or objective.stages.index(stage.name) >= objective.stages.index(saved["stage"]):
@@ -182,11 +197,24 @@ class Job:
     device: Device
     checkpoint: Checkpoint
     report: Callable[[str], None]
+    labelled: Tensor | None = None
     clips: int = 0
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.outcome = Outcome([], Selection(*self.objective.selection))
+
+    def orders(self, epoch: int) -> tuple[Tensor, Tensor | None]:
+        """The order of an epoch's clips and, for a semi-supervised objective, the labelled clip that goes with each.
+
+        Where only labelled clips are of use, and they are few, they are repeated: all epochs have the same number of steps.
+        """
+        everything, length = torch.arange(len(self.train)), len(self.train)
+        labelled = everything if self.labelled is None else self.labelled
+        seed = stream_seed(self.seed, "order", epoch)
+        if self.objective.semi_supervised:
+            return epoch_order(everything, length, seed), epoch_order(labelled, length, stream_seed(self.seed, "labelled", epoch))
+        return epoch_order(labelled, length, seed), None
 
 
 @dataclass(frozen=True)
@@ -235,9 +263,9 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
     for number in range(done + 1, stage.epochs + 1):
         epoch = before + number
         torch.manual_seed(stream_seed(job.seed, "epoch", epoch))
-        order = torch.randperm(len(job.train), generator=torch.Generator().manual_seed(stream_seed(job.seed, "order", epoch)))
+        order, partners = job.orders(epoch)
         started = time.perf_counter()
-        loss = train_one_epoch(objective, job.train, optimiser, schedule, recipe, job.device, order, progress)
+        loss = train_one_epoch(objective, job.train, optimiser, schedule, recipe, job.device, order, progress, partners)
         job.seconds, job.clips = job.seconds + time.perf_counter() - started, job.clips + len(job.train)
         outcome.history.append((epoch, "train", "loss", loss))
         scores = keep_scores(job, epoch)

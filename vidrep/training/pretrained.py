@@ -10,8 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vidrep.models.weights import load_state
+
 TORCH_SUFFIXES, NUMPY_SUFFIX = (".pt", ".pth", ".th"), ".npz"
 PARALLEL = "module."  # what torch's DataParallel puts before every name
+OF_MODEL = "model."  # what stands before the model's names in the weights of a run
 FIRST = 8
 
 
@@ -55,7 +58,7 @@ def _read_numpy(path: Path) -> dict[str, Tensor]:
 
 
 def start_from(model: nn.Module, path: str | Path) -> str:
-    """Let a model start from a weights file.
+    """Let a model start from a weights file: that of a run of the same model, or one that its ``load_pretrained`` takes.
 
     Returns:
         SHA-256 of the file.
@@ -64,9 +67,17 @@ def start_from(model: nn.Module, path: str | Path) -> str:
         ValueError: the model takes none, or the file does not fit it.
         OSError: the file cannot be read.
     """
-    if not hasattr(model, "load_pretrained"):
-        raise ValueError(f"model {type(model).__name__} takes no pretrained weights: it has no method load_pretrained")
-    model.load_pretrained(read_state(path), path)
+    state = read_state(path)
+    own = {name.removeprefix(OF_MODEL): value for name, value in state.items() if name.startswith(OF_MODEL)}
+    if own:
+        load_state(model, own, path)
+    elif hasattr(model, "load_pretrained"):
+        model.load_pretrained(state, path)
+    else:
+        raise ValueError(
+            f"{path}: model {type(model).__name__} takes no pretrained weights but those of a run of its own: "
+            "it has no method load_pretrained"
+        )
     return sha256(path)
 
 

@@ -22,6 +22,7 @@ from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.cost import count_macs, count_parameters, inference_clips_per_s, peak_bytes
 from vidrep.training.device import Device
 from vidrep.training.loop import Outcome, Selection, evaluate, fit
+from vidrep.training.order import labelled_rows
 from vidrep.training.pretrained import read_state, start_from
 from vidrep.training.split import Split
 
@@ -68,6 +69,9 @@ def train_run(
     checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint)
     if trained and objective.stages:
         how = {"seed": stream_seed(seed, *stream_name), "device": device, "checkpoint": checkpoint, "report": report}
+        if definition["recipe"]["labelled"]:  # the same clips for all systems
+            count, draw = definition["recipe"]["labelled"], stream_seed(seed, "labelled", run_seed)
+            how["labelled"] = labelled_rows(train.labels.cpu(), count, draw)
         outcome = fit(objective, definition["recipe"], train, validation, **how)
     else:
         outcome = unfitted(objective, validation, device)

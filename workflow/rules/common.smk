@@ -136,9 +136,12 @@ def run_definition(wildcards):
 
 def pretrained_of(wildcards):
     """The weights file that a run starts from; none for random ones and for untrained twins."""
-    weights = SYSTEMS[wildcards.system].weights
+    system = SYSTEMS[wildcards.system]
+    weights = system.weights
     if not weights or wildcards.seed == UNTRAINED:
         return []
+    if system.starts_from:
+        return [f"<results>/runs/{wildcards.dataset}/{system.starts_from}/seed{wildcards.seed}/weights.pt"]
     return [f"<results>/pretrained/{STILL_DIGITS}.pt" if weights == STILL_DIGITS else weights]
 
 
