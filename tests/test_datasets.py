@@ -135,10 +135,17 @@ def test_splits_share_neither_digits_nor_trajectories(digits):
 
 
 def test_clips_match_across_versions(digits):
-    versions = [recipe(name, frames=4, size=20, patch=8) for name in RECIPES]
+    versions = [recipe(name, frames=4, size=20, patch=8, digits=2) for name in RECIPES]
     first, *others = (render(version, digits, split="test", count=50, seed=1)[2] for version in versions)
     for other, factor in itertools.product(others, ("digit_image", "digit", "start", "direction_rad")):
         assert np.array_equal(first[factor], other[factor])
+
+
+@pytest.mark.parametrize(("name", "count"), [("one_digit", 1), ("digits_only", 2), ("three_digits", 3)])
+def test_versions_show_as_many_digits_as_their_name_says(digits, name, count):
+    _, labels, factors = render(recipe(name, frames=3, size=20, patch=8), digits, count=60, seed=1)
+    assert factors["digit"].shape == (60, count) and labels.sum(1).max() == count
+    assert recipe(name, frames=3, size=20, patch=8, digits=4).digits == 4
 
 
 def test_factor_digit_image_names_the_drawn_image(digits):

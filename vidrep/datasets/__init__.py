@@ -25,10 +25,13 @@ _VERSIONS = {
 RECIPES = {
     **{name: {**version, "step": 0.1} for name, version in _VERSIONS.items()},
     **{f"{name}_slow": {**version, "step": 0.03} for name, version in _VERSIONS.items()},
+    # Versions with another number of digits, for what a network trained on two makes of them.
+    "one_digit": {**_VERSIONS["digits_only"], "step": 0.1, "digits": 1},
+    "three_digits": {**_VERSIONS["digits_only"], "step": 0.1, "digits": 3},
 }
 
 
-def recipe(name: str, *, frames: int, size: int, patch: int, digits: int = 2) -> BouncingRecipe:
+def recipe(name: str, *, frames: int, size: int, patch: int, digits: int | None = None) -> BouncingRecipe:
     """The recipe of a named version of BouncingMNIST.
 
     Args:
@@ -36,14 +39,15 @@ def recipe(name: str, *, frames: int, size: int, patch: int, digits: int = 2) ->
         frames: frames per clip.
         size: side of the canvas in pixels.
         patch: side of a digit in pixels.
-        digits: digits per clip.
+        digits: digits per clip; None for as many as the version has, two unless its name says otherwise.
 
     Raises:
         ValueError: unknown name, or sizes that do not fit each other.
     """
     if name not in RECIPES:
         raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(RECIPES)}")
-    return BouncingRecipe(**RECIPES[name], frames=frames, size=size, patch=patch, digits=digits)
+    version = RECIPES[name] if digits is None else {**RECIPES[name], "digits": digits}
+    return BouncingRecipe(**version, frames=frames, size=size, patch=patch)
 
 
 def split_streams(seed: int, split: str) -> Callable[[str], np.random.Generator]:
