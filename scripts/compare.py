@@ -1,20 +1,8 @@
 """All pairs of representations on one evaluation set under one measure, as a long table."""
 
 import argparse
-import json
 
-from vidrep.command_line import make_parser, run
-
-
-def option(text: str) -> tuple[str, object]:
-    """``key=value`` with a JSON value or plain text."""
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
-    try:
-        return key, json.loads(value)
-    except json.JSONDecodeError:
-        return key, value
+from vidrep.command_line import key_value, make_parser, run
 
 
 def parse() -> argparse.Namespace:
@@ -28,7 +16,12 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--memory-mb", type=float, default=2048, help="memory for arrays of kernels (default: 2048)")
     parser.add_argument(
-        "--option", type=option, action="append", default=[], metavar="KEY=VALUE", help="option of the measure; may be repeated"
+        "--option",
+        type=key_value,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the measure; may be repeated",
     )
     return parser.parse_args()
 

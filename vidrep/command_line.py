@@ -1,6 +1,7 @@
 """What every script shares: bad input ends in one clear line and a non-zero exit status."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -31,6 +32,17 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     """The options ``--gpus`` and ``--threads`` of scripts that compute with torch; see ``vidrep.training.device.choose``."""
     parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
+
+
+def key_value(text: str) -> tuple[str, object]:
+    """``key=value`` with a JSON value or plain text, as the type of an option that may be repeated."""
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value
 
 
 def use_checkout(root: Path) -> None:

@@ -106,20 +106,29 @@ def summarise_layer(root, layer: str, path: str | os.PathLike) -> Kernel:
     if layer not in root:
         raise ValueError(f"{path}: the store lists layer {layer!r} but has no such array")
     array, n = root[layer], root["ids"].shape[0]
-    if array.ndim < 2 or array.shape[0] != n or array.dtype.kind not in "fiu":
-        raise ValueError(
-            f"{path}: layer {layer!r} is {array.dtype} {array.shape}, expected numbers of shape ({n}, features, ...)"
-        )
+    if array.shape[:1] != (n,):
+        raise ValueError(f"{path}: layer {layer!r} is {array.dtype} {array.shape}, the store names {n} clips")
+    return summarise_array(array, f"{path}: layer {layer!r}")
+
+
+def summarise_array(array, label: str) -> Kernel:
+    """The kernel summary of an array (n, features, ...) of NumPy, HDF5 or Zarr, read in feature blocks.
+
+    Raises:
+        ValueError: not such an array, or numbers that are not finite; the line starts with ``label``.
+    """
+    if array.ndim < 2 or 0 in array.shape or array.dtype.kind not in "fiub":
+        raise ValueError(f"{label} is {array.dtype} {array.shape}, expected numbers of shape (clips, features, ...)")
     eps = float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else float(np.finfo(np.float64).eps)
-    return summarise_blocks(lambda: _read_blocks(array), (n, int(np.prod(array.shape[1:]))), eps, f"{path}: layer {layer!r}")
+    return summarise_blocks(lambda: _read_blocks(array), (array.shape[0], int(np.prod(array.shape[1:]))), eps, label)
 
 
 def _read_blocks(array) -> Iterator[np.ndarray]:
-    """(n, f) blocks of a Zarr array, in whole chunks along the feature axis that has most of them."""
-    n = array.shape[0]
-    axis = max(range(1, array.ndim), key=lambda k: (-(-array.shape[k] // array.chunks[k]), array.shape[k]))
+    """(n, f) blocks of an array, in whole chunks along the feature axis that has most of them."""
+    n, chunks = array.shape[0], getattr(array, "chunks", None) or (1,) * array.ndim
+    axis = max(range(1, array.ndim), key=lambda k: (-(-array.shape[k] // chunks[k]), array.shape[k]))
     row_bytes = 8 * int(np.prod(array.shape)) // array.shape[axis]
-    chunk = array.chunks[axis]
+    chunk = chunks[axis]
     step = max(BLOCK_BYTES // row_bytes // chunk, 1) * chunk
     for start in range(0, array.shape[axis], step):
         window = [slice(None)] * array.ndim

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from vidrep.files import whole
 from vidrep.similarity.engine import Comparison
@@ -18,18 +18,29 @@ def number(value: float) -> str:
     return "" if math.isnan(value) else f"{float(value) + 0.0:.8g}"
 
 
+def pair_rows(result: Comparison, names: Sequence[str]) -> Iterator[list[str]]:
+    """The cells of every pair: of symmetric measures each unordered pair once, with the diagonal, otherwise both orders."""
+    for i, first in enumerate(names):
+        for j in range(i if result.symmetric else 0, len(names)):
+            cells = (result.values, result.ci_low, result.ci_high, result.null_p, result.n, result.chance)
+            ranks = (result.rank_a, result.rank_b)
+            yield [first, names[j], *(number(a[i, j]) for a in cells), result.flags[i, j], *(number(a[i, j]) for a in ranks)]
+
+
 def write_table(path: str | os.PathLike, result: Comparison, names: Sequence[str]) -> None:
-    """Write one row per pair: of symmetric measures each unordered pair once, with the diagonal, otherwise both orders.
+    """Write one row per pair.
 
     Empty cells: no value (the flag says why), or nothing known (an interval, a null or a rank that the measure does not have).
     """
     with whole(path) as beside, open(beside, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for i, first in enumerate(names):
-            for j in range(i if result.symmetric else 0, len(names)):
-                cells = (result.values, result.ci_low, result.ci_high, result.null_p, result.n, result.chance)
-                ranks = (result.rank_a, result.rank_b)
-                writer.writerow(
-                    [first, names[j], *(number(a[i, j]) for a in cells), result.flags[i, j], *(number(a[i, j]) for a in ranks)]
-                )
+        writer.writerows(pair_rows(result, names))
+
+
+def table(result: Comparison, names: Sequence[str]) -> str:
+    """The rows of ``write_table`` for reading: aligned, without the columns that are empty throughout."""
+    rows = [list(COLUMNS), *pair_rows(result, names)]
+    shown = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    aligned = [[cell.ljust(max(map(len, column))) for cell in column] for column in shown]
+    return "\n".join("  ".join(line).rstrip() for line in zip(*aligned, strict=True))

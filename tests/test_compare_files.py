@@ -1,0 +1,116 @@
+"""``python -m vidrep compare``: anybody's files, the values of the library, and one line for what cannot be compared."""
+
+import csv
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import zarr
+
+from vidrep.activations.store import write_ids
+from vidrep.similarity import compare
+from vidrep.similarity.sources import open_sources
+
+N = 40
+
+
+@pytest.fixture
+def arrays() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(3)
+    first = rng.normal(size=(N, 7)).astype(np.float32)
+    return {"one": first, "two": first @ rng.normal(size=(7, 9)).astype(np.float32), "maps": rng.normal(size=(N, 3, 4, 5))}
+
+
+def write(path, arrays, ids=None):
+    """The arrays in one file of the kind that the suffix says."""
+    content = {**arrays, **({} if ids is None else {"ids": np.array(ids, dtype="S9")})}
+    if path.suffix == ".npz":
+        np.savez(path, **content)
+    elif path.suffix == ".zarr":
+        group = zarr.open_group(str(path), mode="w")
+        for name, value in arrays.items():
+            group.create_array(name, data=value)
+        if ids is not None:
+            write_ids(group, ids)
+    else:
+        with h5py.File(path, "w") as file:
+            for name, value in content.items():
+                file[name] = value
+    return path
+
+
+def command(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "vidrep", "compare", *map(str, arguments)], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5", ".hdf5", ".zarr"])
+def test_every_kind_of_file_gives_the_same_kernels(suffix, arrays, tmp_path):
+    ids = [f"clip{i}" for i in range(N)]
+    found = {source.name: source for source in open_sources([write(tmp_path / f"f{suffix}", arrays, ids)])}
+    assert set(found) == {"f/one", "f/two", "f/maps"} and len({source.ids for source in found.values()}) == 1
+    for name, array in arrays.items():
+        kernel = found[f"f/{name}"].summarise()
+        assert (kernel.n, kernel.d) == (N, array[0].size)
+        assert compare(kernel, array, "cka_linear") == pytest.approx(1, abs=1e-12)
+
+
+def test_a_single_array_bears_the_files_name_and_one_of_many_can_be_picked(arrays, tmp_path):
+    np.save(tmp_path / "mine.npy", arrays["one"])
+    many = write(tmp_path / "many.npz", arrays)
+    assert [source.name for source in open_sources([tmp_path / "mine.npy", f"{many}:two"])] == ["mine", "many/two"]
+
+
+def test_the_table_is_that_of_the_library(arrays, tmp_path):
+    many = write(tmp_path / "many.npz", arrays)
+    done = command(many, "--measure", "procrustes", "--option", "form=cosine", "--output", tmp_path / "t.csv")
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "t.csv", newline="") as file:
+        rows = {(row["rep_a"], row["rep_b"]): row for row in csv.DictReader(file)}
+    expected = compare(arrays["one"], arrays["two"], "procrustes", form="cosine")
+    assert float(rows["many/one", "many/two"]["value"]) == pytest.approx(expected, rel=1e-6)
+    header, *lines = done.stdout.splitlines()
+    assert header.split() == ["rep_a", "rep_b", "value", "n", "rank_a", "rank_b"] and len(lines) == len(rows) == 6
+
+
+def test_intervals_and_p_values_on_request(arrays, tmp_path):
+    done = command(write(tmp_path / "many.npz", arrays), "--intervals", "--permutations", 99)
+    header, first, related, unrelated, *_ = (line.split() for line in done.stdout.splitlines())
+    assert header[2:7] == ["value", "ci_low", "ci_high", "null_p", "n"] and first[:3] == ["many/one", "many/one", "1"]
+    assert float(related[3]) < float(related[2]) < float(related[4]) and float(related[5]) < 0.05 < float(unrelated[5])
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["one.npy", "none.npy"], "none.npy: no such file"),
+        (["one.npy", "many.npz:four"], "many.npz: no array 'four'; it holds one, two, maps"),
+        (["one.npy", "text.csv"], "text.csv: representations are read from .npy, .npz"),
+        (["one.npy", "one.npy"], "both called one; rename one"),
+        (["one.npy", "fewer.npy"], "one.npy has 40 clips, .*fewer.npy 39"),
+        (["many.npz", "shuffled.npz"], "many.npz and .*shuffled.npz hold different clips or another order of them"),
+        (["one.npy", "broken.npz"], "broken.npz: not a readable .npz file"),
+        (["one.npy", "flat.npy"], "flat.npy: no array of numbers with at least two dimensions"),
+        (["one.npy", "holes.npy"], "holes.npy: holes: activations of clip 5 .* not finite"),
+    ],
+)
+def test_what_cannot_be_compared_ends_in_one_line(files, message, arrays, tmp_path):
+    ids = [f"clip{i}" for i in range(N)]
+    np.save(tmp_path / "one.npy", arrays["one"])
+    np.save(tmp_path / "fewer.npy", arrays["one"][1:])
+    np.save(tmp_path / "flat.npy", arrays["one"][:, 0])
+    np.save(tmp_path / "holes.npy", np.where(np.arange(N)[:, None] == 5, np.nan, arrays["one"]))
+    write(tmp_path / "many.npz", arrays, ids)
+    write(tmp_path / "shuffled.npz", {"other": arrays["one"]}, ids[::-1])
+    (tmp_path / "broken.npz").write_bytes(b"PK broken")
+    (tmp_path / "text.csv").write_text("1,2\n")
+    with pytest.raises(ValueError, match=message) as error:
+        for source in open_sources([tmp_path / name for name in files]):
+            source.summarise()
+    assert "\n" not in str(error.value)
+
+
+def test_the_command_reports_errors_in_one_line(tmp_path):
+    done = command(tmp_path / "none.npy")
+    assert done.returncode == 1 and done.stderr == f"error: {tmp_path}/none.npy: no such file\n"

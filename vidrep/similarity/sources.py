@@ -1,0 +1,122 @@
+"""Representations from anybody's files: NumPy (.npy, .npz), HDF5 (.h5, .hdf5) and Zarr, ours and others'.
+
+Whatever numeric arrays a file holds are representations; an array called ``ids`` names the clips. Arrays are read in feature
+blocks, so that they need not fit into memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vidrep.similarity.files import digest_ids, summarise_array
+from vidrep.similarity.kernel import Kernel
+
+IDS = "ids"
+SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".zarr")
+
+
+@dataclass
+class Source:
+    """One array of a file.
+
+    Attributes:
+        name: file stem, and the array's name in it if it holds several.
+        array: (n, features, ...), sliceable; read when summarised.
+        ids: digest of the clips' names in their order, None where the file names none.
+        path: the file.
+    """
+
+    name: str
+    array: object
+    ids: str | None
+    path: Path
+
+    def summarise(self) -> Kernel:
+        """Its kernel summary.
+
+        Raises:
+            ValueError: no numbers of shape (clips, features, ...), or numbers that are not finite.
+        """
+        return summarise_array(self.array, f"{self.path}: {self.name}")
+
+
+def open_sources(paths: Sequence[str | os.PathLike]) -> list[Source]:
+    """All arrays of several files, checked to be of the same clips.
+
+    Args:
+        paths: files, or ``FILE:ARRAY`` for one array of a file.
+
+    Raises:
+        ValueError: no such file or array, a file of another kind, or files of different clips; the line names them.
+    """
+    found = [source for path in paths for source in _open(os.fspath(path))]
+    by_name: dict[str, Source] = {}
+    for source in found:
+        if source.name in by_name:
+            raise ValueError(f"{by_name[source.name].path} and {source.path} are both called {source.name}; rename one")
+        by_name[source.name] = source
+    for source in found[1:]:
+        if source.array.shape[0] != found[0].array.shape[0]:
+            raise ValueError(
+                f"{found[0].path} has {found[0].array.shape[0]} clips, {source.path} {source.array.shape[0]}; "
+                "compared files hold the same clips in the same order"
+            )
+    named = [source for source in found if source.ids]
+    for source in named[1:]:
+        if source.ids != named[0].ids:
+            raise ValueError(
+                f"{named[0].path} and {source.path} hold different clips or another order of them (their ids differ)"
+            )
+    return found
+
+
+def _open(given: str) -> list[Source]:
+    """The arrays that one argument names."""
+    path, _, wanted = (given, "", "") if Path(given).exists() else given.rpartition(":")
+    if not path or not Path(path).exists():
+        raise ValueError(f"{given}: no such file")
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path}: representations are read from {', '.join(SUFFIXES)} files")
+    try:
+        arrays = _arrays(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path}: not a readable {path.suffix} file ({str(error).splitlines()[0] or 'empty'})") from None
+    ids = digest_ids(np.asarray(arrays.pop(IDS)[()])) if IDS in arrays else None
+    if wanted and wanted not in arrays:
+        raise ValueError(f"{path}: no array {wanted!r}; it holds {', '.join(arrays) or 'none'}")
+    if not arrays:
+        raise ValueError(f"{path}: no array of numbers with at least two dimensions in it")
+    alone = len(arrays) == 1
+    return [
+        Source(path.stem if alone else f"{path.stem}/{name}", array, ids, path)
+        for name, array in arrays.items()
+        if name == wanted or not wanted
+    ]
+
+
+def _arrays(path: Path) -> dict[str, object]:
+    """Arrays of a file by name: those with at least two dimensions, in the order of layers where the file tells it, and ids."""
+    if path.suffix == ".npy":
+        found = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)}
+    elif path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+    elif path.suffix == ".zarr":
+        import zarr
+
+        root = zarr.open(os.fspath(path), mode="r")
+        names = [str(name) for name in root.attrs.get("layers", ())]
+        found = {name: root[name] for name in names} if names else dict(root.arrays()) if hasattr(root, "arrays") else {"": root}
+        if names and IDS in root:
+            found[IDS] = root[IDS]
+    else:
+        import h5py
+
+        found = {name: value for name, value in h5py.File(path, "r").items() if isinstance(value, h5py.Dataset)}
+    return {name: array for name, array in found.items() if name == IDS or array.ndim > 1}
