@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import subspace_angles
 from scipy.spatial import procrustes
 from scipy.spatial.distance import cdist, pdist, squareform
-from scipy.stats import pearsonr, spearmanr
+from scipy.stats import kendalltau, pearsonr, spearmanr
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.metrics import r2_score
@@ -97,6 +97,37 @@ def test_size_and_shape_distance(pair):
     assert compare(*pair, "procrustes", form="size_and_shape") == pytest.approx(np.sqrt(expected), rel=1e-9)
 
 
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9])
+def test_between_procrustes_and_cca(pair, alpha):
+    """Williams et al. 2021: X (alpha I + (1 - alpha) (X^T X)^-1/2), then the best rotation."""
+    width = max(x.shape[1] for x in pair)
+    whitened = []
+    for x in map(centred, pair):
+        values, vectors = np.linalg.eigh(x.T @ x)
+        kept = values > 1e-9 * values.max()
+        values, vectors = values[kept] / values[kept].mean(), vectors[:, kept]
+        x = x / np.sqrt((x**2).sum() / kept.sum())  # mean eigenvalue 1
+        z = x @ vectors @ np.diag(alpha + (1 - alpha) / np.sqrt(values)) @ vectors.T
+        whitened.append(np.pad(z, ((0, 0), (0, width - z.shape[1]))))
+    cosine = np.sqrt(1 - procrustes(*whitened)[2])
+    assert compare(*pair, "procrustes", alpha=alpha, form="cosine") == pytest.approx(cosine, abs=1e-7)
+    assert compare(*pair, "shape_angular", alpha=alpha) == pytest.approx(np.arccos(cosine), abs=1e-6)
+    for x in pair:
+        assert compare(x, -3 * x + 1, "shape_angular", alpha=alpha) == pytest.approx(0, abs=1e-6)
+
+
+def test_fully_whitened_shapes_are_canonical_correlations(pair):
+    if max(x.shape[1] for x in pair) > N:
+        pytest.skip("one space holds the other")
+    ranks = [x.shape[1] for x in pair]
+    expected = compare(*pair, "cca_mean") * min(ranks) / np.sqrt(ranks[0] * ranks[1])
+    assert compare(*pair, "procrustes", alpha=0.0, form="cosine") == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(ValueError, match="partly whitened activations have no size"):
+        compare(*pair, "procrustes", alpha=0.5, form="size_and_shape")
+    with pytest.raises(ValueError, match="option alpha: got 2, expected a number from 0"):
+        compare(*pair, "shape_angular", alpha=2)
+
+
 def test_truncated_procrustes(pair):
     kept = [PCA(n_components=0.9, svd_solver="full").fit_transform(x) for x in pair]
     assert compare(*pair, "procrustes", variance=0.9) == pytest.approx(compare(*kept, "procrustes"), abs=1e-9)
@@ -146,12 +177,12 @@ def test_pwcca(pair):
         assert compare(*pair, "pwcca", weights=which) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize("order", ["spearman", "pearson"])
+@pytest.mark.parametrize("order", ["spearman", "pearson", "kendall"])
 @pytest.mark.parametrize("dissimilarity", ["correlation", "cosine", "sqeuclidean"])
 @pytest.mark.parametrize("centre", ["features", "none"])
 def test_rsa(pair, order, dissimilarity, centre):
     vectors = [pdist(centred(x) if centre == "features" else x, dissimilarity) for x in pair]
-    expected = (spearmanr if order == "spearman" else pearsonr)(*vectors).statistic
+    expected = {"spearman": spearmanr, "pearson": pearsonr, "kendall": kendalltau}[order](*vectors).statistic
     assert compare(*pair, "rsa", dissimilarity=dissimilarity, centre=centre, order=order) == pytest.approx(expected, abs=ATOL)
 
 

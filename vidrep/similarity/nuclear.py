@@ -1,8 +1,9 @@
 """Measures that are sums of singular values of Fx^T Fy: Procrustes and shape distances, CCA and SVCCA.
 
 Procrustes and angular distance: Williams et al. 2021 (arXiv:2110.14739), with Fx the principal component scores of the
-centred activations of norm 1. SVCCA: Raghu et al. 2017 (arXiv:1706.05806), mean CCA: Morcos et al. 2018 (arXiv:1806.05759),
-with Fx an orthonormal basis of the (leading part of the) column space.
+centred activations of norm 1. Option ``alpha`` goes from Procrustes (1) to CCA (0), the regularised CCA of the same paper:
+activations are partly whitened, singular values s become alpha s + 1 - alpha, in units of their root mean square. SVCCA: Raghu et al. 2017 (arXiv:1706.05806), mean CCA: Morcos et al. 2018 (arXiv:1806.05759), with Fx an orthonormal basis of the
+(leading part of the) column space.
 """
 
 from __future__ import annotations
@@ -81,7 +82,12 @@ def leading(values: np.ndarray, variance: float) -> int:
 
 def _prepare_shape(kernel: Kernel, options: dict) -> Prepared:
     kept = leading(kernel.singular_values, options["variance"]) if options["variance"] < 1 else len(kernel.singular_values)
+    if options["alpha"] < 1:
+        kept = min(kept, kernel.rank)  # whitening would blow up what is rounding
     factor = kernel.factor[:, :kept].astype(np.float64)
+    if options["alpha"] < 1:
+        values = kernel.singular_values[:kept]
+        factor *= options["alpha"] + (1 - options["alpha"]) * np.sqrt(np.mean(values**2)) / values
     return Prepared("", kernel.rank if options["variance"] == 1 else kept, factor / np.linalg.norm(factor), scale=kernel.scale)
 
 
@@ -111,8 +117,16 @@ def _truncation(values: np.ndarray, options: dict) -> np.ndarray:
 
 
 def _check_shape(options: dict) -> None:
-    check_range(options, "variance", 0, 1)
+    _check_angular(options)
     check_choice(options, "form", ("distance", "squared", "cosine", "size_and_shape"))
+    if options["form"] == "size_and_shape" and options["alpha"] < 1:
+        raise ValueError("option alpha: partly whitened activations have no size; use form distance, squared or cosine")
+
+
+def _check_angular(options: dict) -> None:
+    check_range(options, "variance", 0, 1)
+    if not isinstance(options["alpha"], (int, float)) or not 0 <= options["alpha"] <= 1:
+        raise ValueError(f"option alpha: got {options['alpha']!r}, expected a number from 0 (CCA) to 1 (Procrustes)")
 
 
 def basis(kernel: Kernel, kept: int) -> np.ndarray:
@@ -184,7 +198,7 @@ MEASURES = (
         "procrustes",
         range=(0.0, math.sqrt(2)),
         cross=_cross_procrustes,
-        options={"form": "distance", "variance": 1.0},
+        options={"form": "distance", "variance": 1.0, "alpha": 1.0},
         check=_check_shape,
         **_SHAPE,
     ),
@@ -192,8 +206,8 @@ MEASURES = (
         "shape_angular",
         range=(0.0, math.pi / 2),
         cross=_cross_angular,
-        options={"variance": 1.0},
-        check=lambda options: check_range(options, "variance", 0, 1),
+        options={"variance": 1.0, "alpha": 1.0},
+        check=_check_angular,
         **_SHAPE,
     ),
     Measure(

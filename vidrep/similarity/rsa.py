@@ -1,7 +1,8 @@
 """Representational similarity analysis: rank correlation of two vectors of pairwise dissimilarities.
 
 Kriegeskorte et al. 2008 (doi:10.3389/neuro.06.004.2008). All dissimilarities come from the kernel summary; the second-order
-correlation is an inner product of centred, unit-norm rank vectors, so that all pairs are one matrix product.
+correlation is an inner product of centred, unit-norm rank vectors, so that all pairs are one matrix product. Kendall's tau-b is
+no inner product: it is computed pair by pair, and has no permutation null here.
 """
 
 from __future__ import annotations
@@ -82,7 +83,10 @@ def _quick_unit_ranks(distance: np.ndarray, dtype: np.dtype) -> Prepared:
 
 
 def _unit_ranks(distance: np.ndarray, kept: np.ndarray, options: dict, dtype: np.dtype) -> Prepared:
-    """The symmetric array whose inner products are correlations over the distinct pairs of the ``kept`` clips."""
+    """The symmetric array whose inner products are correlations over the distinct pairs of the ``kept`` clips.
+
+    For Kendall's tau the dissimilarities themselves, (pairs,).
+    """
     n = len(distance)
     rows, columns = np.triu_indices(n, 1)
     chosen = kept[rows] & kept[columns]
@@ -94,6 +98,8 @@ def _unit_ranks(distance: np.ndarray, kept: np.ndarray, options: dict, dtype: np
     norm = np.linalg.norm(values) * np.sqrt(2)
     if not norm > 64 * EPS * len(values):
         return Prepared(RANK_ZERO, None)
+    if options["order"] == "kendall":
+        return Prepared("", None, values)
     array = np.zeros((n, n), dtype=dtype)
     array[rows, columns] = values / norm
     array += array.T
@@ -123,10 +129,18 @@ def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
             union = row_mask | column_mask
             left, right = _without(rows, i, union), _without(columns, j, union)
             same = columns is rows and i == j
-            values[np.ix_(i, j)] = bilinear.cross(left, left if same else right, options).values
+            correlate = _taus if options["order"] == "kendall" else bilinear.inner_products
+            values[np.ix_(i, j)] = correlate(left, left if same else right)
             used[np.ix_(i, j)] -= union.sum()
     remarks = np.where(used < used.max(initial=0), DROPPED_ROWS, "").astype(object)
     return cells(values, rows, columns, remarks, used)
+
+
+def _taus(rows: Rows, columns: Rows) -> np.ndarray:
+    """(A, B) Kendall correlations tau-b."""
+    from scipy.stats import kendalltau
+
+    return np.array([[kendalltau(a.data, b.data).statistic for b in columns] for a in rows])
 
 
 def _by_missing(side: Rows) -> list[tuple[list[int], np.ndarray]]:
@@ -144,7 +158,9 @@ def _without(side: Rows, positions: list[int], mask: np.ndarray) -> list[Prepare
 
 
 def _null(rows: Rows, columns: Rows, orders: np.ndarray) -> np.ndarray:
-    """Counts as in ``bilinear.shift_null``; NaN where clips are missing, for re-pairing would move the gaps."""
+    """Counts as in ``bilinear.shift_null``; NaN for Kendall's tau, and where clips are missing (re-pairing moves the gaps)."""
+    if any(item.data is not None and item.data.ndim == 1 for item in (*rows, *columns)):
+        return np.full((len(rows), len(columns)), np.nan)
     counts = bilinear.shift_null(rows, columns, orders).astype(float)
     gaps = [np.array([item.missing is not None and item.missing.any() for item in side], dtype=bool) for side in (rows, columns)]
     counts[gaps[0][:, None] | gaps[1]] = np.nan
@@ -154,7 +170,7 @@ def _null(rows: Rows, columns: Rows, orders: np.ndarray) -> np.ndarray:
 def _check(options: dict) -> None:
     check_choice(options, "centre", ("features", "none"))
     check_choice(options, "dissimilarity", ("correlation", "cosine", "sqeuclidean"))
-    check_choice(options, "order", ("spearman", "pearson"))
+    check_choice(options, "order", ("spearman", "pearson", "kendall"))
 
 
 MEASURES = (
