@@ -2,7 +2,8 @@
 
 Procrustes and angular distance: Williams et al. 2021 (arXiv:2110.14739), with Fx the principal component scores of the
 centred activations of norm 1. Option ``alpha`` goes from Procrustes (1) to CCA (0), the regularised CCA of the same paper:
-activations are partly whitened, singular values s become alpha s + 1 - alpha, in units of their root mean square. SVCCA: Raghu et al. 2017 (arXiv:1706.05806), mean CCA: Morcos et al. 2018 (arXiv:1806.05759), with Fx an orthonormal basis of the
+activations are partly whitened, singular values s become alpha s + 1 - alpha, in units of their root mean square.
+SVCCA: Raghu et al. 2017 (arXiv:1706.05806), mean CCA: Morcos et al. 2018 (arXiv:1806.05759), with Fx an orthonormal basis of the
 (leading part of the) column space.
 """
 
