@@ -8,9 +8,11 @@ import os
 from collections.abc import Iterator, Sequence
 
 from vidrep.files import whole
+from vidrep.similarity.calibrate import COLUMNS as CALIBRATION
+from vidrep.similarity.calibrate import calibrate
 from vidrep.similarity.engine import Comparison
 
-COLUMNS = ("rep_a", "rep_b", "value", "ci_low", "ci_high", "null_p", "n", "chance", "flag", "rank_a", "rank_b")
+COLUMNS = ("rep_a", "rep_b", "value", "ci_low", "ci_high", "null_p", "n", "chance", "flag", "rank_a", "rank_b", *CALIBRATION)
 
 
 def number(value: float) -> str:
@@ -20,11 +22,13 @@ def number(value: float) -> str:
 
 def pair_rows(result: Comparison, names: Sequence[str]) -> Iterator[list[str]]:
     """The cells of every pair: of symmetric measures each unordered pair once, with the diagonal, otherwise both orders."""
+    columns = calibrate(result, names)
+    calibration = [columns[name] for name in CALIBRATION]
     for i, first in enumerate(names):
         for j in range(i if result.symmetric else 0, len(names)):
             cells = (result.values, result.ci_low, result.ci_high, result.null_p, result.n, result.chance)
-            ranks = (result.rank_a, result.rank_b)
-            yield [first, names[j], *(number(a[i, j]) for a in cells), result.flags[i, j], *(number(a[i, j]) for a in ranks)]
+            later = (result.rank_a, result.rank_b, *calibration)
+            yield [first, names[j], *(number(a[i, j]) for a in cells), result.flags[i, j], *(number(a[i, j]) for a in later)]
 
 
 def write_table(path: str | os.PathLike, result: Comparison, names: Sequence[str]) -> None:
