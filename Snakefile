@@ -1,4 +1,4 @@
-# vidrep: digits -> datasets -> flow -> training -> activations -> similarity, probes, transfer, detection, generation -> report
+# vidrep: digits -> datasets -> flow -> training -> activations -> similarity, probes, transfer, detection, generation, alignment -> report
 #
 # Each stage has its rules in workflow/rules/<stage>.smk, a script per rule in scripts/ and a room in vidrep/.
 
@@ -23,6 +23,7 @@ include: "workflow/rules/similarity.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/detection.smk"
 include: "workflow/rules/generation.smk"
+include: "workflow/rules/alignment.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/fidelity.smk"

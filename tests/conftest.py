@@ -35,7 +35,28 @@ TINY_CHANGES = {
     "vgg19_narrow_late": {"params": {"apart": 5}},
     "slow_features_narrow": {"params": {"components": 8, "features": 6}},
     "capsules_narrow": {"params": {"capsules": 4}},
-    "lstm_composite_narrow": {"params": {"units": 16}, "objective_params": {"observed": 5}},
+    **{
+        name: {
+            "params": {"units": 16},
+            **({"objective_params": {"observed": 5}} if "observed" in chosen.objective_params else {}),
+        }
+        for name in experiment.catalogue()
+        if (chosen := experiment.system(name)).model in ("lstm_encoder", "percept_encoder", "recurrent_autoencoder")
+    },
+    "temporal_coherence_narrow": {"objective_params": {"gap": 4}},
+    "temporal_coherence_no_negatives_narrow": {"objective_params": {"gap": 4}},
+    "lenet_narrow": {"objective_params": {"gap": 4}},
+    "simvp_narrow": {"objective_params": {"observed": 5}},
+    "pred_rnn_narrow": {"params": {"patch": 4, "channels": 8}, "objective_params": {"observed": 5}},
+    **{
+        name: {"params": {"patch": [2, 4, 4]}}
+        for name in (
+            "video_mae_narrow",
+            "video_mae_finetuned_narrow",
+            "v_jepa_narrow",
+            "v_jepa_self_target_narrow",
+        )
+    },
 }
 # Narrow systems that are trained by gradient steps; the others are fitted in closed form.
 NARROW = sorted(

@@ -1,6 +1,7 @@
 """A results folder that follows the file contracts without training anything, for tests of what only reads results."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import h5py
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import zarr
 
+from vidrep import experiment
 from vidrep.activations.store import write_ids
 from vidrep.datasets.store import write_clips
 from vidrep.detection import job
@@ -15,6 +17,9 @@ from vidrep.detection.features import Videos
 from vidrep.detection.labeller import HEADS
 from vidrep.files import write_rows
 from vidrep.flow.store import write_flow
+from vidrep.objectives.base import DataShape
+from vidrep.objectives.build import build
+from vidrep.training.run import write_run
 
 DATASETS = ("digits_only", "velocity_only")
 FAMILIES = {
@@ -25,9 +30,11 @@ FAMILIES = {
 }
 SEEDS = {"c3d_narrow": ("0", "1"), "two_stream_narrow": ("0",), "lstm_composite_narrow": ("0",), "pixels": ()}
 EXTRA_METRICS = {"two_stream_narrow": ("exact_set", "exact_set_spatial"), "lstm_composite_narrow": ()}
+LABEL_LINES = {"c3d_narrow": {"c3d_narrow": 10, "two_stream_narrow": 100}}
 LAYERS = ("stem", "middle", "embedding")
 MEASURES = ("cka_linear_debiased", "procrustes")
 CONTROLS = ("test_shuffled", "test_reversed", "test_frozen", "test_one_frame")
+PREDICTION_TABLES = {"prediction": "prediction", "verdicts": "prediction_verdict"}  # option of the script to table
 CLASSES = 10
 TEST, FIT, FRAMES, SIZE = 40, 60, 6, 12
 
@@ -40,6 +47,8 @@ def make_results(root: Path) -> Path:
         _runs(root, dataset, draw)
         _similarity(root, dataset, draw)
     _tables(root / "tables", draw)
+    _alignment(root)
+    _weights(root / "weights")
     _detection(root / "detection" / "velocity_only--c3d_narrow--seed0", np.random.default_rng(1))
     return root
 
@@ -145,6 +154,7 @@ def _tables(folder: Path, draw: np.random.Generator) -> None:
     run = ["system", "trained_on", "evaluated_on", "seed"]
     cost = {"system": list(SEEDS)[:3], "parameters": [10**5, 10**6, 10**6], "macs_per_clip": [10**7, 10**8, 10**8]}
     tables = {
+        **_prediction(),
         "accuracy": pd.DataFrame(accuracy, columns=[*run, "split", "metric", "value"]),
         "probes": pd.DataFrame(probes, columns=[*run, "layer", "factor", "metric", "value", "chance"]),
         "confusion": pd.DataFrame(confusion, columns=[*run, "layer", "factor", "truth", "predicted", "count"]),
@@ -156,6 +166,45 @@ def _tables(folder: Path, draw: np.random.Generator) -> None:
         table.to_csv(folder / f"{name}.csv", index=False)
 
 
+def _prediction() -> dict[str, pd.DataFrame]:
+    """Scores and verdicts of the system that draws frames, of its untrained twin, and of a baseline."""
+    rows, verdicts = [], []
+    for dataset in DATASETS:
+        for system, seed in (("lstm_composite_narrow", "0"), ("lstm_composite_narrow", "untrained"), ("black", "untrained")):
+            keys = {"system": system, "trained_on": dataset, "evaluated_on": dataset, "seed": seed}
+            verdicts.append({**keys, "verdict": "fails"})
+            for part, horizons in (("reconstruction", range(4)), ("prediction", (1, 2))):
+                for metric in ("squared_error_per_frame", "ssim"):
+                    scores = {"part": part, "observed": 4, "metric": metric}
+                    rows += [{**keys, **scores, "horizon": horizon, "value": 0.5 + horizon} for horizon in horizons]
+    return {"prediction": pd.DataFrame(rows), "prediction_verdict": pd.DataFrame(verdicts)}
+
+
+def _alignment(root: Path) -> None:
+    """Scores of a system, its untrained twin and a baseline; and matched videos."""
+    rows = [
+        (system, dataset, dataset, seed, metric, videos, 0.5, 0.4, 0.6)
+        for dataset in DATASETS
+        for system, seed in (("lstm_composite_narrow", "0"), ("lstm_composite_narrow", "untrained"), ("chance", "untrained"))
+        for metric in ("kendall_tau", "alignment_error", "progression_r2", "phase_accuracy", "digit_linear", "few_shot_accuracy")
+        for videos in ((1, 10) if metric == "few_shot_accuracy" else (10,))
+    ]
+    columns = [*("system", "trained_on", "evaluated_on", "seed"), *("metric", "labelled_videos", "value", "ci_low", "ci_high")]
+    pd.DataFrame(rows, columns=columns).to_csv(root / "tables/alignment.csv", index=False)
+    with h5py.File(root / "matches.h5", "w") as file:
+        file["clips"], file["digit"] = np.zeros((2, 3, 5, 8, 8), np.uint8), np.ones((2, 3), int)
+        file["phase"], file["progress"] = np.zeros((2, 3, 5), int), np.zeros((2, 3, 5))
+
+
+def _weights(root: Path) -> None:
+    """A trained run and its untrained twin of a small LSTM autoencoder for clips of ``_data``, with weights."""
+    shape = DataShape((1, FRAMES, SIZE, SIZE), CLASSES, multi_label=True)
+    changes = {"params": {"units": 8}, "objective_params": {"observed": FRAMES - 2}}
+    definition = experiment.system({"name": "lstm_composite_narrow", **changes}).definition()
+    for name in ("trained", "twin"):
+        write_run(root / name, build(definition, shape), [], {"system": definition, "data_shape": asdict(shape)})
+
+
 def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
     """Arguments of every figure script: script to command line without the script's name."""
 
@@ -163,6 +212,7 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         return [str(path) for path in sorted(root.glob(pattern))]
 
     table = {name: str(root / f"tables/{name}.csv") for name in ("accuracy", "probes", "confusion", "cost", "flow_error")}
+    prediction = [f"--{key}={root}/tables/{name}.csv" for key, name in PREDICTION_TABLES.items()]
     families = ["--families", json.dumps(FAMILIES)]
     tests, fits = each("datasets/*/test.h5"), each("datasets/*/train.h5")
     accuracy = ["--accuracy", table["accuracy"], "--clips", *tests, *families]
@@ -173,6 +223,7 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
     errors = ["--errors", table["flow_error"], "--output", str(figures)]
     found = {"detections": "json", "probabilities": "npz", "scores": "csv"}
     detection = [part for key, suffix in found.items() for part in (f"--{key}", *each(f"detection/*.{suffix}"))]
+    features = [f"--{name}={root}/weights/{name}/run.json" for name in ("trained", "twin")]
     drawn = str(root / f"generation/{DATASETS[0]}/lstm_composite_narrow/seed0.h5")
     return {
         "plot_clips": ["--clips", *tests, "--output", str(figures / "clips.png")],
@@ -181,6 +232,7 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         "plot_accuracy": [*accuracy, "--output", str(figures / "accuracy.png")],
         "plot_transfer": [*accuracy, "--output", str(figures / "transfer.png")],
         "plot_controls": [*accuracy, "--output", str(figures / "controls.png")],
+        "plot_few_labels": [*accuracy, "--lines", json.dumps(LABEL_LINES), "--output", str(figures / "few_labels.png")],
         "plot_cost": [*accuracy, "--cost", table["cost"], "--output", str(figures / "cost.png")],
         "plot_probes": ["--probes", table["probes"], "--confusion", table["confusion"], *per_set],
         "plot_confusion": ["--confusion", table["confusion"], *per_set],
@@ -188,5 +240,9 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         "plot_layers": similarity,
         "plot_projections": ["--stores", *stores, "--test", *tests, "--fit", *fits, "--output", str(figures)],
         "plot_detection": [*detection, "--run", "c3d_narrow", "--output", str(figures / "detection.png")],
+        "plot_alignment": ["--alignment", f"{root}/tables/alignment.csv", "--videos", "9", *per_set],
+        "plot_matches": ["--matches", f"{root}/matches.h5", "--run", "a system", "--output", str(figures / "matches.png")],
+        "plot_features": [*features, "--test", tests[0], "--run", "a system", "--output", str(figures / "features.png")],
+        "plot_prediction": [*prediction, "--clips", *tests, *per_set],
         "plot_generation": ["--drawn", drawn, "--run", "lstm_composite_narrow", "--output", str(figures / "generation.png")],
     }

@@ -11,16 +11,55 @@ import pytest
 import torch
 
 from vidrep.activations.capture import capturing
-from vidrep.activations.pooling import pool
+from vidrep.activations.pooling import by_clip, pool
 from vidrep.experiment import System, catalogue, system
-from vidrep.listing import CLASSES, blank_batch, build_on_meta, clip_shape
+from vidrep.listing import CLASSES, CLIPS, blank_batch, build_on_meta, clip_shape
 from vidrep.objectives.base import DataShape, Objective, streams
 from vidrep.objectives.build import build
 from vidrep.training.run import load_weights
 
 BATCH = 3
-STEPS = {"narrow": 6, "reference": 3}
-RATE = {"narrow": 1e-3, "reference": 1e-4}
+STEPS = {"narrow": 6, "own": 6, "reference": 3}
+RATE = {"narrow": 1e-3, "own": 1e-3, "reference": 1e-4}
+
+# Models and objectives that no catalogue entry joins, as items of the configuration's systems; in grey, at the narrow systems' size.
+SMALL_C3D = {"model": "c3d", "params": {"stem": [4, 3, [1, 2, 2]], "stages": [[8, 1, 2], [8, 1, 2]]}}
+CROSSINGS = [
+    {
+        "name": "c3d_predicts",
+        **SMALL_C3D,
+        "objective": "lstm_composite",
+        "objective_params": {"observed": 10, "parts": ["prediction"], "units": 16},
+    },
+    {
+        "name": "conv_lstm_predicts",
+        "model": "conv_lstm",
+        "params": {"stages": [[4, 2], [4, 2]], "stem_channels": 4},
+        "objective": "lstm_composite",
+        "objective_params": {"observed": 10, "parts": ["prediction"], "units": 16},
+    },
+    {
+        "name": "c3d_aligns",
+        **SMALL_C3D,
+        "objective": "cycle_consistency",
+        "objective_params": {"window": 8},
+    },
+    {
+        "name": "cnn_lstm_contrasts_times",
+        "model": "cnn_lstm",
+        "params": {"convs": [[4, 3, 2], [8, 3, 2]], "units": 16, "num_layers": 1},
+        "objective": "cycle_consistency",
+        "objective_params": {"weights": {"tcn": 1.0}},
+    },
+    {"name": "lstm_encoder_classifies", "model": "lstm_encoder", "params": {"units": 16, "num_layers": 2}},
+    {
+        "name": "st_autoencoder_classifies",
+        "model": "st_autoencoder",
+        "params": {"channels": 4, "memory_channels": 6, "kernel": 3, "memory_kernel": 3, "flow_kernel": 5},
+    },
+    {"name": "simvp_classifies", "model": "simvp", "params": {"channels": 4, "translator_channels": 16, "translator_depth": 2}},
+    {"name": "pred_rnn_classifies", "model": "pred_rnn", "params": {"channels": 8, "depth": 2, "kernel": 3}},
+]
 
 
 def fits(chosen: System, shape: tuple[int, ...]) -> str | None:
@@ -50,7 +89,7 @@ class Case:
         batch = {name: torch.rand(value.shape, generator=generator) for name, value in blank_batch(self.shape, BATCH).items()}
         batch["row"] = torch.arange(BATCH)
         batch["labels"] = torch.eye(CLASSES)[:BATCH] + torch.eye(CLASSES)[1 : BATCH + 1]
-        return batch
+        return {**batch, "labelled": batch} if self.objective.semi_supervised else batch
 
 
 def new(chosen: System, shape: tuple[int, ...], seed: int = 0) -> Objective:
@@ -59,13 +98,15 @@ def new(chosen: System, shape: tuple[int, ...], seed: int = 0) -> Objective:
 
 
 def cases(narrow: tuple[int, ...], reference: tuple[int, ...]):
-    """Parametrises ``case``: which numbers of channels for narrow systems and controls, which for reference systems."""
+    """Parametrises ``case``: which numbers of channels for narrow systems and controls, which for reference systems; crossings."""
     chosen = [
         (name, channels)
         for name in sorted(catalogue())
         for channels in (reference if catalogue()[name]["preset"] == "reference" else narrow)
     ]
     names = [f"{name}-{'grey' if channels == 1 else 'colour'}" for name, channels in chosen]
+    names += [item["name"] for item in CROSSINGS]
+    chosen += [(item, 1) for item in CROSSINGS]
     return pytest.mark.parametrize("case", chosen, indirect=True, ids=names, scope="module")
 
 
@@ -76,6 +117,9 @@ every_size = cases(narrow=(1, 3), reference=(1,))  # colour changes a reference 
 @pytest.fixture(scope="module")
 def case(request) -> Case:
     name, channels = request.param
+    if isinstance(name, dict):
+        chosen, shape = system(name), CLIPS["narrow"]
+        return Case(chosen, shape, new(chosen, shape))
     params = catalogue()[name].get("params", {})
     small = {"image_px": 32} if params.get("trunk", "digit_cnn") != "digit_cnn" else {}  # published trunks enlarge small frames
     chosen, (_, frames, *side) = system({"name": name, "params": small}), clip_shape(name)
@@ -91,6 +135,7 @@ def test_layers_are_real_and_in_order_and_end_in_the_embedding(case):
     with torch.no_grad(), capturing(objective.model, tuple(objective.model.layers)) as captured:
         embeddings = list(streams(objective.embed(case.batch())).values())
     assert list(captured) == list(objective.model.layers)
+    captured = {name: by_clip(output, objective.rows_per_clip) for name, output in captured.items()}
     for name, output in captured.items():
         assert len(output) == BATCH and output.ndim in (2, 3, 5) and output.isfinite().all(), name
         assert pool(output, [2, 1, 1]).shape[0] == BATCH

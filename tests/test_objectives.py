@@ -408,7 +408,7 @@ def test_flow_after_the_observed_frames_is_hidden_too():
 
 def test_targets_are_the_past_backwards_and_the_future_forwards():
     batch = batch_of(2, COMPOSITE)
-    targets = composite().targets(batch)
+    targets = composite().targets(composite().frame_vectors(batch))
     frames = [batch["clip"][:, 0, t].flatten(1) for t in range(8)]
     assert torch.equal(targets["reconstruction"], torch.stack([frames[t] for t in (4, 3, 2, 1, 0)], 1))
     assert torch.equal(targets["prediction"], torch.stack(frames[5:], 1))
@@ -549,7 +549,7 @@ def test_any_other_model_gets_a_bridge_to_the_state():
         ({"observed": 0}, "observed is 0 of 8 frames"),
         ({"observed": 5, "parts": ["future"]}, "unknown part 'future'; give some of reconstruction, prediction"),
         ({"observed": 5, "conditional": ["past"]}, "unknown part 'past'"),
-        ({"observed": 5, "depth": 2}, "unknown parameter 'depth'; it takes observed, parts, conditional, units, num_layers"),
+        ({"observed": 5, "depth": 2}, "unknown parameter 'depth'; it takes observed, parts, conditional, output, units, num_layers"),
     ],
 )
 def test_impossible_composites(options, message):

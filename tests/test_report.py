@@ -41,7 +41,7 @@ def expected_figures(name: str) -> set[str]:
     """Stems of the figures that a script draws from the synthetic results."""
     if name in ("plot_similarity", "plot_layers"):
         return {f"{dataset}--{measure}" for dataset in synthetic.DATASETS for measure in synthetic.MEASURES}
-    if name in ("plot_flow", "plot_learning", "plot_probes", "plot_confusion", "plot_projections"):
+    if name in ("plot_flow", "plot_learning", "plot_probes", "plot_confusion", "plot_projections", "plot_prediction", "plot_alignment"):
         return set(synthetic.DATASETS)
     return {name.removeprefix("plot_")}
 

@@ -73,6 +73,11 @@ def fresh(definition: dict, split: Split, where: Device, seed: int = 0) -> Objec
     return where.place(build(definition, split.shape))
 
 
+def with_labelled(objective: Objective, batch: dict) -> dict:
+    """A batch as the objective is trained on it: all its clips labelled where it learns from clips without labels as well."""
+    return {**batch, "labelled": batch} if objective.semi_supervised else batch
+
+
 def same(one: dict, two: dict) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
@@ -83,7 +88,7 @@ def same(one: dict, two: dict) -> bool:
 def test_a_few_steps_lower_the_loss_of_every_narrow_system(narrow, tiny_system, make_split, cpu):
     system, split = tiny_system(narrow), make_split(16)
     objective = fresh(system.definition(), split, cpu)
-    batch = split.batch(slice(None), cpu)
+    batch = with_labelled(objective, split.batch(slice(None), cpu))
     for index, stage in enumerate(objective.stages):
         objective.start_stage(stage)
         objective.prepare(stage, [batch])
@@ -107,7 +112,7 @@ def gradients(objective: Objective, batch: dict, where: Device) -> torch.Tensor:
     objective.zero_grad()
     torch.manual_seed(3)  # the same frames and the same dropout each time
     with where.autocast():
-        loss = objective.loss(batch)
+        loss = objective.loss(with_labelled(objective, batch))
     poison()
     loss.backward()
     return torch.cat([p.grad.flatten() for p in objective.parameters() if p.grad is not None])

@@ -4,7 +4,7 @@ import copy
 from pathlib import Path
 
 from vidrep import models, objectives
-from vidrep.experiment import STILL_DIGITS, Experiment, System
+from vidrep.experiment import SEQUENCES, STILL_DIGITS, Experiment, System
 from vidrep.naming import class_constant, resolve, source_file
 
 
@@ -48,7 +48,8 @@ def check(config: dict) -> Experiment:
             f"config key video.patch_px: a digit of {video['patch_px']} px does not fit on a canvas of {video['size_px']} px; "
             "make patch_px smaller than size_px"
         )
-    for key, limit, of in (("clips", "test", "activations"), ("fit_clips", "train", "activations")):
+    aligned = [("test", "test", "alignment"), ("train", "train", "alignment")] if {*config["datasets"]} & {*SEQUENCES} else []
+    for key, limit, of in (("clips", "test", "activations"), ("fit_clips", "train", "activations"), *aligned):
         if config[of][key] > clips[limit]:
             raise ValueError(f"config key {of}.{key}: {config[of][key]} clips wanted, clips.{limit} is {clips[limit]}")
     experiment = Experiment(config)
@@ -64,7 +65,14 @@ def check(config: dict) -> Experiment:
                 f"config key systems, {system.name}.datasets: {', '.join(unknown)} not among the experiment's data sets; "
                 f"add it to datasets or give some of {', '.join(config['datasets'])}"
             )
-        _check_system(system, video["frames"])
+        lengths = {experiment.frames(dataset) for dataset, made in experiment.pairs() if made is system}
+        if not lengths:
+            raise ValueError(
+                f"config key systems, {system.name}: it is trained on none of the data sets; "
+                f"for sequences name them, datasets: [{', '.join(experiment.sequences())}]"
+            )
+        for frames in sorted(lengths):
+            _check_system(system, frames)
         if (system.recipe["labelled"] or 0) > clips["train"]:
             raise ValueError(
                 f"config key systems, {system.name}.recipe.labelled: {system.recipe['labelled']} clips, "
@@ -72,6 +80,12 @@ def check(config: dict) -> Experiment:
             )
         if system.starts_from:
             _check_start(system, experiment)
+    trained_on = {run.dataset for run in experiment.trained_runs()}
+    if missing := [name for name in experiment.sequences() if name not in trained_on]:
+        raise ValueError(
+            f"config key datasets: no system is trained on {', '.join(missing)}; "
+            "only systems that name it under their own datasets are, such as tcc_narrow"
+        )
     if config["detection"]["systems"]:
         _check_detection(config, experiment)
     return experiment
@@ -88,6 +102,10 @@ def _check_detection(config: dict, experiment: Experiment) -> None:
                 f"config key detection.systems: {name!r} is no trained system of this experiment that is fed clips alone; "
                 f"choose from {', '.join(suitable) or '(none)'}"
             )
+    if sequences := [name for name in chosen["datasets"] if name in SEQUENCES]:
+        raise ValueError(
+            f"config key detection.datasets: {', '.join(sequences)} have no classes to detect; choose other data sets"
+        )
     made = {(run.system, run.dataset) for run in experiment.detection_runs()}
     missing = [f"{s} on {d}" for s in chosen["systems"] for d in chosen["datasets"] if (s, d) not in made]
     if missing:

@@ -14,6 +14,7 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 STILL_DIGITS = "still_digits"  # weights that the experiment itself makes: a CNN trained on its digits
 RUN_WEIGHTS = "run:"  # what stands before the name of a system whose run another one starts from
 UNTRAINED = "untrained"  # the seed of an untrained twin
+SEQUENCES = ("sequences", "sequences_unwarped")  # videos of one process: only systems that name them are trained on them
 DEFAULT_RECIPE = {
     "optimiser": "adamw",
     "schedule": "constant",
@@ -40,7 +41,7 @@ class System:
         flow: method of the flow it is fed ("true", "dis", ...), None without flow; backward flow is that of the same method.
         recipe: optimiser, lr, schedule, weight_decay, batch, gradient_clip, flip, labelled, epochs (one number a stage).
         seeds: seeds of its runs; empty for controls, which are never trained.
-        datasets: the data sets it is trained on; empty for all of the experiment.
+        datasets: the data sets it is trained on; empty for all of the experiment but sequences.
         weights: what its trained runs start from: a file of pretrained weights, ``STILL_DIGITS``, or ``run:<system>``, the run of
             that system on the same data set with the same seed; None for random weights.
         citation: where it comes from.
@@ -144,26 +145,45 @@ class Experiment:
         self.transfer: bool = config["transfer"]
         self.systems = {item.name: item for item in map(system, config["systems"])}
 
+    def frames(self, dataset: str) -> int:
+        """Frames of a data set's clips."""
+        return self.config["sequences" if dataset in SEQUENCES else "video"]["frames"]
+
+    def alike(self) -> list[list[str]]:
+        """The data sets in groups of equally long clips: transfer stays within a group."""
+        lengths = dict.fromkeys(map(self.frames, self.datasets))
+        return [[name for name in self.datasets if self.frames(name) == length] for length in lengths]
+
     def trained_runs(self) -> list[Run]:
         """Every system on its data sets with each of its seeds."""
-        return [Run(dataset, system.name, seed) for dataset, system in self._pairs() for seed in system.seeds]
+        return [Run(dataset, system.name, seed) for dataset, system in self.pairs() for seed in system.seeds]
 
     def untrained_runs(self) -> list[Run]:
         """The untrained twin of every system on its data sets; controls are nothing but that."""
-        return [Run(dataset, system.name, UNTRAINED) for dataset, system in self._pairs()]
+        return [Run(dataset, system.name, UNTRAINED) for dataset, system in self.pairs()]
 
-    def _pairs(self) -> list[tuple[str, System]]:
+    def pairs(self) -> list[tuple[str, System]]:
         """Which system is made for which data set, data set by data set."""
-        return [(d, s) for d in self.datasets for s in self.systems.values() if not s.datasets or d in s.datasets]
+        return [
+            (dataset, system)
+            for dataset in self.datasets
+            for system in self.systems.values()
+            if dataset in (system.datasets or [name for name in self.datasets if name not in SEQUENCES])
+        ]
 
     def runs(self) -> list[Run]:
         return self.trained_runs() + self.untrained_runs()
 
     def evaluated_on(self, dataset: str) -> list[Run]:
-        """Runs that are opened up on ``dataset``: those made for it and, with transfer, all other trained ones."""
-        return [run for run in self.trained_runs() if self.transfer or run.dataset == dataset] + [
+        """Runs that are opened up on ``dataset``: those made for it and, with transfer, all trained ones for as many frames."""
+        trained_on = [name for name in self.datasets if self.transfer and self.frames(name) == self.frames(dataset)] or [dataset]
+        return [run for run in self.trained_runs() if run.dataset in trained_on] + [
             run for run in self.untrained_runs() if run.dataset == dataset
         ]
+
+    def sequences(self) -> list[str]:
+        """The data sets whose videos follow one script, so that they can be aligned."""
+        return [name for name in self.datasets if name in SEQUENCES]
 
     def detection_runs(self) -> list[Run]:
         """Trained runs whose features detect activities in untrimmed videos."""

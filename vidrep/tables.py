@@ -38,6 +38,14 @@ def collect(parts: list[str]) -> pd.DataFrame:
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
 
+def join(parts: list[str]) -> pd.DataFrame:
+    """Rows of all of these tables, which share their columns and say themselves what they belong to; whole numbers stay whole."""
+    tables = [pd.read_csv(part, dtype={"seed": str}) for part in parts]
+    filled = [table for table in tables if len(table)] or tables[:1]
+    whole_numbers = [name for name in filled[0] if any(pd.api.types.is_integer_dtype(table[name]) for table in filled)]
+    return pd.concat([table.astype(dict.fromkeys(whole_numbers, "Int64")) for table in filled], ignore_index=True)
+
+
 def majority_set(train_file: str, test_file: str) -> dict:
     """A row of the accuracy table: the exact-set accuracy of always answering the training split's most frequent label set."""
     with open_clips(train_file) as train, open_clips(test_file) as test:

@@ -6,7 +6,7 @@ import torch
 import zarr
 
 from vidrep.activations.capture import capturing
-from vidrep.activations.pooling import Policy, pool
+from vidrep.activations.pooling import Policy, by_clip, pool
 from vidrep.activations.store import LayerWriter, write_ids
 from vidrep.files import whole
 from vidrep.training.device import Device
@@ -45,7 +45,7 @@ def store_activations(
                 sums[name] = sums.get(name, 0.0) + values.double().sum().item()
             keep = min(BATCH, rows - start)
             for name in layers if keep > 0 else ():
-                kept = captured[name][:keep]
+                kept = by_clip(captured[name], objective.rows_per_clip)[:keep]
                 writers[name].add(pool(kept, policy).cpu().numpy(), tuple(kept.shape[1:]))
     write_ids(group, split.ids[:rows])
     return {name: value / len(split) for name, value in sums.items()}

@@ -10,6 +10,24 @@ from torch.nn import functional as F
 Policy = str | list[int]
 
 
+def by_clip(activation: Tensor, rows: int) -> Tensor:
+    """One layer's activations with one row a clip, where a model was fed ``rows`` windows of each clip.
+
+    Args:
+        activation: (B*rows, C, T, H, W), (B*rows, T, D) or (B*rows, D).
+        rows: windows of a clip.
+
+    Returns:
+        (B, C, rows*T, H, W), (B, rows*T, D) or (B, rows, D): the windows one after another in time.
+    """
+    if rows == 1:
+        return activation
+    windows = activation.unflatten(0, (-1, rows))
+    if activation.ndim == 5:
+        return windows.transpose(1, 2).flatten(2, 3)
+    return windows.flatten(1, 2) if activation.ndim == 3 else windows
+
+
 def pool(activation: Tensor, policy: Policy) -> Tensor:
     """One layer's activations of a batch, pooled.
 

@@ -7,14 +7,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vidrep.datasets import bouncing
+from vidrep.datasets import bouncing, sequences
 from vidrep.datasets.bouncing import BouncingRecipe
+from vidrep.datasets.sequences import SequenceRecipe
 from vidrep.datasets.store import ClipFile, open_clips, write_clips
 from vidrep.digits import DigitSource, load_digits
 from vidrep.streams import stream
 
 __all__ = [
-    "RECIPES", "BouncingRecipe", "ClipFile", "open_clips", "recipe", "render", "render_split", "split_streams", "write_clips",
+    "RECIPES", "SEQUENCES", "BouncingRecipe", "ClipFile", "SequenceRecipe", "open_clips", "recipe", "render", "render_split",
+    "sequence_recipe", "split_streams", "write_clips",
 ]  # fmt: skip
 
 _VERSIONS = {
@@ -29,6 +31,8 @@ RECIPES = {
     "one_digit": {**_VERSIONS["digits_only"], "step": 0.1, "digits": 1},
     "three_digits": {**_VERSIONS["digits_only"], "step": 0.1, "digits": 3},
 }
+SEQUENCES = {"sequences": {}, "sequences_unwarped": {"warp": 0.0}}  # videos of one process, and what sets a version apart
+_RENDERERS = {BouncingRecipe: bouncing.render, SequenceRecipe: sequences.render}
 
 
 def recipe(name: str, *, frames: int, size: int, patch: int, digits: int | None = None) -> BouncingRecipe:
@@ -50,6 +54,17 @@ def recipe(name: str, *, frames: int, size: int, patch: int, digits: int | None 
     return BouncingRecipe(**version, frames=frames, size=size, patch=patch)
 
 
+def sequence_recipe(name: str, **settings) -> SequenceRecipe:
+    """The recipe of a named version of the sequences; ``settings`` are the fields of ``SequenceRecipe``.
+
+    Raises:
+        ValueError: unknown name, or settings that do not fit each other.
+    """
+    if name not in SEQUENCES:
+        raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(SEQUENCES)}")
+    return SequenceRecipe(**{**settings, **SEQUENCES[name]})
+
+
 def split_streams(seed: int, split: str) -> Callable[[str], np.random.Generator]:
     """The random streams of one split, by purpose.
 
@@ -59,19 +74,19 @@ def split_streams(seed: int, split: str) -> Callable[[str], np.random.Generator]
     return lambda purpose: stream(seed, "datasets", split, purpose)
 
 
-def render_split(recipe: BouncingRecipe, digits: DigitSource, split: str, count: int, seed: int) -> dict:
-    """Render one split with everything that is known about its clips: see ``bouncing.render``.
+def render_split(recipe: BouncingRecipe | SequenceRecipe, digits: DigitSource, split: str, count: int, seed: int) -> dict:
+    """Render one split with everything that is known about its clips: see ``bouncing.render`` and ``sequences.render``.
 
     The images are named by their place in the whole source: factor ``digit_image`` (n, k) indexes ``digits.images``.
     """
     images, labels = digits.split(split)
-    rendered = bouncing.render(recipe, images, labels, count, split_streams(seed, split))
+    rendered = _RENDERERS[type(recipe)](recipe, images, labels, count, split_streams(seed, split))
     rendered["factors"]["digit_image"] = digits.splits[split][rendered["factors"]["digit_image"]].astype(np.int32)
     return rendered
 
 
 def render(
-    recipe: BouncingRecipe, digits: DigitSource | None = None, *, split: str = "train", count: int, seed: int
+    recipe: BouncingRecipe | SequenceRecipe, digits: DigitSource | None = None, *, split: str = "train", count: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Render clips in memory.
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 MODELS = {
+    "frame_embedder": "vidrep.models.frame_embedder:FrameEmbedder",
     "c3d": "vidrep.models.c3d:C3D",
     "resnet3d": "vidrep.models.resnet3d:ResNet3D",
     "p3d": "vidrep.models.p3d:P3D",
@@ -25,7 +26,11 @@ MODELS = {
     "trunk_fusion": "vidrep.models.trunk_fusion:TrunkFusion",
     "trunk_rnn": "vidrep.models.trunk_rnn:TrunkRNN",
     "frame_pooling": "vidrep.models.frame_pooling:FramePooling",
+    "lenet": "vidrep.models.lenet:LeNet",
     "lstm_encoder": "vidrep.models.lstm_encoder:LSTMEncoder",
+    "percept_encoder": "vidrep.models.percept_encoder:PerceptEncoder",
+    "recurrent_autoencoder": "vidrep.models.recurrent_autoencoder:RecurrentAutoencoder",
+    "conv_autoencoder": "vidrep.models.conv_autoencoder:ConvAutoencoder",
     "pixels": "vidrep.models.identity:Pixels",
     "frame_difference": "vidrep.models.identity:FrameDifference",
     "flow": "vidrep.models.identity:Flow",
@@ -34,6 +39,9 @@ MODELS = {
     "video_transformer": "vidrep.models.video_transformer:VideoTransformer",
     "slowfast": "vidrep.models.slowfast:SlowFast",
     "tsm": "vidrep.models.tsm:TSM",
+    "st_autoencoder": "vidrep.models.st_autoencoder:SpatioTemporalAutoencoder",
+    "simvp": "vidrep.models.simvp:SimVP",
+    "pred_rnn": "vidrep.models.pred_rnn:PredRNN",
 }
 
 

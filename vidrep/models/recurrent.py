@@ -16,10 +16,11 @@ from vidrep.models.blocks import same_padding
 
 State = tuple[Tensor, Tensor]  # hidden, cell
 
-ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "linear": lambda values: values}
 
 
-def _activation(name: str):
+def find_activation(name: str):
+    """The function called ``name``; unknown names raise ValueError."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
     return ACTIVATIONS[name]
@@ -54,7 +55,7 @@ class PeepholeLSTM(nn.Module):
         input_size: features per step; 0 for a layer that only ever runs from its state and has no input weights.
         units: size of hidden and cell state.
         peepholes: diagonal peepholes on the three gates.
-        activation: tanh or relu, of the candidate and of the cell's output.
+        activation: tanh, relu or linear, of the candidate and of the cell's output.
         forget_bias: initial bias of the forget gate; the others start at 0.
         init: a key of ``LSTM_INIT``.
     """
@@ -71,7 +72,7 @@ class PeepholeLSTM(nn.Module):
     ):
         super().__init__()
         self.units = units
-        self.activation = _activation(activation)
+        self.activation = find_activation(activation)
         self.weight_input = nn.Parameter(torch.empty(4 * units, input_size)) if input_size else None
         self.weight_hidden = nn.Parameter(torch.empty(4 * units, units))
         self.bias = nn.Parameter(torch.zeros(4 * units))
@@ -143,26 +144,28 @@ LSTM_INIT = {"glorot_normal": _glorot_normal, "small_uniform": _small_uniform}
 
 
 class ConvLSTM(nn.Module):
-    """One ConvLSTM layer: same convolutions of input and hidden map, peepholes with one weight per place and channel.
+    """One ConvLSTM layer: same convolutions of input and hidden map, if wanted peepholes with one weight per place and channel.
 
     Weights start Glorot-uniform, peepholes and biases at 0, the bias of the forget gate at 1.
 
     Args:
         channels_in: channels of the input.
         channels: channels of hidden and cell maps.
-        size: (H, W) of the maps.
+        size: (H, W) of the maps, for the peepholes; None for a layer without, which runs on maps of any size.
         kernel: odd side length of both convolutions.
         activation: tanh or relu, of the candidate and of the cell's output.
     """
 
-    def __init__(self, channels_in: int, channels: int, *, size: tuple[int, int], kernel: int = 3, activation: str = "tanh"):
+    def __init__(
+        self, channels_in: int, channels: int, *, size: tuple[int, int] | None, kernel: int = 3, activation: str = "tanh"
+    ):
         super().__init__()
-        self.activation = _activation(activation)
+        self.channels, self.activation = channels, find_activation(activation)
         pad = same_padding((kernel,))[0]
         self.conv_input = nn.Conv3d(channels_in, 4 * channels, (1, kernel, kernel), padding=(0, pad, pad))
         # Single steps keep a time axis of length 1: with all weights 5-D the whole network can be set to channels_last_3d.
         self.conv_hidden = nn.Conv3d(channels, 4 * channels, (1, kernel, kernel), padding=(0, pad, pad), bias=False)
-        self.peepholes = nn.Parameter(torch.zeros(3, channels, 1, *size))
+        self.peepholes = None if size is None else nn.Parameter(torch.zeros(3, channels, 1, *size))
         nn.init.xavier_uniform_(self.conv_input.weight)
         nn.init.xavier_uniform_(self.conv_hidden.weight)
         nn.init.zeros_(self.conv_input.bias)
@@ -170,11 +173,24 @@ class ConvLSTM(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Hidden maps from a zero state: (B, channels_in, T, H, W) -> (B, channels, T, H, W)."""
+        return self.unroll(inputs)[0]
+
+    def unroll(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Run over all steps.
+
+        Args:
+            inputs: (B, channels_in, T, H, W).
+            state: hidden and cell maps (B, channels, 1, H, W) to start from; zeros if left out.
+
+        Returns:
+            Hidden maps (B, channels, T, H, W) and the final state.
+        """
         drives = self.conv_input(inputs).split(1, dim=2)  # T times (B, 4 * channels, 1, H, W)
-        cell = self.peepholes.new_zeros(len(inputs), *self.peepholes.shape[1:])
-        hidden, sequence = None, []
+        zero = self.conv_input.bias.new_zeros(len(inputs), self.channels, 1, *inputs.shape[3:])
+        hidden, cell = state or (None, zero)
+        sequence = []
         for drive in drives:
             gates = drive if hidden is None else drive + self.conv_hidden(hidden)
             hidden, cell = _update(gates, cell, self.peepholes, self.activation)
             sequence.append(hidden)
-        return torch.cat(sequence, dim=2)
+        return torch.cat(sequence, dim=2), (hidden, cell)

@@ -25,6 +25,8 @@ from vidrep.models.blocks import Triple, check_clip_shape, triple
 
 SCHEMES = {"joint": ("all",), "divided": ("time", "space"), "factorised": ("space",), "space": ("space", "space")}  # of a block
 
+POSITION_STD = 0.02
+
 
 class TubeletEmbedding(nn.Module):
     """Tubelets as tokens, with learnt positions: (B, C, T, H, W) -> (B, D, T/t, H/p, W/q).
@@ -35,22 +37,23 @@ class TubeletEmbedding(nn.Module):
         patch: (t, p, q), size of a tubelet.
         grid: (T/t, H/p, W/q).
         timed: add a position in time too?
+        std: standard deviation of the positions at first.
     """
 
-    def __init__(self, channels: int, width: int, patch: Sequence[int], grid: Sequence[int], *, timed: bool):
+    def __init__(self, channels: int, width: int, patch: Sequence[int], grid: Sequence[int], *, timed: bool, std: float):
         super().__init__()
         self.project = nn.Conv3d(channels, width, tuple(patch), stride=tuple(patch))
-        self.space = _positions(width, (1, *grid[1:]))
-        self.time = _positions(width, (grid[0], 1, 1)) if timed else None
+        self.space = _positions(width, (1, *grid[1:]), std)
+        self.time = _positions(width, (grid[0], 1, 1), std) if timed else None
 
     def forward(self, clip: Tensor) -> Tensor:
         tokens = self.project(clip) + self.space
         return tokens if self.time is None else tokens + self.time
 
 
-def _positions(width: int, grid: Sequence[int]) -> nn.Parameter:
+def _positions(width: int, grid: Sequence[int], std: float = POSITION_STD) -> nn.Parameter:
     """A learnt vector for every cell of a grid, (1, D, T, H, W)."""
-    return nn.Parameter(nn.init.trunc_normal_(torch.empty(1, width, *grid), std=0.02))
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(1, width, *grid), std=std))
 
 
 class Attention(nn.Module):
@@ -133,6 +136,7 @@ class VideoTransformer(nn.Module):
         heads: of each attention; must divide ``width``.
         mlp_ratio: hidden units of the MLP as a multiple of ``width``.
         temporal_depth: blocks of the temporal encoder, for "factorised" only.
+        position_std: standard deviation of the tubelets' positions at first; larger ones are told apart sooner.
 
     Layers: ``embed`` and ``block1`` ... (B, D, T/t, H/p, W/q); for "factorised" ``frames`` and ``time1`` ... (B, D, T/t, 1, 1);
     ``embedding`` (B, D).
@@ -154,6 +158,7 @@ class VideoTransformer(nn.Module):
         heads: int = 3,
         mlp_ratio: int = 4,
         temporal_depth: int = 2,
+        position_std: float = POSITION_STD,
     ):
         super().__init__()
         channels, *size = check_clip_shape(clip_shape)
@@ -169,8 +174,9 @@ class VideoTransformer(nn.Module):
                 f"width, depth and heads must be at least 1 and width a multiple of heads, got {width}, {depth} and {heads}"
             )
         grid = [side // part for side, part in zip(size, patch, strict=True)]
+        self.attention, self.patch, self.grid, self.width = attention, patch, tuple(grid), width
         timed = attention in ("joint", "divided")
-        self.embed = TubeletEmbedding(channels, width, patch, grid, timed=timed)
+        self.embed = TubeletEmbedding(channels, width, patch, grid, timed=timed, std=position_std)
         for number in range(1, depth + 1):
             self.add_module(f"block{number}", Block(width, heads, mlp_ratio, SCHEMES[attention]))
         if attention == "factorised":

@@ -33,6 +33,7 @@ class Objective(nn.Module):
     stages: tuple[str, ...] = ()
     semi_supervised = False
     generates = False
+    rows_per_clip = 1
     selection: tuple[str, str] = ("loss", "min")
 
     def __init__(self, model: nn.Module, shape: DataShape) -> None:

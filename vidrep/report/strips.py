@@ -103,32 +103,62 @@ def plot_wheel(axes: Axes, longest_px: float) -> Axes:
     return axes
 
 
+# What is shown of each clip: left the frames that are seen, right those that follow.
+DRAWN_ROWS = (
+    ("observed", "future"),
+    ("masked", None),
+    ("reconstruction", "prediction"),
+    (None, "flow"),
+    (None, "true_flow"),
+)
+_GENERATION_NOTE = (
+    "Frames are numbered as in the clip. The network sees the frames on the left only; reconstructions stand in input order."
+)
+
+
 def generation_figure(drawn: dict[str, np.ndarray], run: str) -> Figure:
     """Clips and what a run makes of them: input above reconstruction on the left, future above prediction on the right.
 
     Args:
-        drawn: ``observed``, ``future`` and where there are ``reconstruction``, ``prediction``: (n, frames, H, W) uint8.
+        drawn: ``observed``, ``future`` and where there are ``masked``, ``reconstruction``, ``prediction``: (n, frames, H, W[, 3])
+            uint8; where there are ``flow``, ``true_flow``: (n, k, 2, H, W) in pixels, the first one from the last observed frame
+            to the first future one.
         run: for the title.
     """
-    count = len(drawn["observed"])
-    steps = drawn["observed"].shape[1], max(1, drawn["future"].shape[1])
-    note = (
-        "Frames are numbered as in the clip. The network sees the frames on the left only; reconstructions stand in input order."
-    )
-    width = 2.2 + _FRAME_INCHES * 1.03 * sum(steps)
-    height = 1.1 + 2 * count * (_FRAME_INCHES + 0.1)
-    figure = new_figure(height, width=max(width, 6.0), title=f"Reconstruction and prediction by {run}", note=note)
-    panels = figure.subplots(2 * count, 2, squeeze=False, width_ratios=steps)
+    drawn = {name: value for name, value in drawn.items() if value.shape[1]}
+    columns = 2 if "future" in drawn else 1
+    rows = [row[:columns] for row in DRAWN_ROWS if any(name in drawn for name in row[:columns])]
+    last = [[name for name in column if name in drawn][-1] for column in zip(*rows, strict=True)]
+    longest = _longest(drawn)
+    steps = [drawn[name].shape[1] for name in rows[0]]
+    count, wheel = len(drawn["observed"]), 1.3 if longest else 0
+    width = max(2.2 + _FRAME_INCHES * 1.03 * sum(steps), 6.0) + wheel
+    height = 1.1 + len(rows) * count * (_FRAME_INCHES + 0.1)
+    note = _GENERATION_NOTE + (" Flow stands under the frame that it leads to, in the colours of the wheel." if longest else "")
+    part = figure = new_figure(height, width=width, title=f"Drawn by {run}", note=note)
+    if longest:
+        part, right = figure.subfigures(1, 2, width_ratios=[width - wheel, wheel])
+        plot_wheel(right.subplots(), longest)
+    panels = iter(part.subplots(len(rows) * count, columns, squeeze=False, width_ratios=steps))
     for i in range(count):
-        for line, (left, right) in enumerate((("observed", "future"), ("reconstruction", "prediction"))):
-            for axes, name, first in zip(panels[2 * i + line], (left, right), (0, steps[0]), strict=True):
-                plot_drawn(drawn, name, i, axes, first=first)
+        for row in rows:
+            for axes, name, lowest, first in zip(next(panels), row, last, (0, steps[0])[:columns], strict=True):
+                plot_drawn(drawn, name, i, axes, first=first, numbers=name == lowest, longest_px=longest)
     return figure
 
 
-def plot_drawn(drawn: dict[str, np.ndarray], name: str, i: int, axes: Axes, *, first: int) -> Axes:
-    """Strip ``name`` of clip ``i``; an empty panel where the run draws no such frames."""
+def _longest(drawn: dict[str, np.ndarray]) -> float:
+    """The length in pixels that the rim of the wheel stands for: of the true flow, or else of what is drawn; 0 without flow."""
+    flow = drawn.get("true_flow", drawn.get("flow"))
+    return 0.0 if flow is None else max(float(np.hypot(*np.moveaxis(flow.astype(np.float32), 2, 0)).max()), 1e-6)
+
+
+def plot_drawn(
+    drawn: dict[str, np.ndarray], name: str | None, i: int, axes: Axes, *, first: int, numbers: bool, longest_px: float
+) -> Axes:
+    """Strip ``name`` of clip ``i``, flow in colours; an empty panel where the run draws no such frames."""
     if name not in drawn:
         axes.set_axis_off()
         return axes
-    return plot_strip(drawn[name][i], axes, label=name, first=first, numbers=name not in ("observed", "future"))
+    frames = colour_flow(drawn[name][i], longest_px) if name.endswith("flow") else drawn[name][i]
+    return plot_strip(frames, axes, label=name.replace("_", " "), first=first, numbers=numbers)

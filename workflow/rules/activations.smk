@@ -1,5 +1,6 @@
 # Open up every run on every evaluation set, and score it there: one pass over the clips serves both, one job a run serves all
-# sets. An untrained twin is opened up on the data set it was made for, and so is every run of an experiment without transfer.
+# sets of clips as long as those it was trained on. An untrained twin is opened up on the data set it was made for, and so is every
+# run of an experiment without transfer.
 # On its own data set a run is also scored on manipulated clips.
 
 NAME = "{dataset}--{system}--seed{seed}"  # of a run's files
@@ -9,27 +10,28 @@ rule extract:
     input:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
         record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
-        test=on_sets("<results>/datasets/<set>/test.h5", EXPERIMENT.datasets),
-        fit=on_sets("<results>/datasets/<set>/train.h5", EXPERIMENT.datasets),
-        test_flow=flow_of_sets("test"),
-        fit_flow=flow_of_sets("train"),
-        test_flow_backward=flow_of_sets("test", "flow_backward"),
-        fit_flow_backward=flow_of_sets("train", "flow_backward"),
+        test=on_sets("<results>/datasets/<set>/test.h5", CLIP_SETS),
+        fit=on_sets("<results>/datasets/<set>/train.h5", CLIP_SETS),
+        test_flow=flow_of_sets(CLIP_SETS, "test"),
+        fit_flow=flow_of_sets(CLIP_SETS, "train"),
+        test_flow_backward=flow_of_sets(CLIP_SETS, "test", "flow_backward"),
+        fit_flow_backward=flow_of_sets(CLIP_SETS, "train", "flow_backward"),
     output:
-        stores=[directory(path) for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", EXPERIMENT.datasets)],
-        scores=on_sets(f"<results>/transfer/<set>/{NAME}.csv", EXPERIMENT.datasets),
+        stores=[directory(path) for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", CLIP_SETS)],
+        scores=on_sets(f"<results>/transfer/<set>/{NAME}.csv", CLIP_SETS),
     log:
         f"<logs>/activations/{NAME}.log",
     benchmark:
         f"<benchmarks>/activations/{NAME}.tsv"
     wildcard_constraints:
+        dataset="|".join(CLIP_SETS),
         seed=r"\d+" if EXPERIMENT.transfer else "none",
     conda:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wc, attempt: attempt * (3000 + 2 * clip_mb(config["clips"]["test"], wc.system)),
+        mem_mb=lambda wc, attempt: attempt * (3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)),
         runtime=lambda wc, attempt: attempt * 60,
     params:
         folder=subpath(input.record, parent=True),
@@ -48,6 +50,26 @@ rule extract:
         " --stores {output.stores} --scores {output.scores} > {log} 2>&1"
 
 
+if EXPERIMENT.transfer and LONGER_SETS:
+
+    use rule extract as extract_longer with:
+        input:
+            weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
+            record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
+            test=on_sets("<results>/datasets/<set>/test.h5", LONGER_SETS),
+            fit=on_sets("<results>/datasets/<set>/train.h5", LONGER_SETS),
+            test_flow=flow_of_sets(LONGER_SETS, "test"),
+            fit_flow=flow_of_sets(LONGER_SETS, "train"),
+            test_flow_backward=flow_of_sets(LONGER_SETS, "test", "flow_backward"),
+            fit_flow_backward=flow_of_sets(LONGER_SETS, "train", "flow_backward"),
+        output:
+            stores=[directory(path) for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", LONGER_SETS)],
+            scores=on_sets(f"<results>/transfer/<set>/{NAME}.csv", LONGER_SETS),
+        wildcard_constraints:
+            dataset="|".join(LONGER_SETS),
+            seed=r"\d+",
+
+
 use rule extract as extract_own with:
     input:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
@@ -62,4 +84,5 @@ use rule extract as extract_own with:
         stores=[directory(f"<results>/activations/{{dataset}}/{NAME}.zarr")],
         scores=[f"<results>/transfer/{{dataset}}/{NAME}.csv"],
     wildcard_constraints:
+        dataset="|".join(EXPERIMENT.datasets),
         seed="untrained" if EXPERIMENT.transfer else r"\d+|untrained",

@@ -10,8 +10,8 @@ from vidrep import models, objectives
 from vidrep.code_version import code_version
 from vidrep.config import check, fill_defaults, schema_error
 from vidrep.command_line import use_checkout
-from vidrep.experiment import STILL_DIGITS, UNTRAINED, Run, flow_inputs
-from vidrep.naming import source_file
+from vidrep.experiment import SEQUENCES, STILL_DIGITS, UNTRAINED, Run, flow_inputs
+from vidrep.naming import class_constant, source_file
 from vidrep.training.gpu_slots import any_visible
 
 ROOT = Path(workflow.basedir)
@@ -90,10 +90,9 @@ def flow_options(wildcards, input):
     return " ".join(option(name.replace("_", "-"), files) for name, files in input.items() if "_flow" in name)
 
 
-def clip_mb(clips, system=None):
+def clip_mb(clips, dataset, system=None):
     """Megabytes of clips in memory, and of their flow where a system is fed flow."""
-    video = config["video"]
-    pixels = clips * video["frames"] * video["size_px"] ** 2
+    pixels = clips * EXPERIMENT.frames(dataset) * config["video"]["size_px"] ** 2
     return (pixels * (1 + 4 * len(flow_methods(system) if system else ()))) // 10**6
 
 
@@ -148,14 +147,18 @@ def pretrained_of(wildcards):
 # activations
 
 
+CLIP_SETS, *LONGER_SETS = EXPERIMENT.alike()  # at most two groups of equally long clips: transfer stays within a group
+LONGER_SETS = LONGER_SETS[0] if LONGER_SETS else []
+
+
 def on_sets(pattern, evaluated):
     """One path of each evaluation set."""
     return [pattern.replace("<set>", name) for name in evaluated]
 
 
-def flow_of_sets(split, name="flow"):
-    """The stores of a flow input for one split of all evaluation sets, as an input function."""
-    return lambda wc: [path for dataset in EXPERIMENT.datasets for path in flow_of(wc.system, dataset, split, name)]
+def flow_of_sets(evaluated, split, name="flow"):
+    """The stores of a flow input for one split of the evaluation sets, as an input function."""
+    return lambda wc: [path for dataset in evaluated for path in flow_of(wc.system, dataset, split, name)]
 
 
 def set_options(wildcards, input):
@@ -181,9 +184,38 @@ def similarity_tables():
 # generation
 
 
+def draws(system):
+    """Does a system's objective reconstruct or predict frames?"""
+    objective = SYSTEMS[system].objective
+    return bool(class_constant(objectives.OBJECTIVES.get(objective, objective), "generates"))
+
+
 def drawing_runs():
-    """Trained runs whose objective reconstructs or predicts frames."""
-    return [run for run in EXPERIMENT.trained_runs() if SYSTEMS[run.system].objective == "lstm_composite"]
+    """Trained runs whose objective draws frames."""
+    return [run for run in EXPERIMENT.trained_runs() if draws(run.system)]
+
+
+def drawn_sets(wildcards):
+    """The data sets whose test clips a run draws: its own one, then the others that it is opened up on."""
+    stem = NAME.format(**wildcards)
+    others = [name for name in EXPERIMENT.datasets if stem in (run.stem for run in EXPERIMENT.evaluated_on(name))]
+    return [wildcards.dataset, *(name for name in others if name != wildcards.dataset)]
+
+
+def drawn_files(suffix, evaluated=None):
+    """The files of all runs that draw frames, untrained twins too; only of those that draw frames of ``evaluated`` if given."""
+    runs = EXPERIMENT.evaluated_on(evaluated) if evaluated else EXPERIMENT.runs()
+    return [f"<results>/generation/{run.dataset}/{run.system}/seed{run.seed}{suffix}" for run in runs if draws(run.system)]
+
+
+def drawn_datasets():
+    """The data sets on which some run was trained to draw frames."""
+    return list(dict.fromkeys(run.dataset for run in drawing_runs()))
+
+
+def prediction_tables():
+    """The tables of what drawing runs predict; none without such runs."""
+    return [f"<results>/tables/{name}.csv" for name in ("prediction", "prediction_verdict")] if drawing_runs() else []
 
 
 # detection
@@ -205,13 +237,21 @@ def detection_table():
     return ["<results>/tables/detection.csv"] if EXPERIMENT.detection_runs() else []
 
 
+# alignment
+
+
+def alignment_table():
+    """The table of alignment scores; none without sequences."""
+    return ["<results>/tables/alignment.csv"] if EXPERIMENT.sequences() else []
+
+
 # tables
 
 
 def tables():
     """All tables of the experiment."""
     names = ["accuracy", "probes", "confusion", "cost"] + (["flow_error"] if ESTIMATORS else [])
-    return [f"<results>/tables/{name}.csv" for name in names] + detection_table()
+    return [f"<results>/tables/{name}.csv" for name in names] + detection_table() + prediction_tables() + alignment_table()
 
 
 def evaluations(suffix, folder):

@@ -1,4 +1,10 @@
-# Clips of every version and split.
+# Clips of every data set and split.
+
+
+def video_options(wildcards):
+    """Geometry of a data set's clips, and of sequences their script, as options of render_dataset.py."""
+    settings = config["video"] | (config["sequences"] if wildcards.dataset in SEQUENCES else {})
+    return " ".join(f"--{key.removesuffix('_px')} {value}" for key, value in settings.items())
 
 
 rule render_dataset:
@@ -14,11 +20,11 @@ rule render_dataset:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc: 1000 + 3 * clip_mb(config["clips"][wc.split]),
+        mem_mb=lambda wc: 1000 + 3 * clip_mb(config["clips"][wc.split], wc.dataset),
         runtime=30,
     params:
         clips=lambda wc: config["clips"][wc.split],
-        video=" ".join(f"--{key.removesuffix('_px')} {value}" for key, value in config["video"].items()),
+        video=video_options,
         seed=config["seed"],
         code=code("render_dataset"),
     message:

@@ -3,7 +3,7 @@
 
 rule fidelity:
     input:
-        tables=["<results>/tables/accuracy.csv", "<results>/tables/cost.csv", *detection_table()],
+        tables=["<results>/tables/accuracy.csv", "<results>/tables/cost.csv", *detection_table(), *alignment_table()],
         runs=[f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json" for run in EXPERIMENT.runs()],
         clips=collect("<results>/datasets/{dataset}/test.h5", dataset=EXPERIMENT.datasets),
     output:

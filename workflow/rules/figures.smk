@@ -12,14 +12,40 @@ FAMILY_OPTION = f"--families {shlex.quote(json.dumps(FAMILIES))}"
 SET_OPTION = option("datasets", EXPERIMENT.datasets)
 
 
+def label_lines():
+    """The systems trained on few labels, those that differ in their number alone together: name of the first -> system -> number.
+
+    Such a system that uses all labels counts with them.
+    """
+    lines = {}
+    for system in SYSTEMS.values():
+        alike = {**system.definition(), "name": None, "recipe": {**system.recipe, "labelled": None}}
+        line = lines.setdefault(json.dumps(alike, sort_keys=True), {})
+        line[system.name] = system.recipe["labelled"] or config["clips"]["train"]
+    return {next(iter(line)): line for line in lines.values() if any(map(few_labels, line))}
+
+
+def few_labels(system):
+    """Is a system trained on the labels of some clips only?"""
+    return SYSTEMS[system].recipe["labelled"] is not None
+
+
 def report_targets():
     """All figures of the report."""
-    names = OVERVIEWS + [f"{kind}/{dataset}" for kind in PER_DATASET for dataset in EXPERIMENT.datasets]
+    names = OVERVIEWS + ["few_labels"] * (sum(map(few_labels, SYSTEMS)) > 1)
+    names += [f"{kind}/{dataset}" for kind in PER_DATASET for dataset in EXPERIMENT.datasets]
     names += [f"similarity/{dataset}--{measure}" for dataset in EXPERIMENT.datasets for measure in MEASURES]
     names += [f"layers/{dataset}--{LAYER_MEASURE}" for dataset in EXPERIMENT.datasets]
     names += [f"generation/{run.dataset}--{run.system}" for run in first_seeds(drawing_runs())]
+    names += [f"prediction/{dataset}" for dataset in drawn_datasets()]
+    names += [f"features/{run.dataset}--{run.system}" for run in first_seeds(lstm_runs())]
     names += [f"detection/{run.dataset}--{run.system}" for run in first_seeds(EXPERIMENT.detection_runs())]
-    return [f"<results>/figures/{name}.{suffix}" for name in names for suffix in ("png", "pdf")]
+    names += [f"alignment/{dataset}" for dataset in EXPERIMENT.sequences()]
+    names += [f"matches/{run.dataset}--{run.system}" for run in matched_runs()]
+    figures = [f"<results>/figures/{name}.{suffix}" for name in names for suffix in ("png", "pdf")]
+    animated = [f"generation/{run.dataset}--{run.system}" for run in first_seeds(drawing_runs())]
+    animated += [f"matches/{run.dataset}--{run.system}" for run in matched_runs()]
+    return figures + [f"<results>/figures/{name}.html" for name in animated]
 
 
 def figure(name, category, **labels):
@@ -51,6 +77,17 @@ def file_options(wildcards, input):
 def folder(wildcards, output):
     """The folder that a rule's figures go to."""
     return Path(output.png[0]).parent
+
+
+def lstm_runs():
+    """Trained runs of LSTM encoders whose decoders draw pixels: what they have learnt can be shown."""
+    systems = {name for name, s in SYSTEMS.items() if (s.model, s.objective) == ("lstm_encoder", "lstm_composite")}
+    return [run for run in EXPERIMENT.trained_runs() if run.system in systems]
+
+
+def run_files(wildcards, seed):
+    """Weights and record of a run."""
+    return [f"<results>/runs/{wildcards.dataset}/{wildcards.system}/seed{seed}/{name}" for name in ("weights.pt", "run.json")]
 
 
 def first_seeds(runs):

@@ -3,17 +3,18 @@
 
 rule probe:
     input:
-        stores=on_sets(f"<results>/activations/<set>/{NAME}.zarr", EXPERIMENT.datasets),
-        test=on_sets("<results>/datasets/<set>/test.h5", EXPERIMENT.datasets),
-        fit=on_sets("<results>/datasets/<set>/train.h5", EXPERIMENT.datasets),
+        stores=on_sets(f"<results>/activations/<set>/{NAME}.zarr", CLIP_SETS),
+        test=on_sets("<results>/datasets/<set>/test.h5", CLIP_SETS),
+        fit=on_sets("<results>/datasets/<set>/train.h5", CLIP_SETS),
     output:
-        probes=on_sets(f"<results>/probes/<set>/{NAME}.csv", EXPERIMENT.datasets),
-        confusion=on_sets(f"<results>/probes/<set>/{NAME}.confusion.csv", EXPERIMENT.datasets),
+        probes=on_sets(f"<results>/probes/<set>/{NAME}.csv", CLIP_SETS),
+        confusion=on_sets(f"<results>/probes/<set>/{NAME}.confusion.csv", CLIP_SETS),
     log:
         f"<logs>/probes/{NAME}.log",
     benchmark:
         f"<benchmarks>/probes/{NAME}.tsv"
     wildcard_constraints:
+        dataset="|".join(CLIP_SETS),
         seed=r"\d+" if EXPERIMENT.transfer else "none",
     conda:
         "../../envs/vidrep.yaml"
@@ -33,6 +34,21 @@ rule probe:
         " {params.components} --probes {output.probes} --confusion {output.confusion} > {log} 2>&1"
 
 
+if EXPERIMENT.transfer and LONGER_SETS:
+
+    use rule probe as probe_longer with:
+        input:
+            stores=on_sets(f"<results>/activations/<set>/{NAME}.zarr", LONGER_SETS),
+            test=on_sets("<results>/datasets/<set>/test.h5", LONGER_SETS),
+            fit=on_sets("<results>/datasets/<set>/train.h5", LONGER_SETS),
+        output:
+            probes=on_sets(f"<results>/probes/<set>/{NAME}.csv", LONGER_SETS),
+            confusion=on_sets(f"<results>/probes/<set>/{NAME}.confusion.csv", LONGER_SETS),
+        wildcard_constraints:
+            dataset="|".join(LONGER_SETS),
+            seed=r"\d+",
+
+
 use rule probe as probe_own with:
     input:
         stores=[f"<results>/activations/{{dataset}}/{NAME}.zarr"],
@@ -42,4 +58,5 @@ use rule probe as probe_own with:
         probes=[f"<results>/probes/{{dataset}}/{NAME}.csv"],
         confusion=[f"<results>/probes/{{dataset}}/{NAME}.confusion.csv"],
     wildcard_constraints:
+        dataset="|".join(EXPERIMENT.datasets),
         seed="untrained" if EXPERIMENT.transfer else r"\d+|untrained",

@@ -135,6 +135,25 @@ use rule plot_clips as plot_controls with:
         "Figure: controls of motion"
 
 
+use rule plot_clips as plot_few_labels with:
+    input:
+        accuracy="<results>/tables/accuracy.csv",
+        clips=TEST_CLIPS,
+    output:
+        png=figure("few_labels", "Accuracy", figure="accuracy with few labels"),
+        pdf="<results>/figures/few_labels.pdf",
+    log:
+        "<logs>/figures/few_labels.log",
+    benchmark:
+        "<benchmarks>/figures/few_labels.tsv"
+    params:
+        options=f"{FAMILY_OPTION} --lines {shlex.quote(json.dumps(label_lines()))}",
+        script="plot_few_labels",
+        code=code("plot_few_labels"),
+    message:
+        "Figure: accuracy with few labels"
+
+
 use rule plot_clips as plot_cost with:
     input:
         accuracy="<results>/tables/accuracy.csv",
@@ -296,6 +315,85 @@ use rule plot_clips as plot_generation with:
         "Figure: frames drawn by {wildcards.system} on {wildcards.dataset}"
 
 
+rule animate_generation:
+    input:
+        drawn=lambda wc: f"<results>/generation/{wc.dataset}/{wc.system}/seed{min(SYSTEMS[wc.system].seeds)}.h5",
+    output:
+        animation="<results>/figures/generation/{dataset}--{system}.webp",
+        page=report(
+            "<results>/figures/generation/{dataset}--{system}.html",
+            caption="../report/animation.rst",
+            category="Generation",
+            labels={"data set": "{dataset}", "system": "{system}, animated"},
+        ),
+    log:
+        "<logs>/figures/generation/{dataset}--{system}.animation.log",
+    benchmark:
+        "<benchmarks>/figures/generation/{dataset}--{system}.animation.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        run=lambda wc: f"{wc.system}, trained on {wc.dataset}",
+        code=code("animate_generation"),
+    message:
+        "Animation: frames drawn by {wildcards.system} on {wildcards.dataset}"
+    shell:
+        "python $VIDREP_SCRIPTS/animate_generation.py --drawn {input.drawn} --run {params.run:q} --output {output.animation} > {log} 2>&1"
+
+
+use rule plot_clips as plot_prediction with:
+    input:
+        prediction="<results>/tables/prediction.csv",
+        verdicts="<results>/tables/prediction_verdict.csv",
+        clips=TEST_CLIPS,
+    output:
+        png=[
+            figure(f"prediction/{dataset}", "Generation", **{"data set": dataset, "system": "all"})
+            for dataset in drawn_datasets()
+        ],
+        pdf=beside("prediction", drawn_datasets()),
+    log:
+        "<logs>/figures/prediction.log",
+    benchmark:
+        "<benchmarks>/figures/prediction.tsv"
+    params:
+        options=f"{option('datasets', drawn_datasets())} {FAMILY_OPTION}",
+        target=folder,
+        script="plot_prediction",
+        code=code("plot_prediction"),
+    message:
+        "Figures: scores of drawn frames"
+
+
+use rule plot_clips as plot_features with:
+    input:
+        trained=lambda wc: run_files(wc, min(SYSTEMS[wc.system].seeds)),
+        twin=lambda wc: run_files(wc, UNTRAINED),
+        test="<results>/datasets/{dataset}/test.h5",
+    output:
+        png=report(
+            "<results>/figures/features/{dataset}--{system}.png",
+            caption="../report/features.rst",
+            category="Generation",
+            labels={"data set": "{dataset}", "system": "{system}, features"},
+        ),
+        pdf="<results>/figures/features/{dataset}--{system}.pdf",
+    log:
+        "<logs>/figures/features/{dataset}--{system}.log",
+    benchmark:
+        "<benchmarks>/figures/features/{dataset}--{system}.tsv"
+    params:
+        options=lambda wc: option("run", [shlex.quote(f"{wc.system}, trained on {wc.dataset}")]),
+        script="plot_features",
+        code=lambda wc: system_code("plot_features", wc.system),
+    message:
+        "Figure: features learnt by {wildcards.system} on {wildcards.dataset}"
+
+
 use rule plot_clips as plot_detection with:
     input:
         detections=lambda wc: f"<results>/detection/{wc.dataset}--{wc.system}--seed{min(SYSTEMS[wc.system].seeds)}.json",
@@ -319,3 +417,78 @@ use rule plot_clips as plot_detection with:
         code=code("plot_detection"),
     message:
         "Figure: activities detected with {wildcards.system} on {wildcards.dataset}"
+
+
+use rule plot_clips as plot_alignment with:
+    input:
+        alignment="<results>/tables/alignment.csv",
+    output:
+        png=[
+            figure(f"alignment/{dataset}", "Alignment", **{"data set": dataset, "system": "all"})
+            for dataset in EXPERIMENT.sequences()
+        ],
+        pdf=beside("alignment", EXPERIMENT.sequences()),
+    log:
+        "<logs>/figures/alignment.log",
+    benchmark:
+        "<benchmarks>/figures/alignment.tsv"
+    params:
+        options=f"{option('datasets', EXPERIMENT.sequences())} {FAMILY_OPTION} --videos {config['alignment']['test']}",
+        target=folder,
+        script="plot_alignment",
+        code=code("plot_alignment"),
+    message:
+        "Figures: alignment of sequences"
+
+
+use rule plot_clips as plot_matches with:
+    input:
+        matches=first_matches,
+    output:
+        png=report(
+            "<results>/figures/matches/{dataset}--{system}.png",
+            caption="../report/matches.rst",
+            category="Alignment",
+            labels={"data set": "{dataset}", "system": "{system}"},
+        ),
+        pdf="<results>/figures/matches/{dataset}--{system}.pdf",
+    log:
+        "<logs>/figures/matches/{dataset}--{system}.log",
+    benchmark:
+        "<benchmarks>/figures/matches/{dataset}--{system}.tsv"
+    params:
+        options=lambda wc: option("run", [shlex.quote(f"{wc.system}, trained on {wc.dataset}")]),
+        script="plot_matches",
+        code=code("plot_matches"),
+    message:
+        "Figure: videos of {wildcards.dataset} aligned by {wildcards.system}"
+
+
+rule animate_matches:
+    input:
+        matches=first_matches,
+    output:
+        animation="<results>/figures/matches/{dataset}--{system}.webp",
+        page=report(
+            "<results>/figures/matches/{dataset}--{system}.html",
+            caption="../report/matches.rst",
+            category="Alignment",
+            labels={"data set": "{dataset}", "system": "{system}, animated"},
+        ),
+    log:
+        "<logs>/figures/matches/{dataset}--{system}.animation.log",
+    benchmark:
+        "<benchmarks>/figures/matches/{dataset}--{system}.animation.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        run=lambda wc: f"{wc.system}, trained on {wc.dataset}",
+        code=code("animate_matches"),
+    message:
+        "Animation: videos of {wildcards.dataset} aligned by {wildcards.system}"
+    shell:
+        "python $VIDREP_SCRIPTS/animate_matches.py --matches {input.matches} --run {params.run:q} --output {output.animation} > {log} 2>&1"

@@ -62,6 +62,45 @@ use rule collect_probes as collect_confusion with:
         "Confusion counts of all probes"
 
 
+rule collect_prediction:
+    input:
+        parts=[
+            *drawn_files(".csv"),
+            *[f"<results>/generation/{name}/baselines.csv" for name in EXPERIMENT.datasets if drawn_files(".csv", name)],
+        ],
+    output:
+        table="<results>/tables/prediction.csv",
+    log:
+        "<logs>/tables/prediction.log",
+    benchmark:
+        "<benchmarks>/tables/prediction.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("collect_prediction"),
+    message:
+        "Scores of all drawn frames"
+    shell:
+        "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_prediction.py @/dev/stdin --output {output.table} > {log} 2>&1"
+
+
+use rule collect_prediction as collect_verdict with:
+    input:
+        parts=drawn_files(".verdict.csv"),
+    output:
+        table="<results>/tables/prediction_verdict.csv",
+    log:
+        "<logs>/tables/prediction_verdict.log",
+    benchmark:
+        "<benchmarks>/tables/prediction_verdict.tsv"
+    message:
+        "Which runs predict"
+
+
 rule collect_cost:
     input:
         records=[f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json" for run in EXPERIMENT.trained_runs()],

@@ -50,7 +50,7 @@ rule train:
     threads: config["training"]["threads"]
     resources:
         gpu=lambda wc: 0 if wc.seed == "untrained" else gpus(wc),
-        mem_mb=lambda wc, attempt: attempt * (3000 + 3 * clip_mb(config["clips"]["train"], wc.system)),
+        mem_mb=lambda wc, attempt: attempt * (3000 + 3 * clip_mb(config["clips"]["train"], wc.dataset, wc.system)),
         runtime=lambda wc, attempt: attempt * 240,
     params:
         system=run_definition,

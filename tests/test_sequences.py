@@ -1,0 +1,117 @@
+"""Sequences: videos that follow one script, each at its own pace."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from vidrep import experiment
+from vidrep.config import check, fill_defaults
+from vidrep.datasets import SEQUENCES, render, render_split, sequence_recipe
+from vidrep.digits import load_digits
+from vidrep.flow.exact import exact_flow
+
+SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml"
+
+SETTINGS = {"frames": 24, "size": 20, "patch": 8, "jitter": 0.08, "warp": 0.6}
+
+
+@pytest.fixture(scope="module", params=list(SEQUENCES))
+def videos(request):
+    return request.param, *render(sequence_recipe(request.param, **SETTINGS), count=60, seed=3)
+
+
+def test_digits_are_where_the_boxes_say(videos):
+    _, clips, labels, factors = videos
+    assert clips.shape == (60, 24, 20, 20) and (labels.sum(1) == 1).all()
+    assert (labels.argmax(1) == factors["digit"][:, 0]).all()
+    top, left, bottom, right = np.moveaxis(factors["boxes"][:, :, 0], -1, 0)
+    rows, columns = np.arange(20)[:, None], np.arange(20)
+    top, left, bottom, right = (edge[..., None, None] for edge in (top, left, bottom, right))
+    inside = (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
+    assert (clips[~inside] == 0).all() and (clips.max((2, 3)) > 0).all()
+
+
+def test_walls_are_hit_in_the_order_of_the_script(videos):
+    _, _, _, factors = videos
+    top, left, bottom, right = np.moveaxis(factors["boxes"][:, :, 0].astype(int), -1, 0)
+    video = np.arange(len(top))
+    step = 5  # pixels that a digit may be past the wall in the first frame at or after a hit
+    assert (right[video, factors["events"][:, 0]] > 20 - step).all()
+    assert (bottom[video, factors["events"][:, 1]] > 20 - step).all()
+    assert (left[video, factors["events"][:, 2]] < step).all()
+    frames = np.arange(top.shape[1])
+    assert (factors["phase"] == (frames[:, None] >= factors["events"][:, None]).sum(-1)).all()
+
+
+def test_progress_rises_strictly_from_start_to_end_and_only_warped_paces_differ(videos):
+    name, _, _, factors = videos
+    progress = factors["progress"]
+    assert (np.diff(progress, axis=1) > 0).all()
+    assert (progress[:, 0] == 0).all() and (progress[:, -1] == 1).all()
+    spread = progress.std(0).max()
+    assert spread > 0.05 if name == "sequences" else spread < 1e-6
+
+
+def test_versions_show_the_same_digits_and_places():
+    digits = [render(sequence_recipe(name, **SETTINGS), count=20, seed=3)[2]["digit_image"] for name in SEQUENCES]
+    assert (digits[0] == digits[1]).all()
+
+
+def test_exact_flow_carries_every_frame_into_the_next():
+    source = load_digits({"kind": "sklearn"}, patch=8, seed=0)
+    rendered = render_split(sequence_recipe("sequences", **SETTINGS), source, "test", 5, 0)
+    flow = exact_flow(rendered["patches"], rendered["corners"], 20).astype(int)
+    clip, t, y, x = np.nonzero(rendered["clips"][:, :-1])
+    moved = rendered["clips"][clip, t + 1, y + flow[clip, t, 1, y, x], x + flow[clip, t, 0, y, x]]
+    assert (moved == rendered["clips"][clip, t, y, x]).all() and flow.any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"patch": 20}, "does not fit"), ({"frames": 7}, "at least 8 frames"), ({"jitter": 0.5}, "jitter"), ({"warp": -1}, "warp")],
+)
+def test_bad_settings_are_named(changes, says):
+    with pytest.raises(ValueError, match=says):
+        sequence_recipe("sequences", **{**SETTINGS, **changes})
+
+
+def configured(**changes) -> dict:
+    """A complete configuration with two groups of equally long clips."""
+    systems = ["c3d_narrow", {"name": "tcc_narrow", "datasets": ["sequences", "sequences_unwarped"]}]
+    config = {"datasets": ["digits_only", "velocity_only", "sequences", "sequences_unwarped"], "systems": systems, **changes}
+    fill_defaults(config, yaml.safe_load(SCHEMA.read_text()))
+    return config
+
+
+def test_only_systems_that_name_sequences_are_trained_on_them_and_transfer_stays_among_equal_lengths():
+    chosen = check(configured())
+    pairs = {(run.system, run.dataset) for run in chosen.trained_runs()}
+    assert pairs == {(s, d) for s, d in [("c3d_narrow", "digits_only"), ("c3d_narrow", "velocity_only"),
+                                         ("tcc_narrow", "sequences"), ("tcc_narrow", "sequences_unwarped")]}  # fmt: skip
+    assert chosen.alike() == [["digits_only", "velocity_only"], ["sequences", "sequences_unwarped"]]
+    assert {run.system for run in chosen.evaluated_on("sequences")} == {"tcc_narrow"}
+    assert {run.dataset for run in chosen.evaluated_on("digits_only")} == {"digits_only", "velocity_only"}
+    equal = check(configured(video={"frames": 32}))
+    assert {run.system for run in equal.evaluated_on("sequences")} == {"tcc_narrow", "c3d_narrow"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"systems": ["c3d_narrow"]}, "no system is trained on sequences"),
+        ({"datasets": ["digits_only"]}, "tcc_narrow.datasets: sequences"),
+        ({"datasets": ["sequences"], "systems": ["c3d_narrow", "tcc_narrow"]}, "c3d_narrow: it is trained on none"),
+        ({"alignment": {"test": 1000}}, "alignment.test: 1000 clips"),
+        ({"detection": {"systems": ["c3d_narrow"], "datasets": ["sequences"]}}, "no classes to detect"),
+    ],
+)
+def test_misuse_of_sequences_is_named_in_one_line(changes, says):
+    with pytest.raises(ValueError, match=says) as error:
+        check(configured(**changes))
+    assert "\n" not in str(error.value)
+
+
+def test_the_names_known_to_the_experiment_are_those_that_can_be_rendered():
+    assert set(experiment.SEQUENCES) == set(SEQUENCES)

@@ -1,0 +1,78 @@
+"""Frames that a run draws, checked, and a file of some of them beside the true ones."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidrep.files import whole
+from vidrep.training.device import Device
+from vidrep.training.split import Split
+
+PARTS = ("reconstruction", "prediction")
+_SLACK = 1e-4  # how far beyond [0, 1] rounding may put a value
+
+
+@torch.no_grad()
+def draw(objective, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What an objective draws for a batch, as ``vidrep.objectives`` says, after a look at whether it is that.
+
+    Raises:
+        ValueError: it draws nothing, frames of another shape than the true ones, or values outside [0, 1].
+    """
+    name = type(objective).__name__
+    if not hasattr(objective, "generate"):
+        raise ValueError(f"objective {name} draws no frames")
+    drawn = {part: frames.float() for part, frames in objective.generate(batch).items()}
+    for part, truth in split_parts(batch["clip"], objective.observed).items():
+        if part not in drawn:
+            continue
+        if drawn[part].shape != truth.shape:
+            raise ValueError(f"objective {name} draws {part} of shape {tuple(drawn[part].shape)}, not {tuple(truth.shape)}")
+        low, high = drawn[part].aminmax() if truth.numel() else (truth.new_zeros(()),) * 2
+        if low < -_SLACK or high > 1 + _SLACK:
+            raise ValueError(f"objective {name} draws {part} with values from {low:.3g} to {high:.3g}; draw them in [0, 1]")
+        drawn[part] = drawn[part].clamp(0, 1)
+    return drawn
+
+
+def split_parts(clip: Tensor, observed: int) -> dict[str, Tensor]:
+    """The true frames of each part: (B, C, T, H, W) cut before frame ``observed``."""
+    return dict(zip(PARTS, (clip[:, :, :observed], clip[:, :, observed:]), strict=True))
+
+
+def write_generated(
+    path: Path, objective, split: Split, device: Device, *, count: int | None = None, true_flow: np.ndarray | None = None
+) -> None:
+    """Draw the first ``count`` clips of a split, all by default, and write one HDF5 file.
+
+    Arrays of frames, uint8 in the order of time, (n, t, H, W) or (n, t, H, W, 3): ``observed`` and ``future``, the true frames
+    before and after the cut, and what the objective draws of ``reconstruction``, ``prediction`` and ``masked``. If it draws
+    flow there is ``flow``, float16 (n, k, 2, H, W) in pixels, the k fields that begin at the last observed frame; also
+    ``true_flow`` of the same shape where ``true_flow`` (n, T-1, 2, H, W) is given.
+
+    Raises:
+        ValueError: see ``draw``.
+    """
+    objective.eval()
+    batch = split.batch(slice(count), device)
+    drawn = draw(objective, batch)
+    frames = dict(zip(("observed", "future"), split_parts(batch["clip"], objective.observed).values(), strict=True))
+    frames |= {name: drawn[name] for name in (*PARTS, "masked") if name in drawn}
+    with whole(path) as beside, h5py.File(beside, "w") as file:
+        for name, value in frames.items():
+            file[name] = _as_clips(value)
+        if "flow" in drawn:
+            file["flow"] = flow = drawn["flow"].transpose(1, 2).to(torch.float16).cpu().numpy()
+            if true_flow is not None:
+                start = objective.observed - 1
+                file["true_flow"] = true_flow[: len(flow), start : start + flow.shape[1]].astype(np.float16)
+        file.attrs["ids"] = split.ids[:count]
+
+
+def _as_clips(frames: Tensor) -> np.ndarray:
+    """(B, C, t, H, W) in [0, 1] -> uint8 clips as they lie on disk."""
+    channels_last = frames.mul(255).round().to(torch.uint8).permute(0, 2, 3, 4, 1).cpu().numpy()
+    return channels_last[..., 0] if channels_last.shape[-1] == 1 else channels_last

@@ -1,0 +1,222 @@
+"""Spatio-temporal autoencoder with differentiable memory (Patraucean, Handa, Cipolla, ICLR workshop 2016, arXiv 1511.06309).
+
+A convolution encodes each frame, a convolutional LSTM remembers, and a flow head on the memory says from where every place of the
+next frame takes its content: the encoded current frame, warped by that flow, is what the next frame is decoded from. The decoder
+belongs to the objective (``vidrep.objectives.next_frame``). Sizes, initial weights, the untied first step and the zero flow at
+the start are those of viorik/ConvLSTM. The ablations of the paper are parameters: without flow (AE-ConvLSTM), a fully connected
+memory (AE-fcLSTM), no memory but a stack of frames (AE-Conv).
+
+The flow is clamped at a quarter of the maps' sides, so no motion of more than a quarter of the frame's sides in one step can be
+drawn: 16 px for frames of 64 px, 5 px for 20 px.
+
+Deviations and choices of our own:
+* the released code multiplies the flow by 2/H but samples on a grid of 2/(H-1), 3 % off at 32 px; here pixels are exact;
+* the scaling constants are no weights, so training cannot move them;
+* the sizes of the ablations are ours: without memory a convolution of the memory's kernel and width stands in its place; the
+  fully connected LSTM reads all features and a linear layer with tanh makes maps of its state;
+* narrow networks have few inputs a unit, with which weights in +-0.08 make a weak memory: ``init`` sets the bound.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from vidrep.models.blocks import check_clip_shape, pooled, same_padding
+from vidrep.models.recurrent import ConvLSTM, PeepholeLSTM, State
+from vidrep.models.warp import warp
+
+REACH = 1 / 4  # the released clamp, +-0.5 where a side counts 2
+
+
+def frame_conv(channels_in: int, channels: int, kernel: int, frames: int = 1) -> nn.Conv3d:
+    """Convolution of each frame, or of the last ``frames`` of them, with same padding in space; Glorot-uniform, zero bias."""
+    padding = (0, *same_padding((kernel, kernel)))
+    conv = nn.Conv3d(channels_in, channels, (frames, kernel, kernel), padding=padding)
+    nn.init.xavier_uniform_(conv.weight)
+    nn.init.zeros_(conv.bias)
+    return conv
+
+
+def _fill(layer: nn.Module, bound: float) -> None:
+    """Weights uniform in +-bound, biases 0."""
+    for name, parameter in layer.named_parameters():
+        nn.init.zeros_(parameter) if "bias" in name else nn.init.uniform_(parameter, -bound, bound)
+
+
+class ConvMemory(nn.Module):
+    """ConvLSTM without peepholes; ``untied``: the first step, which has nothing to remember or forget, has weights of its own."""
+
+    def __init__(self, channels_in: int, channels: int, kernel: int, untied: bool, init: float) -> None:
+        super().__init__()
+        self.cell = ConvLSTM(channels_in, channels, size=None, kernel=kernel)
+        self.first = frame_conv(channels_in, 3 * channels, kernel) if untied else None
+        _fill(self, init)
+
+    def unroll(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """Features (B, C, T, h, w) and the state so far, None at the start -> maps (B, channels, T, h, w), final state."""
+        if state is not None or self.first is None:
+            return self.cell.unroll(features, state)
+        i, a, o = self.first(features[:, :, :1]).to(self.first.bias.dtype).chunk(3, dim=1)
+        cell = torch.sigmoid(i) * torch.tanh(a)
+        hidden = torch.sigmoid(o) * torch.tanh(cell)
+        if features.shape[2] == 1:
+            return hidden, (hidden, cell)
+        maps, state = self.cell.unroll(features[:, :, 1:], (hidden, cell))
+        return torch.cat([hidden, maps], dim=2), state
+
+
+class DenseMemory(nn.Module):
+    """Fully connected LSTM over whole feature maps; a linear layer with tanh makes maps of its hidden state."""
+
+    def __init__(self, channels_in: int, channels: int, size: Sequence[int], units: int, init: float) -> None:
+        super().__init__()
+        self.cell = PeepholeLSTM(channels_in * size[0] * size[1], units, peepholes=False)
+        self.spread = nn.Linear(units, channels * size[0] * size[1])
+        self.shape = (channels, *size)
+        _fill(self.cell, init)
+
+    def unroll(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """See ``ConvMemory.unroll``."""
+        hidden, state = self.cell.unroll(features.transpose(1, 2).flatten(2), state)  # (B, T, units)
+        return torch.tanh(self.spread(hidden)).unflatten(2, self.shape).transpose(1, 2), state
+
+
+class NoMemory(nn.Module):
+    """A convolution and tanh in place of the memory."""
+
+    def __init__(self, channels_in: int, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = frame_conv(channels_in, channels, kernel)
+
+    def unroll(self, features: Tensor, state: None) -> tuple[Tensor, None]:
+        """See ``ConvMemory.unroll``; there is no state."""
+        return torch.tanh(self.conv(features)), None
+
+
+class Clamp(nn.Module):
+    """Flow (B, 2, T, h, w), channels (x, y), kept within a quarter of the maps' width and height."""
+
+    def forward(self, flow: Tensor) -> Tensor:
+        x, y = flow.float().split(1, dim=1)
+        height, width = flow.shape[3:]
+        return torch.cat([x.clamp(-REACH * width, REACH * width), y.clamp(-REACH * height, REACH * height)], dim=1)
+
+
+def flow_head(channels_in: int, kernel: int) -> nn.Sequential:
+    """Two large linear convolutions, then a 1 x 1 one that starts at zero: backward flow in pixels of the maps, at first none."""
+    last = frame_conv(2, 2, 1)
+    nn.init.zeros_(last.weight)
+    return nn.Sequential(frame_conv(channels_in, 2, kernel), frame_conv(2, 2, kernel), last, Clamp())
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What the network makes of T frames.
+
+    Attributes:
+        features: encoded frames (B, C, T, h, w).
+        memory: output of the memory (B, M, T, h, w).
+        flow: (B, 2, T, h, w), channels (x, y), in pixels of the maps: from where each place of the next frame takes its content;
+            None in a network without flow.
+        state: what to continue from.
+    """
+
+    features: Tensor
+    memory: Tensor
+    flow: Tensor | None
+    state: tuple
+
+    def since(self, step: int) -> "Steps":
+        """The steps from ``step`` on, counted as in slices."""
+        maps = {name: getattr(self, name) for name in ("features", "memory", "flow")}
+        return replace(self, **{name: value[:, :, step:] for name, value in maps.items() if value is not None})
+
+
+class SpatioTemporalAutoencoder(nn.Module):
+    """Encoder, memory and flow head.
+
+    Args:
+        clip_shape: (C, T, H, W).
+        channels: of the encoder.
+        memory_channels: of the memory's output.
+        kernel: side of the encoder's convolution.
+        memory_kernel: side of the memory's convolutions.
+        flow_kernel: side of the flow head's large convolutions; None for a network without flow.
+        memory: conv, dense or none.
+        untied: a first step of its own in the convolutional memory.
+        units: of the dense memory's LSTM.
+        init: the weights of an LSTM start uniform in +- this.
+        stack: frames that the encoder sees at once, the current one and those before it; what came before the clip is black.
+        pool: the maps' sides are those of the frames divided by this.
+
+    Layers: ``encoder`` (B, channels, T, H/pool, W/pool), ``memory`` (B, memory_channels, T, ...), ``flow`` (B, 2, T, ...) if
+    there is a head, backward and in pixels of the maps, then ``embedding`` (B, memory_channels): the memory's output at the last
+    frame, averaged over space. The flow head does not lead to the embedding: it is frozen until an objective thaws it.
+
+    Raises:
+        ValueError: an unknown memory, or frames smaller than the pool.
+    """
+
+    inputs = ("clip",)
+
+    def __init__(
+        self,
+        clip_shape: Sequence[int],
+        *,
+        channels: int = 32,
+        memory_channels: int = 45,
+        kernel: int = 7,
+        memory_kernel: int = 7,
+        flow_kernel: int | None = 15,
+        memory: str = "conv",
+        untied: bool = True,
+        units: int = 256,
+        init: float = 0.08,
+        stack: int = 1,
+        pool: int = 2,
+    ):
+        super().__init__()
+        colours, *size = check_clip_shape(clip_shape)
+        size = pooled(size, (1, pool, pool))[1:]
+        makers = {
+            "conv": lambda: ConvMemory(channels, memory_channels, memory_kernel, untied, init),
+            "dense": lambda: DenseMemory(channels, memory_channels, size, units, init),
+            "none": lambda: NoMemory(channels, memory_channels, memory_kernel),
+        }
+        if memory not in makers:
+            raise ValueError(f"memory is {memory!r}; give one of {', '.join(makers)}")
+        self.stack, self.pool = stack, pool
+        self.encoder = nn.Sequential(frame_conv(colours, channels, kernel, stack), nn.Tanh(), nn.MaxPool3d((1, pool, pool)))
+        self.recurrence = makers[memory]()
+        self.memory = nn.Identity()  # the recurrence yields maps and state; here the maps can be read off
+        self.flow = None if flow_kernel is None else flow_head(memory_channels, flow_kernel).requires_grad_(False)
+        self.embedding = nn.Identity()
+        self.map_channels = memory_channels if self.flow is None else channels
+        self.layers = ("encoder", "memory", *(() if self.flow is None else ("flow",)), "embedding")
+
+    def unroll(self, clip: Tensor, state: tuple | None = None) -> Steps:
+        """Run over frames (B, C, T, H, W), from the start or from the ``state`` that earlier frames left."""
+        before, memory = state or (clip.new_zeros(*clip.shape[:2], self.stack - 1, *clip.shape[3:]), None)
+        frames = torch.cat([before, clip], dim=2)
+        features = self.encoder(frames)
+        maps, memory = self.recurrence.unroll(features, memory)
+        maps = self.memory(maps)
+        flow = None if self.flow is None else self.flow(maps)
+        return Steps(features, maps, flow, (frames[:, :, frames.shape[2] - self.stack + 1 :], memory))
+
+    def next_maps(self, steps: Steps) -> Tensor:
+        """What the next frames are decoded from, (B, map_channels, T, h, w): warped features, without flow the memory."""
+        return steps.memory if steps.flow is None else warp(steps.features, steps.flow)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Embedding of a clip.
+
+        Args:
+            clip: (B, C, T, H, W) in [0, 1].
+
+        Returns:
+            (B, memory_channels).
+        """
+        return self.embedding(self.unroll(clip).memory[:, :, -1].mean((2, 3)))

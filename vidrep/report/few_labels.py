@@ -1,0 +1,73 @@
+"""Few labels: accuracy against the number of training clips whose labels were used."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
+
+from vidrep.experiment import UNTRAINED
+from vidrep.report.style import INK, Look, new_figure
+from vidrep.report.tables import FLOOR, accuracy_rows, sizes, wilson
+
+
+def few_labels_figure(
+    table: pd.DataFrame, clips: dict[str, int], lines: dict[str, dict[str, int]], looks: dict[str, Look]
+) -> Figure:
+    """Test accuracy against labelled training clips, a panel for each version that some of the systems were trained on.
+
+    Args:
+        table: accuracy.csv.
+        clips: test clips of each data set.
+        lines: name of a line to its systems, which differ in the number of labelled clips alone, and these numbers.
+        looks: look of each system; a line has that of its first.
+    """
+    rows = accuracy_rows(table)
+    counts = {system: count for line in lines.values() for system, count in line.items()}
+    own = rows[(rows["trained_on"] == rows["evaluated_on"]) & rows["system"].isin(counts) & (rows["variant"] == "")]
+    own = own[own["seed"] != UNTRAINED].assign(labelled=lambda found: found["system"].map(counts))
+    shown = [dataset for dataset in clips if dataset in set(own["evaluated_on"])]
+    note = (
+        f"Dots: one seed each; lines: mean over seeds; bars: 95 % Wilson interval over test clips "
+        f"(n: {sizes({name: clips[name] for name in shown})}). Systems of one line differ in nothing but the number of labelled "
+        "clips; all see the same ones, fewer being a subset of more."
+    )
+    width = 3.2 + 3.4 * max(1, len(shown))
+    figure = new_figure(4.4, width=width, title="Accuracy with few labels", note=note)
+    panels = figure.subplots(1, max(1, len(shown)), sharey=True, squeeze=False)[0]
+    for dataset, axes in zip(shown, panels, strict=False):
+        for value in rows.loc[(rows["system"] == FLOOR) & (rows["evaluated_on"] == dataset), "value"]:
+            axes.axhline(100 * value, color=INK, ls=(0, (2, 2)), lw=1)
+        found = own[own["evaluated_on"] == dataset]
+        plot_few_labels(found, axes, lines=lines, looks=looks, n=clips[dataset]).set_title(dataset, loc="left")
+    panels[0].set_ylabel("accuracy / %")
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, ls=look.dash, label=name)
+        for name, look in ((name, looks[next(iter(line))]) for name, line in lines.items())
+    ]
+    handles.append(Line2D([], [], color=INK, ls=(0, (2, 2)), lw=1, label="always the commonest\nlabel set"))
+    figure.legend(handles=handles, loc="outside right upper")
+    return figure
+
+
+def plot_few_labels(rows: pd.DataFrame, axes: Axes, *, lines: dict, looks: dict[str, Look], n: int) -> Axes:
+    """One line for each of ``lines`` over a logarithmic axis of labelled clips; ``rows`` have a column ``labelled``."""
+    for place, systems in enumerate(lines.values()):
+        look = looks[next(iter(systems))]
+        found = rows[rows["system"].isin(systems)]
+        beside = 1.05 ** (place - (len(lines) - 1) / 2)  # keeps intervals of several lines apart
+        means = 100 * found.groupby("labelled")["value"].mean()
+        axes.plot(means.index * beside, means, color=look.colour, ls=look.dash)
+        low, high = wilson(found["value"], n)
+        error = 100 * np.array([found["value"] - low, high - found["value"]]).clip(0)
+        axes.errorbar(
+            found["labelled"] * beside, 100 * found["value"], yerr=error, fmt=look.marker, color=look.colour, elinewidth=1.1
+        )
+    ticks = sorted(set(rows["labelled"]))
+    axes.set(xscale="log", ylim=(-3, 103), xlabel="labelled training clips")
+    axes.set_xticks(ticks, [f"{count:,}" for count in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xmargin(0.12)
+    axes.grid()
+    return axes
