@@ -22,7 +22,7 @@ BATCH = 3
 STEPS = {"narrow": 6, "own": 6, "reference": 3}
 RATE = {"narrow": 1e-3, "own": 1e-3, "reference": 1e-4}
 
-# Models and objectives that no catalogue entry joins, as items of the configuration's systems; in grey, at the narrow systems' size.
+# Models and objectives that no catalogue entry joins, as items of the configuration's systems; in grey, at the narrow size.
 SMALL_C3D = {"model": "c3d", "params": {"stem": [4, 3, [1, 2, 2]], "stages": [[8, 1, 2], [8, 1, 2]]}}
 CROSSINGS = [
     {
@@ -98,7 +98,7 @@ def new(chosen: System, shape: tuple[int, ...], seed: int = 0) -> Objective:
 
 
 def cases(narrow: tuple[int, ...], reference: tuple[int, ...]):
-    """Parametrises ``case``: which numbers of channels for narrow systems and controls, which for reference systems; crossings."""
+    """Parametrises ``case``: numbers of channels for narrow systems and controls, and for reference systems; crossings."""
     chosen = [
         (name, channels)
         for name in sorted(catalogue())

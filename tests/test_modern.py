@@ -17,7 +17,7 @@ from vidrep.models.simvp import FrameDecoder, MixerBlock
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.objectives.latent_prediction import spread
-from vidrep.objectives.masking import by_place, encode_some, fixed_order, random_order, take
+from vidrep.objectives.masking import by_place, encode_some, fixed_order, random_order, take, wave_positions
 from vidrep.training.device import Device
 from vidrep.training.run import train_run
 
@@ -215,6 +215,15 @@ def test_tubelets_are_blocks_of_pixels_at_their_place_and_back_again():
         block = clip[:, :, 2 * t : 2 * t + 2, 2 * h : 2 * h + 2, 2 * w : 2 * w + 2]
         assert torch.equal(tubelets[:, t, 4 * h + w], block.flatten(1))
     assert torch.equal(objective.clips(tubelets), clip)
+
+
+def test_positions_are_waves_along_each_axis_and_all_different():
+    waves = wave_positions(14, (3, 4, 5))  # two frequencies an axis, two features left
+    assert waves.shape == (14, 3, 4, 5) and not waves[12:].any()
+    for t, h, w in np.ndindex(3, 4, 5):
+        expected = [f(place * scale) for place in (t, h, w) for f in (np.sin, np.cos) for scale in (1.0, 0.01)]
+        np.testing.assert_allclose(waves[:12, t, h, w], expected, atol=1e-6)
+    assert len(waves.flatten(1).T.unique(dim=0)) == 60
 
 
 def test_shown_all_places_the_encoder_says_what_it_always_says():

@@ -549,7 +549,7 @@ def test_any_other_model_gets_a_bridge_to_the_state():
         ({"observed": 0}, "observed is 0 of 8 frames"),
         ({"observed": 5, "parts": ["future"]}, "unknown part 'future'; give some of reconstruction, prediction"),
         ({"observed": 5, "conditional": ["past"]}, "unknown part 'past'"),
-        ({"observed": 5, "depth": 2}, "unknown parameter 'depth'; it takes observed, parts, conditional, output, units, num_layers"),
+        ({"observed": 5, "depth": 2}, "unknown parameter 'depth'; it takes observed, parts, conditional, output, units"),
     ],
 )
 def test_impossible_composites(options, message):

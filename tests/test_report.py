@@ -41,7 +41,8 @@ def expected_figures(name: str) -> set[str]:
     """Stems of the figures that a script draws from the synthetic results."""
     if name in ("plot_similarity", "plot_layers"):
         return {f"{dataset}--{measure}" for dataset in synthetic.DATASETS for measure in synthetic.MEASURES}
-    if name in ("plot_flow", "plot_learning", "plot_probes", "plot_confusion", "plot_projections", "plot_prediction", "plot_alignment"):
+    per_dataset = ("flow", "learning", "probes", "confusion", "projections", "prediction", "alignment")
+    if name.removeprefix("plot_") in per_dataset:
         return set(synthetic.DATASETS)
     return {name.removeprefix("plot_")}
 

@@ -213,7 +213,7 @@ PER_FRAME = (
 )
 PROBE = (
     f"ridge from the frozen embeddings of runs trained on {FILLED} to which classes occur, fitted on {FIT_CLIPS:,} training clips, "
-    f"the best of {len(PENALTIES)} penalties on validation clips; squared error on test clips as a share of a constant answer's"
+    f"the best of {len(PENALTIES)} penalties on validation clips; squared error on test clips as a share of that of a constant"
 )
 
 CLAIMS = [

@@ -14,7 +14,7 @@ The loss says little of the features, as its targets move, so weights are select
 lie apart, which needs no labels either. (Their effective rank is reported, too, but is highest for random weights here.)
 
 Deviations: tubes in random places (``vidrep.objectives.masking``), not two sets of large blocks; the average's momentum is
-constant, for short runs; positions are learnt.
+constant, for short runs; the encoder's positions are learnt, only the predictor's are sinusoids.
 """
 
 import copy

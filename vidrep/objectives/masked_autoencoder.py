@@ -4,8 +4,9 @@ Tong et al., NeurIPS 2022, arXiv 2203.12602. The encoder sees the tokens of the 
 given a learnt token for every gap, draws the masked tubelets; the loss is their mean squared error. With ``normalised`` the
 target of a tubelet is its pixels less their mean, divided by their standard deviation, as published.
 
-Deviations: positions are learnt, not sinusoids; with ``normalised`` the decoder also draws each tubelet's mean and deviation (the
-released pictures borrow the true ones). When scored, the mask of a clip follows from its place in the split, so scores repeat.
+Deviations: the encoder's positions are learnt, only the decoder's are sinusoids; with ``normalised`` the decoder also draws each
+tubelet's mean and deviation (the released pictures borrow the true ones). When scored, the mask of a clip follows from its place
+in the split, so scores repeat.
 """
 
 import torch

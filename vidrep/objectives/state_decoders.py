@@ -1,8 +1,8 @@
 """Decoders that start from the state of an encoder: what the composite models of Srivastava et al. have in common.
 
 ICML 2015, arXiv 1502.04681: one decoder gives back the observed frames in reverse order, one predicts the frames that follow;
-with both it is the composite model and the losses add up. A conditional decoder is fed the previous frame: the true one in training,
-its own output when scored (the released code fed true frames to the reconstruction at test time, which makes its number
+with both it is the composite model and the losses add up. A conditional decoder is fed the previous frame: the true one in
+training, its own output when scored (the released code fed true frames to the reconstruction at test time, which makes its number
 incomparable). The first step has no input frame.
 """
 

@@ -1,31 +1,6 @@
 # Alignment of sequences, whose videos follow one script, by the embeddings of frames: every run opened up on them, and baselines.
 
-ALIGN_BASELINES = ("frame_index", "raw_pixels", "chance")
 ALIGN = config["alignment"]
-
-
-def alignment_runs():
-    """Each data set of sequences with the runs that are opened up on it."""
-    return [(evaluated, run) for evaluated in EXPERIMENT.sequences() for run in EXPERIMENT.evaluated_on(evaluated)]
-
-
-def matched_runs():
-    """Of each system trained on sequences the run with the first seed, to be looked at."""
-    return first_seeds(run for run in EXPERIMENT.trained_runs() if run.dataset in EXPERIMENT.sequences())
-
-
-def first_matches(wildcards):
-    """The matched videos of a system's first run."""
-    seed = min(SYSTEMS[wildcards.system].seeds)
-    return f"<results>/alignment/{wildcards.dataset}/{wildcards.dataset}--{wildcards.system}--seed{seed}.h5"
-
-
-def alignment_parts():
-    """The scores of all runs and baselines."""
-    baselines = [
-        f"{evaluated}/{evaluated}--{name}--seed{UNTRAINED}" for evaluated in EXPERIMENT.sequences() for name in ALIGN_BASELINES
-    ]
-    return [f"<results>/alignment/{part}.csv" for part in baselines + [f"{d}/{run.stem}" for d, run in alignment_runs()]]
 
 
 rule align:

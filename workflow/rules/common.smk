@@ -124,6 +124,15 @@ def digit_options():
     )
 
 
+# data sets
+
+
+def video_options(wildcards):
+    """Geometry of a data set's clips, and of sequences their script, as options of render_dataset.py."""
+    settings = config["video"] | (config["sequences"] if wildcards.dataset in SEQUENCES else {})
+    return " ".join(f"--{key.removesuffix('_px')} {value}" for key, value in settings.items())
+
+
 # training
 
 
@@ -216,6 +225,36 @@ def drawn_datasets():
 def prediction_tables():
     """The tables of what drawing runs predict; none without such runs."""
     return [f"<results>/tables/{name}.csv" for name in ("prediction", "prediction_verdict")] if drawing_runs() else []
+
+
+# alignment
+
+
+ALIGN_BASELINES = ("frame_index", "raw_pixels", "chance")
+
+
+def alignment_runs():
+    """Each data set of sequences with the runs that are opened up on it."""
+    return [(evaluated, run) for evaluated in EXPERIMENT.sequences() for run in EXPERIMENT.evaluated_on(evaluated)]
+
+
+def matched_runs():
+    """Of each system trained on sequences the run with the first seed, to be looked at."""
+    return first_seeds(run for run in EXPERIMENT.trained_runs() if run.dataset in EXPERIMENT.sequences())
+
+
+def first_matches(wildcards):
+    """The matched videos of a system's first run."""
+    seed = min(SYSTEMS[wildcards.system].seeds)
+    return f"<results>/alignment/{wildcards.dataset}/{wildcards.dataset}--{wildcards.system}--seed{seed}.h5"
+
+
+def alignment_parts():
+    """The scores of all runs and baselines."""
+    baselines = [
+        f"{evaluated}/{evaluated}--{name}--seed{UNTRAINED}" for evaluated in EXPERIMENT.sequences() for name in ALIGN_BASELINES
+    ]
+    return [f"<results>/alignment/{part}.csv" for part in baselines + [f"{d}/{run.stem}" for d, run in alignment_runs()]]
 
 
 # detection

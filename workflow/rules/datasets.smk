@@ -1,12 +1,6 @@
 # Clips of every data set and split.
 
 
-def video_options(wildcards):
-    """Geometry of a data set's clips, and of sequences their script, as options of render_dataset.py."""
-    settings = config["video"] | (config["sequences"] if wildcards.dataset in SEQUENCES else {})
-    return " ".join(f"--{key.removesuffix('_px')} {value}" for key, value in settings.items())
-
-
 rule render_dataset:
     input:
         digits="<results>/digits/digits.npz",
