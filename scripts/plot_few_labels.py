@@ -17,7 +17,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     table = read_table(args.accuracy, ACCURACY_COLUMNS)
-    save(few_labels_figure(table, clip_counts(args.clips), args.lines, looks(args.families)), args.output)
+    shown_as = looks({name: args.families[next(iter(line))] for name, line in args.lines.items()})
+    save(few_labels_figure(table, clip_counts(args.clips), args.lines, shown_as), args.output)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,11 @@ TINY_CHANGES = {
     "temporal_coherence_narrow": {"objective_params": {"gap": 4}},
     "temporal_coherence_no_negatives_narrow": {"objective_params": {"gap": 4}},
     "lenet_narrow": {"objective_params": {"gap": 4}},
+    **{
+        name: {"objective_params": {"observed": 5}}
+        for name, entry in experiment.catalogue().items()
+        if entry["model"] == "st_autoencoder"
+    },
     "simvp_narrow": {"objective_params": {"observed": 5}},
     "pred_rnn_narrow": {"params": {"patch": 4, "channels": 8}, "objective_params": {"observed": 5}},
     **{

@@ -10,22 +10,19 @@ import torch
 import yaml
 
 from vidrep import experiment
+from vidrep.listing import clip_shape
 from vidrep.objectives.base import DataShape, Objective
 from vidrep.objectives.build import build
 
 SCHEMA = yaml.safe_load((Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml").read_text())
-REFERENCE_SHAPE = DataShape((1, 16, 64, 64), 10, multi_label=True)
-NARROW_SHAPE = DataShape((1, 16, 20, 20), 10, multi_label=True)  # of the default experiment
 every_entry = pytest.mark.parametrize("name", sorted(experiment.catalogue()))
 
 
 def build_without_memory(name: str, **changes) -> Objective:
-    """A system on the shape of its preset, on the meta device: reference sizes need gigabytes."""
+    """A system for grey clips as long and as large as it is described for, on the meta device: reference sizes need gigabytes."""
     chosen = experiment.system({"name": name, **changes})
     with torch.device("meta"):
-        return build(
-            json.loads(json.dumps(chosen.definition())), REFERENCE_SHAPE if chosen.preset == "reference" else NARROW_SHAPE
-        )
+        return build(json.loads(json.dumps(chosen.definition())), DataShape((1, *clip_shape(name)[1:]), 10, multi_label=True))
 
 
 def parameters(network: torch.nn.Module) -> int:

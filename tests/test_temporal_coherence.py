@@ -261,7 +261,7 @@ def few_label_rows() -> pd.DataFrame:
 
 
 def test_the_curve_stands_where_the_table_says():
-    lines, looks = {"a": {"a": 10, "b": 100}, "c": {"c": 100}}, style.looks({"a": "x", "b": "x", "c": "y", "other": "z"})
+    lines, looks = {"a": {"a": 10, "b": 100}, "c": {"c": 100}}, style.looks({"a": "x", "c": "y"})
     figure = few_labels_figure(few_label_rows(), {"d": 50, "e": 50}, lines, looks)
     (axes,) = figure.axes
     floor, first, *_ = axes.lines

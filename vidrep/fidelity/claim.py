@@ -195,6 +195,17 @@ class Results:
 
         return load_run(self.run_folder(dataset, system, seed), choose(0, "float32"))[0]
 
+    def clips_file(self, dataset: str, split: str) -> Path:
+        """The file of a data set's split.
+
+        Raises:
+            NotRun: there is none.
+        """
+        path = self.folder / "datasets" / dataset / f"{split}.h5"
+        if not path.exists():
+            raise NotRun(f"no clips of {dataset}, {split}")
+        return path
+
     def split(self, dataset: str, split: str = "test", *, system: str | None = None, count: int | None = None):
         """Clips of a data set, with the flow that ``system`` is fed and the targets that it is trained on.
 
@@ -208,9 +219,7 @@ class Results:
         from vidrep.objectives.build import needed_targets
         from vidrep.training.split import load_split
 
-        clips = self.folder / "datasets" / dataset / f"{split}.h5"
-        if not clips.exists():
-            raise NotRun(f"no clips of {dataset}, {split}")
+        clips = self.clips_file(dataset, split)
         if system is None:
             return load_split(clips, count=count)
         definition = self.record(dataset, system)["system"]

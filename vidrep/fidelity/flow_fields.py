@@ -19,7 +19,7 @@ def flows(results: Results, system: str, dataset: str, split: str = "test", *, c
 
 def exact_backward(results: Results, dataset: str) -> tuple[torch.Tensor, dict[str, np.ndarray]]:
     """Exact backward flow (n, 2, T-1, H, W) of the test clips, and their factors."""
-    with open_clips(results.folder / "datasets" / dataset / "test.h5") as file:
+    with open_clips(results.clips_file(dataset, "test")) as file:
         arrays = (file.clips[:], file.extras["patches"][:], file.extras["corners"][:])
         factors = {name: values[:] for name, values in file.factors.items()}
     return torch.from_numpy(flow_of_clips("true_backward", *arrays)).float().transpose(1, 2), factors

@@ -37,7 +37,7 @@ RANK = 5.0  # above: not collapsed
 def clips_seen(results: Results, dataset: str, system: str) -> str:
     """``system (n clips seen)``: training clips times epochs."""
     epochs = results.record(dataset, system)["system"]["recipe"]["epochs"]
-    clips = clip_counts([results.folder / "datasets" / dataset / "train.h5"])[dataset]
+    clips = clip_counts([results.clips_file(dataset, "train")])[dataset]
     return f"{system} ({clips * sum(epochs):,} clips seen)"
 
 
@@ -101,7 +101,7 @@ def _grows(results: Results) -> Finding:
 @torch.no_grad()
 def _fills_gaps(results: Results) -> Finding:
     objective = results.load(FILLED, PIXELS)
-    mean = mean_training_frame(results.folder / "datasets" / FILLED / "train.h5")
+    mean = mean_training_frame(results.clips_file(FILLED, "train"))
     errors = {name: [] for name in (PIXELS, "mean_frame", "black")}
     for batch in batches(results, FILLED):
         order, clip = fixed_order(batch["row"], objective.places), batch["clip"]
@@ -142,7 +142,7 @@ def embeddings(results: Results, system: str, seed: int | str, dataset: str, spl
 
 def probe_target(results: Results, target: str, dataset: str, split: str) -> Tensor:
     """What a probe reads: (n, classes) 0 or 1, as many clips as ``embeddings`` takes."""
-    with open_clips(results.folder / "datasets" / dataset / f"{split}.h5") as file:
+    with open_clips(results.clips_file(dataset, split)) as file:
         values = file.labels[:] if target == "labels" else make_target(target, file.factors)
     return torch.from_numpy(values).double()[: FIT_CLIPS if split == "train" else None]
 
@@ -212,8 +212,8 @@ PER_FRAME = (
     f"{FUTURE}; 10 frames observed, 6 drawn"
 )
 PROBE = (
-    f"ridge from the frozen embeddings of runs trained on {FILLED} to which classes occur, fitted on {FIT_CLIPS:,} training clips, "
-    f"the best of {len(PENALTIES)} penalties on validation clips; squared error on test clips as a share of that of a constant"
+    f"ridge from the frozen embeddings of runs trained on {FILLED} to which classes occur, fitted on {FIT_CLIPS:,} training "
+    f"clips, the best of {len(PENALTIES)} penalties on validation clips; squared error on test clips, that of a constant being 1"
 )
 
 CLAIMS = [

@@ -69,7 +69,7 @@ def _ablations(results: Results) -> Finding:
 def _direction(results: Results, system: str) -> Finding:
     objective = results.load(FAST, system)
     motion = objective.displacement(flows(results, system, FAST)).transpose(1, 2).numpy()
-    with open_clips(results.folder / "datasets" / FAST / "test.h5") as file:
+    with open_clips(results.clips_file(FAST, "test")) as file:
         corners, patches = file.extras["corners"][:].astype(int), file.extras["patches"][:]
         wall, overlap = file.factors["wall_hits"][:], file.factors["overlap"][:]
     drawn, true = digit_motion(motion, corners, patches), np.diff(corners, axis=1)[..., ::-1]  # (n, T-1, k, 2)
@@ -127,7 +127,7 @@ def _reset(results: Results) -> Finding:
 
 def _limit(results: Results) -> Finding:
     scores, split = clip_scores(results, FLOW, SPEEDS), results.split(SPEEDS)
-    with open_clips(results.folder / "datasets" / SPEEDS / "test.h5") as file:
+    with open_clips(results.clips_file(SPEEDS, "test")) as file:
         recipe = file.attrs["recipe"]
         speed = (file.factors["speed_class"][:] + 1) * recipe["step"] * (recipe["size"] - recipe["patch"])
     limit = split.clips.shape[-1] / 4
@@ -146,7 +146,7 @@ def _speed_probe(results: Results) -> Finding:
     for split, count in (("train", FIT_CLIPS), ("test", None)):
         clips = torch.cat([batch["clip"] for batch in batches(results, SLOW_SPEEDS, split, count)])
         feature = mean_length(flows(results, FLOW, SLOW_SPEEDS, split, count=count), clips, clips.shape[2] - objective.observed)
-        with open_clips(results.folder / "datasets" / SLOW_SPEEDS / f"{split}.h5") as file:
+        with open_clips(results.clips_file(SLOW_SPEEDS, split)) as file:
             sets[split] = feature, file.factors["speed_class"][:count].mean(1)
     explained = float(LinearRegression().fit(*sets["train"]).score(*sets["test"]))
     clips = torch.cat([batch["clip"] for batch in batches(results, SLOW_SPEEDS)])

@@ -47,8 +47,12 @@ def _gain(results: Results, suffix: str = "") -> tuple[Score, Score]:
     return with_video, without
 
 
-def _few_label_gain(results: Results) -> Finding:
-    return all_hold([greater(*_gain(results, FEW)), greater(*_gain(results))])
+def _ten_a_class(results: Results) -> Finding:
+    return greater(*_gain(results))
+
+
+def _one_a_class(results: Results) -> Finding:
+    return greater(*_gain(results, FEW))
 
 
 def _gain_shrinks(results: Results) -> Finding:
@@ -170,7 +174,7 @@ def _no_coherence(results: Results) -> Finding:
 def _frames(results: Results, system: str, split: str, count: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Embeddings of some frames of each clip (n, k, D), their clip's digit (n,), and where the digit is (n, k, 2) in pixels."""
     clips = results.split(SINGLE, split, count=count)
-    with open_clips(results.folder / "datasets" / SINGLE / f"{split}.h5") as file:
+    with open_clips(results.clips_file(SINGLE, split)) as file:
         corners = file.extras["corners"][: len(clips), ::EVERY, 0]
     objective = results.load(SINGLE, system)
     frames = [objective.embed(batch)[:, ::EVERY] for batch in clips.batches(100, choose(0, "float32"))]
@@ -219,10 +223,19 @@ _GAP = (
 CLAIMS = [
     Claim(
         SOURCE,
-        "With 1 and with 10 labelled frames a class, coherence over clips without labels beats learning from the labels alone",
+        "With 10 labelled frames a class, coherence over clips without labels beats learning from the labels alone",
         expected="several points",
-        how=f"test clips of {SINGLE}, both numbers of labels; {_SETTING}{_GAP}",
-        measure=_few_label_gain,
+        how=f"test clips of {SINGLE}; {_SETTING}{_GAP}",
+        measure=_ten_a_class,
+    ),
+    Claim(
+        SOURCE,
+        "With 1 labelled frame a class, too",
+        expected="several points",
+        how=f"test clips of {SINGLE}; {_SETTING}{_GAP}",
+        measure=_one_a_class,
+        if_fails="a class of the source is one object, whose views coherence ties together; here many people wrote each, "
+        "and no clip shows two of these digits, so that nothing ties them to the only one with a label",
     ),
     Claim(
         SOURCE,

@@ -67,11 +67,13 @@ class RecurrentAutoencoder(nn.Module):
     def encode(self, clip: Tensor) -> tuple[Tensor, object]:
         """What the decoder takes: codes (B, T, code) and the encoder's last state, of a clip (B, C, T, H, W) in [0, 1]."""
         sequence, state = self.encoder.unroll(self.flatten(clip))
-        return self.codes(self.hidden(sequence)), state
+        codes = self.codes(self.hidden(sequence))
+        self.embedding(codes[:, -1])  # so that it is seen whoever calls
+        return codes, state
 
     def forward(self, clip: Tensor) -> Tensor:
         """The code of the last frame (B, code)."""
-        return self.embedding(self.encode(clip)[0][:, -1])
+        return self.encode(clip)[0][:, -1]
 
     def make_decoder(self) -> nn.Module:
         """A decoder of what ``encode`` gives."""

@@ -38,16 +38,20 @@ class TubeletEmbedding(nn.Module):
         grid: (T/t, H/p, W/q).
         timed: add a position in time too?
         std: standard deviation of the positions at first.
+        gain: factor on pixels.
     """
 
-    def __init__(self, channels: int, width: int, patch: Sequence[int], grid: Sequence[int], *, timed: bool, std: float):
+    def __init__(
+        self, channels: int, width: int, patch: Sequence[int], grid: Sequence[int], *, timed: bool, std: float, gain: float
+    ):
         super().__init__()
+        self.gain = gain
         self.project = nn.Conv3d(channels, width, tuple(patch), stride=tuple(patch))
         self.space = _positions(width, (1, *grid[1:]), std)
         self.time = _positions(width, (grid[0], 1, 1), std) if timed else None
 
     def forward(self, clip: Tensor) -> Tensor:
-        tokens = self.project(clip) + self.space
+        tokens = self.project(self.gain * clip) + self.space
         return tokens if self.time is None else tokens + self.time
 
 
@@ -137,6 +141,7 @@ class VideoTransformer(nn.Module):
         mlp_ratio: hidden units of the MLP as a multiple of ``width``.
         temporal_depth: blocks of the temporal encoder, for "factorised" only.
         position_std: standard deviation of the tubelets' positions at first; larger ones are told apart sooner.
+        pixel_gain: factor on pixels; the published standardisation of photographs is one of about 4.4.
 
     Layers: ``embed`` and ``block1`` ... (B, D, T/t, H/p, W/q); for "factorised" ``frames`` and ``time1`` ... (B, D, T/t, 1, 1);
     ``embedding`` (B, D).
@@ -159,6 +164,7 @@ class VideoTransformer(nn.Module):
         mlp_ratio: int = 4,
         temporal_depth: int = 2,
         position_std: float = POSITION_STD,
+        pixel_gain: float = 1.0,
     ):
         super().__init__()
         channels, *size = check_clip_shape(clip_shape)
@@ -176,7 +182,7 @@ class VideoTransformer(nn.Module):
         grid = [side // part for side, part in zip(size, patch, strict=True)]
         self.attention, self.patch, self.grid, self.width = attention, patch, tuple(grid), width
         timed = attention in ("joint", "divided")
-        self.embed = TubeletEmbedding(channels, width, patch, grid, timed=timed, std=position_std)
+        self.embed = TubeletEmbedding(channels, width, patch, grid, timed=timed, std=position_std, gain=pixel_gain)
         for number in range(1, depth + 1):
             self.add_module(f"block{number}", Block(width, heads, mlp_ratio, SCHEMES[attention]))
         if attention == "factorised":

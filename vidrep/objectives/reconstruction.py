@@ -69,17 +69,17 @@ class Reconstruction(Objective):
             With noise also ``denoised_squared_error_per_frame``, from a noisy clip, and ``noisy_squared_error_per_frame``, that
             of the noisy clip itself.
         """
-        clip = batch["clip"]
-        drawn = self.draw(clip)
-        scores = {
-            "loss": (drawn - clip).square().flatten(1).mean(1),
-            "reconstruction_squared_error_per_frame": error_per_frame(drawn, clip),
-        }
+        clip, scores = batch["clip"], {}
         if self.noise:
             noisy = self.noisy(clip, self.fixed_noise(clip))
             scores["denoised_squared_error_per_frame"] = error_per_frame(self.draw(noisy), clip)
             scores["noisy_squared_error_per_frame"] = error_per_frame(noisy, clip)
-        return scores
+        drawn = self.draw(clip)  # last: the activations that are kept are those of the clean clip
+        return {
+            "loss": (drawn - clip).square().flatten(1).mean(1),
+            "reconstruction_squared_error_per_frame": error_per_frame(drawn, clip),
+            **scores,
+        }
 
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """``reconstruction`` (B, C, T, H, W) in [0, 1]; with noise it is that of a noisy clip, shown as ``masked``."""

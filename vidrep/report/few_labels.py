@@ -21,7 +21,7 @@ def few_labels_figure(
         table: accuracy.csv.
         clips: test clips of each data set.
         lines: name of a line to its systems, which differ in the number of labelled clips alone, and these numbers.
-        looks: look of each system; a line has that of its first.
+        looks: look of each line.
     """
     rows = accuracy_rows(table)
     counts = {system: count for line in lines.values() for system, count in line.items()}
@@ -42,10 +42,7 @@ def few_labels_figure(
         found = own[own["evaluated_on"] == dataset]
         plot_few_labels(found, axes, lines=lines, looks=looks, n=clips[dataset]).set_title(dataset, loc="left")
     panels[0].set_ylabel("accuracy / %")
-    handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, ls=look.dash, label=name)
-        for name, look in ((name, looks[next(iter(line))]) for name, line in lines.items())
-    ]
+    handles = [Line2D([], [], color=look.colour, marker=look.marker, ls=look.dash, label=name) for name, look in looks.items()]
     handles.append(Line2D([], [], color=INK, ls=(0, (2, 2)), lw=1, label="always the commonest\nlabel set"))
     figure.legend(handles=handles, loc="outside right upper")
     return figure
@@ -53,8 +50,8 @@ def few_labels_figure(
 
 def plot_few_labels(rows: pd.DataFrame, axes: Axes, *, lines: dict, looks: dict[str, Look], n: int) -> Axes:
     """One line for each of ``lines`` over a logarithmic axis of labelled clips; ``rows`` have a column ``labelled``."""
-    for place, systems in enumerate(lines.values()):
-        look = looks[next(iter(systems))]
+    for place, (name, systems) in enumerate(lines.items()):
+        look = looks[name]
         found = rows[rows["system"].isin(systems)]
         beside = 1.05 ** (place - (len(lines) - 1) / 2)  # keeps intervals of several lines apart
         means = 100 * found.groupby("labelled")["value"].mean()
@@ -62,8 +59,8 @@ def plot_few_labels(rows: pd.DataFrame, axes: Axes, *, lines: dict, looks: dict[
         low, high = wilson(found["value"], n)
         error = 100 * np.array([found["value"] - low, high - found["value"]]).clip(0)
         axes.errorbar(
-            found["labelled"] * beside, 100 * found["value"], yerr=error, fmt=look.marker, color=look.colour, elinewidth=1.1
-        )
+            found["labelled"] * beside, 100 * found["value"], yerr=error, fmt=look.marker, color=look.colour, elinewidth=1.1,
+        )  # fmt: skip
     ticks = sorted(set(rows["labelled"]))
     axes.set(xscale="log", ylim=(-3, 103), xlabel="labelled training clips")
     axes.set_xticks(ticks, [f"{count:,}" for count in ticks])

@@ -36,6 +36,8 @@ _FAMILIES = {
         "3-D CNN + LSTM": "#441166",
         "ConvLSTM": "#E69F00",
         "LSTM autoencoder": "#CC79A7",
+        "flow autoencoder": "#6410FD",
+        "frame prediction": "#2C92F2",
         "control": GREY,
     },
     "PX*d": {
@@ -44,6 +46,9 @@ _FAMILIES = {
         "video transformer": "#885500",
         "slow features": "#113311",
         "frame pooling": "#7788FF",
+        "self-supervised transformer": "#580890",
+        "frame alignment": "#BFAA1B",
+        "temporal coherence": "#E149B0",
     },
 }
 FAMILY_COLOURS = {family: colour for group in _FAMILIES.values() for family, colour in group.items()}
