@@ -43,6 +43,8 @@ def store_activations(
             batch = split.batch(slice(start, start + BATCH), device)
             for name, values in objective.score(batch).items():
                 sums[name] = sums.get(name, 0.0) + values.double().sum().item()
+            if objective.generates:  # whose scores also run parts of the model on frames of its own
+                objective.embed(batch)
             keep = min(BATCH, rows - start)
             for name in layers if keep > 0 else ():
                 kept = by_clip(captured[name], objective.rows_per_clip)[:keep]

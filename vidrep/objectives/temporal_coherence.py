@@ -40,6 +40,8 @@ class TemporalCoherence(Classification):
     """
 
     semi_supervised = True
+    # With few labels no whole label set may be right in any epoch, and the lower loss, which breaks ties, is that of the first.
+    selection = ("best_class", "max")
 
     def __init__(
         self,
