@@ -43,6 +43,7 @@ def alignment_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look], 
         "bars: 95 % bootstrap interval over test videos. Right: mean and 95 % interval over random choices of labelled videos."
     )
     figure = new_figure(3.1 + 0.2 * len(lines), width=15.0, title=f"Alignment of videos of one process: {dataset}", note=note)
+    figure.get_layout_engine().set(rect=(0.01, 0, 0.99, 1))  # the layout leaves too little room for long names
     panels = figure.subplots(1, len(_PANELS) + 1, width_ratios=[1] * len(_PANELS) + [1.5])
     for axes, (metric, (heading, factor, limits)) in zip(panels, _PANELS.items(), strict=False):
         plot_measure(rows[rows["metric"] == metric], axes, lines=lines, looks=looks, factor=factor)
@@ -69,7 +70,7 @@ def plot_measure(rows: pd.DataFrame, axes: Axes, *, lines: list[str], looks: dic
             face = "white" if row.seed == UNTRAINED and name in looks else look.colour
             error = factor * np.array([[row.value - row.ci_low], [row.ci_high - row.value]]).clip(0)
             axes.errorbar(
-                factor * row.value, place + offset, xerr=error, fmt=look.marker, color=look.colour, mfc=face, elinewidth=1.1
+                factor * row.value, place + offset, xerr=error, fmt=look.marker, color=look.colour, mfc=face, ms=6, elinewidth=1
             )
     axes.grid(axis="x")
     axes.spines["left"].set_visible(False)
@@ -83,11 +84,13 @@ def plot_few_shot(rows: pd.DataFrame, axes: Axes, *, looks: dict[str, Look]) -> 
     for (name, _), line in trained.groupby(["system", "seed"], sort=False):
         look = looks.get(name, Look(GREY, "", _BASELINE_DASHES.get(name, "-")))
         line = line.sort_values("labelled_videos")
-        axes.plot(line["labelled_videos"], 100 * line["value"], color=look.colour, marker=look.marker, ls=look.dash)
+        label = None if name in BASELINES else name
+        axes.plot(line["labelled_videos"], 100 * line["value"], color=look.colour, marker=look.marker, ls=look.dash, label=label)
         axes.fill_between(
             line["labelled_videos"], 100 * line["ci_low"], 100 * line["ci_high"], color=look.colour, alpha=0.15, lw=0
         )
     axes.set(xlabel="labelled videos", ylabel="phase accuracy / %", ylim=(0, 105))
+    axes.legend(loc="lower right", fontsize=6.5)
     axes.grid()
     return axes
 
