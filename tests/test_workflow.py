@@ -237,7 +237,7 @@ def test_paper_experiment_plans_the_reference_setting(project, tmp_path):
 
 def test_default_experiment_plans_its_systems(project, tmp_path):
     counts = job_counts(snakemake(project, "--configfile", "config.yaml", "-n", work=tmp_path).stdout)
-    assert counts["train"] == 3 * (7 + 7)
+    assert counts["train"] == 3 * (7 + 7) + 2 * 2  # two systems on digits_only alone
     assert counts["compare"] == 3 * 4
 
 
