@@ -1,6 +1,6 @@
 # make report   install into .venv, run the default experiment, print where its report lies
 # make test     install into .venv, run all tests
-# make fidelity install into .venv, judge the sources' claims at small scale: results/fidelity/fidelity.md
+# make fidelity install into .venv, judge the sources' claims at small scale: results/fidelity*/fidelity.md
 # EXPERIMENT=paper make report   the same for workflow/experiments/paper.yaml
 
 EXPERIMENT ?= default
@@ -16,6 +16,7 @@ report: .venv/installed
 
 fidelity: .venv/installed
 	.venv/bin/snakemake fidelity --configfile workflow/experiments/fidelity.yaml --quiet rules
+	.venv/bin/snakemake fidelity --configfile workflow/experiments/fidelity_predictive.yaml --quiet rules
 
 test: .venv/installed
 	.venv/bin/python -m pytest -n 2 --dist loadfile

@@ -19,7 +19,8 @@ def main() -> None:
     parser.add_argument("--table", required=True, type=Path, help="the .csv table to write")
     parser.add_argument("--page", required=True, type=Path, help="the Markdown page to write")
     args = parser.parse_args()
-    rows = judge_all(Results(args.results), lambda line: print(line, file=sys.stderr, flush=True))
+    sources = args.config["fidelity"]["sources"]
+    rows = judge_all(Results(args.results), lambda line: print(line, file=sys.stderr, flush=True), sources)
     write_rows(args.table, COLUMNS, rows)
     with whole(args.page) as beside:
         beside.write_text(page(rows, setting(args.config)))

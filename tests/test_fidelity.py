@@ -67,7 +67,7 @@ def _missing(results):
 def test_every_verdict_is_on_the_page(results, monkeypatch):
     measures = {"one": lambda r: Finding("1", True), "two": lambda r: Finding("2", False), "three": lambda r: Finding("3", None)}
     claims = [Claim("two_stream", name, "e", "h", measure, "too small") for name, measure in measures.items()]
-    monkeypatch.setattr(page, "claims", lambda: [*claims, Claim("two_stream", "four", "e", "h", _missing)])
+    monkeypatch.setattr(page, "claims", lambda sources: [*claims, Claim("two_stream", "four", "e", "h", _missing)])
     rows = page.judge_all(results, lambda line: None)
     assert [row[-1] for row in rows] == ["holds", "fails", "undecided", "not run"]
     assert [row[-2] for row in rows] == ["", "too small", "", ""]
@@ -92,6 +92,7 @@ def test_the_script_writes_table_and_page(results):
         "video": {"frames": 16, "size_px": 20, "patch_px": 8},
         "clips": {"train": 1, "validation": 1, "test": 50},
         "seed": 0,
+        "fidelity": {"sources": ["capsules", "two_stream"]},
     }
     command = [sys.executable, ROOT / "scripts" / "fidelity.py", "--results", results.folder, "--config", json.dumps(config)]
     command += ["--table", results.folder / "fidelity.csv", "--page", results.folder / "fidelity.md"]
@@ -99,3 +100,4 @@ def test_the_script_writes_table_and_page(results):
     assert done.returncode == 0, done.stderr
     text = (results.folder / "fidelity.md").read_text()
     assert "not run" in text and "50 test clips" in text
+    assert [title for title in SOURCES.values() if title in text] == [SOURCES["two_stream"], SOURCES["capsules"]]

@@ -4,7 +4,7 @@ import importlib
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vidrep.fidelity import SOURCES
 from vidrep.fidelity.claim import Claim, Finding, NotRun, Results
@@ -15,9 +15,10 @@ COLUMNS = ("source", "number", "claim", "expected", "how", "measured", "explanat
 UNEXPLAINED = "none known"
 
 
-def claims() -> list[Claim]:
-    """All claims, source by source."""
-    return [claim for source in SOURCES for claim in importlib.import_module(f"vidrep.fidelity.{source}").CLAIMS]
+def claims(sources: Sequence[str] = ()) -> list[Claim]:
+    """All claims of some sources, all by default, source by source."""
+    chosen = [source for source in SOURCES if source in (sources or SOURCES)]
+    return [claim for source in chosen for claim in importlib.import_module(f"vidrep.fidelity.{source}").CLAIMS]
 
 
 def judge(claim: Claim, results: Results) -> tuple[str, str]:
@@ -29,10 +30,10 @@ def judge(claim: Claim, results: Results) -> tuple[str, str]:
     return finding.measured, {True: HOLDS, False: FAILS, None: UNDECIDED}[finding.holds]
 
 
-def judge_all(results: Results, report: Callable[[str], None]) -> list[tuple]:
-    """Rows of ``COLUMNS`` for all claims; ``report`` receives a line a claim."""
+def judge_all(results: Results, report: Callable[[str], None], sources: Sequence[str] = ()) -> list[tuple]:
+    """Rows of ``COLUMNS`` for all claims of some sources, all by default; ``report`` receives a line a claim."""
     rows, numbers = [], Counter()
-    for claim in claims():
+    for claim in claims(sources):
         started = time.monotonic()
         numbers[claim.source] += 1
         measured, verdict = judge(claim, results)
@@ -53,8 +54,8 @@ def page(rows: list[tuple], setting: str) -> str:
     counts = Counter(row[-1] for row in rows)
     total = ", ".join(f"{counts[verdict]} {verdict}" for verdict in (HOLDS, FAILS, UNDECIDED, NOT_RUN) if counts[verdict])
     lines = ["# Fidelity", "", *textwrap.wrap(_INTRODUCTION, 130), "", setting, "", f"**{len(rows)} claims: {total}.**", ""]
-    for source, title in SOURCES.items():
-        lines += [f"## {title}", ""]
+    for source in dict.fromkeys(row[0] for row in rows):
+        lines += [f"## {SOURCES[source]}", ""]
         for _, number, text, expected, how, measured, explanation, verdict in (row for row in rows if row[0] == source):
             lines += [
                 f"### {number}. {text}: **{verdict}**",
