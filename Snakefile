@@ -29,8 +29,18 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/fidelity.smk"
 
 
+# Where jobs go to a scheduler, these stay with Snakemake: they take a second.
 localrules:
     all,
+    collect_accuracy,
+    collect_probes,
+    collect_confusion,
+    collect_prediction,
+    collect_verdict,
+    collect_cost,
+    collect_detection,
+    collect_alignment,
+    record_provenance,
 
 
 onstart:

@@ -31,8 +31,8 @@ rule extract:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wc, attempt: attempt * (3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)),
-        runtime=lambda wc, attempt: attempt * 60,
+        mem_mb=growing(lambda wc: 3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)),
+        runtime=growing(60),
     params:
         folder=subpath(input.record, parent=True),
         sets=set_options,

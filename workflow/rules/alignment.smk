@@ -25,8 +25,8 @@ rule align:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wc, attempt: attempt * 4000,
-        runtime=lambda wc, attempt: attempt * 60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         source=lambda wc, input: f"--run {Path(input.record).parent}",
         flow=flow_options,
@@ -57,8 +57,8 @@ use rule align as align_baseline with:
         baseline="|".join(ALIGN_BASELINES),
     resources:
         gpu=0,
-        mem_mb=lambda wc, attempt: attempt * 4000,
-        runtime=lambda wc, attempt: attempt * 60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         source="--baseline {baseline}",
         flow="",
@@ -80,8 +80,8 @@ rule collect_alignment:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("collect_parts"),
     message:

@@ -101,6 +101,11 @@ def gpus(wildcards):
     return 0 if workflow.local_exec and not any_visible() else config["training"]["gpu"]
 
 
+def growing(amount):
+    """A request for memory or time that grows with every attempt; `amount`, a number or a function of wildcards, is the first one."""
+    return lambda wildcards, attempt: attempt * (amount(wildcards) if callable(amount) else amount)
+
+
 def option(name, values):
     """`--name a b` when there are values, else nothing."""
     return f"--{name} {' '.join(map(str, values))}" if values else ""

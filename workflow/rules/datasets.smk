@@ -14,8 +14,8 @@ rule render_dataset:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc: 1000 + 3 * clip_mb(config["clips"][wc.split], wc.dataset),
-        runtime=30,
+        mem_mb=growing(lambda wc: 1000 + 3 * clip_mb(config["clips"][wc.split], wc.dataset)),
+        runtime=growing(30),
     params:
         clips=lambda wc: config["clips"][wc.split],
         video=video_options,

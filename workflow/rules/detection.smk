@@ -19,8 +19,8 @@ rule render_untrimmed:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc: 1500 + 4 * untrimmed_mb(VIDEOS[wc.split]),
-        runtime=60,
+        mem_mb=growing(lambda wc: 1500 + 4 * untrimmed_mb(VIDEOS[wc.split])),
+        runtime=growing(60),
     params:
         videos=lambda wc: VIDEOS[wc.split],
         frames=VIDEOS["frames"],
@@ -55,8 +55,8 @@ rule clip_features:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wc, attempt: attempt * 4000,
-        runtime=lambda wc, attempt: attempt * 60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         folder=subpath(input.record, parent=True),
         code=lambda wc: system_code("clip_features", wc.system),
@@ -83,8 +83,8 @@ rule detect:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wc, attempt: attempt * 4000,
-        runtime=lambda wc, attempt: attempt * 120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         labeller=json.dumps(config["detection"]["labeller"], sort_keys=True),
         k=config["detection"]["smoothing"],
@@ -114,8 +114,8 @@ rule collect_detection:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("collect_detection"),
     message:

@@ -5,6 +5,9 @@ MNIST_FILES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind 
 
 if config["digits"]["kind"] == "mnist" and config["digits"].get("mirrors"):
 
+    localrules:
+        fetch_mnist,  # the nodes of a cluster may have no network
+
     rule fetch_mnist:
         output:
             archive=f"{config['digits']['folder']}/{{file}}",
@@ -18,8 +21,8 @@ if config["digits"]["kind"] == "mnist" and config["digits"].get("mirrors"):
             "../../envs/vidrep.yaml"
         threads: 1
         resources:
-            mem_mb=500,
-            runtime=30,
+            mem_mb=growing(500),
+            runtime=growing(30),
         params:
             mirrors=config["digits"]["mirrors"],
         message:
@@ -41,8 +44,8 @@ rule split_digits:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         source=digit_options(),
         patch=config["video"]["patch_px"],

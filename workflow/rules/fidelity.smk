@@ -17,8 +17,8 @@ rule fidelity:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         config=json.dumps(config, sort_keys=True),
         folder=subpath(output.page, parent=True),

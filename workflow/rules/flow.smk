@@ -16,8 +16,8 @@ rule compute_flow:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         code=code("compute_flow"),
     message:
@@ -40,8 +40,8 @@ rule flow_error:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         truth=lambda wc, input: list(input.truth) * len(ESTIMATORS),
         code=code("flow_error"),

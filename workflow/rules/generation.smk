@@ -24,8 +24,8 @@ rule generate:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=lambda wc, attempt: attempt * (3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)),
-        runtime=lambda wc, attempt: attempt * 60,
+        mem_mb=growing(lambda wc: 3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)),
+        runtime=growing(60),
     params:
         folder=subpath(input.record, parent=True),
         flow=flow_options,
@@ -55,8 +55,8 @@ rule score_baselines:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
     resources:
-        mem_mb=lambda wc, attempt: attempt * (3000 + 2 * clip_mb(config["clips"]["test"], wc.evaluated)),
-        runtime=lambda wc, attempt: attempt * 60,
+        mem_mb=growing(lambda wc: 3000 + 2 * clip_mb(config["clips"]["test"], wc.evaluated)),
+        runtime=growing(60),
     params:
         code=code("score_baselines"),
     message:

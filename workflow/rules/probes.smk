@@ -20,8 +20,8 @@ rule probe:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=lambda wc, attempt: 240 * attempt,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         c=config["probes"]["c"],
         folds=config["probes"]["folds"],

@@ -21,8 +21,8 @@ rule plot_clips:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         files=file_options,
         options="",
@@ -334,8 +334,8 @@ rule animate_generation:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         run=lambda wc: f"{wc.system}, trained on {wc.dataset}",
         code=code("animate_generation"),
@@ -483,8 +483,8 @@ rule animate_matches:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         run=lambda wc: f"{wc.system}, trained on {wc.dataset}",
         code=code("animate_matches"),

@@ -14,8 +14,8 @@ rule kernels:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code("kernels"),
     message:
@@ -37,8 +37,8 @@ rule compare:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc, attempt: 4000 * attempt,
-        runtime=lambda wc, attempt: 60 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         seed=config["seed"],
         permutations=config["similarity"]["permutations"],

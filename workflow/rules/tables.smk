@@ -16,8 +16,8 @@ rule collect_accuracy:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("collect_accuracy"),
     message:
@@ -39,8 +39,8 @@ rule collect_probes:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("collect_parts"),
     message:
@@ -78,8 +78,8 @@ rule collect_prediction:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("collect_prediction"),
     message:
@@ -114,8 +114,8 @@ rule collect_cost:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("collect_cost"),
     message:
@@ -137,8 +137,8 @@ rule record_provenance:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         config=json.dumps(config, sort_keys=True),
         code=code("record_provenance"),

@@ -15,8 +15,8 @@ rule pretrain_digits:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         canvas=config["video"]["size_px"],
         seed=config["seed"],
@@ -50,8 +50,8 @@ rule train:
     threads: config["training"]["threads"]
     resources:
         gpu=lambda wc: 0 if wc.seed == "untrained" else gpus(wc),
-        mem_mb=lambda wc, attempt: attempt * (3000 + 3 * clip_mb(config["clips"]["train"], wc.dataset, wc.system)),
-        runtime=lambda wc, attempt: attempt * 240,
+        mem_mb=growing(lambda wc: 3000 + 3 * clip_mb(config["clips"]["train"], wc.dataset, wc.system)),
+        runtime=growing(240),
     params:
         system=run_definition,
         flow=flow_options,
