@@ -85,6 +85,7 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
         wait_until_idle(environment, folder)
         yield environment
     finally:
+        subprocess.run(["scancel", "--partition=cpu,gpu"], env=environment, stderr=subprocess.DEVNULL)
         for daemon in reversed(daemons):
             daemon.terminate()
         for daemon in daemons:

@@ -45,7 +45,7 @@ def use_library(monkeypatch, folder: Path) -> None:
 
 def forget() -> None:
     """Drop what was read, as in a new process."""
-    for function in (code_version._tree, code_version._normalised, code_version._imports):
+    for function in (code_version._read, code_version.code_version):
         function.cache_clear()
 
 

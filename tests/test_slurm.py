@@ -32,12 +32,13 @@ TINY = {
 }
 TABLES = [f"results/tiny/tables/{name}.csv" for name in ("accuracy", "probes", "confusion")]
 TABLES += ["results/tiny/similarity/digits_only/cka_linear_debiased.csv"]
+EVERYTHING = ["results/tiny/provenance.json", TABLES[-1]]  # but the figures
 DATA = [f"results/tiny/datasets/digits_only/{split}.h5" for split in ("train", "validation", "test")]
 PARTITIONS = {
     "cpu": {"max_runtime": 600, "max_mem_mb": 16000, "max_threads": 4},
     "gpu": {"max_runtime": 600, "max_mem_mb": 16000, "max_threads": 4, "max_gpu": 2},
 }
-LIMIT_S = 400  # of one start; on a busy machine all of them together take some minutes
+LIMIT_S = 1500  # of one start: against hanging; on two free cores all of them together take some minutes
 
 # A job's GPUs are pretended: the CPU computes, and what the job held, where and from when to when, goes to a file.
 PRETENDED_GPUS = """
@@ -121,23 +122,23 @@ def campaign(project, tmp_path_factory) -> Campaign:
         cancelled_job = []
 
         def cancel_one_training() -> bool:
-            job = next((job for job in mini_slurm.jobs(environment) if is_running(job, "train", "seed=2")), None)
+            job = next((job for job in mini_slurm.jobs(environment) if is_running(job, "train", "2")), None)
             if job:
                 subprocess.run(["scancel", job["JobId"]], env=environment, check=True)
                 cancelled_job.append(job["JobId"])
             return bool(job)
 
         data = run(project, work, environment, *DATA)
-        cancelled = run(project, work, environment, "--retries", "0", meanwhile=cancel_one_training)
-        interrupted = run(project, work, environment, meanwhile=lambda: bool(running(environment)), send=signal.SIGINT)
+        cancelled = run(project, work, environment, *EVERYTHING, "--retries", "0", meanwhile=cancel_one_training)
+        interrupted = run(project, work, environment, *EVERYTHING, meanwhile=lambda: bool(running(environment)), send=signal.SIGINT)
         left_behind = mini_slurm.active(environment)
-        rest = run(project, work, environment)
+        rest = run(project, work, environment, *EVERYTHING)
     held = [json.loads(path.read_text()) | {"job": path.stem} for path in (project / "held").iterdir()]
     return Campaign(data, cancelled, interrupted, left_behind, rest, cancelled_job[0], work, held)
 
 
-def is_running(job: dict[str, str], rule: str, wildcard: str) -> bool:
-    return job["JobState"] == "RUNNING" and rule_of(job) == rule and wildcard.split("=")[1] in job["Comment"]
+def is_running(job: dict[str, str], rule: str, seed: str) -> bool:
+    return job["JobState"] == "RUNNING" and rule_of(job) == rule and job["Comment"].endswith(f"_{seed}")
 
 
 def running(environment: dict[str, str]) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ LIBRARY = Path(__file__).parent
 REGISTRIES = {LIBRARY / "models" / "__init__.py", LIBRARY / "objectives" / "__init__.py"}
 
 
+@cache
 def code_version(*files: str | Path) -> str:
     """Digest of ``files`` and the library modules they import, transitively."""
     pending, seen = [Path(file).resolve() for file in files], set()
@@ -22,41 +23,30 @@ def code_version(*files: str | Path) -> str:
         path = pending.pop()
         if path not in seen:
             seen.add(path)
-            pending += _imports(path)
+            pending += _read(path)[1]
     digest = hashlib.sha256()
-    for content in sorted(map(_normalised, seen)):  # by content: where a checkout lies does not matter
+    for content in sorted(_read(path)[0] for path in seen):  # by content: where a checkout lies does not matter
         digest.update(content)
     return digest.hexdigest()[:16]
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
-@cache
-def _normalised(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytes, list[Path]]:
+    """The code of a file without docstrings, and the files of the library that it imports anywhere in it."""
     tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree).encode()
-
-
-@cache
-def _imports(path: Path) -> list[Path]:
-    """Files of the library that ``path`` imports anywhere in it."""
     names = set()
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    files = []
-    for name in names:
-        if name == LIBRARY.name or name.startswith(f"{LIBRARY.name}."):
-            base = LIBRARY.joinpath(*name.split(".")[1:])
-            files += [
-                file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file() and file not in REGISTRIES
-            ]
-    return files
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree).encode(), _library_files(names)
+
+
+def _library_files(names: set[str]) -> list[Path]:
+    """Where those of the modules ``names`` lie that belong to the library; a name may also be that of a module's content."""
+    bases = [LIBRARY.joinpath(*parts[1:]) for name in names if (parts := name.split("."))[0] == LIBRARY.name]
+    files = [file for base in bases for file in (base.with_suffix(".py"), base / "__init__.py")]
+    return [file for file in files if file.is_file() and file not in REGISTRIES]
