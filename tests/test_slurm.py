@@ -55,11 +55,12 @@ def choose(gpus=0, precision="auto", threads=None):
         atexit.register(lambda: open(path, "w").write(json.dumps(held | {"ended": time.time()})))
     return _choose_device(0, precision, threads)
 """
-# More memory than the first attempt asks for (1000 MB), less than the second; long enough for the scheduler to look.
+# With what Snakemake itself takes, more memory than the first attempt asks for (1000 MB), less than the second; long enough for
+# the scheduler to look.
 GREEDY = """
 
 if "SLURM_JOB_ID" in os.environ:
-    hoard = bytearray(b"x") * 1_300_000_000
+    hoard = bytearray(b"x") * 950_000_000
     time.sleep(8)
 """
 

@@ -12,6 +12,7 @@ from vidrep.streams import stream_seed
 from vidrep.training.augment import flip_some
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.device import Device
+from vidrep.training.gradients import Gradients
 from vidrep.training.order import epoch_order
 from vidrep.training.progress import Progress
 from vidrep.training.split import Split
@@ -49,11 +50,13 @@ class Outcome:
         history: rows (epoch, split, metric, value), epochs counted from 1 through all stages.
         selection: the choice of weights in the last stage.
         train_clips_per_s: speed of the training steps alone (since the last resume), NaN without any.
+        clips_at_a_time: clips that gradients were computed of at a time, where memory did not hold the batch; else None.
     """
 
     history: list[tuple]
     selection: Selection
     train_clips_per_s: float = math.nan
+    clips_at_a_time: int | None = None
 
 
 def make_optimiser(objective: nn.Module, recipe: dict, lr: float) -> torch.optim.Optimizer:
@@ -96,10 +99,12 @@ def train_one_epoch(
     order: Tensor,
     progress: Progress,
     partners: Tensor | None = None,
+    gradients: Gradients | None = None,
 ) -> float:
     """One pass over ``split`` in the given order; the last, incomplete batch is dropped.
 
-    ``partners`` are the labelled clips of a semi-supervised objective, one for each place of ``order``.
+    ``partners`` are the labelled clips of a semi-supervised objective, one for each place of ``order``; ``gradients`` knows from
+    earlier epochs what memory holds.
 
     Returns:
         Mean training loss over the pass.
@@ -112,19 +117,17 @@ def train_one_epoch(
     size = min(recipe["batch"], len(split))
     total = torch.zeros((), device=device.device)
     batches = len(split) // size
+    gradients = gradients or Gradients(device, progress.report)
     for i in range(batches):
         batch = flip_some(split.batch(order[i * size : (i + 1) * size], device), recipe["flip"])
         if partners is not None:
             batch["labelled"] = flip_some(split.batch(partners[i * size : (i + 1) * size], device), recipe["flip"])
-        with device.autocast():
-            loss = objective.loss(batch)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = gradients.compute(objective, batch)
         if recipe["gradient_clip"]:
             nn.utils.clip_grad_norm_(objective.parameters(), recipe["gradient_clip"])
         optimiser.step()
         schedule.step()
-        total += loss.detach()
+        total += loss
         progress.advance(size)
     mean = total.item() / batches
     if not math.isfinite(mean):
@@ -182,6 +185,7 @@ def fit(
     objective.eval()
     objective.finish(validation.batches(EVALUATION_BATCH, device))
     job.outcome.train_clips_per_s = job.clips / job.seconds if job.seconds else math.nan
+    job.outcome.clips_at_a_time = job.gradients.piece
     return job.outcome
 
 
@@ -203,6 +207,7 @@ class Job:
 
     def __post_init__(self) -> None:
         self.outcome = Outcome([], Selection(*self.objective.selection))
+        self.gradients = Gradients(self.device, self.report)
 
     def orders(self, epoch: int) -> tuple[Tensor, Tensor | None]:
         """The order of an epoch's clips and, for a semi-supervised objective, the labelled clip that goes with each.
@@ -265,7 +270,9 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
         torch.manual_seed(stream_seed(job.seed, "epoch", epoch))
         order, partners = job.orders(epoch)
         started = time.perf_counter()
-        loss = train_one_epoch(objective, job.train, optimiser, schedule, recipe, job.device, order, progress, partners)
+        loss = train_one_epoch(
+            objective, job.train, optimiser, schedule, recipe, job.device, order, progress, partners, job.gradients
+        )
         job.seconds, job.clips = job.seconds + time.perf_counter() - started, job.clips + len(job.train)
         outcome.history.append((epoch, "train", "loss", loss))
         scores = keep_scores(job, epoch)

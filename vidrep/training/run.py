@@ -104,6 +104,7 @@ def measurements(objective, outcome: Outcome, validation: Split, device: Device)
         "parameters": count_parameters(objective),
         "macs_per_clip": count_macs(objective, validation, device),
         "train_clips_per_s": None if math.isnan(outcome.train_clips_per_s) else outcome.train_clips_per_s,
+        "clips_at_a_time": outcome.clips_at_a_time,
         "peak_bytes": peak_bytes(device),
         "device": torch.cuda.get_device_name() if device.device.type == "cuda" else "cpu",
         "precision": device.precision,
