@@ -1,18 +1,22 @@
 # make report   install into .venv, run the default experiment, print where its report lies
 # make test     install into .venv, run all tests
 # make fidelity install into .venv, judge the sources' claims at small scale: results/fidelity*/fidelity.md
+# make plan     before a run: jobs, hours, memory, disk; after it: how far that was off. PLAN="--workflow-profile profiles/slurm" for a cluster
 # EXPERIMENT=paper make report   the same for workflow/experiments/paper.yaml
 
 EXPERIMENT ?= default
 SNAKEMAKE = .venv/bin/snakemake $(if $(filter default,$(EXPERIMENT)),,--configfile workflow/experiments/$(EXPERIMENT).yaml)
 REPORT = results/$(EXPERIMENT)/report.html
 
-.PHONY: report test fidelity
+.PHONY: report plan test fidelity
 
 report: .venv/installed
 	$(SNAKEMAKE) --quiet rules
 	$(SNAKEMAKE) --quiet all --report $(REPORT)
 	@echo "The report: $(abspath $(REPORT))"
+
+plan: .venv/installed
+	.venv/bin/python scripts/plan.py $(if $(filter default,$(EXPERIMENT)),,--configfile workflow/experiments/$(EXPERIMENT).yaml) $(PLAN)
 
 fidelity: .venv/installed
 	.venv/bin/snakemake fidelity --configfile workflow/experiments/fidelity.yaml --quiet rules

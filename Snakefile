@@ -27,6 +27,7 @@ include: "workflow/rules/alignment.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/fidelity.smk"
+include: "workflow/rules/retention.smk"
 
 
 # Where jobs go to a scheduler, these stay with Snakemake: they take a second.
@@ -57,3 +58,4 @@ rule all:
         similarity_tables(),
         report_targets(),
         "<results>/provenance.json",
+        ["<results>/retention.csv"] if config["retention"] == "keep_best" else [],

@@ -85,11 +85,23 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
         wait_until_idle(environment, folder)
         yield environment
     finally:
-        subprocess.run(["scancel", "--partition=cpu,gpu"], env=environment, stderr=subprocess.DEVNULL)
+        end_jobs(environment)
         for daemon in reversed(daemons):
             daemon.terminate()
         for daemon in daemons:
-            daemon.wait(30)
+            try:
+                daemon.wait(60)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
+
+
+def end_jobs(environment: dict[str, str], seconds: float = 60) -> None:
+    """Cancel whatever waits or runs, and wait until it is gone: a job's processes are not children of its daemon."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and (left := active(environment)):
+        subprocess.run(["scancel", *left], env=environment, stderr=subprocess.DEVNULL)
+        time.sleep(1)
 
 
 def configure(folder: Path) -> None:
@@ -155,4 +167,5 @@ def jobs(environment: dict[str, str]) -> list[dict[str, str]]:
 
 def active(environment: dict[str, str]) -> list[str]:
     """Jobs that wait or run."""
-    return subprocess.run(["squeue", "-h", "-o", "%i"], env=environment, capture_output=True, text=True, check=True).stdout.split()
+    shown = subprocess.run(["squeue", "-h", "-o", "%i"], env=environment, capture_output=True, text=True, check=True)
+    return shown.stdout.split()

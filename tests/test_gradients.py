@@ -56,7 +56,9 @@ def test_pieces_add_up_to_the_batch(limit, seen, batch, cpu):
     assert objective.seen == seen and len(lines) == len([size for size in seen if size > limit])
     difference = objective.layer(batch["clip"]) - batch["labelled"]["labels"]  # (8, 2)
     torch.testing.assert_close(loss, (difference**2).mean())
-    torch.testing.assert_close(objective.layer.weight.grad, 2 * difference.T @ batch["clip"] / 16)  # d mean(r^2) / dW = 2 r^T x / 16
+    torch.testing.assert_close(
+        objective.layer.weight.grad, 2 * difference.T @ batch["clip"] / 16
+    )  # d mean(r^2) / dW = 2 r^T x / 16
     torch.testing.assert_close(objective.layer.bias.grad, 2 * difference.sum(0) / 16)
     assert not loss.requires_grad
 

@@ -100,7 +100,7 @@ def measurements(objective, outcome: Outcome, validation: Split, device: Device)
     """What ``run.json`` says of a finished run: its data, the selected epoch, cost, device and precision."""
     return {
         "data_shape": asdict(validation.shape),
-        "selected": {"metric": outcome.selection.metric, "epoch": outcome.selection.epoch, "value": outcome.selection.value},
+        "selected": {key: getattr(outcome.selection, key) for key in ("metric", "direction", "epoch", "value")},
         "parameters": count_parameters(objective),
         "macs_per_clip": count_macs(objective, validation, device),
         "train_clips_per_s": None if math.isnan(outcome.train_clips_per_s) else outcome.train_clips_per_s,

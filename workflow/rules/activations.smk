@@ -17,7 +17,7 @@ rule extract:
         test_flow_backward=flow_of_sets(CLIP_SETS, "test", "flow_backward"),
         fit_flow_backward=flow_of_sets(CLIP_SETS, "train", "flow_backward"),
     output:
-        stores=[directory(path) for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", CLIP_SETS)],
+        stores=[passing(directory(path)) for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", CLIP_SETS)],
         scores=on_sets(f"<results>/transfer/<set>/{NAME}.csv", CLIP_SETS),
     log:
         f"<logs>/activations/{NAME}.log",
@@ -63,7 +63,7 @@ if EXPERIMENT.transfer and LONGER_SETS:
             test_flow_backward=flow_of_sets(LONGER_SETS, "test", "flow_backward"),
             fit_flow_backward=flow_of_sets(LONGER_SETS, "train", "flow_backward"),
         output:
-            stores=[directory(path) for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", LONGER_SETS)],
+            stores=[passing(directory(path)) for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", LONGER_SETS)],
             scores=on_sets(f"<results>/transfer/<set>/{NAME}.csv", LONGER_SETS),
         wildcard_constraints:
             dataset="|".join(LONGER_SETS),
@@ -81,7 +81,7 @@ use rule extract as extract_own with:
         test_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "test", "flow_backward"),
         fit_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "train", "flow_backward"),
     output:
-        stores=[directory(f"<results>/activations/{{dataset}}/{NAME}.zarr")],
+        stores=[passing(directory(f"<results>/activations/{{dataset}}/{NAME}.zarr"))],
         scores=[f"<results>/transfer/{{dataset}}/{NAME}.csv"],
     wildcard_constraints:
         dataset="|".join(EXPERIMENT.datasets),

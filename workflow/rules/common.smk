@@ -106,6 +106,11 @@ def growing(amount):
     return lambda wildcards, attempt: attempt * (amount(wildcards) if callable(amount) else amount)
 
 
+def passing(path):
+    """An intermediate output: with retention temp it goes when nothing more needs it."""
+    return temp(path) if config["retention"] == "temp" else path
+
+
 def option(name, values):
     """`--name a b` when there are values, else nothing."""
     return f"--{name} {' '.join(map(str, values))}" if values else ""

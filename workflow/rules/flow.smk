@@ -7,7 +7,7 @@ rule compute_flow:
     input:
         clips="<results>/datasets/{dataset}/{split}.h5",
     output:
-        flow=directory("<results>/flow/{dataset}/{split}/{method}.zarr"),
+        flow=passing(directory("<results>/flow/{dataset}/{split}/{method}.zarr")),
     log:
         "<logs>/flow/{dataset}/{split}/{method}.log",
     benchmark:

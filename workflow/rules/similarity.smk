@@ -5,7 +5,7 @@ rule kernels:
     input:
         store="<results>/activations/{evaluated}/{dataset}--{system}--seed{seed}.zarr",
     output:
-        kernels="<results>/kernels/{evaluated}/{dataset}--{system}--seed{seed}.h5",
+        kernels=passing("<results>/kernels/{evaluated}/{dataset}--{system}--seed{seed}.h5"),
     log:
         "<logs>/kernels/{evaluated}/{dataset}--{system}--seed{seed}.log",
     benchmark:

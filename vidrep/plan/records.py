@@ -1,0 +1,143 @@
+"""What earlier jobs took: the benchmark files of Snakemake beside the plans that tell how much work those jobs were."""
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from vidrep.files import write_rows
+
+# CPU seconds that a job takes to start, and CPU seconds for a unit of its work (vidrep/plan/work.py), where nothing of its kind
+# ran before: from a run of the default experiment on two cores of a 2.x GHz server CPU. Other rules: a light script, no more.
+UNKNOWN = {
+    "render_dataset": (0.4, 0.05),
+    "compute_flow": (0.5, 0.1),
+    "train": (6.8, 0.15),
+    **dict.fromkeys(("extract", "extract_own", "extract_longer"), (6.0, 0.3)),
+    "generate": (4.8, 0.3),
+    **dict.fromkeys(("probe", "probe_own", "probe_longer"), (3.0, 0.4)),
+    "kernels": (1.5, 0.1),
+    "compare": (2.0, 0.5),
+}
+LIGHT = (0.0, 4.0)
+GPU_START_S, GPU_GMACS_PER_S = 10.0, 2000.0  # assumed, where no job of the kind has run on a GPU
+NETWORK = ("train", "extract", "extract_own", "extract_longer", "generate")  # their work is counted in 10^9 multiply-adds
+PACKED = {"render_dataset": 0.12, "compute_flow": 0.2}  # share of its size that compression leaves
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a job is expected to take, one row of ``plan.csv``.
+
+    Attributes:
+        benchmark: its record's path below the experiment's folder; names the job.
+        rule, system: which kind.
+        units: its work.
+        gpu: devices it asks for.
+        cpu_s: CPU seconds; wall_s: seconds; memory_mb: largest resident size, as far as known, else what it asks for.
+        raw_megabytes, megabytes: its outputs before and after compression.
+        basis: "record" of this very job, "system" or "rule" from records of others, "units" from no record at all.
+    """
+
+    benchmark: str
+    rule: str
+    system: str
+    units: float
+    gpu: int
+    cpu_s: float
+    wall_s: float
+    memory_mb: float
+    raw_megabytes: float
+    megabytes: float
+    basis: str
+
+    @property
+    def stage(self) -> str:
+        return self.benchmark.split("/")[1].removesuffix(".tsv")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a job took: CPU seconds, seconds, largest resident size in MB."""
+
+    cpu_s: float
+    wall_s: float
+    memory_mb: float
+
+
+def read_record(path: Path) -> Record | None:
+    """A benchmark file of Snakemake; None without one. A job too short to be sampled has its seconds as CPU seconds."""
+    if not path.is_file():
+        return None
+    with open(path, newline="") as file:
+        row = list(csv.DictReader(file, delimiter="\t"))[-1]
+    wall = float(row["s"])
+    cpu = _number(row["cpu_time"])
+    return Record(cpu if cpu > 0 else wall, wall, _number(row["max_rss"]))
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:  # NA, -
+        return 0.0
+    return value if math.isfinite(value) else 0.0
+
+
+def read_plan(path: Path) -> list[Estimate]:
+    """The rows of a ``plan.csv``; none without the file."""
+    if not path.is_file():
+        return []
+    kinds = {field.name: field.type for field in fields(Estimate)}
+    with open(path, newline="") as file:
+        return [Estimate(**{name: kinds[name](value) for name, value in row.items()}) for row in csv.DictReader(file)]
+
+
+def write_plan(path: Path, estimates: Iterable[Estimate]) -> None:
+    """Write ``plan.csv``."""
+    names = tuple(field.name for field in fields(Estimate))
+    write_rows(path, names, [tuple(asdict(estimate).values()) for estimate in estimates])
+
+
+def past(results: Path) -> Iterator[tuple[Estimate, Record]]:
+    """Of all experiments under ``results`` the planned jobs that have run."""
+    for plan in sorted(results.glob("*/plan.csv")):
+        for estimate in read_plan(plan):
+            record = read_record(plan.parent / estimate.benchmark)
+            if record:
+                yield estimate, record
+
+
+class Rates:
+    """Seconds and memory of jobs by the work they are, from records of others of the same system and rule, else the same rule."""
+
+    def __init__(self, records: Iterable[tuple[Estimate, Record]]) -> None:
+        self.known = defaultdict(list)
+        for estimate, record in records:
+            for key in {(estimate.rule, ""), (estimate.rule, estimate.system)}:
+                self.known[key, estimate.gpu > 0].append((estimate.units, record))
+
+    def expect(self, rule: str, system: str, units: float, gpu: bool) -> tuple[Record, str]:
+        """What a job of so much work should take, and what that rests on; its memory is 0 where nothing is known."""
+        for key, basis in (((rule, system), "system"), ((rule, ""), "rule")):
+            if found := self.known.get((key, gpu)):
+                start = UNKNOWN.get(rule, LIGHT)[0]
+                cpu, wall = (
+                    start + units * _rate(found, lambda record, name=name: getattr(record, name), start)
+                    for name in ("cpu_s", "wall_s")
+                )
+                return Record(cpu, wall, max(record.memory_mb for _, record in found)), basis
+        if gpu and rule in NETWORK:
+            seconds = GPU_START_S + units / GPU_GMACS_PER_S
+        else:
+            start, rate = UNKNOWN.get(rule, LIGHT)
+            seconds = start + rate * units
+        return Record(seconds, seconds, 0.0), "units"
+
+
+def _rate(found: list[tuple[float, Record]], value, start: float) -> float:
+    """Seconds for a unit of work: of all records together, so that long jobs count most."""
+    work = sum(units for units, _ in found)
+    return max(0.0, sum(value(record) - start for _, record in found)) / work if work else 0.0

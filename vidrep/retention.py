@@ -1,0 +1,48 @@
+"""What is kept of an experiment's large intermediate files: of policy ``keep_best``, only those of each system's best run.
+
+Policy ``temp`` needs no code here: Snakemake removes files that rules mark as temporary once nothing more needs them.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from vidrep.files import write_rows
+
+FOLDERS = {"activations": ".zarr", "kernels": ".h5"}  # of an experiment, with the suffix of a run's files
+
+
+def superseded(records: list[Path]) -> list[str]:
+    """File stems of the runs that are not the best of their system on their data set; of equal ones the first is the best.
+
+    Args:
+        records: ``run.json`` of all trained runs, ``runs/<dataset>/<system>/seed<k>/run.json``.
+    """
+    best: dict[tuple[str, str], tuple[float, str]] = {}
+    stems = []
+    for path in records:
+        run, system, dataset = (path.parents[i].name for i in range(3))
+        chosen = json.loads(path.read_text())["selected"]
+        score = chosen["value"] if chosen["direction"] == "max" else -chosen["value"]
+        stem = f"{dataset}--{system}--{run}"
+        stems.append(stem)
+        if (dataset, system) not in best or score > best[dataset, system][0]:
+            best[dataset, system] = (score, stem)
+    kept = {stem for _, stem in best.values()}
+    return [stem for stem in stems if stem not in kept]
+
+
+def keep_best(results: Path, records: list[Path], report: Path) -> None:
+    """Remove activations and kernels of superseded runs on all data sets, and write what was removed with its bytes."""
+    removed = []
+    for stem in superseded(records):
+        for folder, suffix in FOLDERS.items():
+            for path in sorted(results.glob(f"{folder}/*/{stem}{suffix}")):
+                removed.append((str(path.relative_to(results)), size(path)))
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_rows(report, ("file", "bytes"), removed)
+
+
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    return sum(part.stat().st_size for part in path.rglob("*") if part.is_file()) if path.is_dir() else path.stat().st_size
