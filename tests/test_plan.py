@@ -62,7 +62,7 @@ def test_pooled_features_and_bytes(load):
     assert flow == pytest.approx(64 * 8 * 16 * 16 * 2 * 2 / 1e6)
 
 
-def test_the_same_job_counts_before_its_system_its_rule_and_its_units(load, tmp_path):
+def test_the_same_job_counts_before_its_kind_its_rule_and_its_units(load, tmp_path):
     wildcards = {"dataset": "digits_only", "system": "c3d_narrow"}
     jobs = [job("train", f"training/{seed}", seed=seed, **wildcards) for seed in ("0", "1")]
     write_record(tmp_path / "benchmarks/training/0.tsv", seconds=50, cpu=40, rss=300)
@@ -83,11 +83,11 @@ def test_rates_come_from_all_records_of_the_nearest_kind():
     ]
     rates = Rates(known)
     record, basis = rates.expect("train", "a", 20, False)
-    assert basis == "system" and record.cpu_s == pytest.approx(start + 20) and record.memory_mb == 200
+    assert basis == "kind" and record.cpu_s == pytest.approx(start + 20) and record.memory_mb == 200
     record, basis = rates.expect("train", "c", 20, False)
     assert basis == "rule" and record.cpu_s == pytest.approx(start + 20 * 140 / 50)
     record, basis = rates.expect("train", "a", 20, True)
-    assert basis == "system" and record.wall_s == pytest.approx(start + 8), "what ran on a GPU tells about GPUs alone"
+    assert basis == "kind" and record.wall_s == pytest.approx(start + 8), "what ran on a GPU tells about GPUs alone"
     assert rates.expect("kernels", "a", 20, False)[1] == "units"
 
 

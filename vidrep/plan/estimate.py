@@ -19,13 +19,14 @@ def estimate(jobs: Iterable[Job], load: Workload, rates: Rates, results: Path) -
     estimates = []
     for job in jobs:
         benchmark = job.benchmark[job.benchmark.index("benchmarks/") :]
-        units, raw, system = load.units(job), load.megabytes(job), job.wildcards.get("system", "")
+        units, raw = load.units(job), load.megabytes(job)
+        kind = next((job.wildcards[name] for name in ("system", "measure", "method") if name in job.wildcards), "")
         record, basis = read_record(results / benchmark), "record"
         if record is None:
-            record, basis = rates.expect(job.rule, system, units, job.gpu > 0)
+            record, basis = rates.expect(job.rule, kind, units, job.gpu > 0)
         estimates.append(
             Estimate(
-                benchmark, job.rule, system, round(units, 6), job.gpu, round(record.cpu_s, 2), round(record.wall_s, 2),
+                benchmark, job.rule, kind, round(units, 6), job.gpu, round(record.cpu_s, 2), round(record.wall_s, 2),
                 record.memory_mb or job.mem_mb, round(raw, 4), round(raw * PACKED.get(job.rule, 1.0), 4), basis,
             )
         )  # fmt: skip
@@ -39,13 +40,14 @@ def summary(estimates: list[Estimate], cores: int) -> str:
         stages[item.stage].append(item)
     rows = [["stage", "jobs", "CPU hours", "GPU hours", "largest job, MB", "GB on disk"]]
     rows += [_row(name, items) for name, items in [*stages.items(), ("all", estimates)]]
-    bases = {kind: sum(item.basis == kind for item in estimates) for kind in ("record", "system", "rule", "units")}
+    bases = {kind: sum(item.basis == kind for item in estimates) for kind in ("record", "kind", "rule", "units")}
     hours = sum(item.cpu_s for item in estimates if not item.gpu) / HOUR / cores
     largest = sum(sorted((item.memory_mb for item in estimates if not item.gpu), reverse=True)[:cores])
     return "\n".join(
         [
             aligned(rows),
-            f"Estimated from records of the same jobs: {bases['record']}, of the same system: {bases['system']}, "
+            f"Estimated from records of the same jobs: {bases['record']}, of the same rule and system, measure or "
+            f"flow: {bases['kind']}, "
             f"of the same rule: {bases['rule']}, from multiply-adds and pixels alone: {bases['units']}.",
             f"With {cores} cores in use at a time: {hours:.2f} h for the jobs without GPU, at most {largest:,.0f} MB at once.",
         ]
@@ -69,7 +71,7 @@ def disk(estimates: list[Estimate], load: Workload, policy: str) -> str:
     everything = sum(item.megabytes for item in estimates)
     passing = sum(item.megabytes for item in estimates if item.rule in PASSING)
     seeds = {name: max(1, len(system.seeds)) for name, system in load.experiment.systems.items()}
-    others = sum(item.megabytes * (1 - 1 / seeds[item.system]) for item in estimates if item.rule in OF_RUNS and _trained(item))
+    others = sum(item.megabytes * (1 - 1 / seeds[item.kind]) for item in estimates if item.rule in OF_RUNS and _trained(item))
     left = {"keep_all": everything, "keep_best": everything - others, "temp": everything - passing}
     lines = [f"{name} {size / 1000:.3f} GB" for name, size in left.items()]
     return f"On disk in the end: {', '.join(lines)}; retention: {policy} saves {(everything - left[policy]) / 1000:.3f} GB."

@@ -33,17 +33,17 @@ class Estimate:
 
     Attributes:
         benchmark: its record's path below the experiment's folder; names the job.
-        rule, system: which kind.
+        rule, kind: what kind of job; within a rule jobs of one system, measure or flow method compare best.
         units: its work.
         gpu: devices it asks for.
         cpu_s: CPU seconds; wall_s: seconds; memory_mb: largest resident size, as far as known, else what it asks for.
         raw_megabytes, megabytes: its outputs before and after compression.
-        basis: "record" of this very job, "system" or "rule" from records of others, "units" from no record at all.
+        basis: "record" of this very job, "kind" or "rule" from records of others, "units" from no record at all.
     """
 
     benchmark: str
     rule: str
-    system: str
+    kind: str
     units: float
     gpu: int
     cpu_s: float
@@ -111,17 +111,17 @@ def past(results: Path) -> Iterator[tuple[Estimate, Record]]:
 
 
 class Rates:
-    """Seconds and memory of jobs by the work they are, from records of others of the same system and rule, else the same rule."""
+    """Seconds and memory of jobs by the work they are, from records of the same kind, else of the same rule."""
 
     def __init__(self, records: Iterable[tuple[Estimate, Record]]) -> None:
         self.known = defaultdict(list)
         for estimate, record in records:
-            for key in {(estimate.rule, ""), (estimate.rule, estimate.system)}:
+            for key in {(estimate.rule, ""), (estimate.rule, estimate.kind)}:
                 self.known[key, estimate.gpu > 0].append((estimate.units, record))
 
-    def expect(self, rule: str, system: str, units: float, gpu: bool) -> tuple[Record, str]:
+    def expect(self, rule: str, kind: str, units: float, gpu: bool) -> tuple[Record, str]:
         """What a job of so much work should take, and what that rests on; its memory is 0 where nothing is known."""
-        for key, basis in (((rule, system), "system"), ((rule, ""), "rule")):
+        for key, basis in (((rule, kind), "kind"), ((rule, ""), "rule")):
             if found := self.known.get((key, gpu)):
                 start = UNKNOWN.get(rule, LIGHT)[0]
                 cpu, wall = (

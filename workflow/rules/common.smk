@@ -2,6 +2,7 @@
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -214,10 +215,16 @@ def drawing_runs():
     return [run for run in EXPERIMENT.trained_runs() if draws(run.system)]
 
 
+@cache
+def stems_on(evaluated):
+    """The file stems of the runs that are opened up on a data set."""
+    return {run.stem for run in EXPERIMENT.evaluated_on(evaluated)}
+
+
 def drawn_sets(wildcards):
     """The data sets whose test clips a run draws: its own one, then the others that it is opened up on."""
     stem = NAME.format(**wildcards)
-    others = [name for name in EXPERIMENT.datasets if stem in (run.stem for run in EXPERIMENT.evaluated_on(name))]
+    others = [name for name in EXPERIMENT.datasets if stem in stems_on(name)]
     return [wildcards.dataset, *(name for name in others if name != wildcards.dataset)]
 
 
