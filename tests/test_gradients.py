@@ -52,7 +52,7 @@ def limited(limit: int, batch: dict, cpu) -> tuple[Small, Gradients, torch.Tenso
 
 @pytest.mark.parametrize(("limit", "seen"), [(8, [8]), (5, [8, 4, 4]), (3, [8, 4, 2, 2, 2, 2]), (1, [8, 4, 2] + [1] * 8)])
 def test_pieces_add_up_to_the_batch(limit, seen, batch, cpu):
-    objective, gradients, loss, lines = limited(limit, batch, cpu)
+    objective, _, loss, lines = limited(limit, batch, cpu)
     assert objective.seen == seen and len(lines) == len([size for size in seen if size > limit])
     difference = objective.layer(batch["clip"]) - batch["labelled"]["labels"]  # (8, 2)
     torch.testing.assert_close(loss, (difference**2).mean())
@@ -80,7 +80,7 @@ def test_what_memory_holds_is_remembered_and_said_once(batch, cpu):
 
 
 def test_not_even_one_clip_ends_in_one_line(batch, cpu):
-    with pytest.raises(ValueError, match="^out of memory on the device with one clip at a time"):
+    with pytest.raises(ValueError, match=r"^out of memory on the device with one clip at a time"):
         limited(0, batch, cpu)
 
 
