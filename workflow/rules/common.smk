@@ -65,6 +65,7 @@ def code(name):
     return lambda wildcards: code_version(script(name))
 
 
+@cache
 def system_code(name, system):
     """Digest of a script and of one system's model and objective: other systems' files do not count."""
     chosen = SYSTEMS[system]
@@ -97,9 +98,12 @@ def clip_mb(clips, dataset, system=None):
     return (pixels * (1 + 4 * len(flow_methods(system) if system else ()))) // 10**6
 
 
+GPU_HERE = any_visible()
+
+
 def gpus(wildcards):
     """GPUs a network job asks for: none on this machine if it has none, else as configured."""
-    return 0 if workflow.local_exec and not any_visible() else config["training"]["gpu"]
+    return 0 if workflow.local_exec and not GPU_HERE else config["training"]["gpu"]
 
 
 def growing(amount):
