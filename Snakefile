@@ -1,4 +1,4 @@
-# vidrep: digits -> datasets -> flow -> training -> activations -> similarity, probes, transfer, detection, generation, alignment -> report
+# vidrep: digits -> datasets -> flow -> training -> activations -> similarity, functional, probes, transfer, detection, generation, alignment -> report
 #
 # Each stage has its rules in workflow/rules/<stage>.smk, a script per rule in scripts/ and a room in vidrep/.
 
@@ -20,6 +20,7 @@ include: "workflow/rules/flow.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/similarity.smk"
+include: "workflow/rules/functional.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/detection.smk"
 include: "workflow/rules/generation.smk"
@@ -56,6 +57,7 @@ rule all:
     input:
         tables(),
         similarity_tables(),
+        functional_tables(),
         report_targets(),
         "<results>/provenance.json",
         ["<results>/retention.csv"] if config["retention"] == "keep_best" else [],

@@ -1,4 +1,4 @@
-"""Forward hooks that keep what named layers output."""
+"""Forward hooks that keep what named layers output, and what classes are read from."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +28,26 @@ def capturing(model: nn.Module, layers: tuple[str, ...]) -> Iterator[dict[str, T
     handles = [modules[name].register_forward_hook(keep(name)) for name in layers]
     try:
         yield captured
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def reading(objective) -> Iterator[dict[str, Tensor]]:
+    """Within the block, every pass fills the yielded dict: stream -> what its class head was given, (B, S, D) float32, on which
+    the answer rests; nothing for objectives that answer with no classes."""
+    read: dict[str, Tensor] = {}
+
+    def keep(name: str):
+        def hook(module, inputs) -> None:
+            read[name] = objective.steps_read(inputs[0].detach().float())
+
+        return hook
+
+    handles = [module.register_forward_pre_hook(keep(name)) for name, module in objective.readers().items()]
+    try:
+        yield read
     finally:
         for handle in handles:
             handle.remove()

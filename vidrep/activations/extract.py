@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 import zarr
 
-from vidrep.activations.capture import capturing
+from vidrep.activations.capture import capturing, reading
 from vidrep.activations.pooling import Policy, by_clip, pool
-from vidrep.activations.store import LayerWriter, write_ids
+from vidrep.activations.store import AnswerWriter, LayerWriter, write_ids
 from vidrep.files import whole
 from vidrep.training.device import Device
 from vidrep.training.split import Split
@@ -24,7 +24,8 @@ def store_activations(
     Args:
         objective: the run; its ``model.layers`` names what is stored.
         split: the clips.
-        group: an empty Zarr group; gets one array (rows, features...) a layer, and ``ids``.
+        group: an empty Zarr group; gets one array (rows, features...) a layer, ``ids``, and of runs that answer with classes the
+            answers (see ``vidrep.activations.store.AnswerWriter``).
         rows: clips whose activations are stored, at most.
         policy: see ``vidrep.activations.pooling``.
         dtype: float16 or float32.
@@ -37,8 +38,9 @@ def store_activations(
     rows = min(rows, len(split))
     layers = tuple(objective.model.layers)
     writers = {name: LayerWriter(group, name, rows, dtype) for name in layers}
+    answers = AnswerWriter(group, rows, dtype)
     sums: dict[str, float] = {}
-    with capturing(objective.model, layers) as captured:
+    with capturing(objective.model, layers) as captured, reading(objective) as read:
         for start in range(0, len(split), BATCH):
             batch = split.batch(slice(start, start + BATCH), device)
             for name, values in objective.score(batch).items():
@@ -49,6 +51,8 @@ def store_activations(
             for name in layers if keep > 0 else ():
                 kept = by_clip(captured[name], objective.rows_per_clip)[:keep]
                 writers[name].add(pool(kept, policy).cpu().numpy(), tuple(kept.shape[1:]))
+            if read and keep > 0:
+                answers.add({name: value[:keep] for name, value in read.items()}, objective.answer(read))
     write_ids(group, split.ids[:rows])
     return {name: value / len(split) for name, value in sums.items()}
 

@@ -74,6 +74,39 @@ class LayerWriter:
         self.waiting = [rows[ready:]] if ready < len(rows) else []
 
 
+class AnswerWriter:
+    """Writes what a run answers, and what it read its answers from.
+
+    Arrays ``scores`` (n, classes) float32, probabilities, and ``answers`` (n, classes) bool, predicted label sets; in the group
+    ``readout`` one array a stream, (n, S, D): see ``vidrep.objectives.base.Objective.answer``. Nothing is written without answers.
+
+    Args:
+        group: where the arrays go.
+        rows: n, rows in all.
+        dtype: float16 or float32, of the readouts.
+    """
+
+    def __init__(self, group: zarr.Group, rows: int, dtype: str) -> None:
+        self.group, self.rows, self.dtype = group, rows, dtype
+        self.readouts: dict[str, LayerWriter] = {}
+        self.written = 0
+
+    def add(self, read: dict, answer: tuple) -> None:
+        """Append clips: tensors (b, S, D) by stream, and (scores, label sets) of at least as many clips."""
+        if not self.readouts:
+            place = self.group.create_group("readout")
+            self.readouts = {name: LayerWriter(place, name, self.rows, self.dtype) for name in read}
+            for name, values, dtype in zip(("scores", "answers"), answer, (np.float32, bool), strict=True):
+                shape = (self.rows, values.shape[1])
+                self.group.create_array(name, shape=shape, chunks=shape, dtype=dtype)
+        for name, values in read.items():
+            self.readouts[name].add(values.cpu().numpy(), tuple(values.shape[1:]))
+        count = len(next(iter(read.values())))
+        for name, values in zip(("scores", "answers"), answer, strict=True):
+            self.group[name][self.written : self.written + count] = values[:count].cpu().numpy()
+        self.written += count
+
+
 def write_ids(group: zarr.Group, ids: list[str]) -> None:
     """The clip ids of the rows."""
     array = group.create_array("ids", shape=(len(ids),), dtype=str, chunks=(len(ids),))

@@ -76,8 +76,33 @@ class Objective(nn.Module):
         self.embed(batch)
         return {}
 
+    def readers(self) -> dict[str, nn.Module]:
+        """The modules that classes are read by, by stream: what ``score`` gives them is the readout of a clip; none without classes."""
+        return {}
+
+    def steps_read(self, read: Tensor) -> Tensor:
+        """Of what a reader was given, (B, D) or (B, S, D), the steps that the answer rests on: (B, S, D)."""
+        return read if read.ndim == 3 else read[:, None]
+
+    def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What the run says of clips, from their readouts alone.
+
+        Args:
+            read: by stream (B, S, D) float32, as ``steps_read`` gives them.
+
+        Returns:
+            (B, classes) float32 in [0, 1]: probability of each class, which sum to 1 where a clip has one label;
+            (B, classes) bool: the predicted label set.
+        """
+        raise NotImplementedError(f"objective {type(self).__name__} answers with no classes")
+
     def finish(self, batches: Iterable[dict[str, Tensor]]) -> None:
         """Fit what the objective fits on validation data after training."""
+
+
+def distribution(shares: Tensor) -> Tensor:
+    """Non-negative shares (B, classes) of classes that exclude each other, scaled to sum to 1."""
+    return shares / shares.sum(-1, keepdim=True).clamp_min(torch.finfo(shares.dtype).tiny)
 
 
 def embedding_sizes(objective: Objective) -> dict[str, int]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrep.objectives.base import Objective
+from vidrep.objectives.base import Objective, distribution
 
 PRESENT, ABSENT, ABSENT_WEIGHT = 0.9, 0.1, 0.5
 THRESHOLD = 0.5
@@ -65,6 +65,7 @@ class CapsuleMargin(Objective):
                 f"set the model's capsules to {shape.classes}"
             )
         self.reconstruction = reconstruction
+        self.read = nn.Identity()  # marks what classes are read from
         channels, _, height, width = shape.clip
         widths = [capsules * size, *decoder]
         hidden = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())]
@@ -74,7 +75,7 @@ class CapsuleMargin(Objective):
 
     def class_capsules(self, batch: dict[str, Tensor]) -> Tensor:
         """(B, classes, D) float32."""
-        return self.embed(batch).float().unflatten(1, (self.shape.classes, -1))
+        return self.read(self.embed(batch).float()).unflatten(1, (self.shape.classes, -1))
 
     def draw(self, capsules: Tensor, labels: Tensor) -> Tensor:
         """One image a class present, drawn from its capsule alone.
@@ -125,6 +126,16 @@ class CapsuleMargin(Objective):
         if self.shape.multi_label:
             scores["exact_set_top2"] = exact(longest(lengths, min(2, self.shape.classes)))
         return scores
+
+    def readers(self) -> dict[str, nn.Module]:
+        return {"capsules": self.read}
+
+    def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """See ``Objective.answer``: from the lengths of the capsules."""
+        lengths = read["capsules"][:, 0].unflatten(1, (self.shape.classes, -1)).norm(dim=-1)
+        if self.shape.multi_label:
+            return lengths.clamp_max(1), lengths > THRESHOLD
+        return distribution(lengths), longest(lengths, 1)
 
     def reconstruct(self, batch: dict[str, Tensor]) -> Tensor:
         """The middle frame, drawn class by class: (B, classes, C, H, W) in [0, 1], 0 for classes that are not in the clip."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrep.objectives.base import Objective, embedding_sizes, streams
+from vidrep.objectives.base import Objective, distribution, embedding_sizes, streams
 
 READOUTS = ("mean", "last")
 LOSSES = ("all", "last")
@@ -116,6 +116,21 @@ class Classification(Objective):
             scores |= {f"exact_set_{name}": exact(self.predict(value)) for name, value in by_stream.items()}
             scores["exact_set_svm"] = exact(self.fused(by_stream))
         return scores
+
+    def readers(self) -> dict[str, nn.Module]:
+        return dict(self.heads)
+
+    def steps_read(self, read: Tensor) -> Tensor:
+        steps = super().steps_read(read)
+        return steps[:, -1:] if self.readout == "last" else steps
+
+    def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """See ``Objective.answer``. With several labels "off" and "on" share the probability: it is above a half where "on" wins."""
+        by_stream = self.probabilities({name: self.heads[name](value).float() for name, value in read.items()})
+        mean = torch.stack(list(by_stream.values())).mean(0)
+        if not self.shape.multi_label:
+            return distribution(mean), self.predict(mean)
+        return distribution(mean.unflatten(-1, (-1, 2)))[..., 1], self.predict(mean)
 
     def fused(self, by_stream: dict[str, Tensor]) -> Tensor:
         """Label sets (B, classes) bool that the fusion SVM predicts."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrep.objectives.base import Objective, embedding_sizes
+from vidrep.objectives.base import Objective, distribution, embedding_sizes
 from vidrep.training.targets import find_target
 
 LABELS = "labels"
@@ -80,6 +80,15 @@ class MultiTask(Objective):
             predicted = predict(value.sigmoid().mean(1), self.shape.multi_label or task != LABELS)
             scores[name] = (predicted == (batch[task] > 0)).all(-1).float()
         return scores
+
+    def readers(self) -> dict[str, nn.Module]:
+        return {LABELS: self.heads[LABELS]}
+
+    def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """See ``Objective.answer``: of the labels."""
+        mean = self.heads[LABELS](read[LABELS]).float().sigmoid().mean(1)
+        multi_label = self.shape.multi_label
+        return mean if multi_label else distribution(mean), predict(mean, multi_label)
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -114,6 +114,12 @@ class WindowsThenSequence(Classification):
         """
         return self.score_windows(self.window_features(batch), batch["labels"])
 
+    def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """See ``Objective.answer``: from the evidence of all steps of the LSTM, accumulated."""
+        evidence = accumulated(self.evidence(self.heads["all"](read["all"])))
+        scores = evidence.sigmoid() if self.shape.multi_label else evidence.softmax(-1)
+        return scores.float(), self.decide(evidence)
+
     def score_windows(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """``score`` of clips whose window features (B, S, F) are known; ``labels`` (B, classes)."""
 

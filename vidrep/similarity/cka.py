@@ -12,7 +12,7 @@ from vidrep.similarity import bilinear
 from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.measure import RANK_ZERO, Measure, Prepared, Rows, check_choice, check_range
 
-SAME_GEOMETRY = frozenset({"rotation", "scale", "offset"})
+SAME_GEOMETRY = frozenset({"permutation", "rotation", "scale", "offset"})
 
 
 def double_centre(kernel: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ DROPPED_ROWS = "dropped_rows"
 TIED = "tied"
 TIED_ROWS = "tied_rows"
 TRUNCATED = "truncated"
+TOO_MANY_UNITS = "too_many_units"
 
 
 @dataclass
@@ -70,7 +71,8 @@ class Measure:
         direction: "similarity" or "distance".
         range: smallest and largest value.
         identity: value of a representation with itself, None where data decide.
-        invariances: out of rotation, scale, offset (one vector added to all clips), linear (any invertible map).
+        invariances: out of permutation (of features), rotation, scale (one factor), feature_scale (a positive factor for each),
+            offset (one vector added to all clips), linear (any invertible map).
         symmetric, metric: whether value(a, b) = value(b, a); whether the triangle inequality holds.
         one_sided: (options) -> whether these options make a symmetric measure asymmetric.
         cost: what a pair costs once the representations are prepared; n clips, r rank, d features.

@@ -19,7 +19,7 @@ from vidrep.similarity.measure import TIED_ROWS, TOO_FEW_ROWS, Cells, Measure, P
 MOST_TIED = 0.5  # share of clips whose last neighbour may be a matter of row order
 
 
-def _distances(kernel: Kernel, options: dict) -> np.ndarray:
+def neighbour_distances(kernel: Kernel, options: dict) -> np.ndarray:
     """(n, n) distances that order the neighbours of a clip, rounded so that equal ones are equal; infinite to itself."""
     distances, power = squared_distances(kernel), np.diag(kernel.matrix).astype(np.float64)
     if options["metric"] == "cosine":
@@ -36,7 +36,7 @@ def _prepare(kernel: Kernel, options: dict) -> Prepared:
     k, n = options["k"], kernel.n
     if k >= n - 1:
         return Prepared(TOO_FEW_ROWS, None)
-    distances = _distances(kernel, options)
+    distances = neighbour_distances(kernel, options)
     last = np.partition(distances, k - 1, axis=1)[:, k - 1 : k]
     nearer, tied = distances < last, distances == last
     places = k - nearer.sum(axis=1, keepdims=True)
@@ -82,7 +82,7 @@ def _check(options: dict) -> None:
     check_choice(options, "metric", ("euclidean", "cosine"))
 
 
-_SHARED = {
+SHARED = {
     "direction": "similarity",
     "range": (0.0, 1.0),
     "identity": 1.0,
@@ -99,7 +99,7 @@ MEASURES = (
         source="Klabunde et al. 2025, section 4.4",
         cross=_cross_jaccard,
         chance=_chance_jaccard,
-        **_SHARED,
+        **SHARED,
     ),
     Measure(
         "knn_mutual",
@@ -107,6 +107,6 @@ MEASURES = (
         cross=_cross_mutual,
         chance=_chance_mutual,
         null=partial(bilinear.shift_null, symmetric=False),
-        **_SHARED,
+        **SHARED,
     ),
 )

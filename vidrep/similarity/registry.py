@@ -1,9 +1,9 @@
 """The measures of the room, by name."""
 
-from vidrep.similarity import cka, neighbours, nuclear, predictivity, projection, rsa
+from vidrep.similarity import cka, matching, neighbour_ranks, neighbours, nuclear, predictivity, projection, rsa
 from vidrep.similarity.measure import Measure
 
-MODULES = (cka, nuclear, projection, rsa, neighbours, predictivity)
+MODULES = (cka, nuclear, projection, rsa, neighbours, neighbour_ranks, matching, predictivity)
 MEASURES: dict[str, Measure] = {measure.name: measure for module in MODULES for measure in module.MEASURES}
 
 

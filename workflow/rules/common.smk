@@ -205,6 +205,14 @@ def similarity_tables():
     )
 
 
+# functional
+
+
+def functional_tables():
+    """The functional comparisons of all evaluation sets."""
+    return collect("<results>/functional/{evaluated}.csv", evaluated=EXPERIMENT.datasets)
+
+
 # generation
 
 

@@ -1,0 +1,33 @@
+"""Functional comparison of all runs on one evaluation set: agreement, divergence and stitching, as a long table."""
+
+from pathlib import Path
+
+from vidrep.command_line import make_parser, run
+
+
+def main() -> None:
+    """Read the command line, the stores and the heads; write the table."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--stores", required=True, nargs="+", help="activation stores of the runs, all of the same clips")
+    parser.add_argument("--weights", required=True, nargs="+", type=Path, help="weights.pt of the same runs, run.json beside each")
+    parser.add_argument("--test", required=True, help="test clips (.h5) of the evaluation set, for their labels")
+    parser.add_argument("--seed", type=int, default=0, help="experiment seed (default: 0)")
+    parser.add_argument("--output", required=True, help="CSV file to write")
+    args = parser.parse_args()
+
+    from vidrep.datasets.store import open_clips
+    from vidrep.functional.answers import load_answers
+    from vidrep.functional.heads import load_heads
+    from vidrep.functional.table import write_table
+
+    answers, without, ids = load_answers(args.stores)
+    with open_clips(args.test) as clips:
+        place = {name: row for row, name in enumerate(clips.ids)}
+        truth = clips.labels[[place[name] for name in ids]] > 0
+        multi_label = bool(clips.attrs["multi_label"])
+    heads = load_heads([path.parent for path in args.weights], answers)
+    write_table(args.output, answers, without, heads, truth, multi_label=multi_label, seed=args.seed)
+
+
+if __name__ == "__main__":
+    run(main)

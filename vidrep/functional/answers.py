@@ -1,0 +1,78 @@
+"""What runs answer on the same clips, read from their activation stores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vidrep.similarity.files import open_store
+
+NO_CLASSES = "no_classes"
+
+
+@dataclass
+class Answers:
+    """One run on n test clips, and on m clips of the training split for fitting.
+
+    Attributes:
+        run: ``<dataset>/<system>/seed<k>``.
+        scores: (n, classes) float64, probabilities of classes.
+        sets: (n, classes) bool, predicted label sets.
+        shapes: stream -> (S, D): what its class heads read.
+        test, fit: (n, p) and (m, p) float64, all streams' readouts side by side.
+    """
+
+    run: str
+    scores: np.ndarray
+    sets: np.ndarray
+    shapes: dict[str, tuple[int, int]]
+    test: np.ndarray
+    fit: np.ndarray
+
+    def streams(self, flat: np.ndarray) -> dict[str, np.ndarray]:
+        """Readouts (n, p) cut into streams (n, S, D)."""
+        sizes = [steps * width for steps, width in self.shapes.values()]
+        parts = np.split(flat, np.cumsum(sizes)[:-1], axis=1)
+        return {name: part.reshape(-1, *shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+
+
+def load_answers(stores: Sequence[str | os.PathLike]) -> tuple[dict[str, Answers], list[str], list[str]]:
+    """The answers of all runs that answer with classes.
+
+    Returns:
+        Answers by run, in the order of the stores; runs without classes; the ids of the test clips.
+
+    Raises:
+        ValueError: no activation store, or stores of different clips or of different classes; the line names them.
+    """
+    found: dict[str, Answers] = {}
+    without: list[str] = []
+    clips: dict[str, list] = {}
+    for store in stores:
+        root = open_store(store)
+        run = f"{root.attrs['dataset']}/{root.attrs['system']}/seed{root.attrs['seed']}"
+        ids = [root["ids"][:].tolist(), root["fit"]["ids"][:].tolist()]
+        if clips and ids != next(iter(clips.values())):
+            raise ValueError(f"{next(iter(clips))} and {store} hold different clips or another order of them")
+        clips[str(store)] = ids
+        if "scores" not in root:
+            without.append(run)
+            continue
+        found[run] = _read(root, run)
+        first = next(iter(found.values()))
+        if found[run].sets.shape != first.sets.shape:
+            raise ValueError(f"{store}: answers with {found[run].sets.shape[1]} classes, {first.run} with {first.sets.shape[1]}")
+    return found, without, next(iter(clips.values()))[0] if clips else []
+
+
+def _read(root, run: str) -> Answers:
+    shapes = {name: array.shape[1:] for name, array in sorted(root["readout"].arrays())}
+    test, fit = (
+        np.concatenate([group["readout"][name][:].reshape(group["readout"][name].shape[0], -1) for name in shapes], axis=1)
+        for group in (root, root["fit"])
+    )
+    scores, sets = root["scores"][:].astype(np.float64), root["answers"][:]
+    return Answers(run, scores, sets, shapes, test.astype(np.float64), fit.astype(np.float64))
