@@ -135,7 +135,7 @@ def simulate(label: str, population: Population, measure: str, clips: int, repea
 
 
 HEADER = """
-| measure | clips | mean value | value at many clips | spread | error / spread | covers mean value, % | covers value at many clips, % | null_p <= 0.05, % | p <= 0.05 for a difference of 0, % |
+| measure | clips | mean | at many clips | spread | error / spread | covers mean, % | covers many, % | null_p, % | p, % |
 |---|---|---|---|---|---|---|---|---|---|"""
 
 

@@ -18,7 +18,7 @@ def parse() -> argparse.Namespace:
         "--uncertainty",
         choices=("cheap", "all"),
         default="cheap",
-        help="intervals and p values: cheap: only where they cost little beside the values; all: whatever they cost (default: cheap)",
+        help="intervals and p values: cheap: where they cost little beside the values; all: whatever they cost (default: cheap)",
     )
     parser.add_argument("--memory-mb", type=float, default=2048, help="memory for arrays of kernels (default: 2048)")
     parser.add_argument(

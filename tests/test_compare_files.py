@@ -91,7 +91,7 @@ def test_groups_beside_the_arrays_name_the_clips(suffix, arrays, tmp_path):
     np.testing.assert_array_equal(groups_of(sources), groups)
     assert groups_of(sources[1:]) is None
     other = write(tmp_path / "other.npz", {"three": arrays["one"], "groups": groups[::-1]})
-    with pytest.raises(ValueError, match="g.* and .*other.npz divide the rows into different groups"):
+    with pytest.raises(ValueError, match=r"g.* and .*other.npz divide the rows into different groups"):
         groups_of(open_sources([grouped, other]))
 
 

@@ -57,7 +57,7 @@ def test_nearest_system_and_runner_up(measure, kernels):
         row = found[f"set/a/seed{seed}/top"]
         assert row["rep_b"] == "set/b/seed2/top", "not its own other seed, not b's untrained twin, not another layer"
         assert row["rep_c"] in ("set/c/seed0/top", "set/d/seed0/top") and float(row["q"]) < 0.01
-    assert {found[f"set/b/seed2/top"]["rep_b"]} == {"set/a/seed0/top"}
+    assert {found["set/b/seed2/top"]["rep_b"]} == {"set/a/seed0/top"}
     row = found["set/c/seed0/top"]
     assert {row["rep_b"], row["rep_c"]} == {"set/a/seed0/top", "set/b/seed2/top"} and float(row["p"]) > 0.01
     by_rep = {kernel.rep: kernel.kernel for kernel in kernels}

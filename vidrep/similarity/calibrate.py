@@ -125,6 +125,6 @@ def _spread(values: np.ndarray, cells: list[tuple[int, int]], many_a: bool, many
     squares = [
         (values[i, j] - values[k, m]) ** 2
         for (i, j), (k, m) in combinations(cells, 2)
-        if not (many_a and (i == k or i == m)) and not (many_b and (j == m or j == k))
+        if not (many_a and i in (k, m)) and not (many_b and j in (k, m))
     ]
     return float(np.sqrt(np.mean(squares) / 2)) if squares else np.nan

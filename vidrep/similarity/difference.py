@@ -123,7 +123,7 @@ def _values(
 
 
 def rows(found: Sequence[Difference], names: Sequence[tuple[str, str, str]]) -> list[list[str]]:
-    """Cells of the table of differences value(a, b) - value(a, c), in the order of ``COLUMNS``; all together are one family for q."""
+    """Cells of the table of differences value(a, b) - value(a, c), in the order of ``COLUMNS``; all are one family for q."""
     p = np.array([item.p for item in found])
     q = np.full(len(p), np.nan)
     if (~np.isnan(p)).any():

@@ -1,8 +1,8 @@
 """Representations from anybody's files: NumPy (.npy, .npz), HDF5 (.h5, .hdf5) and Zarr, ours and others'.
 
-Whatever numeric arrays a file holds are representations; an array called ``ids`` names the rows, and one called ``groups`` the clips
-that rows belong to where several rows are of one clip. Arrays are read in feature
-blocks, so that they need not fit into memory.
+Whatever numeric arrays a file holds are representations; an array called ``ids`` names the rows, and one called ``groups`` the
+clips that rows belong to where several rows are of one clip. Arrays are read in feature blocks, so that they need not fit into
+memory.
 """
 
 from __future__ import annotations
@@ -87,10 +87,9 @@ def groups_of(sources: Sequence[Source]) -> np.ndarray | None:
     """
     telling = [source for source in sources if source.groups is not None]
     for source in telling:
-        if source.groups.shape != (source.array.shape[0],):
-            raise ValueError(
-                f"{source.path}: groups has shape {source.groups.shape}, expected one entry for each of {source.array.shape[0]} rows"
-            )
+        n = source.array.shape[0]
+        if source.groups.shape != (n,):
+            raise ValueError(f"{source.path}: groups has shape {source.groups.shape}, expected one entry for each of {n} rows")
         if not np.array_equal(source.groups, telling[0].groups):
             raise ValueError(f"{telling[0].path} and {source.path} divide the rows into different groups")
     return telling[0].groups if telling else None
@@ -123,7 +122,7 @@ def _open(given: str) -> list[Source]:
 
 
 def _arrays(path: Path) -> dict[str, object]:
-    """Arrays of a file by name: those with at least two dimensions, in the order of layers where the file tells it, ids and groups."""
+    """Arrays of a file by name: those of at least two dimensions, in the order of layers where the file tells it, ids, groups."""
     if path.suffix == ".npy":
         found = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)}
     elif path.suffix == ".npz":
