@@ -103,7 +103,9 @@ use rule collect_prediction as collect_verdict with:
 
 rule collect_nearest:
     input:
-        kernels=[f"<results>/kernels/{name}/{run.stem}.h5" for name in EXPERIMENT.datasets for run in EXPERIMENT.evaluated_on(name)],
+        kernels=[
+            f"<results>/kernels/{name}/{run.stem}.h5" for name in EXPERIMENT.datasets for run in EXPERIMENT.evaluated_on(name)
+        ],
     output:
         table="<results>/tables/nearest.csv",
     log:
