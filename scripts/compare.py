@@ -14,6 +14,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--permutations", type=int, default=199, help="fewest re-pairings for p values, 0 for none (default: 199)"
     )
+    parser.add_argument(
+        "--uncertainty",
+        choices=("cheap", "all"),
+        default="cheap",
+        help="intervals and p values: cheap: where they cost little beside the values; all: whatever they cost (default: cheap)",
+    )
     parser.add_argument("--memory-mb", type=float, default=2048, help="memory for arrays of kernels (default: 2048)")
     parser.add_argument(
         "--option",
@@ -28,16 +34,17 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
-    from vidrep.similarity import all_pairs
+    from vidrep.similarity import all_pairs, find
     from vidrep.similarity.files import open_kernels
     from vidrep.similarity.table import write_table
 
     kernels = open_kernels(arguments.kernels)
+    wanted = arguments.uncertainty == "all" or find(arguments.measure).light
     result = all_pairs(
         kernels,
         arguments.measure,
-        intervals=True,
-        permutations=arguments.permutations,
+        intervals=wanted,
+        permutations=arguments.permutations if wanted else 0,
         seed=arguments.seed,
         memory_mb=arguments.memory_mb,
         **dict(arguments.option),

@@ -10,8 +10,8 @@ import pytest
 import zarr
 
 from vidrep.activations.store import write_ids
-from vidrep.similarity import compare
-from vidrep.similarity.sources import open_sources
+from vidrep.similarity import all_pairs, compare, difference
+from vidrep.similarity.sources import groups_of, open_sources
 
 N = 40
 
@@ -79,6 +79,49 @@ def test_intervals_and_p_values_on_request(arrays, tmp_path):
     header, first, related, unrelated, *_ = (line.split() for line in done.stdout.splitlines())
     assert header[2:7] == ["value", "ci_low", "ci_high", "null_p", "n"] and first[:3] == ["many/one", "many/one", "1"]
     assert float(related[3]) < float(related[2]) < float(related[4]) and float(related[5]) < 0.05 < float(unrelated[5])
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".h5", ".zarr"])
+def test_groups_beside_the_arrays_name_the_clips(suffix, arrays, tmp_path):
+    groups = np.repeat(np.arange(N // 2), 2)
+    grouped = write(tmp_path / f"g{suffix}", {"one": arrays["one"], "groups": groups})
+    np.save(tmp_path / "two.npy", arrays["two"])
+    sources = open_sources([grouped, tmp_path / "two.npy"])
+    assert [source.name for source in sources] == ["g", "two"]
+    np.testing.assert_array_equal(groups_of(sources), groups)
+    assert groups_of(sources[1:]) is None
+    other = write(tmp_path / "other.npz", {"three": arrays["one"], "groups": groups[::-1]})
+    with pytest.raises(ValueError, match=r"g.* and .*other.npz divide the rows into different groups"):
+        groups_of(open_sources([grouped, other]))
+
+
+def test_whole_groups_are_left_out_and_re_paired(arrays, tmp_path):
+    groups = np.repeat(np.arange(N // 2), 2)
+    many = write(tmp_path / "many.npz", {**arrays, "groups": groups})
+    done = command(many, "--intervals", "--permutations", 39, "--output", tmp_path / "t.csv")
+    assert done.stderr == f"cka_linear_debiased of {N} rows in {N // 2} groups\n", done.stderr
+    expected = all_pairs(arrays, "cka_linear_debiased", intervals=True, permutations=39, groups=groups)
+    with open(tmp_path / "t.csv", newline="") as file:
+        row = list(csv.DictReader(file))[1]
+    assert [float(row[key]) for key in ("ci_low", "null_p", "chance")] == pytest.approx(
+        [expected.ci_low[0, 1], expected.null_p[0, 1], expected.chance[0, 1]], rel=1e-6
+    )
+
+
+def test_differences_on_request(arrays, tmp_path):
+    many = write(tmp_path / "many.npz", arrays)
+    names = ["many/one", "many/two", "many/maps"]
+    done = command(many, "--difference", *names, "--difference", names[2], *names[:2], "--output", tmp_path / "d.csv")
+    with open(tmp_path / "d.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    expected = difference((arrays["one"], arrays["two"]), (arrays["one"], arrays["maps"]))
+    assert len(rows) == 2 and float(rows[0]["difference"]) == pytest.approx(expected.value, rel=1e-6)
+    assert float(rows[0]["p"]) == pytest.approx(expected.p, rel=1e-5) and float(rows[0]["q"]) <= 2 * float(rows[0]["p"]) + 1e-12
+    assert done.stdout.split()[:3] == ["rep_a", "rep_b", "rep_c"] and len(done.stdout.splitlines()) == 3
+    wrong = command(many, "--difference", "many/one", "two", "many/maps")
+    assert wrong.returncode == 1 and wrong.stderr.startswith(
+        "error: --difference: no representation two; the files hold many/one"
+    )
 
 
 @pytest.mark.parametrize(

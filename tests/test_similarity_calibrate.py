@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vidrep.similarity import all_pairs
-from vidrep.similarity.calibrate import adjusted, calibrate
+from vidrep.similarity.calibrate import adjusted, calibrate, over_seeds
 from vidrep.similarity.table import write_table
 
 REPS = ["d/a/seed0/top", "d/a/seed1/top", "d/b/seed0/top", "d/b/seed3/top", "d/c/seed0/top", "e/a/seeduntrained/top",
@@ -81,3 +81,49 @@ def test_the_table_has_the_columns(result, tmp_path):
     row = rows["d/a/seed0/top", "d/b/seed0/top"]
     assert float(row["calibrated"]) == pytest.approx(calibrate(result, REPS)["calibrated"][0, 2], rel=1e-6)
     assert float(row["q"]) >= float(row["null_p"]) and rows["d/a/seed0/top", "d/c/seed0/top"]["ceiling"] == ""
+
+
+def test_chance_is_zero_and_identity_is_one(arrays):
+    result = all_pairs(arrays, "procrustes", permutations=39)
+    above = calibrate(result, list("abcdefg"))["above_chance"]
+    np.testing.assert_allclose(np.diag(above), 1, atol=1e-6)
+    assert above[0, 1] == pytest.approx(1 - result.values[0, 1] / result.chance[0, 1])
+    biased = all_pairs(arrays, "cka_linear")
+    above = calibrate(biased, list("abcdefg"))["above_chance"]
+    assert above[0, 1] == pytest.approx((biased.values[0, 1] - biased.chance[0, 1]) / (1 - biased.chance[0, 1]))
+
+
+def test_the_cosine_form_of_a_distance_is_calibrated_as_a_similarity(arrays):
+    result = all_pairs(dict(zip(REPS, arrays, strict=True)), "procrustes", form="cosine")
+    columns, values = calibrate(result, REPS), result.values
+    assert columns["ceiling"][0, 2] == pytest.approx(np.sqrt(values[0, 1] * values[2, 3]))
+
+
+def test_mean_and_spread_over_seeds():
+    names = ["d/a/seed0/t", "d/a/seed1/t", "d/b/seed0/t", "d/b/seed1/t", "d/c/seed0/t", "d/c/seeduntrained/t"]
+    rng = np.random.default_rng(0)
+    values = rng.uniform(size=(6, 6))
+    values = (values + values.T) / 2
+    found = over_seeds(values, [name.split("/", 3) for name in names])
+    assert found["seeds_a"][0, 4] == 2 and found["seeds_b"][0, 4] == 1 and np.isnan(found["seeds_a"][5]).all()
+    assert found["seed_mean"][1, 2] == pytest.approx(values[:2, 2:4].mean())
+    disjoint = [values[0, 2] - values[1, 3], values[0, 3] - values[1, 2]]
+    assert found["seed_sd"][1, 2] == pytest.approx(np.sqrt(np.mean(np.square(disjoint)) / 2))
+    assert found["seed_sd"][0, 4] == pytest.approx(np.std(values[:2, 4], ddof=1)), "c stays as it is"
+    assert found["seed_mean"][0, 0] == values[0, 1] and np.isnan(found["seed_sd"][0, 1]), "two seeds give one value"
+    assert np.isnan(found["seed_mean"][4, 4]) and np.isnan(found["seed_sd"][4, 5])
+
+
+def test_spread_over_seeds_is_that_of_training_both_sides_anew():
+    """Values made of an effect of each side's run and one of the pair: the variance is the sum of all three."""
+    rng = np.random.default_rng(2)
+    names = [f"d/a/seed{k}/t" for k in range(3)] + [f"d/b/seed{k}/t" for k in range(3)]
+    between, within = [], []
+    for _ in range(400):
+        run = rng.normal(size=6)
+        values = np.add.outer(run, run) + rng.normal(size=(6, 6))
+        values = np.triu(values) + np.triu(values, 1).T
+        found = over_seeds(values, [name.split("/", 3) for name in names])
+        between.append(found["seed_sd"][0, 3] ** 2)
+        within.append(found["seed_sd"][0, 1])
+    assert np.mean(between) == pytest.approx(3, rel=0.15) and np.isnan(within).all()

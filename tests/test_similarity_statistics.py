@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vidrep.similarity import all_pairs, bilinear, compare, engine, find, measures, summarise
+from vidrep.similarity import all_pairs, bilinear, compare, find, measures, resample, summarise
 
 N = 36
 
@@ -52,7 +52,7 @@ def test_grouped_jackknife_equals_leaving_out_each_group(name, arrays):
     groups = np.array_split(np.random.default_rng(0).permutation(N), 6)
     kernels = [summarise(x) for x in arrays]
     options = find(name).settings({})
-    errors = engine.grouped_errors(find(name), options, (kernels, kernels), groups, True)
+    errors = resample.jackknife_error(resample.replicates(find(name), options, (kernels, kernels), groups, True))
     for i, x in enumerate(arrays):
         for j, y in enumerate(arrays):
             left = np.array([compare(np.delete(x, group, 0), np.delete(y, group, 0), name) for group in groups])
@@ -65,7 +65,6 @@ def test_intervals_stand_around_the_value(arrays):
     assert (result.ci_low < result.values)[off].all() and (result.values < result.ci_high)[off].all()
     np.testing.assert_allclose(np.diag(result.ci_high), 1)
     assert np.isnan(all_pairs([x[:19] for x in arrays], "cka_linear_debiased", intervals=True).ci_low).all()
-    assert np.isnan(all_pairs(arrays, "procrustes", intervals=True).ci_low).all()
 
 
 @pytest.mark.parametrize("name", ["cka_linear_debiased", "rsa"])
@@ -122,7 +121,6 @@ def test_related_representations_get_the_smallest_p(arrays):
     draws = 35 * 6  # whole orbits of shifts, at least 199
     np.testing.assert_allclose(result.null_p, 1 / (1 + draws))
     assert np.isnan(all_pairs(arrays, "cka_linear").null_p).all()
-    assert np.isnan(all_pairs(arrays, "procrustes", permutations=199).null_p).all()
 
 
 @pytest.mark.parametrize("name", ["cka_linear", "knn_mutual", "knn_jaccard", "cca_mean"])
@@ -136,6 +134,7 @@ def test_chance_is_the_mean_over_re_pairings(name, arrays):
 
 
 def test_seed_alone_decides(arrays):
+    arrays = [np.concatenate([x, x[::-1] ** 2]) for x in arrays]  # enough clips to leave them out in random groups
     first, again, other = (all_pairs(arrays, "rsa", intervals=True, permutations=50, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.ci_low, again.ci_low)
     np.testing.assert_array_equal(first.values, other.values)

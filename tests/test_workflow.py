@@ -17,7 +17,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 SMOKE = "workflow/experiments/smoke.yaml"
 PARTS = ("Snakefile", "config.yaml", "workflow", "profiles", "envs", "scripts", "vidrep")
-TABLES = ("accuracy", "probes", "confusion", "flow_error", "prediction", "prediction_verdict")  # cost.csv holds times
+TABLES = ("accuracy", "probes", "confusion", "nearest", "flow_error", "prediction", "prediction_verdict")  # cost.csv holds times
 
 pytestmark = pytest.mark.workflow
 

@@ -28,11 +28,22 @@ def add_systems(commands) -> None:
 def add_compare(commands) -> None:
     compare = commands.add_parser("compare", help="compare representations of the same clips: NumPy, HDF5 or Zarr files")
     compare.add_argument("files", nargs="+", metavar="FILE[:ARRAY]", help="clips in rows, the same ones in the same order")
+    compare.epilog = (
+        "An array ids in a file names the rows; an array groups the clips that rows belong to, if several are of one clip."
+    )
     compare.add_argument("--measure", default="cka_linear_debiased", help="name of the measure (default: cka_linear_debiased)")
     compare.add_argument("--option", type=key_value, action="append", default=[], metavar="KEY=VALUE", help="of the measure")
     compare.add_argument("--intervals", action="store_true", help="95 %% jackknife intervals over clips")
     compare.add_argument("--permutations", type=int, default=0, help="fewest re-pairings of clips for p values (default: 0)")
     compare.add_argument("--seed", type=int, default=0, help="of random re-pairings (default: 0)")
+    compare.add_argument(
+        "--difference",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("A", "B", "C"),
+        help="instead of all pairs: is A more like B than like C? names as in the table of all pairs; may be repeated",
+    )
     compare.add_argument("--output", help="CSV file to write as well")
     compare.set_defaults(command=compare_files)
 
@@ -49,19 +60,42 @@ def list_systems(args: argparse.Namespace) -> None:
 
 
 def compare_files(args: argparse.Namespace) -> None:
-    """Print, and write, the table of all pairs."""
-    from vidrep.similarity import all_pairs
-    from vidrep.similarity.sources import open_sources
-    from vidrep.similarity.table import table, write_table
+    """Print, and write, the table of all pairs or of differences."""
+    from vidrep.similarity.sources import groups_of, open_sources
 
     sources = open_sources(args.files)
+    groups = groups_of(sources)
     kernels = {source.name: source.summarise() for source in sources}
-    how = {"intervals": args.intervals, "permutations": args.permutations, "seed": args.seed, **dict(args.option)}
-    result = all_pairs(kernels, args.measure, **how)
+    how = {"groups": groups, "seed": args.seed, **dict(args.option)}
+    print((table_of_differences if args.difference else table_of_pairs)(kernels, args, how))
+    n = sources[0].array.shape[0]
+    what = f"{n} clips" if groups is None else f"{n} rows in {len(set(groups.tolist()))} groups"
+    print(f"{args.measure} of {what}", file=sys.stderr)
+
+
+def table_of_pairs(kernels: dict, args: argparse.Namespace, how: dict) -> str:
+    """All pairs, for reading; written to ``--output``."""
+    from vidrep.similarity import all_pairs
+    from vidrep.similarity.table import table, write_table
+
+    result = all_pairs(kernels, args.measure, intervals=args.intervals, permutations=args.permutations, **how)
     if args.output:
         write_table(args.output, result, list(kernels))
-    print(table(result, list(kernels)))
-    print(f"{args.measure} of {result.n.max()} clips", file=sys.stderr)
+    return table(result, list(kernels))
+
+
+def table_of_differences(kernels: dict, args: argparse.Namespace, how: dict) -> str:
+    """The differences asked for, for reading; written to ``--output``."""
+    from vidrep.similarity.difference import differences, rows, table, write_differences
+
+    if unknown := sorted({name for triple in args.difference for name in triple} - set(kernels)):
+        raise ValueError(f"--difference: no representation {', '.join(unknown)}; the files hold {', '.join(kernels)}")
+    place = {name: k for k, name in enumerate(kernels)}
+    cells = [((place[a], place[b]), (place[a], place[c])) for a, b, c in args.difference]
+    lines = rows(differences(kernels, cells, args.measure, **how), args.difference)
+    if args.output:
+        write_differences(args.output, lines)
+    return table(lines)
 
 
 run(main)

@@ -1,7 +1,20 @@
 """Comparing representations: one kernel summary per representation, then light measures from kernels."""
 
+from vidrep.similarity.difference import Difference, difference, differences
 from vidrep.similarity.engine import Comparison, all_pairs, compare, compare_all
 from vidrep.similarity.kernel import Kernel, summarise
 from vidrep.similarity.registry import find, measures
 
-__all__ = ["Comparison", "Kernel", "all_pairs", "compare", "compare_all", "find", "measures", "summarise"]
+__all__ = [
+    "Comparison",
+    "Difference",
+    "Kernel",
+    "all_pairs",
+    "compare",
+    "compare_all",
+    "difference",
+    "differences",
+    "find",
+    "measures",
+    "summarise",
+]

@@ -30,6 +30,8 @@ def row_products(rows: Rows, columns: Rows, step: int = 1):
     """Yield the (A, B) inner products of rows i..i+step of all arrays, for i = 0, step, 2 step, ..."""
     left = stack(rows)
     right = left if columns is rows else stack(columns)
+    if left.shape[1:] != right.shape[1:]:
+        return  # no array at all on one side
     for i in range(0, min(left.shape[1], right.shape[1]), step):
         slab = left[:, i : i + step].reshape(len(left), -1)
         other = slab if right is left else right[:, i : i + step].reshape(len(right), -1)

@@ -7,6 +7,7 @@ be more alike than that. A similarity between trained networks says something on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from scipy.stats import false_discovery_control
@@ -15,7 +16,7 @@ from vidrep.experiment import UNTRAINED
 from vidrep.similarity.engine import Comparison
 from vidrep.similarity.registry import find
 
-COLUMNS = ("q", "floor", "ceiling", "calibrated")
+COLUMNS = ("q", "above_chance", "floor", "ceiling", "calibrated", "seeds_a", "seeds_b", "seed_mean", "seed_sd")
 
 
 def calibrate(result: Comparison, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -27,17 +28,32 @@ def calibrate(result: Comparison, names: Sequence[str]) -> dict[str, np.ndarray]
 
     Returns:
         ``q``: permutation p values adjusted for the number of pairs (Benjamini and Hochberg 1995; all pairs of different
-        representations are one family). ``floor``: the value between the two untrained twins. ``ceiling``: how alike retrained
-        runs are, the geometric mean of both sides' mean over pairs of seeds (arithmetic for distances); NaN with a single seed.
-        ``calibrated``: 0 at the floor, 1 at the ceiling.
+        representations are one family). ``above_chance``: 0 at the chance level, 1 for identical representations.
+        ``floor``: the value between the two untrained twins. ``ceiling``: how alike retrained runs are, the geometric mean of
+        both sides' mean over pairs of seeds (arithmetic for distances); NaN with a single seed. ``calibrated``: 0 at the floor,
+        1 at the ceiling. ``seeds_a``, ``seeds_b``: trained runs of each side's system; ``seed_mean``, ``seed_sd``: mean and
+        standard deviation of the value over them, see ``over_seeds``.
     """
     where = [name.split("/", 3) if name.count("/") >= 3 else ["", "", "", name] for name in names]
-    floor = _floor(result.values, where)
-    ceiling = _ceiling(result.values, where, distance=find(result.measure).direction == "distance")
+    spec, values = find(result.measure), result.values
+    distance = spec.is_distance(result.options)
+    identity = np.nan if spec.identity is None else 0.0 if distance else 1.0
+    floor = _floor(values, where)
+    ceiling = _ceiling(values, where, distance)
+    numbers = {"q": adjusted(result.null_p, result.symmetric), "above_chance": _share(values, result.chance, identity)}
+    return {
+        **numbers,
+        "floor": floor,
+        "ceiling": ceiling,
+        "calibrated": _share(values, floor, ceiling),
+        **over_seeds(values, where),
+    }
+
+
+def _share(values: np.ndarray, low: np.ndarray, high: np.ndarray | float) -> np.ndarray:
+    """Where values lie between a low end (0) and a high end (1); NaN where the two are one."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        span = ceiling - floor
-        calibrated = np.where(np.abs(span) > 1e-9, (result.values - floor) / span, np.nan)
-    return {"q": adjusted(result.null_p, result.symmetric), "floor": floor, "ceiling": ceiling, "calibrated": calibrated}
+        return np.where(np.abs(high - low) > 1e-9, (values - low) / (high - low), np.nan)
 
 
 def adjusted(null_p: np.ndarray, symmetric: bool) -> np.ndarray:
@@ -60,14 +76,19 @@ def _floor(values: np.ndarray, where: list[list[str]]) -> np.ndarray:
     return np.where(np.logical_and.outer(known, known), values[np.ix_(twin, twin)], np.nan)
 
 
-def _ceiling(values: np.ndarray, where: list[list[str]], distance: bool) -> np.ndarray:
-    """Mean likeness of a representation's retrained versions, joined for both sides of a pair."""
+def _retrained(where: list[list[str]]) -> list[list[int]]:
+    """Positions of the trained runs of each layer of each system on each data set, which differ by their seed alone."""
     seeds: dict[tuple, list[int]] = {}
     for i, (dataset, system, seed, layer) in enumerate(where):
         if system and seed != f"seed{UNTRAINED}":
             seeds.setdefault((dataset, system, layer), []).append(i)
+    return list(seeds.values())
+
+
+def _ceiling(values: np.ndarray, where: list[list[str]], distance: bool) -> np.ndarray:
+    """Mean likeness of a representation's retrained versions, joined for both sides of a pair."""
     own = np.full(len(where), np.nan)
-    for members in seeds.values():
+    for members in _retrained(where):
         if len(members) > 1:
             block = values[np.ix_(members, members)]
             own[members] = block[~np.eye(len(members), dtype=bool)].mean()
@@ -75,3 +96,35 @@ def _ceiling(values: np.ndarray, where: list[list[str]], distance: bool) -> np.n
         return np.add.outer(own, own) / 2
     own = np.where(own > 0, own, np.nan)
     return np.sqrt(np.outer(own, own))
+
+
+def over_seeds(values: np.ndarray, where: list[list[str]]) -> dict[str, np.ndarray]:
+    """How a value varies when systems are trained anew: what the error over clips does not tell.
+
+    Returns:
+        ``seeds_a``, ``seeds_b``: trained runs of either side. ``seed_mean``: mean value over them, of a system with itself over
+        different seeds. ``seed_sd``: standard deviation from the squared differences of values without a common run, half of
+        whose mean is the variance whatever the runs' values share. A side with a single run stays as it is; NaN where both do,
+        and of a system with itself with fewer than four seeds, any two of whose pairs have a run in common.
+    """
+    numbers = {name: np.full(values.shape, np.nan) for name in ("seeds_a", "seeds_b", "seed_mean", "seed_sd")}
+    sets = _retrained(where)
+    for a in sets:
+        for b in sets:
+            block = np.ix_(a, b)
+            cells = [(i, j) for i in a for j in b if i != j]
+            numbers["seeds_a"][block], numbers["seeds_b"][block] = len(a), len(b)
+            if len(cells) and len(a) * len(b) > 1:
+                numbers["seed_mean"][block] = np.mean([values[cell] for cell in cells])
+                numbers["seed_sd"][block] = _spread(values, cells, len(a) > 1, len(b) > 1)
+    return numbers
+
+
+def _spread(values: np.ndarray, cells: list[tuple[int, int]], many_a: bool, many_b: bool) -> float:
+    """Standard deviation over cells from pairs of them that share no run on a side that has several."""
+    squares = [
+        (values[i, j] - values[k, m]) ** 2
+        for (i, j), (k, m) in combinations(cells, 2)
+        if not (many_a and i in (k, m)) and not (many_b and j in (k, m))
+    ]
+    return float(np.sqrt(np.mean(squares) / 2)) if squares else np.nan

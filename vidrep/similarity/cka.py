@@ -148,6 +148,7 @@ _SHARED = {
     "cost": "n^2",
     "cross": bilinear.cross,
     "null": bilinear.shift_null,
+    "light": True,
 }
 MEASURES = (
     Measure(

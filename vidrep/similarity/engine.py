@@ -6,21 +6,17 @@ then treat whole blocks of pairs with matrix products.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
-from vidrep.similarity import bilinear
+from vidrep.similarity import bilinear, resample
 from vidrep.similarity.kernel import Kernel, summarise
-from vidrep.similarity.measure import TOO_FEW_ROWS, Measure, Prepared
+from vidrep.similarity.measure import Measure, Prepared
 from vidrep.similarity.registry import find
 from vidrep.streams import stream
 
-FEWEST_FOR_INTERVALS = 20
-GROUPS = 20  # groups of clips of the grouped jackknife
-LEVEL = 0.95
 NUMBERS = ("values", "ci_low", "ci_high", "null_p", "chance", "rank_a", "rank_b")
 
 
@@ -33,11 +29,12 @@ class Comparison:
         symmetric: whether both orders of a pair have the same value.
         values: NaN where undefined.
         flags: "" or the reason or remark.
-        n: clips used.
+        n: rows used; clips, unless several rows are of one clip.
         ci_low, ci_high: 95 % jackknife interval, NaN where there is none.
         null_p: permutation p value, NaN where there is none.
-        chance: expected value for unrelated clips, NaN where not known.
+        chance: expected value for unrelated clips: in closed form, else the mean of the null; NaN where neither is there.
         rank_a, rank_b: ranks that the measure worked with, NaN where it uses none.
+        clips: independent clips.
     """
 
     measure: str
@@ -52,6 +49,7 @@ class Comparison:
     chance: np.ndarray
     rank_a: np.ndarray
     rank_b: np.ndarray
+    clips: int
 
 
 def compare(x, y, measure: str = "cka_linear_debiased", **options) -> float:
@@ -68,7 +66,7 @@ def compare(x, y, measure: str = "cka_linear_debiased", **options) -> float:
     Raises:
         ValueError: different numbers of clips, numbers that are not finite, unknown measure or option.
     """
-    return float(_all_pairs(_summaries([x]), find(measure), options, others=_summaries([y])).values[0, 0])
+    return float(_all_pairs(summaries([x]), find(measure), options, others=summaries([y])).values[0, 0])
 
 
 def compare_all(
@@ -96,6 +94,7 @@ def all_pairs(
     *,
     intervals: bool = False,
     permutations: int = 0,
+    groups=None,
     seed: int = 0,
     memory_mb: float = 2048,
     **options,
@@ -103,70 +102,76 @@ def all_pairs(
     """As ``compare_all``, with everything that belongs beside a value.
 
     Args:
-        intervals: compute jackknife intervals where the measure has them and there are at least 20 clips.
+        intervals: compute jackknife intervals, if there are at least 20 clips.
         permutations: fewest re-pairings of clips for the null, 0 for none.
+        groups: (n,) the clip that each row belongs to, where rows of one clip are not independent; None if each row is a clip.
+            Intervals leave out, and the null re-pairs, whole clips; for the null all must have as many rows, in the same order.
         seed: of the random orderings behind re-pairings and groups of clips.
+
+    Raises:
+        ValueError: as ``compare``; ``groups`` of another length than the rows, or clips that cannot be re-paired.
     """
     return _all_pairs(
-        _summaries(representations),
+        summaries(representations),
         find(measure),
         options,
         intervals=intervals,
         permutations=permutations,
+        groups=groups,
         seed=seed,
         memory_mb=memory_mb,
     )
 
 
-def _summaries(representations) -> list[Kernel]:
+def summaries(representations) -> list[Kernel]:
     """Kernel summaries of a list or dict; whatever answers ``load`` is one already."""
     named = representations.items() if isinstance(representations, Mapping) else enumerate(representations)
     return [item if hasattr(item, "load") else summarise(item, name=f"representation {name}") for name, item in named]
 
 
 def _all_pairs(
-    items, spec: Measure, given: dict, *, others=None, intervals=False, permutations=0, seed=0, memory_mb=2048.0
+    items, spec: Measure, given: dict, *, others=None, intervals=False, permutations=0, groups=None, seed=0, memory_mb=2048.0
 ) -> Comparison:
     """All pairs of ``items``, or of ``items`` with ``others``."""
     options = spec.settings(given)
     columns = items if others is None else others
-    n = _common_n([*items, *columns])
-    result = _empty(spec, options, len(items), len(columns), n)
-    orders, groups = None, []
-    if permutations and spec.null and n >= spec.minimum_n:
-        orders = bilinear.orderings(n, permutations, stream(seed, "similarity", "orderings", n))
-    if intervals and spec.jackknife and n >= FEWEST_FOR_INTERVALS:
-        groups = np.array_split(stream(seed, "similarity", "groups", n).permutation(n), GROUPS)
+    n = common_n([*items, *columns])
+    units = resample.units_of(groups, n)
+    result = _empty(spec, options, len(items), len(columns), n, len(units))
     size = max(1, int(memory_mb * 2**20 / (2 * spec.arrays_per_rep * 8 * n**2)))
+    fill_null = _null(spec, options, units, permutations, seed, size) if n >= spec.minimum_n else None
+    with_intervals = intervals and len(units) >= resample.FEWEST_FOR_INTERVALS
     for i, j, rows, partners in _blocks(items, columns, spec, options, size, result.symmetric):
-        block = np.ix_(i, j)
-        _fill(result, block, spec, options, rows, partners, orders)
-        if len(groups):
-            margin = _margins(spec, options, (rows, partners), ([items[k] for k in i], [columns[k] for k in j]), groups)
+        block, kernels = np.ix_(i, j), ([items[k] for k in i], [columns[k] for k in j])
+        _fill(result, block, spec, options, rows, partners, chance=len(units) == n)
+        if fill_null and not np.isnan(result.values[block]).all():
+            fill_null(result, block, rows, partners, kernels[1])
+        if with_intervals:
+            margin = _margins(spec, options, (rows, partners), kernels, units, seed)
+            margin = np.where(resample.has_interval(result.flags[block]), margin, np.nan)
             result.ci_low[block], result.ci_high[block] = result.values[block] - margin, result.values[block] + margin
         if result.symmetric and columns is items and rows is not partners:
             _mirror(result, i, j)
     return result
 
 
-def _common_n(items: Sequence[Kernel]) -> int:
+def common_n(items: Sequence[Kernel]) -> int:
+    """Rows of all representations, which must be as many."""
     for item in items:
         if item.n != items[0].n:
             raise ValueError(f"representations of different clips: {items[0].n} and {item.n} rows")
     return items[0].n if items else 0
 
 
-def _empty(spec: Measure, options: dict, a: int, b: int, n: int) -> Comparison:
+def _empty(spec: Measure, options: dict, a: int, b: int, n: int, clips: int) -> Comparison:
     numbers = {name: np.full((a, b), np.nan) for name in NUMBERS}
     symmetric = spec.symmetric and not (spec.one_sided and spec.one_sided(options))
-    return Comparison(spec.name, options, symmetric, flags=np.full((a, b), "", dtype=object), n=np.full((a, b), n), **numbers)
+    flags = np.full((a, b), "", dtype=object)
+    return Comparison(spec.name, options, symmetric, flags=flags, n=np.full((a, b), n), clips=clips, **numbers)
 
 
 def _prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
-    kernel = item.load()
-    if kernel.n < spec.minimum_n:
-        return Prepared(TOO_FEW_ROWS, None)
-    return Prepared(kernel.flag, None) if kernel.flag else spec.prepare(kernel, options)
+    return resample.prepared(item.load(), spec, options)
 
 
 def _blocks(
@@ -186,10 +191,8 @@ def _blocks(
             yield i, j, rows, rows if same else [_prepare(columns[k], spec, options) for k in j]
 
 
-def _fill(
-    result: Comparison, block: tuple, spec: Measure, options: dict, rows: list, columns: list, orders: np.ndarray | None
-) -> None:
-    """Values, flags, ranks, chance and null of one block."""
+def _fill(result: Comparison, block: tuple, spec: Measure, options: dict, rows: list, columns: list, chance: bool) -> None:
+    """Values, flags, ranks and, where each row is a clip, chance of one block."""
     cells = spec.cross(rows, columns, options)
     result.values[block], result.flags[block] = cells.values, cells.flags
     if cells.n is not None:
@@ -197,34 +200,46 @@ def _fill(
     for target, side, axis in ((result.rank_a, rows, 1), (result.rank_b, columns, 0)):
         ranks = [np.nan if item.rank is None else item.rank for item in side]
         target[block] = np.expand_dims(np.array(ranks, dtype=float), axis)
-    undefined = np.isnan(cells.values)
-    if spec.chance:
-        result.chance[block] = np.where(undefined, np.nan, spec.chance(rows, columns, options))
-    if orders is not None and not undefined.all():
-        draws = len(orders) * (orders.shape[1] - 1)
-        result.null_p[block] = np.where(undefined, np.nan, (1 + spec.null(rows, columns, orders)) / (1 + draws))
+    if spec.chance and chance:
+        result.chance[block] = np.where(np.isnan(cells.values), np.nan, spec.chance(rows, columns, options))
 
 
-def _margins(spec: Measure, options: dict, prepared: tuple, items: tuple, groups: Sequence[np.ndarray]) -> np.ndarray:
-    """Half widths of the intervals of one block: Student's t times the jackknife standard error."""
-    if callable(spec.jackknife):
-        n = sum(len(group) for group in groups)
-        return stdtrit(n - 1, (1 + LEVEL) / 2) * spec.jackknife(*prepared, options)
-    return stdtrit(len(groups) - 1, (1 + LEVEL) / 2) * grouped_errors(spec, options, items, groups, prepared[0] is prepared[1])
+def _null(spec: Measure, options: dict, units: list, permutations: int, seed: int, size: int) -> Callable | None:
+    """What fills in the null of a block: cyclic shifts at once where the measure can and each row is a clip, else re-pairings."""
+    if not permutations:
+        return None
+    n = sum(map(len, units))
+    if spec.null and len(units) == n:
+        orders = bilinear.orderings(n, permutations, stream(seed, "similarity", "orderings", n))
+
+        def shifts(result: Comparison, block: tuple, rows: list, columns: list, kernels: list) -> None:
+            draws = len(orders) * (n - 1)
+            p = (1 + spec.null(rows, columns, orders)) / (1 + draws)
+            result.null_p[block] = np.where(np.isnan(result.values[block]), np.nan, p)
+
+        return shifts
+    orders = resample.re_pairings(units, permutations, seed)
+
+    def recompute(result: Comparison, block: tuple, rows: list, columns: list, kernels: list) -> None:
+        loaded, values = [item.load() for item in kernels], result.values[block]
+        counts, mean = resample.re_pairing_null(spec, options, rows, loaded, values, orders, size)
+        if result.symmetric and rows is columns:  # one draw for both orders of a pair
+            upper = np.tri(len(rows), dtype=bool).T
+            counts, mean = (np.where(upper, array, array.T) for array in (counts, mean))
+        result.null_p[block] = np.where(np.isnan(values), np.nan, (1 + counts) / (1 + len(orders)))
+        unknown = np.isnan(result.chance[block])
+        result.chance[block] = np.where(unknown, mean, result.chance[block])
+
+    return recompute
 
 
-def grouped_errors(spec: Measure, options: dict, items: tuple, groups: Sequence[np.ndarray], same: bool) -> np.ndarray:
-    """Delete-one-group jackknife standard errors: everything is recomputed without each group of clips in turn."""
-    options = {**options, "quick": True}
-    kernels = [item.load() for item in items[0]], [item.load() for item in items[1]]
-    n, results = kernels[0][0].n, []
-    for group in groups:
-        left = np.setdiff1d(np.arange(n), group)
-        rows = [_prepare(kernel.subset(left), spec, options) for kernel in kernels[0]]
-        columns = rows if same else [_prepare(kernel.subset(left), spec, options) for kernel in kernels[1]]
-        results.append(spec.cross(rows, columns, options).values)
-    deviations = np.array(results) - np.mean(results, axis=0)
-    return np.sqrt((deviations**2).sum(axis=0) * (len(groups) - 1) / len(groups))
+def _margins(spec: Measure, options: dict, blocks: tuple, items: tuple, units: list, seed: int) -> np.ndarray:
+    """Half widths of the intervals of one block, from standard errors in closed form where there are any."""
+    if callable(spec.jackknife) and all(len(unit) == 1 for unit in units):
+        return resample.half_width(spec.jackknife(*blocks, options), len(units))
+    groups = resample.left_out(units, seed)
+    values = resample.replicates(spec, options, items, groups, blocks[0] is blocks[1])
+    return resample.half_width(resample.jackknife_error(values), len(groups))
 
 
 def _mirror(result: Comparison, i: range, j: range) -> None:

@@ -84,7 +84,9 @@ class Measure:
         minimum_n: fewest clips for a value.
         chance: (rows, columns, options) -> (A, B) expected value under random re-pairing of clips.
         jackknife: (rows, columns, options) -> (A, B) delete-one-clip standard errors in closed form, or "grouped" to recompute.
-        null: (rows, columns, orderings) -> (A, B) counts of re-paired values not below the observed one.
+        null: (rows, columns, orderings) -> (A, B) counts of re-paired values not below the observed one; None to recompute.
+        light: whether recomputing for intervals and nulls is cheap enough to be done unasked.
+        turned: (options) -> whether these options make a distance a similarity.
         arrays_per_rep: working memory per representation, in n x n float64 arrays.
     """
 
@@ -105,9 +107,15 @@ class Measure:
     version: int = 1
     minimum_n: int = 4
     chance: Callable[[Rows, Rows, dict], np.ndarray] | None = None
-    jackknife: Callable[[Rows, Rows, dict], np.ndarray] | str | None = None
+    jackknife: Callable[[Rows, Rows, dict], np.ndarray] | str = "grouped"
     null: Callable[[Rows, Rows, np.ndarray], np.ndarray] | None = None
+    light: bool = False
+    turned: Callable[[dict], bool] | None = None
     arrays_per_rep: float = 3.0
+
+    def is_distance(self, options: dict) -> bool:
+        """Whether small values mean alike, with these options."""
+        return self.direction == "distance" and not (self.turned and self.turned(options))
 
     def settings(self, given: dict) -> dict:
         """All options, the given ones over the defaults.

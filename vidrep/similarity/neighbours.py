@@ -91,7 +91,7 @@ SHARED = {
     "options": {"k": 10, "metric": "euclidean"},
     "check": _check,
     "prepare": _prepare,
-    "jackknife": "grouped",
+    "light": True,
 }
 MEASURES = (
     Measure(

@@ -201,6 +201,7 @@ MEASURES = (
         cross=_cross_procrustes,
         options={"form": "distance", "variance": 1.0, "alpha": 1.0},
         check=_check_shape,
+        turned=lambda options: options["form"] == "cosine",
         **_SHAPE,
     ),
     Measure(

@@ -187,8 +187,8 @@ MEASURES = (
         options={"dissimilarity": "correlation", "centre": "features", "order": "spearman"},
         check=_check,
         chance=bilinear.no_chance,
-        jackknife="grouped",
         null=_null,
+        light=True,
         arrays_per_rep=4.0,
     ),
 )

@@ -1,7 +1,8 @@
 """Representations from anybody's files: NumPy (.npy, .npz), HDF5 (.h5, .hdf5) and Zarr, ours and others'.
 
-Whatever numeric arrays a file holds are representations; an array called ``ids`` names the clips. Arrays are read in feature
-blocks, so that they need not fit into memory.
+Whatever numeric arrays a file holds are representations; an array called ``ids`` names the rows, and one called ``groups`` the
+clips that rows belong to where several rows are of one clip. Arrays are read in feature blocks, so that they need not fit into
+memory.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from vidrep.similarity.files import digest_ids, summarise_array
 from vidrep.similarity.kernel import Kernel
 
 IDS = "ids"
+GROUPS = "groups"
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".zarr")
 
 
@@ -29,12 +31,14 @@ class Source:
         array: (n, features, ...), sliceable; read when summarised.
         ids: digest of the clips' names in their order, None where the file names none.
         path: the file.
+        groups: (n,) the clip that each row belongs to, None where the file does not tell.
     """
 
     name: str
     array: object
     ids: str | None
     path: Path
+    groups: np.ndarray | None = None
 
     def summarise(self) -> Kernel:
         """Its kernel summary.
@@ -75,6 +79,22 @@ def open_sources(paths: Sequence[str | os.PathLike]) -> list[Source]:
     return found
 
 
+def groups_of(sources: Sequence[Source]) -> np.ndarray | None:
+    """The clips that the rows of all sources belong to, None where no file tells.
+
+    Raises:
+        ValueError: files that tell it differently; the line names them.
+    """
+    telling = [source for source in sources if source.groups is not None]
+    for source in telling:
+        n = source.array.shape[0]
+        if source.groups.shape != (n,):
+            raise ValueError(f"{source.path}: groups has shape {source.groups.shape}, expected one entry for each of {n} rows")
+        if not np.array_equal(source.groups, telling[0].groups):
+            raise ValueError(f"{telling[0].path} and {source.path} divide the rows into different groups")
+    return telling[0].groups if telling else None
+
+
 def _open(given: str) -> list[Source]:
     """The arrays that one argument names."""
     path, _, wanted = (given, "", "") if Path(given).exists() else given.rpartition(":")
@@ -88,20 +108,21 @@ def _open(given: str) -> list[Source]:
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{path}: not a readable {path.suffix} file ({str(error).splitlines()[0] or 'empty'})") from None
     ids = digest_ids(np.asarray(arrays.pop(IDS)[()])) if IDS in arrays else None
+    groups = np.asarray(arrays.pop(GROUPS)[()]) if GROUPS in arrays else None
     if wanted and wanted not in arrays:
         raise ValueError(f"{path}: no array {wanted!r}; it holds {', '.join(arrays) or 'none'}")
     if not arrays:
         raise ValueError(f"{path}: no array of numbers with at least two dimensions in it")
     alone = len(arrays) == 1
     return [
-        Source(path.stem if alone else f"{path.stem}/{name}", array, ids, path)
+        Source(path.stem if alone else f"{path.stem}/{name}", array, ids, path, groups)
         for name, array in arrays.items()
         if name == wanted or not wanted
     ]
 
 
 def _arrays(path: Path) -> dict[str, object]:
-    """Arrays of a file by name: those with at least two dimensions, in the order of layers where the file tells it, and ids."""
+    """Arrays of a file by name: those of at least two dimensions, in the order of layers where the file tells it, ids, groups."""
     if path.suffix == ".npy":
         found = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)}
     elif path.suffix == ".npz":
@@ -113,10 +134,9 @@ def _arrays(path: Path) -> dict[str, object]:
         root = zarr.open(os.fspath(path), mode="r")
         names = [str(name) for name in root.attrs.get("layers", ())]
         found = {name: root[name] for name in names} if names else dict(root.arrays()) if hasattr(root, "arrays") else {"": root}
-        if names and IDS in root:
-            found[IDS] = root[IDS]
+        found |= {name: root[name] for name in (IDS, GROUPS) if names and name in root}
     else:
         import h5py
 
         found = {name: value for name, value in h5py.File(path, "r").items() if isinstance(value, h5py.Dataset)}
-    return {name: array for name, array in found.items() if name == IDS or array.ndim > 1}
+    return {name: array for name, array in found.items() if name in (IDS, GROUPS) or array.ndim > 1}

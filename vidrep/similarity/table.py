@@ -44,7 +44,11 @@ def write_table(path: str | os.PathLike, result: Comparison, names: Sequence[str
 
 def table(result: Comparison, names: Sequence[str]) -> str:
     """The rows of ``write_table`` for reading: aligned, without the columns that are empty throughout."""
-    rows = [list(COLUMNS), *pair_rows(result, names)]
+    return aligned([list(COLUMNS), *pair_rows(result, names)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, the first one being the header, as text in columns; columns that are empty throughout are left out."""
     shown = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    aligned = [[cell.ljust(max(map(len, column))) for cell in column] for column in shown]
-    return "\n".join("  ".join(line).rstrip() for line in zip(*aligned, strict=True))
+    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in shown]
+    return "\n".join("  ".join(line).rstrip() for line in zip(*padded, strict=True))

@@ -318,7 +318,7 @@ def alignment_table():
 
 def tables():
     """All tables of the experiment."""
-    names = ["accuracy", "probes", "confusion", "cost"] + (["flow_error"] if ESTIMATORS else [])
+    names = ["accuracy", "probes", "confusion", "cost", "nearest"] + (["flow_error"] if ESTIMATORS else [])
     return [f"<results>/tables/{name}.csv" for name in names] + detection_table() + prediction_tables() + alignment_table()
 
 

@@ -42,9 +42,10 @@ rule compare:
     params:
         seed=config["seed"],
         permutations=config["similarity"]["permutations"],
+        uncertainty=config["similarity"]["uncertainty"],
         code=code("compare"),
     message:
         "{wildcards.measure} of all pairs on {wildcards.evaluated}"
     shell:
         "printf '%s\\n' --kernels {input.kernels} | python $VIDREP_SCRIPTS/compare.py @/dev/stdin --measure {wildcards.measure} --seed {params.seed}"
-        " --permutations {params.permutations} --memory-mb {resources.mem_mb} --output {output.table} > {log} 2>&1"
+        " --permutations {params.permutations} --uncertainty {params.uncertainty} --memory-mb {resources.mem_mb} --output {output.table} > {log} 2>&1"

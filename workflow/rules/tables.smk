@@ -101,6 +101,35 @@ use rule collect_prediction as collect_verdict with:
         "Which runs predict"
 
 
+rule collect_nearest:
+    input:
+        kernels=[
+            f"<results>/kernels/{name}/{run.stem}.h5" for name in EXPERIMENT.datasets for run in EXPERIMENT.evaluated_on(name)
+        ],
+    output:
+        table="<results>/tables/nearest.csv",
+    log:
+        "<logs>/tables/nearest.log",
+    benchmark:
+        "<benchmarks>/tables/nearest.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wc, attempt: 4000 * attempt,
+        runtime=lambda wc, attempt: 60 * attempt,
+    params:
+        seed=config["seed"],
+        measures=config["similarity"]["measures"],
+        uncertainty=config["similarity"]["uncertainty"],
+        code=code("collect_nearest"),
+    message:
+        "The system nearest to each run"
+    shell:
+        "printf '%s\\n' --kernels {input.kernels} | python $VIDREP_SCRIPTS/collect_nearest.py @/dev/stdin --measures {params.measures}"
+        " --uncertainty {params.uncertainty} --seed {params.seed} --memory-mb {resources.mem_mb} --output {output.table} > {log} 2>&1"
+
+
 rule collect_cost:
     input:
         records=[f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json" for run in EXPERIMENT.trained_runs()],
