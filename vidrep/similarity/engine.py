@@ -13,7 +13,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from vidrep.similarity import bilinear
-from vidrep.similarity.kernel import Kernel, summarise
+from vidrep.similarity.kernel import Kernel, Pending
+from vidrep.similarity.machine import spread, using
 from vidrep.similarity.measure import TOO_FEW_ROWS, Measure, Prepared
 from vidrep.similarity.registry import find
 from vidrep.streams import stream
@@ -121,7 +122,7 @@ def all_pairs(
 def _summaries(representations) -> list[Kernel]:
     """Kernel summaries of a list or dict; whatever answers ``load`` is one already."""
     named = representations.items() if isinstance(representations, Mapping) else enumerate(representations)
-    return [item if hasattr(item, "load") else summarise(item, name=f"representation {name}") for name, item in named]
+    return [item if hasattr(item, "load") else Pending(item, name=f"representation {name}") for name, item in named]
 
 
 def _all_pairs(
@@ -138,6 +139,8 @@ def _all_pairs(
     if intervals and spec.jackknife and n >= FEWEST_FOR_INTERVALS:
         groups = np.array_split(stream(seed, "similarity", "groups", n).permutation(n), GROUPS)
     size = max(1, int(memory_mb * 2**20 / (2 * spec.arrays_per_rep * 8 * n**2)))
+    if spec.tiled and not len(groups) and orders is None:
+        size = max(len(items), len(columns), 1)
     for i, j, rows, partners in _blocks(items, columns, spec, options, size, result.symmetric):
         block = np.ix_(i, j)
         _fill(result, block, spec, options, rows, partners, orders)
@@ -166,7 +169,7 @@ def _prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
     kernel = item.load()
     if kernel.n < spec.minimum_n:
         return Prepared(TOO_FEW_ROWS, None)
-    return Prepared(kernel.flag, None) if kernel.flag else spec.prepare(kernel, options)
+    return spec.prepare(kernel, options) if spec.tiled or not kernel.flag else Prepared(kernel.flag, None)
 
 
 def _blocks(

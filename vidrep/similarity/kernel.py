@@ -59,6 +59,16 @@ class Kernel:
         """(n, n) centred kernel of trace 1 (zero for a constant representation)."""
         return self.given["matrix"] if "matrix" in self.given else self.columns @ self.columns.T
 
+    def matrix_rows(self, start: int, stop: int) -> np.ndarray:
+        """(stop - start, stop) part of the matrix left of and on its diagonal; of a stored kernel no more is read."""
+        given = self.given
+        return given.rows(start, stop) if hasattr(given, "rows") else self.matrix[start:stop, :stop]
+
+    def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Centred blocks (n, f) of activations in ``dtype`` and in any unit, with the column means; where ``columns`` are kept."""
+        for block in feature_blocks(self.columns, width):
+            yield block.astype(dtype), np.zeros(block.shape[1])
+
     @cached_property
     def _factors(self) -> tuple[np.ndarray, np.ndarray]:
         if "factor" in self.given:
@@ -131,6 +141,40 @@ class Kernel:
         )
 
 
+class Pending(Kernel):
+    """A summary to be: what cannot do with centred blocks of the activations has it made by asking for any of its fields.
+
+    Attributes:
+        array: (n, d) activations, sliceable.
+    """
+
+    def __init__(self, x, name: str = "") -> None:
+        self.array = as_rows(x, name)
+        self.n, self.d = self.array.shape
+        self.eps, self.name = stored_eps(self.array.dtype), name
+
+    def load(self) -> Pending:
+        """A new one, so that what is made lives no longer than its use."""
+        return Pending(self.array, self.name)
+
+    @cached_property
+    def _made(self) -> Kernel:
+        return summarise(self.array, self.name)
+
+    def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for block in feature_blocks(self.array, width):
+            yield _centre(block, self.name) if dtype == np.float64 else _centre_single(block, self.name)
+
+
+for _field in ("scale", "a", "b", "mean_square", "mean_sum", "mean_spread", "flag", "columns", "given", "features"):
+    setattr(Pending, _field, property(lambda self, field=_field: getattr(self._made, field)))
+
+
+def stored_eps(dtype: np.dtype) -> float:
+    """Relative spacing of stored numbers; integers are taken as exact."""
+    return float(np.finfo(dtype).eps) if dtype.kind == "f" else EPS
+
+
 def as_rows(x, name: str = "") -> np.ndarray:
     """An (n, features) NumPy view of an array or tensor of shape (n, ...)."""
     if hasattr(x, "detach"):
@@ -151,11 +195,32 @@ def feature_blocks(x: np.ndarray, block_features: int | None = None) -> Iterator
         yield x[:, start : start + step]
 
 
-def _centre(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A block (n, f) centred in float64, and its column means; a constant column becomes exactly zero."""
+def _check_finite(block: np.ndarray, name: str) -> None:
     if not np.isfinite(block).all():
         row = int(np.argmin(np.isfinite(block).all(axis=1)))
         raise ValueError(f"{name or 'representation'}: activations of clip {row} (counted from 0) are not finite")
+
+
+def _centre_single(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """``_centre`` of numbers stored in single precision or less, with no more lost than by rounding its result to float32.
+
+    The mean is subtracted in two parts that add up to it in float64: the first difference is exact where cancellation is strong.
+    """
+    block = block.astype(np.float32, copy=False)
+    mean = block.mean(axis=0, dtype=np.float64)
+    if not np.isfinite(mean).all():
+        _check_finite(block, name)
+    high = mean.astype(np.float32)
+    low = mean - high
+    low[np.abs(low) <= len(block) * EPS * np.abs(mean)] = 0  # rounding of the sum; a constant column becomes exactly zero
+    centred = block - high
+    centred -= low.astype(np.float32)
+    return centred, mean
+
+
+def _centre(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A block (n, f) centred in float64, and its column means; a constant column becomes exactly zero."""
+    _check_finite(block, name)
     centred = block.astype(np.float64)
     first = centred[0].copy()
     centred -= first
@@ -176,7 +241,7 @@ def summarise(x, name: str = "", block_features: int | None = None) -> Kernel:
         ValueError: not a numeric array of at least two dimensions, or numbers that are not finite.
     """
     x = as_rows(x, name)
-    eps = float(np.finfo(x.dtype).eps) if x.dtype.kind == "f" else EPS
+    eps = stored_eps(x.dtype)
     unit = 1.0
     if x.dtype == np.float64:  # squares of anything narrower fit into float64
         peak = float(np.abs(x).max())

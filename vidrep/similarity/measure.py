@@ -10,6 +10,7 @@ import numpy as np
 
 from vidrep.similarity.kernel import Kernel
 
+CONSTANT = "constant"
 TOO_FEW_ROWS = "too_few_rows"
 UNDEFINED_ROWS = "undefined_rows"
 RANK_ZERO = "rank_zero"
@@ -83,6 +84,8 @@ class Measure:
         chance: (rows, columns, options) -> (A, B) expected value under random re-pairing of clips.
         jackknife: (rows, columns, options) -> (A, B) delete-one-clip standard errors in closed form, or "grouped" to recompute.
         null: (rows, columns, orderings) -> (A, B) counts of re-paired values not below the observed one.
+        tiled: whether ``cross`` itself keeps to the memory at hand, for any number of representations, and finds out which have no
+            value; then nothing is asked of a kernel before.
         arrays_per_rep: working memory per representation, in n x n float64 arrays.
     """
 
@@ -105,6 +108,7 @@ class Measure:
     chance: Callable[[Rows, Rows, dict], np.ndarray] | None = None
     jackknife: Callable[[Rows, Rows, dict], np.ndarray] | str | None = None
     null: Callable[[Rows, Rows, np.ndarray], np.ndarray] | None = None
+    tiled: bool = False
     arrays_per_rep: float = 3.0
 
     def settings(self, given: dict) -> dict:
