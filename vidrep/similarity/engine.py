@@ -73,7 +73,13 @@ def compare(x, y, measure: str = "cka_linear_debiased", **options) -> float:
 
 
 def compare_all(
-    representations, measure: str = "cka_linear_debiased", *, memory_mb: float = 2048, return_flags: bool = False, **options
+    representations,
+    measure: str = "cka_linear_debiased",
+    *,
+    memory_mb: float = 2048,
+    device: str = "cpu",
+    return_flags: bool = False,
+    **options,
 ):
     """All pairs of representations of the same clips.
 
@@ -81,13 +87,14 @@ def compare_all(
         representations: list or dict of arrays (n, features, ...) or of kernel summaries.
         measure: one of ``measures()``.
         memory_mb: budget for the arrays that pairs are computed from.
+        device: of kernels and their products: "cpu", "cuda" or "auto"; the same numbers to about 1e-7 for single precision.
         return_flags: also return the (R, R) array of reasons, "" for an ordinary value.
         options: of the measure.
 
     Returns:
         (R, R) float64 values, row = first representation.
     """
-    result = all_pairs(representations, measure, memory_mb=memory_mb, **options)
+    result = all_pairs(representations, measure, memory_mb=memory_mb, device=device, **options)
     return (result.values, result.flags) if return_flags else result.values
 
 
@@ -99,6 +106,7 @@ def all_pairs(
     permutations: int = 0,
     seed: int = 0,
     memory_mb: float = 2048,
+    device: str = "cpu",
     **options,
 ) -> Comparison:
     """As ``compare_all``, with everything that belongs beside a value.
@@ -108,15 +116,16 @@ def all_pairs(
         permutations: fewest re-pairings of clips for the null, 0 for none.
         seed: of the random orderings behind re-pairings and groups of clips.
     """
-    return _all_pairs(
-        _summaries(representations),
-        find(measure),
-        options,
-        intervals=intervals,
-        permutations=permutations,
-        seed=seed,
-        memory_mb=memory_mb,
-    )
+    with using(memory_mb, device):
+        return _all_pairs(
+            _summaries(representations),
+            find(measure),
+            options,
+            intervals=intervals,
+            permutations=permutations,
+            seed=seed,
+            memory_mb=memory_mb,
+        )
 
 
 def _summaries(representations) -> list[Kernel]:
@@ -181,12 +190,12 @@ def _blocks(
     """
     for start in range(0, len(items), size):
         i = range(start, min(start + size, len(items)))
-        rows = [_prepare(items[k], spec, options) for k in i]
+        rows = spread(lambda k: _prepare(items[k], spec, options), i)
         last = start + 1 if symmetric and columns is items else len(columns)
         for other in range(0, last, size):
             j = range(other, min(other + size, len(columns)))
             same = columns is items and other == start
-            yield i, j, rows, rows if same else [_prepare(columns[k], spec, options) for k in j]
+            yield i, j, rows, rows if same else spread(lambda k: _prepare(columns[k], spec, options), j)
 
 
 def _fill(

@@ -14,7 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
+from vidrep.similarity.machine import current
+
 EPS = float(np.finfo(np.float64).eps)
+FEWEST_SINGLE = 256  # clips; smaller problems are quick in any precision
 BLOCK_BYTES = 128 * 2**20  # float64 size of one feature block
 
 
@@ -54,10 +57,20 @@ class Kernel:
         """Itself; kernels on disk answer the same call by reading."""
         return self
 
+    def unread(self) -> Kernel:
+        """The same summary without what it has computed or read since it was made: what lasts should hold on to no more."""
+        return replace(self)
+
     @cached_property
     def matrix(self) -> np.ndarray:
         """(n, n) centred kernel of trace 1 (zero for a constant representation)."""
-        return self.given["matrix"] if "matrix" in self.given else self.columns @ self.columns.T
+        return self.given["matrix"] if "matrix" in self.given else current().product(self.columns, self.columns)
+
+    @property
+    def product_dtype(self) -> np.dtype:
+        """Precision of arrays made from the kernel that are only multiplied: single where it was stored so and time matters."""
+        single = self.eps > EPS and self.n >= FEWEST_SINGLE
+        return np.dtype(np.float32) if single else self.matrix.dtype
 
     def matrix_rows(self, start: int, stop: int) -> np.ndarray:
         """(stop - start, stop) part of the matrix left of and on its diagonal; of a stored kernel no more is read."""
@@ -65,7 +78,7 @@ class Kernel:
         return given.rows(start, stop) if hasattr(given, "rows") else self.matrix[start:stop, :stop]
 
     def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Centred blocks (n, f) of activations in ``dtype`` and in any unit, with the column means; where ``columns`` are kept."""
+        """Centred blocks (n, f) of activations in ``dtype``, in any unit, with their column means; where ``columns`` are kept."""
         for block in feature_blocks(self.columns, width):
             yield block.astype(dtype), np.zeros(block.shape[1])
 
@@ -98,15 +111,17 @@ class Kernel:
 
     @cached_property
     def rank(self) -> int:
-        """Singular values above what rounding to the stored precision could produce.
+        """Number of singular values that stand for more than rounding: see ``rank_of``."""
+        return self.rank_of(self.singular_values) if not self.flag else 0
+
+    def rank_of(self, values: np.ndarray) -> int:
+        """How many of the singular values ``values`` are above what rounding to the stored precision could produce.
 
         The cut is the expected largest singular value of the rounding errors, taken as independent and uniform:
         eps / sqrt(12) * rms * (sqrt(n) + sqrt(d)); rounding of the decomposition itself is cut in ``factor``.
         """
-        if self.flag:
-            return 0
         rms = math.sqrt((1 + self.n * self.mean_square) / (self.n * self.d))
-        return int(np.sum(self.singular_values > self.eps / math.sqrt(12) * rms * (math.sqrt(self.n) + math.sqrt(self.d))))
+        return int(np.sum(values > self.eps / math.sqrt(12) * rms * (math.sqrt(self.n) + math.sqrt(self.d))))
 
     def subset(self, rows: np.ndarray) -> Kernel:
         """The summary of some of the clips: what ``summarise`` gives for those rows alone."""
@@ -153,9 +168,10 @@ class Pending(Kernel):
         self.n, self.d = self.array.shape
         self.eps, self.name = stored_eps(self.array.dtype), name
 
-    def load(self) -> Pending:
-        """A new one, so that what is made lives no longer than its use."""
+    def unread(self) -> Pending:
         return Pending(self.array, self.name)
+
+    load = unread  # whatever is made lives no longer than its use
 
     @cached_property
     def _made(self) -> Kernel:
@@ -268,7 +284,7 @@ def summarise_blocks(blocks: Callable[[], Iterable[np.ndarray]], shape: tuple[in
         if narrow:
             kept.append(centred)
         else:
-            matrix += centred @ centred.T
+            matrix += current().product(centred, centred)
         a += centred @ mean
         b += centred.sum(axis=1)
         means.append(mean)

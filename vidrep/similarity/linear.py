@@ -1,23 +1,21 @@
 """Inner products of the linear kernels of all pairs, and no kernel more than needed.
 
-<K, L> of centred kernels K = X X^T, L = Y Y^T is ||X^T Y||^2: narrow representations are multiplied as they are. Wide ones meet in
-row tiles of all kernels, below the diagonal: as many at a time as memory holds, summed over tiles in float64. What lies on the
-diagonal is kept apart, since the debiased estimator leaves it out and would otherwise lose digits to it.
+<K, L> of centred kernels K = X X^T, L = Y Y^T is ||X^T Y||^2: narrow representations are multiplied as they are. Wide ones meet
+in row tiles of all kernels, below the diagonal: as many at a time as memory holds, summed over tiles in float64. What lies on
+the diagonal is kept apart, since the debiased estimator leaves it out and would otherwise lose digits to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 
 import numpy as np
 
-from vidrep.similarity.kernel import EPS, Kernel, Pending
+from vidrep.similarity.kernel import EPS, FEWEST_SINGLE, Kernel, Pending
 from vidrep.similarity.machine import current, spread
 
 TILE = 256  # rows of a tile
 RUN = 8192  # terms of a sum in single precision
-FEWEST_SINGLE = 256  # clips; smaller problems are quick in any precision
 FEATURES = 2**21  # numbers in one block of centred features, so that it stays in the cache
 SAFE = 1e12  # traces from its inverse to itself are far from what single precision cannot hold
 
@@ -78,10 +76,12 @@ def _use(kernel: Kernel, dtype: np.dtype, use: Callable[[Iterator[np.ndarray]], 
         use(counted(centred()))
     if not 1 / SAFE < squares.sum() < SAFE:
         if kernel.flag:
-            return np.full(kernel.n, np.nan)
-        use(counted(block.astype(dtype) for block in kernel.features()))
-    constant = squares.sum() <= 16 * EPS**2 * kernel.n * mean_square
-    return np.full(kernel.n, np.nan) if constant else squares
+            squares[:] = np.nan
+        else:
+            use(counted(block.astype(dtype) for block in kernel.features()))
+    elif squares.sum() <= 16 * EPS**2 * kernel.n * mean_square:
+        squares[:] = np.nan
+    return squares
 
 
 def _from_features(kernels: Sequence[Kernel], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +105,7 @@ def _from_features(kernels: Sequence[Kernel], dtype: np.dtype) -> tuple[np.ndarr
         within = np.add.reduceat(product, ends[:last], axis=1, dtype=np.float64)
         return np.add.reduceat(within, ends[first:last] - ends[first], axis=0)
 
-    machine, n = current(), kernels[0].n
+    machine = current()
     diagonals = np.array(spread(fill, range(len(kernels))))
     total = np.zeros((len(kernels), len(kernels)))
     groups = _groups([kernel.d for kernel in kernels], TILE)
@@ -135,9 +135,8 @@ def _from_kernels(kernels: Sequence[Kernel], dtype: np.dtype) -> tuple[np.ndarra
     for first, last in _groups([len(kernels) * (stop - start) * stop * dtype.itemsize for start, stop in tiles], half):
         chosen = tiles[first:last]
         arrays = [current().lift(np.empty((len(kernels), stop - start, stop), dtype)) for start, stop in chosen]
-        rows = [[array[r] for array in arrays] for r in range(len(kernels))]
-        fill = partial(_fill, dtype=dtype, tiles=chosen)
-        diagonals = np.array(spread(lambda r: fill(kernels[r], arrays=rows[r]), range(len(kernels))))
+        each = [(kernel, dtype, chosen, [array[r] for array in arrays]) for r, kernel in enumerate(kernels)]
+        diagonals = np.array(spread(lambda given: _fill(*given), each))
         total += sum(spread(_contract, arrays[::-1]))  # the largest first, or one core ends alone with it
     return 2 * total, diagonals
 

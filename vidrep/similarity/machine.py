@@ -53,12 +53,12 @@ class Machine:
         return self.lower(left @ (left if b is a else self.lift(b)).T)
 
 
-_current: ContextVar[Machine] = ContextVar("machine", default=Machine())
+_current: ContextVar[Machine | None] = ContextVar("machine", default=None)
 
 
 def current() -> Machine:
     """The machine of the comparison in progress."""
-    return _current.get()
+    return _current.get() or Machine()
 
 
 @contextmanager

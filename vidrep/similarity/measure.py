@@ -84,8 +84,8 @@ class Measure:
         chance: (rows, columns, options) -> (A, B) expected value under random re-pairing of clips.
         jackknife: (rows, columns, options) -> (A, B) delete-one-clip standard errors in closed form, or "grouped" to recompute.
         null: (rows, columns, orderings) -> (A, B) counts of re-paired values not below the observed one.
-        tiled: whether ``cross`` itself keeps to the memory at hand, for any number of representations, and finds out which have no
-            value; then nothing is asked of a kernel before.
+        tiled: whether ``cross`` itself keeps to the memory at hand, for any number of representations, and finds out which
+            have no value; then nothing is asked of a kernel before.
         arrays_per_rep: working memory per representation, in n x n float64 arrays.
     """
 
