@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from vidrep.similarity import bilinear
 from vidrep.similarity.kernel import Kernel, Pending
-from vidrep.similarity.machine import spread, using
+from vidrep.similarity.machine import spread, threads, using
 from vidrep.similarity.measure import TOO_FEW_ROWS, Measure, Prepared
 from vidrep.similarity.registry import find
 from vidrep.streams import stream
@@ -147,10 +147,8 @@ def _all_pairs(
         orders = bilinear.orderings(n, permutations, stream(seed, "similarity", "orderings", n))
     if intervals and spec.jackknife and n >= FEWEST_FOR_INTERVALS:
         groups = np.array_split(stream(seed, "similarity", "groups", n).permutation(n), GROUPS)
-    size = max(1, int(memory_mb * 2**20 / (2 * spec.arrays_per_rep * 8 * n**2)))
-    if spec.tiled and not len(groups) and orders is None:
-        size = max(len(items), len(columns), 1)
-    for i, j, rows, partners in _blocks(items, columns, spec, options, size, result.symmetric):
+    sizes = _block_sizes(spec, n, memory_mb, max(len(items), len(columns)), values_only=not len(groups) and orders is None)
+    for i, j, rows, partners in _blocks(items, columns, spec, options, sizes, result.symmetric):
         block = np.ix_(i, j)
         _fill(result, block, spec, options, rows, partners, orders)
         if len(groups):
@@ -181,21 +179,40 @@ def _prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
     return spec.prepare(kernel, options) if spec.tiled or not kernel.flag else Prepared(kernel.flag, None)
 
 
-def _blocks(
-    items: Sequence[Kernel], columns: Sequence[Kernel], spec: Measure, options: dict, size: int, symmetric: bool
-) -> Iterator[tuple]:
-    """Yield (row positions, column positions, rows, columns) of prepared representations, at most ``size`` on a side.
+def _block_sizes(spec: Measure, n: int, memory_mb: float, most: int, values_only: bool) -> tuple[int, int]:
+    """Representations on both sides of a block. Those of the second side are prepared again for every block, so it is short.
 
-    With ``symmetric`` and one list, blocks above the diagonal are left out.
+    Intervals and nulls make arrays of both sides, so that they share the memory evenly.
     """
+    array, memory = 8 * max(n, 1) ** 2, memory_mb * 2**20
+    if not values_only:
+        size = max(1, int(memory / (2 * spec.arrays_per_rep * array)))
+        return size, size
+    if spec.tiled:
+        return max(most, 1), max(most, 1)
+    places = int((memory - threads() * spec.arrays_per_rep * array) / (spec.arrays_kept * array))
+    return max(1, places - places // 5), max(1, places // 5)
+
+
+def _blocks(
+    items: Sequence[Kernel], columns: Sequence[Kernel], spec: Measure, options: dict, sizes: tuple[int, int], symmetric: bool
+) -> Iterator[tuple]:
+    """Yield (row positions, column positions, rows, columns) of prepared representations, at most ``sizes`` of them.
+
+    With one list the rows meet themselves in one block; with ``symmetric`` those before them only, else all others.
+    """
+    size, width = sizes
     for start in range(0, len(items), size):
         i = range(start, min(start + size, len(items)))
         rows = spread(lambda k: _prepare(items[k], spec, options), i)
-        last = start + 1 if symmetric and columns is items else len(columns)
-        for other in range(0, last, size):
-            j = range(other, min(other + size, len(columns)))
-            same = columns is items and other == start
-            yield i, j, rows, rows if same else spread(lambda k: _prepare(columns[k], spec, options), j)
+        others = [range(0, len(columns))]
+        if columns is items:
+            yield i, i, rows, rows
+            others = [range(0, start)] if symmetric else [range(0, start), range(i.stop, len(columns))]
+        for span in others:
+            for first in range(span.start, span.stop, width):
+                j = range(first, min(first + width, span.stop))
+                yield i, j, rows, spread(lambda k: _prepare(columns[k], spec, options), j)
 
 
 def _fill(

@@ -18,7 +18,7 @@ from vidrep.similarity.machine import current
 
 EPS = float(np.finfo(np.float64).eps)
 FEWEST_SINGLE = 256  # clips; smaller problems are quick in any precision
-BLOCK_BYTES = 128 * 2**20  # float64 size of one feature block
+BLOCK_BYTES = 32 * 2**20  # float64 size of one feature block
 
 
 @dataclass

@@ -87,6 +87,7 @@ class Measure:
         tiled: whether ``cross`` itself keeps to the memory at hand, for any number of representations, and finds out which
             have no value; then nothing is asked of a kernel before.
         arrays_per_rep: working memory per representation, in n x n float64 arrays.
+        arrays_kept: what of it stays while values are computed.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Measure:
     null: Callable[[Rows, Rows, np.ndarray], np.ndarray] | None = None
     tiled: bool = False
     arrays_per_rep: float = 3.0
+    arrays_kept: float = 1.0
 
     def settings(self, given: dict) -> dict:
         """All options, the given ones over the defaults.

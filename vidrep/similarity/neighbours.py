@@ -132,6 +132,8 @@ _SHARED = {
     "check": _check,
     "prepare": _prepare,
     "jackknife": "grouped",
+    "arrays_per_rep": 5.0,
+    "arrays_kept": 0.1,
 }
 MEASURES = (
     Measure(
