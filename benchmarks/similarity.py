@@ -171,7 +171,7 @@ def functions(measure: str) -> dict[str, Callable[[Arrays], np.ndarray]]:
 
 
 def child(path: str, measure: str, name: str, count: int, repeats: int) -> None:
-    """Time one competitor on the first ``count`` arrays of a file; print seconds, processor seconds, memory and values as JSON."""
+    """Time one competitor on the first ``count`` arrays of a file; print seconds, processor seconds, memory, values as JSON."""
     function, arrays = functions(measure)[name], list(np.load(path)[:count])
     small = [x[:64, :64].copy() for x in arrays[:2]]
     try:
@@ -207,7 +207,8 @@ def timed(path: str, measure: str, name: str, count: int, repeats: int) -> dict:
 
     Pairwise code costs b for each pair, other code a for each representation besides.
     """
-    if measure in ("floor", "cka_linear", "cka_linear_debiased") and name not in ("textbook", "ckatorch") or count <= 4:
+    quick = measure in ("floor", "cka_linear", "cka_linear_debiased") and name not in ("textbook", "ckatorch")
+    if quick or count <= 4:
         return measure_one(path, measure, name, count, repeats)
     two = measure_one(path, measure, name, 2, repeats)
     if "missing" in two:
@@ -257,16 +258,14 @@ def line(measure: str, name: str, result: dict, base: float, own: dict | None) -
 
 def growth(repeats: int, measures: Sequence[str], folder: str) -> None:
     """Print how the cost of this library grows with the number of representations, clips and features."""
-    print(
-        "\n### Growth\n\n| measure | R | n | d | seconds | processor s | peak MB | x floor |\n|---|---:|---:|---:|---:|---:|---:|---:|"
-    )
-    start = (20, 1000, 512)
-    sizes = [(count, *start[1:]) for count in (20, 100, 500)] + [(20, n, 512) for n in (500, 2000, 4000)]
+    print("\n### Growth\n\n| measure | R | n | d | seconds | processor s | peak MB | x floor |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    sizes = [(count, 1000, 512) for count in (20, 100, 500)] + [(20, n, 512) for n in (500, 2000, 4000)]
     for count, clips, features in [*sizes, *((20, 1000, d) for d in (64, 4096, 16384))]:
         path = os.path.join(folder, "arrays.npy")
         np.save(path, np.array(make_arrays(count, clips, features)))
         names = [name for name in FLOORS if count * features < 20_000 or "kernels" in name]
-        names = [name for name in names if count * clips**2 < 5e8 or "features" in name]
+        names = [name for name in names if count * clips**2 <= 5e8 or "features" in name]
         base = min((measure_one(path, "floor", name, count, repeats)["seconds"] for name in names), default=np.nan)
         for measure in measures:
             found = measure_one(path, measure, "vidrep", count, repeats)
