@@ -4,13 +4,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import torch
 from scipy.spatial.distance import pdist
 from scipy.stats import rankdata, spearmanr
 from threadpoolctl import threadpool_limits
 
 from vidrep.similarity import compare_all, linear, measures, summarise
-from vidrep.similarity.kernel import Pending
+from vidrep.similarity.kernel import Activations
 from vidrep.similarity.rsa import average_ranks
 
 N = 300  # enough for products in single precision
@@ -44,6 +43,12 @@ def exact(arrays, name):
     return products / np.sqrt(np.diag(products)) / np.sqrt(np.diag(products))[:, None]
 
 
+def has_gpu():
+    import torch  # slow
+
+    return torch.cuda.is_available()
+
+
 CASES = {
     "plain": {},
     "half": {"dtype": np.float16},
@@ -74,7 +79,7 @@ def test_weak_relations_keep_their_digits():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_both_ways_of_multiplying_agree(dtype):
-    kernels = [Pending(x) for width in (5, 40, 350) for x in make(width, dtype)]
+    kernels = [Activations(x) for width in (5, 40, 350) for x in make(width, dtype)]
     ways = [way(kernels, np.dtype(dtype)) for way in (linear._from_features, linear._from_kernels)]
     scale = np.sqrt(np.diag(ways[1][0]))
     tolerance = 1e-6 if dtype == np.float32 else 1e-12
@@ -83,7 +88,7 @@ def test_both_ways_of_multiplying_agree(dtype):
 
 
 def test_the_cheaper_way_is_taken():
-    narrow, wide = ([Pending(x) for x in make(width)] for width in (20, 700))
+    narrow, wide = ([Activations(x) for x in make(width)] for width in (20, 700))
     assert linear._narrow(narrow, np.dtype(np.float32))
     assert not linear._narrow(wide, np.dtype(np.float32)) and not linear._narrow([*narrow, *wide], np.dtype(np.float32))
     bare = [summarise(x).subset(np.arange(N)) for x in make(20)]  # kernels without features
@@ -125,7 +130,7 @@ def test_cores_do_not_change_a_bit(name):
 @pytest.mark.parametrize("width", [20, 700])
 @pytest.mark.parametrize("name", ["cka_linear", "cka_linear_debiased", "cka_rbf", "rsa", "procrustes"])
 def test_devices_give_the_same_numbers(name, width, device):
-    if device == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and not has_gpu():
         pytest.skip("no GPU here")
     arrays = make(width)
     np.testing.assert_allclose(compare_all(arrays, name, device=device), compare_all(arrays, name), rtol=1e-6, atol=1e-7)
@@ -134,7 +139,7 @@ def test_devices_give_the_same_numbers(name, width, device):
 def test_unknown_devices_are_refused():
     with pytest.raises(ValueError, match="device: got 'tpu', expected cpu, cuda or auto"):
         compare_all(make(5), device="tpu")
-    if not torch.cuda.is_available():
+    if not has_gpu():
         np.testing.assert_array_equal(compare_all(make(5), device="auto"), compare_all(make(5)))
         with pytest.raises(ValueError, match="no GPU here"):
             compare_all(make(5), device="cuda")

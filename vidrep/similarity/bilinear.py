@@ -31,6 +31,10 @@ def _slabs(rows: Rows, start: int, stop: int) -> list[np.ndarray]:
     return [nothing if item.flag else item.data[start:stop] for item in rows]
 
 
+def _empty(rows: Rows, columns: Rows) -> bool:
+    return not all(any(not item.flag for item in side) for side in (rows, columns))
+
+
 def _product(rows: Rows, columns: Rows, start: int, stop: int) -> np.ndarray:
     """(A, B) inner products of rows start..stop of all arrays."""
     left = np.array(_slabs(rows, start, stop)).reshape(len(rows), -1)
@@ -40,7 +44,7 @@ def _product(rows: Rows, columns: Rows, start: int, stop: int) -> np.ndarray:
 
 def row_products(rows: Rows, columns: Rows):
     """Yield the (A, B) inner products of row i of all arrays, for i = 0, 1, ..."""
-    for i in range(_clips(rows, columns)):
+    for i in range(0 if _empty(rows, columns) else _clips(rows, columns)):
         yield _product(rows, columns, i, i + 1)
 
 
@@ -54,7 +58,7 @@ def inner_products(rows: Rows, columns: Rows) -> np.ndarray:
         return sum((_product(rows, columns, i, min(i + step, first + block, n)) for i in starts), np.zeros(shape))
 
     shape = len(rows), len(columns)
-    return sum(spread(part, range(0, n, block)), np.zeros(shape))
+    return np.zeros(shape) if _empty(rows, columns) else sum(spread(part, range(0, n, block)), np.zeros(shape))
 
 
 def cross(rows: Rows, columns: Rows, options: dict) -> Cells:

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from vidrep.similarity import bilinear, linear
-from vidrep.similarity.kernel import Kernel, Pending
+from vidrep.similarity.kernel import Activations, Kernel
 from vidrep.similarity.measure import CONSTANT, RANK_ZERO, Cells, Measure, Prepared, Rows, cells, check_choice, check_range
 
 SAME_GEOMETRY = frozenset({"rotation", "scale", "offset"})
@@ -49,21 +49,21 @@ class Linear(Prepared):
     """A linear kernel as it is compared: values need no array of it; intervals and nulls do, and have it made.
 
     Attributes:
-        kernel: the summary, which may be still to make.
+        kernel: the summary, or the activations where there is none yet.
         trace: of the array of norm 1, known with the values.
     """
 
-    def __init__(self, kernel: Kernel, array: Callable[[np.ndarray], np.ndarray]) -> None:
-        super().__init__("" if isinstance(kernel, Pending) else kernel.flag, None)
+    def __init__(self, kernel: Activations | Kernel, array: Callable[[np.ndarray], np.ndarray]) -> None:
+        super().__init__("" if isinstance(kernel, Activations) else kernel.flag, None)
         del self.data  # of the class below
         self.kernel, self.trace, self._array = kernel, np.nan, array
 
     @cached_property
     def data(self) -> np.ndarray | None:
         """(n, n) array of norm 1, None where there is none."""
-        matrix = self.kernel.matrix
-        made = unit(self._array(matrix), matrix.dtype)
-        self.flag = self.flag or self.kernel.flag or made.flag
+        kernel = self.kernel.load()
+        made = unit(self._array(kernel.matrix), kernel.matrix.dtype)
+        self.flag = self.flag or kernel.flag or made.flag
         return made.data
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from vidrep.similarity import bilinear
-from vidrep.similarity.kernel import Kernel, Pending
+from vidrep.similarity.kernel import Activations, Kernel
 from vidrep.similarity.machine import spread, threads, using
 from vidrep.similarity.measure import TOO_FEW_ROWS, Measure, Prepared
 from vidrep.similarity.registry import find
@@ -131,7 +131,7 @@ def all_pairs(
 def _summaries(representations) -> list[Kernel]:
     """Kernel summaries of a list or dict; whatever answers ``load`` is one already."""
     named = representations.items() if isinstance(representations, Mapping) else enumerate(representations)
-    return [item if hasattr(item, "load") else Pending(item, name=f"representation {name}") for name, item in named]
+    return [item if hasattr(item, "load") else Activations(item, name=f"representation {name}") for name, item in named]
 
 
 def _all_pairs(
@@ -173,9 +173,9 @@ def _empty(spec: Measure, options: dict, a: int, b: int, n: int) -> Comparison:
 
 
 def _prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
-    kernel = item.load()
-    if kernel.n < spec.minimum_n:
+    if item.n < spec.minimum_n:
         return Prepared(TOO_FEW_ROWS, None)
+    kernel = item if spec.tiled and isinstance(item, Activations) else item.load()
     return spec.prepare(kernel, options) if spec.tiled or not kernel.flag else Prepared(kernel.flag, None)
 
 

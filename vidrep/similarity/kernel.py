@@ -57,10 +57,6 @@ class Kernel:
         """Itself; kernels on disk answer the same call by reading."""
         return self
 
-    def unread(self) -> Kernel:
-        """The same summary without what it has computed or read since it was made: what lasts should hold on to no more."""
-        return replace(self)
-
     @cached_property
     def matrix(self) -> np.ndarray:
         """(n, n) centred kernel of trace 1 (zero for a constant representation)."""
@@ -156,11 +152,12 @@ class Kernel:
         )
 
 
-class Pending(Kernel):
-    """A summary to be: what cannot do with centred blocks of the activations has it made by asking for any of its fields.
+class Activations:
+    """An array that is summarised only where a measure cannot do with its centred blocks.
 
     Attributes:
-        array: (n, d) activations, sliceable.
+        array: (n, d) activations.
+        n, d, eps, name: as of the summary.
     """
 
     def __init__(self, x, name: str = "") -> None:
@@ -168,22 +165,14 @@ class Pending(Kernel):
         self.n, self.d = self.array.shape
         self.eps, self.name = stored_eps(self.array.dtype), name
 
-    def unread(self) -> Pending:
-        return Pending(self.array, self.name)
-
-    load = unread  # whatever is made lives no longer than its use
-
-    @cached_property
-    def _made(self) -> Kernel:
+    def load(self) -> Kernel:
+        """The summary, made anew, so that it lives no longer than its use."""
         return summarise(self.array, self.name)
 
     def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """As ``Kernel.centred``."""
         for block in feature_blocks(self.array, width):
             yield _centre(block, self.name) if dtype == np.float64 else _centre_single(block, self.name)
-
-
-for _field in ("scale", "a", "b", "mean_square", "mean_sum", "mean_spread", "flag", "columns", "given", "features"):
-    setattr(Pending, _field, property(lambda self, field=_field: getattr(self._made, field)))
 
 
 def stored_eps(dtype: np.dtype) -> float:

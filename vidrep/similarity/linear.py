@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from vidrep.similarity.kernel import EPS, FEWEST_SINGLE, Kernel, Pending
+from vidrep.similarity.kernel import EPS, FEWEST_SINGLE, Activations, Kernel
 from vidrep.similarity.machine import current, spread
 
 TILE = 256  # rows of a tile
@@ -19,8 +19,10 @@ RUN = 8192  # terms of a sum in single precision
 FEATURES = 2**21  # numbers in one block of centred features, so that it stays in the cache
 SAFE = 1e12  # traces from its inverse to itself are far from what single precision cannot hold
 
+Item = Activations | Kernel
 
-def inner_products(kernels: Sequence[Kernel]) -> tuple[np.ndarray, np.ndarray, float]:
+
+def inner_products(kernels: Sequence[Item]) -> tuple[np.ndarray, np.ndarray, float]:
     """What linear CKA needs of all pairs.
 
     Products are single where all activations are stored in single precision or less, sums double.
@@ -42,18 +44,18 @@ def inner_products(kernels: Sequence[Kernel]) -> tuple[np.ndarray, np.ndarray, f
     return off / trace / trace[:, None], diagonals / trace[:, None], float(np.finfo(dtype).eps)
 
 
-def _has_features(kernel: Kernel) -> bool:
-    return isinstance(kernel, Pending) or kernel.columns is not None
+def _has_features(kernel: Item) -> bool:
+    return isinstance(kernel, Activations) or kernel.columns is not None
 
 
-def _narrow(kernels: Sequence[Kernel], dtype: np.dtype) -> bool:
+def _narrow(kernels: Sequence[Item], dtype: np.dtype) -> bool:
     """Whether products of features cost less than kernels and their products, and fit into memory."""
     n, d = kernels[0].n, sum(kernel.d for kernel in kernels)
     cheaper = d * d < d * n + len(kernels) ** 2 * n
     return cheaper and d * n * dtype.itemsize < current().bytes / 2 and all(map(_has_features, kernels))
 
 
-def _use(kernel: Kernel, dtype: np.dtype, use: Callable[[Iterator[np.ndarray]], None]) -> np.ndarray:
+def _use(kernel: Item, dtype: np.dtype, use: Callable[[Iterator[np.ndarray]], None]) -> np.ndarray:
     """Call ``use`` with the centred feature blocks; return the (n,) sums of their squares, NaN for a constant representation.
 
     Magnitudes whose products would overflow or vanish are scaled first, in float64, and used again.
@@ -75,16 +77,17 @@ def _use(kernel: Kernel, dtype: np.dtype, use: Callable[[Iterator[np.ndarray]], 
     with np.errstate(over="ignore", invalid="ignore"):
         use(counted(centred()))
     if not 1 / SAFE < squares.sum() < SAFE:
-        if kernel.flag:
+        summary = kernel.load()
+        if summary.flag:
             squares[:] = np.nan
         else:
-            use(counted(block.astype(dtype) for block in kernel.features()))
+            use(counted(block.astype(dtype) for block in summary.features()))
     elif squares.sum() <= 16 * EPS**2 * kernel.n * mean_square:
         squares[:] = np.nan
     return squares
 
 
-def _from_features(kernels: Sequence[Kernel], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def _from_features(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Off-diagonal inner products and diagonals by the products of all features with all features."""
     ends = np.cumsum([0, *(kernel.d for kernel in kernels)])
     joint = np.empty((ends[-1], kernels[0].n), dtype=dtype)
@@ -126,23 +129,27 @@ def _groups(sizes: Sequence[int], most: float) -> list[tuple[int, int]]:
     return [*groups, (first, len(sizes))]
 
 
-def _from_kernels(kernels: Sequence[Kernel], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def _from_kernels(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Off-diagonal inner products and diagonals by row tiles of all kernels, as many tiles at a time as memory holds."""
     n, row, half = kernels[0].n, len(kernels) * kernels[0].n * dtype.itemsize, current().bytes / 2
     height = int(min(TILE, max(half / row, 1)))
     tiles = [(start, min(start + height, n)) for start in range(0, n, height)]
-    total = np.zeros((len(kernels), len(kernels)))
+    total, diagonals = np.zeros((len(kernels), len(kernels))), np.zeros((len(kernels), n))
     for first, last in _groups([len(kernels) * (stop - start) * stop * dtype.itemsize for start, stop in tiles], half):
         chosen = tiles[first:last]
         arrays = [current().lift(np.empty((len(kernels), stop - start, stop), dtype)) for start, stop in chosen]
         each = [(kernel, dtype, chosen, [array[r] for array in arrays]) for r, kernel in enumerate(kernels)]
-        diagonals = np.array(spread(lambda given: _fill(*given), each))
+        rows = slice(chosen[0][0], chosen[-1][1])
+        diagonals[:, rows] = np.array(spread(lambda given: _fill(*given), each))[:, rows]
         total += sum(spread(_contract, arrays[::-1]))  # the largest first, or one core ends alone with it
     return 2 * total, diagonals
 
 
-def _fill(kernel: Kernel, dtype: np.dtype, tiles: Sequence[tuple[int, int]], arrays: Sequence) -> np.ndarray:
-    """Write the strictly lower triangle of some rows of one kernel; return its diagonal, NaN for a constant representation."""
+def _fill(kernel: Item, dtype: np.dtype, tiles: Sequence[tuple[int, int]], arrays: Sequence) -> np.ndarray:
+    """Write the strictly lower triangle of some rows of one kernel; return (n,) its diagonal, of these rows at least.
+
+    The diagonal of a constant representation is NaN.
+    """
 
     def multiply(blocks: Iterator[np.ndarray]) -> None:
         for k, block in enumerate(blocks):
@@ -156,9 +163,12 @@ def _fill(kernel: Kernel, dtype: np.dtype, tiles: Sequence[tuple[int, int]], arr
     if _has_features(kernel):
         diagonal = _use(kernel, dtype, multiply)
     else:
+        diagonal = np.full(kernel.n, np.nan)
         for (start, stop), array in zip(tiles, arrays, strict=True):
-            array[...] = current().lift(kernel.matrix_rows(start, stop).astype(dtype))
-        diagonal = np.full(kernel.n, np.nan) if kernel.flag else np.diag(kernel.matrix).astype(np.float64)
+            part = kernel.matrix_rows(start, stop)
+            array[...] = current().lift(part.astype(dtype))
+            if not kernel.flag:
+                diagonal[start:stop] = part.diagonal(start)
     for (start, stop), array in zip(tiles, arrays, strict=True):
         array[:, start:] *= current().lift(np.tri(stop - start, k=-1, dtype=dtype))
     return diagonal

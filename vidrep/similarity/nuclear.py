@@ -40,11 +40,12 @@ def nuclear_norm(product: np.ndarray, bound: float = np.inf) -> float:
     ``bound``, the singular values are computed instead.
     """
     wide = product if product.shape[0] <= product.shape[1] else product.T
-    values = np.sqrt(np.maximum(np.linalg.eigvalsh(wide @ wide.T), 0))
-    total, largest = float(values.sum()), float(values[-1])
-    error = float(np.sum(EPS * largest**2 / np.maximum(2 * values, math.sqrt(EPS) * largest))) if largest else np.inf
-    if error <= TOLERANCE * total and total < bound * (1 - NEAR_ONE):
-        return total
+    if len(wide) > 2:
+        values = np.sqrt(np.maximum(np.linalg.eigvalsh(wide @ wide.T), 0))
+        total, largest = float(values.sum()), float(values[-1])
+        error = float(np.sum(EPS * largest**2 / np.maximum(2 * values, math.sqrt(EPS) * largest))) if largest else np.inf
+        if error <= TOLERANCE * total and total < bound * (1 - NEAR_ONE):
+            return total
     return float(np.linalg.svd(product, compute_uv=False).sum())
 
 

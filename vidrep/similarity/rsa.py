@@ -7,6 +7,8 @@ no inner product: it is computed pair by pair, and has no permutation null here.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from vidrep.similarity import bilinear
@@ -140,8 +142,8 @@ def _prepare(kernel: Kernel, options: dict, left_out: np.ndarray | None = None) 
     else:
         prepared = _unit_ranks(distance, kept, options, kernel.product_dtype)
     prepared.missing = ~kept
-    unread = kernel.unread()
-    prepared.again = lambda mask: _prepare(unread.unread(), options, mask)
+    unread = replace(kernel)  # without the matrix that it has made or read
+    prepared.again = lambda mask: _prepare(replace(unread), options, mask)
     return prepared
 
 
@@ -215,5 +217,6 @@ MEASURES = (
         jackknife="grouped",
         null=_null,
         arrays_per_rep=4.0,
+        arrays_kept=2.0,
     ),
 )
