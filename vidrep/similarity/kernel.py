@@ -114,10 +114,11 @@ class Kernel:
         """How many of the singular values ``values`` are above what rounding to the stored precision could produce.
 
         The cut is the expected largest singular value of the rounding errors, taken as independent and uniform:
-        eps / sqrt(12) * rms * (sqrt(n) + sqrt(d)); rounding of the decomposition itself is cut in ``factor``.
+        eps / sqrt(12) * rms * (sqrt(n) + sqrt(d)), or what rounding of the decomposition itself produces.
         """
         rms = math.sqrt((1 + self.n * self.mean_square) / (self.n * self.d))
-        return int(np.sum(values > self.eps / math.sqrt(12) * rms * (math.sqrt(self.n) + math.sqrt(self.d))))
+        stored = self.eps / math.sqrt(12) * rms * (math.sqrt(self.n) + math.sqrt(self.d))
+        return int(np.sum(values > max(stored, max(self.n, self.d) * EPS * values[0])))
 
     def subset(self, rows: np.ndarray) -> Kernel:
         """The summary of some of the clips: what ``summarise`` gives for those rows alone."""
