@@ -118,7 +118,7 @@ class Kernel:
         """
         rms = math.sqrt((1 + self.n * self.mean_square) / (self.n * self.d))
         stored = self.eps / math.sqrt(12) * rms * (math.sqrt(self.n) + math.sqrt(self.d))
-        return int(np.sum(values > max(stored, max(self.n, self.d) * EPS * values[0])))
+        return int(np.sum(values > max(stored, max(self.n, self.d) * EPS * values.max(initial=0))))
 
     def subset(self, rows: np.ndarray) -> Kernel:
         """The summary of some of the clips: what ``summarise`` gives for those rows alone."""
