@@ -1,40 +1,55 @@
-"""All pairs of R representations: this library against pairwise textbook code, public packages and the bare matrix products.
+"""All pairs of R representations: this library against public packages, pairwise textbook code and the bare matrix products.
 
-    python benchmarks/similarity.py --representations 40 --clips 2000 --features 64 512 4096
+    python benchmarks/similarity.py                          # R = 40, n = 2000, d = 64, 512, 4096
+    python benchmarks/similarity.py --growth                 # cost as R, n and d grow
 
-Every row starts from the same float32 arrays in memory. Packages that are not installed are left out. The floor is what the
-products alone cost: the kernels of all representations and the inner products of all kernels, in float32.
+Every competitor gets the same float32 arrays and a process of its own; peak memory is what it needs beyond the arrays. What would
+take long is timed on 2 (pairwise code) or 2 and 4 representations and multiplied up (marked ~). Prints Markdown.
 """
 
 import argparse
 import importlib
+import json
+import os
+import platform
+import resource
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from itertools import combinations_with_replacement
+from pathlib import Path
 
 import numpy as np
-from scipy.spatial.distance import pdist
-from scipy.stats import spearmanr
-
-from vidrep.similarity import compare_all
 
 Arrays = Sequence[np.ndarray]
+LIMIT_S = 5  # competitors that take longer are timed once, and on fewer representations where they work pair by pair
 
 
 def make_arrays(representations: int, clips: int, features: int) -> list[np.ndarray]:
     """Related representations (n, d) float32 with decaying spectra."""
     rng = np.random.default_rng(0)
-    shared = rng.standard_normal((clips, 32))
-    decay = np.arange(1, features + 1) ** -0.5
-    noise = (2 * rng.standard_normal((clips, features)) for _ in range(representations))
-    return [((shared @ rng.standard_normal((32, features)) + part) * decay).astype(np.float32) for part in noise]
+    shared = rng.standard_normal((clips, 32), dtype=np.float32)
+    decay = np.arange(1, features + 1, dtype=np.float32) ** -0.5
+    noise = (2 * rng.standard_normal((clips, features), dtype=np.float32) for _ in range(representations))
+    return [(shared @ rng.standard_normal((32, features), dtype=np.float32) + part) * decay for part in noise]
 
 
-def floor(arrays: Arrays) -> np.ndarray:
+def kernel_floor(arrays: Arrays) -> np.ndarray:
     """Kernels and their inner products, without centring, scaling or a thought for precision."""
-    kernels = np.stack([x @ x.T for x in arrays]).reshape(len(arrays), -1)
+    kernels = np.empty((len(arrays), len(arrays[0]) ** 2), np.float32)
+    for x, row in zip(arrays, kernels, strict=True):
+        np.matmul(x, x.T, out=row.reshape(len(x), len(x)))
     return kernels @ kernels.T
+
+
+def feature_floor(arrays: Arrays) -> np.ndarray:
+    """All products of features, squared and summed."""
+    joint, (count, d) = np.concatenate(arrays, axis=1), (len(arrays), arrays[0].shape[1])
+    product = (joint.T @ joint).reshape(count, d, count, d)
+    return np.einsum("idje,idje->ij", product, product)
 
 
 def pairwise(function: Callable) -> Callable[[Arrays], np.ndarray]:
@@ -57,6 +72,20 @@ def textbook_cka(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.linalg.norm(x.T @ y) ** 2 / np.linalg.norm(x.T @ x) / np.linalg.norm(y.T @ y))
 
 
+def textbook_debiased(x: np.ndarray, y: np.ndarray) -> float:
+    n = len(x)
+    kernels = []
+    for z in (x, y):
+        z = z - z.mean(axis=0)
+        k = z @ z.T
+        np.fill_diagonal(k, 0)
+        row = k.sum(axis=0) / (n - 2)
+        k = k - row - row[:, None] + row.sum() / (n - 1)
+        np.fill_diagonal(k, 0)
+        kernels.append(k)
+    return float(np.sum(kernels[0] * kernels[1]) / np.linalg.norm(kernels[0]) / np.linalg.norm(kernels[1]))
+
+
 def textbook_procrustes(x: np.ndarray, y: np.ndarray) -> float:
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
     cosine = np.linalg.norm(x.T @ y, "nuc") / np.linalg.norm(x) / np.linalg.norm(y)
@@ -64,6 +93,9 @@ def textbook_procrustes(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def textbook_rsa(x: np.ndarray, y: np.ndarray) -> float:
+    from scipy.spatial.distance import pdist
+    from scipy.stats import spearmanr
+
     return spearmanr(*(pdist(z - z.mean(axis=0), "correlation") for z in (x, y))).statistic
 
 
@@ -72,11 +104,20 @@ def textbook_cca(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean(np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)))
 
 
+def textbook_svcca(x: np.ndarray, y: np.ndarray) -> float:
+    bases = []
+    for z in (x, y):
+        left, values, _ = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)
+        bases.append(left[:, : int(np.searchsorted(np.cumsum(values**2) / np.sum(values**2), 0.99)) + 1])
+    return float(np.mean(np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)))
+
+
 def textbook_neighbours(x: np.ndarray, y: np.ndarray) -> float:
     sets = []
     for z in (x, y):
-        power = np.sum((z - z.mean(axis=0)) ** 2, axis=1)
-        distances = power[:, None] + power - 2 * (z - z.mean(axis=0)) @ (z - z.mean(axis=0)).T
+        z = z - z.mean(axis=0)
+        power = np.sum(z**2, axis=1)
+        distances = power[:, None] + power - 2 * z @ z.T
         np.fill_diagonal(distances, np.inf)
         sets.append([set(row) for row in np.argsort(distances, axis=1)[:, :10].tolist()])
     return float(np.mean([len(a & b) / len(a | b) for a, b in zip(*sets, strict=True)]))
@@ -88,67 +129,172 @@ def pytorch_cka(arrays: Arrays) -> np.ndarray:
     return cka.cka_from_features(tensors, tensors).numpy()
 
 
-def ckatorch(arrays: Arrays) -> np.ndarray:
+def ckatorch(arrays: Arrays, unbiased: bool = False) -> np.ndarray:
     core, torch = importlib.import_module("ckatorch.core"), importlib.import_module("torch")
-    return pairwise(lambda x, y: float(core.cka_base(torch.from_numpy(x), torch.from_numpy(y))))(arrays)
+    one = pairwise(lambda x, y: float(core.cka_base(torch.from_numpy(x), torch.from_numpy(y), unbiased=unbiased)))
+    return one(arrays)
 
 
 def rsatoolbox(arrays: Arrays) -> np.ndarray:
+    """Dissimilarities once for each representation, then their rank correlations."""
     toolbox = importlib.import_module("rsatoolbox")
     rdms = [toolbox.rdm.calc_rdm(toolbox.data.Dataset(x - x.mean(axis=0)), method="correlation") for x in arrays]
     return pairwise(lambda a, b: toolbox.rdm.compare(a, b, "spearman").item())(rdms)
 
 
-ROWS = (
-    ("cka_linear", {"textbook": pairwise(textbook_cka), "ckatorch": ckatorch}),
-    ("cka_linear_debiased", {"pytorch-cka": pytorch_cka}),
-    ("rsa", {"textbook": pairwise(textbook_rsa), "rsatoolbox": rsatoolbox}),
-    ("procrustes", {"textbook": pairwise(textbook_procrustes)}),
-    ("cca_mean", {"textbook": pairwise(textbook_cca)}),
-    ("knn_jaccard", {"textbook": pairwise(textbook_neighbours)}),
-)
+def vidrep(measure: str) -> Callable[[Arrays], np.ndarray]:
+    def run(arrays: Arrays) -> np.ndarray:
+        return importlib.import_module("vidrep.similarity").compare_all(arrays, measure)
+
+    return run
 
 
-def median_time(function: Callable[[Arrays], np.ndarray], arrays: Arrays, repeats: int) -> tuple[float, np.ndarray]:
-    """Median wall time in seconds, and the last result."""
-    times = []
+FLOORS = {"floor (kernels)": kernel_floor, "floor (features)": feature_floor}
+COMPETITORS: dict[str, dict[str, Callable[[Arrays], np.ndarray]]] = {
+    "cka_linear": {"textbook": pairwise(textbook_cka), "ckatorch": ckatorch},
+    "cka_linear_debiased": {
+        "textbook": pairwise(textbook_debiased),
+        "pytorch-cka": pytorch_cka,
+        "ckatorch": lambda arrays: ckatorch(arrays, unbiased=True),
+    },
+    "rsa": {"textbook": pairwise(textbook_rsa), "rsatoolbox": rsatoolbox},
+    "knn_jaccard": {"textbook": pairwise(textbook_neighbours)},
+    "cca_mean": {"textbook": pairwise(textbook_cca)},
+    "svcca": {"textbook": pairwise(textbook_svcca)},
+    "procrustes": {"textbook": pairwise(textbook_procrustes)},
+}
+
+
+def functions(measure: str) -> dict[str, Callable[[Arrays], np.ndarray]]:
+    """Whoever is timed for one measure, this library first."""
+    return FLOORS if measure == "floor" else {"vidrep": vidrep(measure), **COMPETITORS[measure]}
+
+
+def child(path: str, measure: str, name: str, count: int, repeats: int) -> None:
+    """Time one competitor on the first ``count`` arrays of a file; print seconds, processor seconds, memory, values as JSON."""
+    function, arrays = functions(measure)[name], list(np.load(path)[:count])
+    small = [x[:64, :64].copy() for x in arrays[:2]]
+    try:
+        function(small)  # imports, and threads that are started once
+    except ImportError:
+        print(json.dumps({"missing": True}))
+        return
+    before, times, processor = resident_mb(), [], []
     for _ in range(repeats):
-        start = time.perf_counter()
+        wall, used = time.perf_counter(), time.process_time()
         values = function(arrays)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times), values
+        times.append(time.perf_counter() - wall)
+        processor.append(time.process_time() - used)
+        if times[-1] > LIMIT_S:
+            break
+    found = {"seconds": statistics.median(times), "processor": statistics.median(processor), "mb": resident_mb() - before}
+    print(json.dumps({**found, "values": np.asarray(values, dtype=float).tolist()}))
 
 
-def report(arrays: Arrays, repeats: int, measures: Sequence[str] | None) -> None:
-    """Print one line for each measure and competitor: seconds, ratio to this library, largest difference."""
-    base, _ = median_time(floor, arrays, repeats)
-    shape = f"R = {len(arrays)}, n = {arrays[0].shape[0]}, d = {arrays[0].shape[1]}"
-    print(f"{shape}: bare products {base:.3f} s")
-    for measure, others in ROWS:
-        if measures and measure not in measures:
-            continue
-        own, values = median_time(lambda arrays, name=measure: compare_all(arrays, name), arrays, repeats)
-        print(f"  {measure:20} {'vidrep':12} {own:9.3f} s   {own / base:7.1f} x floor")
-        for name, function in others.items():
-            try:
-                seconds, expected = median_time(function, arrays, repeats)
-            except ImportError:
-                print(f"  {'':20} {name:12} not installed")
-                continue
-            difference = float(np.nanmax(np.abs(values - expected)))
-            print(f"  {'':20} {name:12} {seconds:9.3f} s   {seconds / own:7.1f} x vidrep   largest difference {difference:.0e}")
+def resident_mb() -> float:
+    """Largest memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure_one(path: str, measure: str, name: str, count: int, repeats: int) -> dict:
+    command = [sys.executable, __file__, "--child", path, measure, name, str(count), str(repeats)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+
+def timed(path: str, measure: str, name: str, count: int, repeats: int) -> dict:
+    """A competitor's result for all representations, from 2 and 4 of them where all would take longer than ``LIMIT_S``.
+
+    Pairwise code costs b for each pair, other code a for each representation besides.
+    """
+    quick = measure in ("floor", "cka_linear", "cka_linear_debiased") and name not in ("textbook", "ckatorch")
+    if quick or count <= 4:
+        return measure_one(path, measure, name, count, repeats)
+    two = measure_one(path, measure, name, 2, repeats)
+    if "missing" in two:
+        return two
+    alone = name in ("vidrep", "rsatoolbox")
+    four = measure_one(path, measure, name, 4, repeats) if alone else {}
+    guess = {"values": (four or two)["values"], "mb": (four or two)["mb"], "part": 4 if alone else 2}
+    for key in ("seconds", "processor"):
+        each_pair = max(four[key] - 2 * two[key], 0) / 4 if alone else two[key] / 3
+        each = max(two[key] - 3 * each_pair, 0) / 2 if alone else 0
+        guess[key] = each * count + each_pair * count * (count + 1) / 2
+    return measure_one(path, measure, name, count, repeats) if guess["seconds"] < LIMIT_S * (8 if alone else 1) else guess
+
+
+def table(count: int, clips: int, features: int, repeats: int, measures: Sequence[str], folder: str) -> None:
+    """Print the rows of one size."""
+    path = os.path.join(folder, "arrays.npy")
+    np.save(path, np.array(make_arrays(count, clips, features)))
+    floors = {name: measure_one(path, "floor", name, count, repeats) for name in FLOORS if features < clips or "kernels" in name}
+    base = min(result["seconds"] for result in floors.values())
+    print(f"\n### R = {count}, n = {clips}, d = {features}\n")
+    print("| measure | code | seconds | processor s | peak MB | x floor | x vidrep | largest difference |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|")
+    for name, result in floors.items():
+        line("", name, result, base, None)
+    for measure in measures:
+        own = None
+        for name in functions(measure):
+            result = timed(path, measure, name, count, repeats)
+            line(measure, name, result, base, own)
+            own = own or result
+
+
+def line(measure: str, name: str, result: dict, base: float, own: dict | None) -> None:
+    if "missing" in result:
+        print(f"| {measure} | {name} | not installed | | | | | |", flush=True)
+        return
+    mark, ratio, difference = "~" if "part" in result else "", "", ""
+    if own:
+        ratio = f"{result['seconds'] / own['seconds']:.1f}"
+        values, expected = np.array(result["values"], dtype=float), np.array(own["values"], dtype=float)
+        size = min(len(values), len(expected))
+        difference = f"{np.nanmax(np.abs(values[:size, :size] - expected[:size, :size])):.0e}"
+    cells = [measure, name, f"{mark}{result['seconds']:.3g}", f"{mark}{result['processor']:.3g}", f"{result['mb']:.0f}"]
+    print(f"| {' | '.join(cells)} | {result['seconds'] / base:.2f} | {ratio} | {difference} |", flush=True)
+
+
+def growth(repeats: int, measures: Sequence[str], folder: str) -> None:
+    """Print how the cost of this library grows with the number of representations, clips and features."""
+    print("\n### Growth\n\n| measure | R | n | d | seconds | processor s | peak MB | x floor |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    sizes = [(count, 1000, 512) for count in (20, 100, 500)] + [(20, n, 512) for n in (500, 2000, 4000)]
+    for count, clips, features in [*sizes, *((20, 1000, d) for d in (64, 4096, 16384))]:
+        path = os.path.join(folder, "arrays.npy")
+        np.save(path, np.array(make_arrays(count, clips, features)))
+        names = [name for name in FLOORS if count * features < 20_000 or "kernels" in name]
+        names = [name for name in names if count * clips**2 <= 5e8 or "features" in name]
+        base = min((measure_one(path, "floor", name, count, repeats)["seconds"] for name in names), default=np.nan)
+        for measure in measures:
+            found = measure_one(path, measure, "vidrep", count, repeats)
+            row = f"| {measure} | {count} | {clips} | {features} | {found['seconds']:.3g} | {found['processor']:.3g} "
+            print(f"{row}| {found['mb']:.0f} | {found['seconds'] / base:.2f} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--representations", type=int, default=12, help="R (default: 12)")
-    parser.add_argument("--clips", type=int, default=300, help="n (default: 300)")
-    parser.add_argument("--features", type=int, nargs="+", default=[64, 512], help="d, one run each (default: 64 512)")
-    parser.add_argument("--repeats", type=int, default=3, help="runs behind each median (default: 3)")
+    parser.add_argument("--representations", type=int, default=40, help="R (default: 40)")
+    parser.add_argument("--clips", type=int, default=2000, help="n (default: 2000)")
+    parser.add_argument("--features", type=int, nargs="+", default=[64, 512, 4096], help="d (default: 64 512 4096)")
+    parser.add_argument("--repeats", type=int, default=5, help="runs behind each median (default: 5)")
     parser.add_argument("--measures", nargs="+", help="only these measures (default: all of the benchmark)")
+    parser.add_argument("--growth", action="store_true", help="only how cost grows with R, n and d")
+    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    for features in arguments.features:
-        report(make_arrays(arguments.representations, arguments.clips, features), arguments.repeats, arguments.measures)
+    if arguments.child:
+        path, measure, name, count, repeats = arguments.child
+        child(path, measure, name, int(count), int(repeats))
+        return
+    print(f"{os.cpu_count()} cores, {platform.processor() or platform.machine()}; other load before: {os.getloadavg()[0]:.1f}")
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.growth:
+            growth(arguments.repeats, arguments.measures or ["cka_linear_debiased"], folder)
+            return
+        for features in arguments.features:
+            chosen = arguments.measures or list(COMPETITORS)
+            table(arguments.representations, arguments.clips, features, arguments.repeats, chosen, folder)
 
 
 if __name__ == "__main__":

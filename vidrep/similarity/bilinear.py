@@ -9,41 +9,56 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
+from vidrep.similarity.machine import current, spread
 from vidrep.similarity.measure import Cells, Rows, cells
 
-SLAB = 16  # rows of every array in one product; longer single-precision sums would lose digits
+RUN = 8192  # terms of a sum in single precision; longer ones would lose digits
 
 
 def stack(rows: Rows) -> np.ndarray:
     """(R, n, n) arrays of all representations; zero where there is none."""
+    return np.array(_slabs(rows, 0, _clips(rows)))
+
+
+def _clips(*sides: Rows) -> int:
+    return next((len(item.data) for side in sides for item in side if not item.flag), 1)
+
+
+def _slabs(rows: Rows, start: int, stop: int) -> list[np.ndarray]:
+    """Rows start..stop of every array; zero where there is none."""
     known = [item.data for item in rows if not item.flag]
-    if not known:
-        return np.zeros((len(rows), 1, 1))
-    arrays = np.zeros((len(rows), *known[0].shape), dtype=np.result_type(*{array.dtype for array in known}))
-    for target, item in zip(arrays, rows, strict=True):
-        if not item.flag:
-            target[...] = item.data
-    return arrays
+    nothing = np.zeros((stop - start, len(known[0]) if known else 1), dtype=known[0].dtype if known else np.float64)
+    return [nothing if item.flag else item.data[start:stop] for item in rows]
 
 
-def row_products(rows: Rows, columns: Rows, step: int = 1):
-    """Yield the (A, B) inner products of rows i..i+step of all arrays, for i = 0, step, 2 step, ..."""
-    left = stack(rows)
-    right = left if columns is rows else stack(columns)
-    if left.shape[1:] != right.shape[1:]:
-        return  # no array at all on one side
-    for i in range(0, min(left.shape[1], right.shape[1]), step):
-        slab = left[:, i : i + step].reshape(len(left), -1)
-        other = slab if right is left else right[:, i : i + step].reshape(len(right), -1)
-        yield slab @ other.T  # of a matrix with itself: half the work
+def _empty(rows: Rows, columns: Rows) -> bool:
+    return not all(any(not item.flag for item in side) for side in (rows, columns))
+
+
+def _product(rows: Rows, columns: Rows, start: int, stop: int) -> np.ndarray:
+    """(A, B) inner products of rows start..stop of all arrays."""
+    left = np.array(_slabs(rows, start, stop)).reshape(len(rows), -1)
+    right = left if columns is rows else np.array(_slabs(columns, start, stop)).reshape(len(columns), -1)
+    return current().product(left, right)
+
+
+def row_products(rows: Rows, columns: Rows):
+    """Yield the (A, B) inner products of row i of all arrays, for i = 0, 1, ..."""
+    for i in range(0 if _empty(rows, columns) else _clips(rows, columns)):
+        yield _product(rows, columns, i, i + 1)
 
 
 def inner_products(rows: Rows, columns: Rows) -> np.ndarray:
     """(A, B) float64 inner products of all arrays."""
-    total = np.zeros((len(rows), len(columns)))
-    for product in row_products(rows, columns, SLAB):
-        total += product
-    return total
+    n = _clips(rows, columns)
+    step, block = max(1, RUN // n), max(1, 2**17 // n)
+
+    def part(first: int) -> np.ndarray:
+        starts = range(first, min(first + block, n), step)
+        return sum((_product(rows, columns, i, min(i + step, first + block, n)) for i in starts), np.zeros(shape))
+
+    shape = len(rows), len(columns)
+    return np.zeros(shape) if _empty(rows, columns) else sum(spread(part, range(0, n, block)), np.zeros(shape))
 
 
 def cross(rows: Rows, columns: Rows, options: dict) -> Cells:

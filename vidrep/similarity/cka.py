@@ -6,11 +6,14 @@ Kornblith et al. 2019 (arXiv:1905.00414); the debiased form uses U-centred kerne
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property, partial
+
 import numpy as np
 
-from vidrep.similarity import bilinear
-from vidrep.similarity.kernel import Kernel
-from vidrep.similarity.measure import RANK_ZERO, Measure, Prepared, Rows, check_choice, check_range
+from vidrep.similarity import bilinear, linear
+from vidrep.similarity.kernel import Activations, Kernel
+from vidrep.similarity.measure import CONSTANT, RANK_ZERO, Cells, Measure, Prepared, Rows, cells, check_choice, check_range
 
 SAME_GEOMETRY = frozenset({"permutation", "rotation", "scale", "offset"})
 
@@ -42,12 +45,58 @@ def unit(array: np.ndarray, dtype: np.dtype) -> Prepared:
     return Prepared("", None, (array / norm).astype(dtype))
 
 
+class Linear(Prepared):
+    """A linear kernel as it is compared: values need no array of it; intervals and nulls do, and have it made.
+
+    Attributes:
+        kernel: the summary, or the activations where there is none yet.
+        trace: of the array of norm 1, known with the values.
+    """
+
+    def __init__(self, kernel: Activations | Kernel, array: Callable[[np.ndarray], np.ndarray]) -> None:
+        super().__init__("" if isinstance(kernel, Activations) else kernel.flag, None)
+        del self.data  # of the class below
+        self.kernel, self.trace, self._array = kernel, np.nan, array
+
+    @cached_property
+    def data(self) -> np.ndarray | None:
+        """(n, n) array of norm 1, None where there is none."""
+        kernel = self.kernel.load()
+        made = unit(self._array(kernel.matrix), kernel.matrix.dtype)
+        self.flag = self.flag or kernel.flag or made.flag
+        return made.data
+
+
 def _prepare_biased(kernel: Kernel, options: dict) -> Prepared:
-    return unit(kernel.matrix.astype(np.float64), kernel.matrix.dtype)
+    return Linear(kernel, lambda matrix: matrix.astype(np.float64))
 
 
 def _prepare_debiased(kernel: Kernel, options: dict) -> Prepared:
-    return unit(u_centre(kernel.matrix), kernel.matrix.dtype)
+    return Linear(kernel, u_centre)
+
+
+def _cross_linear(rows: Rows, columns: Rows, options: dict, debiased: bool) -> Cells:
+    """All values from inner products of kernels and from their diagonals; flags what turns out to be undefined.
+
+    The rows of a centred kernel sum to zero, so that U-centring takes only its diagonal k and its trace, 1, to be known:
+    <K, L> without diagonals - 2 k.l / (n - 2) + 1 / ((n - 1)(n - 2)).
+    """
+    items = [item for item in (rows if columns is rows else (*rows, *columns)) if not item.flag]
+    values = np.full((len(rows), len(columns)), np.nan)
+    if items:
+        inner, diagonals, eps = linear.inner_products([item.kernel for item in items])
+        n, shared = diagonals.shape[1], diagonals @ diagonals.T
+        inner += -2 / (n - 2) * shared + 1 / ((n - 1) * (n - 2)) if debiased else shared
+        power = np.diag(inner)
+        for item, square, floor in zip(items, power, 64 * eps * np.diag(shared), strict=True):
+            item.flag = CONSTANT if np.isnan(square) else RANK_ZERO if square < floor else ""
+            item.trace = 1 / np.sqrt(square) if not item.flag else np.nan
+        norms = np.sqrt(np.where(power > 0, power, np.nan))
+        place = {id(item): position for position, item in enumerate(items)}
+        i, j = ([k for k, item in enumerate(side) if id(item) in place] for side in (rows, columns))
+        chosen = np.ix_([place[id(rows[k])] for k in i], [place[id(columns[k])] for k in j])
+        values[np.ix_(i, j)] = (inner / norms / norms[:, None])[chosen]
+    return cells(values, rows, columns)
 
 
 def squared_distances(kernel: Kernel) -> np.ndarray:
@@ -137,6 +186,12 @@ def _deleted_norms(side: Rows, row_weight: float, diagonal_weight: float, diagon
     return norms
 
 
+def _chance_biased(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
+    """As ``bilinear.trace_chance``."""
+    traces = [np.array([item.trace if not item.flag else np.nan for item in side]) for side in (rows, columns)]
+    return np.outer(*traces) / (next((item.kernel.n for item in (*rows, *columns) if not item.flag), 2) - 1)
+
+
 def _rbf_chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
     return (bilinear.no_chance if options["debiased"] else bilinear.trace_chance)(rows, columns, options)
 
@@ -146,7 +201,6 @@ _SHARED = {
     "identity": 1.0,
     "invariances": SAME_GEOMETRY,
     "cost": "n^2",
-    "cross": bilinear.cross,
     "null": bilinear.shift_null,
     "light": True,
 }
@@ -156,7 +210,9 @@ MEASURES = (
         range=(0.0, 1.0),
         source="Kornblith et al. 2019",
         prepare=_prepare_biased,
-        chance=bilinear.trace_chance,
+        cross=partial(_cross_linear, debiased=False),
+        chance=_chance_biased,
+        tiled=True,
         jackknife=_jackknife_biased,
         **_SHARED,
     ),
@@ -165,6 +221,8 @@ MEASURES = (
         range=(-1.0, 1.0),
         source="Szekely and Rizzo 2014; Murphy et al. 2024",
         prepare=_prepare_debiased,
+        cross=partial(_cross_linear, debiased=True),
+        tiled=True,
         chance=bilinear.no_chance,
         jackknife=_jackknife_debiased,
         **_SHARED,
@@ -174,6 +232,7 @@ MEASURES = (
         range=(0.0, 1.0),
         source="Kornblith et al. 2019; median heuristic over distinct pairs",
         prepare=_prepare_rbf,
+        cross=bilinear.cross,
         options={"bandwidth": 1.0, "absolute": False, "median": "distinct", "debiased": False},
         check=_check_rbf,
         chance=_rbf_chance,

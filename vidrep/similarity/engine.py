@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vidrep.similarity import bilinear, resample
-from vidrep.similarity.kernel import Kernel, summarise
+from vidrep.similarity.kernel import Activations, Kernel
+from vidrep.similarity.machine import spread, threads, using
 from vidrep.similarity.measure import Measure, Prepared
 from vidrep.similarity.registry import find
 from vidrep.streams import stream
@@ -70,7 +71,13 @@ def compare(x, y, measure: str = "cka_linear_debiased", **options) -> float:
 
 
 def compare_all(
-    representations, measure: str = "cka_linear_debiased", *, memory_mb: float = 2048, return_flags: bool = False, **options
+    representations,
+    measure: str = "cka_linear_debiased",
+    *,
+    memory_mb: float = 2048,
+    device: str = "cpu",
+    return_flags: bool = False,
+    **options,
 ):
     """All pairs of representations of the same clips.
 
@@ -78,13 +85,14 @@ def compare_all(
         representations: list or dict of arrays (n, features, ...) or of kernel summaries.
         measure: one of ``measures()``.
         memory_mb: budget for the arrays that pairs are computed from.
+        device: of kernels and their products: "cpu", "cuda" or "auto"; the same numbers to about 1e-7 for single precision.
         return_flags: also return the (R, R) array of reasons, "" for an ordinary value.
         options: of the measure.
 
     Returns:
         (R, R) float64 values, row = first representation.
     """
-    result = all_pairs(representations, measure, memory_mb=memory_mb, **options)
+    result = all_pairs(representations, measure, memory_mb=memory_mb, device=device, **options)
     return (result.values, result.flags) if return_flags else result.values
 
 
@@ -97,6 +105,7 @@ def all_pairs(
     groups=None,
     seed: int = 0,
     memory_mb: float = 2048,
+    device: str = "cpu",
     **options,
 ) -> Comparison:
     """As ``compare_all``, with everything that belongs beside a value.
@@ -111,22 +120,23 @@ def all_pairs(
     Raises:
         ValueError: as ``compare``; ``groups`` of another length than the rows, or clips that cannot be re-paired.
     """
-    return _all_pairs(
-        summaries(representations),
-        find(measure),
-        options,
-        intervals=intervals,
-        permutations=permutations,
-        groups=groups,
-        seed=seed,
-        memory_mb=memory_mb,
-    )
+    with using(memory_mb, device):
+        return _all_pairs(
+            summaries(representations),
+            find(measure),
+            options,
+            intervals=intervals,
+            permutations=permutations,
+            groups=groups,
+            seed=seed,
+            memory_mb=memory_mb,
+        )
 
 
 def summaries(representations) -> list[Kernel]:
     """Kernel summaries of a list or dict; whatever answers ``load`` is one already."""
     named = representations.items() if isinstance(representations, Mapping) else enumerate(representations)
-    return [item if hasattr(item, "load") else summarise(item, name=f"representation {name}") for name, item in named]
+    return [item if hasattr(item, "load") else Activations(item, name=f"representation {name}") for name, item in named]
 
 
 def _all_pairs(
@@ -138,10 +148,10 @@ def _all_pairs(
     n = common_n([*items, *columns])
     units = resample.units_of(groups, n)
     result = _empty(spec, options, len(items), len(columns), n, len(units))
-    size = max(1, int(memory_mb * 2**20 / (2 * spec.arrays_per_rep * 8 * n**2)))
-    fill_null = _null(spec, options, units, permutations, seed, size) if n >= spec.minimum_n else None
     with_intervals = intervals and len(units) >= resample.FEWEST_FOR_INTERVALS
-    for i, j, rows, partners in _blocks(items, columns, spec, options, size, result.symmetric):
+    sizes = _block_sizes(spec, n, memory_mb, max(len(items), len(columns)), values_only=not (with_intervals or permutations))
+    fill_null = _null(spec, options, units, permutations, seed, sizes[0]) if n >= spec.minimum_n else None
+    for i, j, rows, partners in _blocks(items, columns, spec, options, sizes, result.symmetric):
         block, kernels = np.ix_(i, j), ([items[k] for k in i], [columns[k] for k in j])
         _fill(result, block, spec, options, rows, partners, chance=len(units) == n)
         if fill_null and not np.isnan(result.values[block]).all():
@@ -171,24 +181,45 @@ def _empty(spec: Measure, options: dict, a: int, b: int, n: int, clips: int) -> 
 
 
 def _prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
+    if spec.tiled and isinstance(item, Activations) and item.n >= spec.minimum_n:
+        return spec.prepare(item, options)
     return resample.prepared(item.load(), spec, options)
 
 
-def _blocks(
-    items: Sequence[Kernel], columns: Sequence[Kernel], spec: Measure, options: dict, size: int, symmetric: bool
-) -> Iterator[tuple]:
-    """Yield (row positions, column positions, rows, columns) of prepared representations, at most ``size`` on a side.
+def _block_sizes(spec: Measure, n: int, memory_mb: float, most: int, values_only: bool) -> tuple[int, int]:
+    """Representations on both sides of a block. Those of the second side are prepared again for every block, so it is short.
 
-    With ``symmetric`` and one list, blocks above the diagonal are left out.
+    Intervals and nulls make arrays of both sides, so that they share the memory evenly.
     """
+    array, memory = 8 * max(n, 1) ** 2, memory_mb * 2**20
+    if not values_only:
+        size = max(1, int(memory / (2 * spec.arrays_per_rep * array)))
+        return size, size
+    if spec.tiled:
+        return max(most, 1), max(most, 1)
+    places = int((memory - threads() * spec.arrays_per_rep * array) / (spec.arrays_kept * array))
+    return max(1, places - places // 5), max(1, places // 5)
+
+
+def _blocks(
+    items: Sequence[Kernel], columns: Sequence[Kernel], spec: Measure, options: dict, sizes: tuple[int, int], symmetric: bool
+) -> Iterator[tuple]:
+    """Yield (row positions, column positions, rows, columns) of prepared representations, at most ``sizes`` of them.
+
+    With one list the rows meet themselves in one block; with ``symmetric`` those before them only, else all others.
+    """
+    size, width = sizes
     for start in range(0, len(items), size):
         i = range(start, min(start + size, len(items)))
-        rows = [_prepare(items[k], spec, options) for k in i]
-        last = start + 1 if symmetric and columns is items else len(columns)
-        for other in range(0, last, size):
-            j = range(other, min(other + size, len(columns)))
-            same = columns is items and other == start
-            yield i, j, rows, rows if same else [_prepare(columns[k], spec, options) for k in j]
+        rows = spread(lambda k: _prepare(items[k], spec, options), i)
+        others = [range(0, len(columns))]
+        if columns is items:
+            yield i, i, rows, rows
+            others = [range(0, start)] if symmetric else [range(0, start), range(i.stop, len(columns))]
+        for span in others:
+            for first in range(span.start, span.stop, width):
+                j = range(first, min(first + width, span.stop))
+                yield i, j, rows, spread(lambda k: _prepare(columns[k], spec, options), j)
 
 
 def _fill(result: Comparison, block: tuple, spec: Measure, options: dict, rows: list, columns: list, chance: bool) -> None:

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from vidrep.files import whole
-from vidrep.similarity.kernel import BLOCK_BYTES, Kernel, summarise_blocks
+from vidrep.similarity.kernel import BLOCK_BYTES, Kernel, stored_eps, summarise_blocks
 
 FORMAT = 1
 NUMBERS = ("n", "d", "scale", "mean_square", "mean_sum", "mean_spread", "eps", "flag")
@@ -32,6 +32,11 @@ class _Parts(Mapping):
     def __getitem__(self, part: str) -> np.ndarray:
         with h5py.File(self.path, "r") as file:
             return file[self.layer][part][()]
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """Part of the matrix: see ``Kernel.matrix_rows``."""
+        with h5py.File(self.path, "r") as file:
+            return file[self.layer]["matrix"][start:stop, :stop]
 
     def __iter__(self) -> Iterator[str]:
         return iter(PARTS)
@@ -119,8 +124,8 @@ def summarise_array(array, label: str) -> Kernel:
     """
     if array.ndim < 2 or 0 in array.shape or array.dtype.kind not in "fiub":
         raise ValueError(f"{label} is {array.dtype} {array.shape}, expected numbers of shape (clips, features, ...)")
-    eps = float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else float(np.finfo(np.float64).eps)
-    return summarise_blocks(lambda: _read_blocks(array), (array.shape[0], int(np.prod(array.shape[1:]))), eps, label)
+    shape = array.shape[0], int(np.prod(array.shape[1:]))
+    return summarise_blocks(lambda: _read_blocks(array), shape, stored_eps(array.dtype), label)
 
 
 def _read_blocks(array) -> Iterator[np.ndarray]:

@@ -14,8 +14,11 @@ from functools import cached_property
 
 import numpy as np
 
+from vidrep.similarity.machine import current
+
 EPS = float(np.finfo(np.float64).eps)
-BLOCK_BYTES = 128 * 2**20  # float64 size of one feature block
+FEWEST_SINGLE = 256  # clips; smaller problems are quick in any precision
+BLOCK_BYTES = 32 * 2**20  # float64 size of one feature block
 
 
 @dataclass
@@ -57,7 +60,23 @@ class Kernel:
     @cached_property
     def matrix(self) -> np.ndarray:
         """(n, n) centred kernel of trace 1 (zero for a constant representation)."""
-        return self.given["matrix"] if "matrix" in self.given else self.columns @ self.columns.T
+        return self.given["matrix"] if "matrix" in self.given else current().product(self.columns, self.columns)
+
+    @property
+    def product_dtype(self) -> np.dtype:
+        """Precision of arrays made from the kernel that are only multiplied: single where it was stored so and time matters."""
+        single = self.eps > EPS and self.n >= FEWEST_SINGLE
+        return np.dtype(np.float32) if single else self.matrix.dtype
+
+    def matrix_rows(self, start: int, stop: int) -> np.ndarray:
+        """(stop - start, stop) part of the matrix left of and on its diagonal; of a stored kernel no more is read."""
+        given = self.given
+        return given.rows(start, stop) if hasattr(given, "rows") else self.matrix[start:stop, :stop]
+
+    def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Centred blocks (n, f) of activations in ``dtype``, in any unit, with their column means; where ``columns`` are kept."""
+        for block in feature_blocks(self.columns, width):
+            yield block.astype(dtype), np.zeros(block.shape[1])
 
     @cached_property
     def _factors(self) -> tuple[np.ndarray, np.ndarray]:
@@ -88,15 +107,18 @@ class Kernel:
 
     @cached_property
     def rank(self) -> int:
-        """Singular values above what rounding to the stored precision could produce.
+        """Number of singular values that stand for more than rounding: see ``rank_of``."""
+        return self.rank_of(self.singular_values) if not self.flag else 0
+
+    def rank_of(self, values: np.ndarray) -> int:
+        """How many of the singular values ``values`` are above what rounding to the stored precision could produce.
 
         The cut is the expected largest singular value of the rounding errors, taken as independent and uniform:
-        eps / sqrt(12) * rms * (sqrt(n) + sqrt(d)); rounding of the decomposition itself is cut in ``factor``.
+        eps / sqrt(12) * rms * (sqrt(n) + sqrt(d)), or what rounding of the decomposition itself produces.
         """
-        if self.flag:
-            return 0
         rms = math.sqrt((1 + self.n * self.mean_square) / (self.n * self.d))
-        return int(np.sum(self.singular_values > self.eps / math.sqrt(12) * rms * (math.sqrt(self.n) + math.sqrt(self.d))))
+        stored = self.eps / math.sqrt(12) * rms * (math.sqrt(self.n) + math.sqrt(self.d))
+        return int(np.sum(values > max(stored, max(self.n, self.d) * EPS * values.max(initial=0))))
 
     def subset(self, rows: np.ndarray) -> Kernel:
         """The summary of some of the clips: what ``summarise`` gives for those rows alone."""
@@ -131,6 +153,34 @@ class Kernel:
         )
 
 
+class Activations:
+    """An array that is summarised only where a measure cannot do with its centred blocks.
+
+    Attributes:
+        array: (n, d) activations.
+        n, d, eps, name: as of the summary.
+    """
+
+    def __init__(self, x, name: str = "") -> None:
+        self.array = as_rows(x, name)
+        self.n, self.d = self.array.shape
+        self.eps, self.name = stored_eps(self.array.dtype), name
+
+    def load(self) -> Kernel:
+        """The summary, made anew, so that it lives no longer than its use."""
+        return summarise(self.array, self.name)
+
+    def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """As ``Kernel.centred``."""
+        for block in feature_blocks(self.array, width):
+            yield _centre(block, self.name) if dtype == np.float64 else _centre_single(block, self.name)
+
+
+def stored_eps(dtype: np.dtype) -> float:
+    """Relative spacing of stored numbers; integers are taken as exact."""
+    return float(np.finfo(dtype).eps) if dtype.kind == "f" else EPS
+
+
 def as_rows(x, name: str = "") -> np.ndarray:
     """An (n, features) NumPy view of an array or tensor of shape (n, ...)."""
     if hasattr(x, "detach"):
@@ -151,11 +201,32 @@ def feature_blocks(x: np.ndarray, block_features: int | None = None) -> Iterator
         yield x[:, start : start + step]
 
 
-def _centre(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A block (n, f) centred in float64, and its column means; a constant column becomes exactly zero."""
+def _check_finite(block: np.ndarray, name: str) -> None:
     if not np.isfinite(block).all():
         row = int(np.argmin(np.isfinite(block).all(axis=1)))
         raise ValueError(f"{name or 'representation'}: activations of clip {row} (counted from 0) are not finite")
+
+
+def _centre_single(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """``_centre`` of numbers stored in single precision or less, with no more lost than by rounding its result to float32.
+
+    The mean is subtracted in two parts that add up to it in float64: the first difference is exact where cancellation is strong.
+    """
+    block = block.astype(np.float32, copy=False)
+    mean = block.mean(axis=0, dtype=np.float64)
+    if not np.isfinite(mean).all():
+        _check_finite(block, name)
+    high = mean.astype(np.float32)
+    low = mean - high
+    low[np.abs(low) <= len(block) * EPS * np.abs(mean)] = 0  # rounding of the sum; a constant column becomes exactly zero
+    centred = block - high
+    centred -= low.astype(np.float32)
+    return centred, mean
+
+
+def _centre(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A block (n, f) centred in float64, and its column means; a constant column becomes exactly zero."""
+    _check_finite(block, name)
     centred = block.astype(np.float64)
     first = centred[0].copy()
     centred -= first
@@ -176,7 +247,7 @@ def summarise(x, name: str = "", block_features: int | None = None) -> Kernel:
         ValueError: not a numeric array of at least two dimensions, or numbers that are not finite.
     """
     x = as_rows(x, name)
-    eps = float(np.finfo(x.dtype).eps) if x.dtype.kind == "f" else EPS
+    eps = stored_eps(x.dtype)
     unit = 1.0
     if x.dtype == np.float64:  # squares of anything narrower fit into float64
         peak = float(np.abs(x).max())
@@ -203,7 +274,7 @@ def summarise_blocks(blocks: Callable[[], Iterable[np.ndarray]], shape: tuple[in
         if narrow:
             kept.append(centred)
         else:
-            matrix += centred @ centred.T
+            matrix += current().product(centred, centred)
         a += centred @ mean
         b += centred.sum(axis=1)
         means.append(mean)

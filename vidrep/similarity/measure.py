@@ -10,6 +10,7 @@ import numpy as np
 
 from vidrep.similarity.kernel import Kernel
 
+CONSTANT = "constant"
 TOO_FEW_ROWS = "too_few_rows"
 UNDEFINED_ROWS = "undefined_rows"
 RANK_ZERO = "rank_zero"
@@ -87,7 +88,10 @@ class Measure:
         null: (rows, columns, orderings) -> (A, B) counts of re-paired values not below the observed one; None to recompute.
         light: whether recomputing for intervals and nulls is cheap enough to be done unasked.
         turned: (options) -> whether these options make a distance a similarity.
+        tiled: whether ``cross`` itself keeps to the memory at hand, for any number of representations, and finds out which
+            have no value; then nothing is asked of a kernel before.
         arrays_per_rep: working memory per representation, in n x n float64 arrays.
+        arrays_kept: what of it stays while values are computed.
     """
 
     name: str
@@ -111,7 +115,9 @@ class Measure:
     null: Callable[[Rows, Rows, np.ndarray], np.ndarray] | None = None
     light: bool = False
     turned: Callable[[dict], bool] | None = None
+    tiled: bool = False
     arrays_per_rep: float = 3.0
+    arrays_kept: float = 1.0
 
     def is_distance(self, options: dict) -> bool:
         """Whether small values mean alike, with these options."""

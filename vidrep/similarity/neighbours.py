@@ -1,19 +1,21 @@
 """Overlap of nearest neighbours between two spaces.
 
 Mutual k-NN: Huh et al. 2024 (arXiv:2405.07987); Jaccard form: Wang et al. 2020, Hryniowski and Wong 2020 (see the survey of
-Klabunde et al. 2025, doi:10.1145/3728458). The neighbours of every clip are found once per representation; overlaps of all
-pairs of representations are inner products of their 0/1 neighbour arrays.
+Klabunde et al. 2025, doi:10.1145/3728458). The neighbours of every clip are found once per representation; all pairs of
+representations are compared by these lists.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from functools import cached_property, partial
 
 import numpy as np
 
 from vidrep.similarity import bilinear
 from vidrep.similarity.cka import SAME_GEOMETRY, squared_distances
 from vidrep.similarity.kernel import Kernel
+from vidrep.similarity.machine import spread
 from vidrep.similarity.measure import TIED_ROWS, TOO_FEW_ROWS, Cells, Measure, Prepared, Rows, cells, check_choice
 
 MOST_TIED = 0.5  # share of clips whose last neighbour may be a matter of row order
@@ -31,8 +33,28 @@ def neighbour_distances(kernel: Kernel, options: dict) -> np.ndarray:
     return distances
 
 
+class Neighbours(Prepared):
+    """Neighbours of every clip.
+
+    Attributes:
+        lists: (n, k) row numbers of the nearest clips, in increasing order.
+    """
+
+    def __init__(self, lists: np.ndarray) -> None:
+        super().__init__("", None)
+        del self.data  # of the class below
+        self.lists = lists
+
+    @cached_property
+    def data(self) -> np.ndarray:
+        """(n, n) array, 1 where column j is a neighbour of row i; only permutations ask for it."""
+        array = np.zeros((len(self.lists), len(self.lists)), dtype=np.float32)
+        np.put_along_axis(array, self.lists, 1, axis=1)
+        return array
+
+
 def _prepare(kernel: Kernel, options: dict) -> Prepared:
-    """(n, n) array, 1 where column j is among the k nearest other clips of row i; ties go to the smaller row number."""
+    """The k nearest other clips of every clip; ties go to the smaller row number."""
     k, n = options["k"], kernel.n
     if k >= n - 1:
         return Prepared(TOO_FEW_ROWS, None)
@@ -43,23 +65,41 @@ def _prepare(kernel: Kernel, options: dict) -> Prepared:
     if np.mean(tied.sum(axis=1, keepdims=True) > places) > MOST_TIED:
         return Prepared(TIED_ROWS, None)
     chosen = nearer | (tied & (np.cumsum(tied, axis=1, dtype=np.int32) <= places))
-    return Prepared("", None, chosen.astype(np.float32))
+    return Neighbours(np.nonzero(chosen)[1].reshape(n, k))
+
+
+def _mean_overlap(rows: Rows, columns: Rows, score: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """(A, B) means over clips of ``score`` of the number of neighbours that a pair of representations shares."""
+    values = np.full((len(rows), len(columns)), np.nan)
+    i, j = ([k for k, item in enumerate(side) if not item.flag] for side in (rows, columns))
+    if not i or not j:
+        return values
+    left, right = (np.array([side[k].lists for k in known]) for side, known in ((rows, i), (columns, j)))
+    n = left.shape[1]
+
+    def total(clips: range) -> np.ndarray:
+        member, sums = np.zeros((len(left), n), dtype=np.uint8), np.zeros((len(left), len(right)))
+        for clip in clips:
+            member[np.arange(len(left))[:, None], left[:, clip]] = 1
+            shared = member[:, right[:, clip].ravel()].reshape(len(left), len(right), -1).sum(axis=2)
+            member[np.arange(len(left))[:, None], left[:, clip]] = 0
+            sums += score(shared)
+        return sums
+
+    values[np.ix_(i, j)] = sum(spread(total, [range(start, min(start + 64, n)) for start in range(0, n, 64)])) / n
+    return values
 
 
 def _cross_mutual(rows: Rows, columns: Rows, options: dict) -> Cells:
-    shared = bilinear.inner_products(rows, columns)
-    return cells(shared / (options["k"] * _clips(rows, columns)), rows, columns)
+    return cells(_mean_overlap(rows, columns, lambda shared: shared / options["k"]), rows, columns)
 
 
 def _cross_jaccard(rows: Rows, columns: Rows, options: dict) -> Cells:
-    total = np.zeros((len(rows), len(columns)))
-    for shared in bilinear.row_products(rows, columns):
-        total += shared / (2 * options["k"] - shared)
-    return cells(total / _clips(rows, columns), rows, columns)
+    return cells(_mean_overlap(rows, columns, lambda shared: shared / (2 * options["k"] - shared)), rows, columns)
 
 
 def _clips(rows: Rows, columns: Rows) -> int:
-    return next((len(item.data) for item in (*rows, *columns) if not item.flag), 1)
+    return next((len(item.lists) for item in (*rows, *columns) if not item.flag), 1)
 
 
 def _chance_mutual(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
@@ -92,6 +132,8 @@ SHARED = {
     "check": _check,
     "prepare": _prepare,
     "light": True,
+    "arrays_per_rep": 5.0,
+    "arrays_kept": 0.1,
 }
 MEASURES = (
     Measure(

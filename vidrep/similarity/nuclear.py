@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.linalg import lapack
 
 from vidrep.similarity.cka import SAME_GEOMETRY
 from vidrep.similarity.kernel import EPS, Kernel
+from vidrep.similarity.machine import spread
 from vidrep.similarity.measure import (
     SATURATED,
     TRUNCATED,
@@ -41,37 +41,33 @@ def nuclear_norm(product: np.ndarray, bound: float = np.inf) -> float:
     """
     wide = product if product.shape[0] <= product.shape[1] else product.T
     if len(wide) > 2:
-        gram = wide @ wide.T
-        _, diagonal, off, _, info = lapack.dsytrd(gram, lower=1, lwork=32 * len(gram), overwrite_a=1)
-        squares, more = lapack.dsterf(diagonal, off, overwrite_d=1, overwrite_e=1)
-        values = np.sqrt(np.maximum(squares, 0))
+        values = np.sqrt(np.maximum(np.linalg.eigvalsh(wide @ wide.T), 0))
         total, largest = float(values.sum()), float(values[-1])
         error = float(np.sum(EPS * largest**2 / np.maximum(2 * values, math.sqrt(EPS) * largest))) if largest else np.inf
-        if not info and not more and error <= TOLERANCE * total and total < bound * (1 - NEAR_ONE):
+        if error <= TOLERANCE * total and total < bound * (1 - NEAR_ONE):
             return total
     return float(np.linalg.svd(product, compute_uv=False).sum())
 
 
 def nuclear_norms(rows: Rows, columns: Rows, bound: float = np.inf, skip: np.ndarray | None = None) -> np.ndarray:
-    """(A, B) sums of singular values of all products of factors; one matrix product serves a whole row of pairs.
+    """(A, B) sums of singular values of all products of factors, one pair a core.
 
     Args:
         bound: largest possible value, where precision near it matters.
         skip: (A, B) mask of pairs to leave NaN.
     """
-    skip = np.zeros((len(rows), len(columns)), dtype=bool) if skip is None else skip
     sums = np.full((len(rows), len(columns)), np.nan)
     symmetric = columns is rows
-    for i, row in enumerate(rows):
-        partners = [j for j, item in enumerate(columns) if not (item.flag or skip[i, j] or (symmetric and j < i))]
-        if row.flag or not partners:
-            continue
-        joint = row.data.T @ np.concatenate([columns[j].data for j in partners], axis=1)
-        ends = np.cumsum([columns[j].data.shape[1] for j in partners])
-        for j, product in zip(partners, np.split(joint, ends[:-1], axis=1), strict=True):
-            sums[i, j] = nuclear_norm(product, bound)
-            if symmetric:
-                sums[j, i] = sums[i, j]
+    pairs = [
+        (i, j)
+        for i, j in np.ndindex(sums.shape)
+        if not (rows[i].flag or columns[j].flag or (symmetric and j < i) or (skip is not None and skip[i, j]))
+    ]
+    norms = spread(lambda pair: nuclear_norm(rows[pair[0]].data.T @ columns[pair[1]].data, bound), pairs)
+    for (i, j), norm in zip(pairs, norms, strict=True):
+        sums[i, j] = norm
+        if symmetric:
+            sums[j, i] = norm
     return sums
 
 
@@ -82,6 +78,9 @@ def leading(values: np.ndarray, variance: float) -> int:
 
 
 def _prepare_shape(kernel: Kernel, options: dict) -> Prepared:
+    if kernel.columns is not None and options["variance"] == options["alpha"] == 1:
+        rank = kernel.rank_of(np.linalg.svd(kernel.columns, compute_uv=False))
+        return Prepared("", rank, kernel.columns, scale=kernel.scale)  # scores are but a rotation of these
     kept = leading(kernel.singular_values, options["variance"]) if options["variance"] < 1 else len(kernel.singular_values)
     if options["alpha"] < 1:
         kept = min(kept, kernel.rank)  # whitening would blow up what is rounding
@@ -93,7 +92,9 @@ def _prepare_shape(kernel: Kernel, options: dict) -> Prepared:
 
 
 def _cosines(rows: Rows, columns: Rows) -> np.ndarray:
-    return np.minimum(nuclear_norms(rows, columns, bound=1.0), 1.0)
+    """(A, B) cosines; what rounding cannot tell from 1 is 1, since distances would show the root of the difference."""
+    cosines = nuclear_norms(rows, columns, bound=1.0)
+    return np.where(cosines > 1 - 4 * EPS, 1.0, cosines)
 
 
 def _cross_procrustes(rows: Rows, columns: Rows, options: dict) -> Cells:

@@ -136,5 +136,6 @@ MEASURES = (
         symmetric=False,
         chance=_chance,
         arrays_per_rep=5.0,
+        arrays_kept=5.0,
     ),
 )

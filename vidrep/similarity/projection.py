@@ -73,5 +73,6 @@ MEASURES = (
         options={"weights": "both"},
         check=lambda options: check_choice(options, "weights", ("both", "a", "b")),
         one_sided=lambda options: options["weights"] != "both",
+        arrays_kept=3.0,
     ),
 )

@@ -1,0 +1,184 @@
+"""Inner products of the linear kernels of all pairs, and no kernel more than needed.
+
+<K, L> of centred kernels K = X X^T, L = Y Y^T is ||X^T Y||^2: narrow representations are multiplied as they are. Wide ones meet
+in row tiles of all kernels, below the diagonal: as many at a time as memory holds, summed over tiles in float64. What lies on
+the diagonal is kept apart, since the debiased estimator leaves it out and would otherwise lose digits to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from vidrep.similarity.kernel import EPS, FEWEST_SINGLE, Activations, Kernel
+from vidrep.similarity.machine import current, spread
+
+TILE = 256  # rows of a tile
+RUN = 8192  # terms of a sum in single precision
+FEATURES = 2**21  # numbers in one block of centred features, so that it stays in the cache
+SAFE = 1e12  # traces from its inverse to itself are far from what single precision cannot hold
+
+Item = Activations | Kernel
+
+
+def inner_products(kernels: Sequence[Item]) -> tuple[np.ndarray, np.ndarray, float]:
+    """What linear CKA needs of all pairs.
+
+    Products are single where all activations are stored in single precision or less, sums double.
+
+    Args:
+        kernels: R representations of the same n clips.
+
+    Returns:
+        (R, R) sums of K_ij L_ij over i != j of the centred linear kernels of trace 1, (R, n) their diagonals, NaN for constant
+        representations; relative spacing of the numbers that were multiplied.
+
+    Raises:
+        ValueError: activations that are not finite.
+    """
+    single = kernels[0].n >= FEWEST_SINGLE and all(kernel.eps > EPS for kernel in kernels)
+    dtype = np.dtype(np.float32 if single else np.float64)
+    off, diagonals = (_from_features if _narrow(kernels, dtype) else _from_kernels)(kernels, dtype)
+    trace = diagonals.sum(axis=1)
+    return off / trace / trace[:, None], diagonals / trace[:, None], float(np.finfo(dtype).eps)
+
+
+def _has_features(kernel: Item) -> bool:
+    return isinstance(kernel, Activations) or kernel.columns is not None
+
+
+def _narrow(kernels: Sequence[Item], dtype: np.dtype) -> bool:
+    """Whether products of features cost less than kernels and their products, and fit into memory."""
+    n, d = kernels[0].n, sum(kernel.d for kernel in kernels)
+    cheaper = d * d < d * n + len(kernels) ** 2 * n
+    return cheaper and d * n * dtype.itemsize < current().bytes / 2 and all(map(_has_features, kernels))
+
+
+def _use(kernel: Item, dtype: np.dtype, use: Callable[[Iterator[np.ndarray]], None]) -> np.ndarray:
+    """Call ``use`` with the centred feature blocks; return the (n,) sums of their squares, NaN for a constant representation.
+
+    Magnitudes whose products would overflow or vanish are scaled first, in float64, and used again.
+    """
+    squares, mean_square = np.zeros(kernel.n), 0.0
+
+    def counted(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        squares[:] = 0
+        for block in blocks:
+            squares[:] += np.einsum("ij,ij->i", block, block)
+            yield block
+
+    def centred() -> Iterator[np.ndarray]:
+        nonlocal mean_square
+        for block, mean in kernel.centred(dtype, max(1, FEATURES // kernel.n)):
+            mean_square += float(mean @ mean)
+            yield block
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        use(counted(centred()))
+    if not 1 / SAFE < squares.sum() < SAFE:
+        summary = kernel.load()
+        if summary.flag:
+            squares[:] = np.nan
+        else:
+            use(counted(block.astype(dtype) for block in summary.features()))
+    elif squares.sum() <= 16 * EPS**2 * kernel.n * mean_square:
+        squares[:] = np.nan
+    return squares
+
+
+def _from_features(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Off-diagonal inner products and diagonals by the products of all features with all features."""
+    ends = np.cumsum([0, *(kernel.d for kernel in kernels)])
+    joint = np.empty((ends[-1], kernels[0].n), dtype=dtype)
+
+    def fill(r: int) -> np.ndarray:
+        def write(blocks: Iterator[np.ndarray]) -> None:
+            start = ends[r]
+            for block in blocks:
+                joint[start : start + block.shape[1]] = block.T
+                start += block.shape[1]
+
+        return _use(kernels[r], dtype, write)
+
+    def multiply(group: tuple[int, int]) -> np.ndarray:
+        first, last = group
+        product = machine.product(joint[ends[first] : ends[last]], joint[: ends[last]])
+        product *= product
+        within = np.add.reduceat(product, ends[:last], axis=1, dtype=np.float64)
+        return np.add.reduceat(within, ends[first:last] - ends[first], axis=0)
+
+    machine = current()
+    diagonals = np.array(spread(fill, range(len(kernels))))
+    total = np.zeros((len(kernels), len(kernels)))
+    groups = _groups([kernel.d for kernel in kernels], TILE)
+    for (first, last), sums in zip(groups, spread(multiply, groups), strict=True):
+        total[first:last, :last] = sums
+        total[:last, first:last] = sums.T
+    return total - diagonals @ diagonals.T, diagonals
+
+
+def _groups(sizes: Sequence[int], most: float) -> list[tuple[int, int]]:
+    """Consecutive items (first, last + 1) whose sizes add up to at most ``most``, or single ones."""
+    groups, first, total = [], 0, 0
+    for i, size in enumerate(sizes):
+        if i > first and total + size > most:
+            groups.append((first, i))
+            first, total = i, 0
+        total += size
+    return [*groups, (first, len(sizes))]
+
+
+def _from_kernels(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Off-diagonal inner products and diagonals by row tiles of all kernels, as many tiles at a time as memory holds."""
+    n, row, half = kernels[0].n, len(kernels) * kernels[0].n * dtype.itemsize, current().bytes / 2
+    height = int(min(TILE, max(half / row, 1)))
+    tiles = [(start, min(start + height, n)) for start in range(0, n, height)]
+    total, diagonals = np.zeros((len(kernels), len(kernels))), np.zeros((len(kernels), n))
+    for first, last in _groups([len(kernels) * (stop - start) * stop * dtype.itemsize for start, stop in tiles], half):
+        chosen = tiles[first:last]
+        arrays = [current().lift(np.empty((len(kernels), stop - start, stop), dtype)) for start, stop in chosen]
+        each = [(kernel, dtype, chosen, [array[r] for array in arrays]) for r, kernel in enumerate(kernels)]
+        rows = slice(chosen[0][0], chosen[-1][1])
+        diagonals[:, rows] = np.array(spread(lambda given: _fill(*given), each))[:, rows]
+        total += sum(spread(_contract, arrays[::-1]))  # the largest first, or one core ends alone with it
+    return 2 * total, diagonals
+
+
+def _fill(kernel: Item, dtype: np.dtype, tiles: Sequence[tuple[int, int]], arrays: Sequence) -> np.ndarray:
+    """Write the strictly lower triangle of some rows of one kernel; return (n,) its diagonal, of these rows at least.
+
+    The diagonal of a constant representation is NaN.
+    """
+
+    def multiply(blocks: Iterator[np.ndarray]) -> None:
+        for k, block in enumerate(blocks):
+            block = current().lift(block)
+            for (start, stop), array in zip(tiles, arrays, strict=True):
+                if k:
+                    array += block[start:stop] @ block[:stop].T
+                else:
+                    array[...] = block[start:stop] @ block[:stop].T
+
+    if _has_features(kernel):
+        diagonal = _use(kernel, dtype, multiply)
+    else:
+        diagonal = np.full(kernel.n, np.nan)
+        for (start, stop), array in zip(tiles, arrays, strict=True):
+            part = kernel.matrix_rows(start, stop)
+            array[...] = current().lift(part.astype(dtype))
+            if not kernel.flag:
+                diagonal[start:stop] = part.diagonal(start)
+    for (start, stop), array in zip(tiles, arrays, strict=True):
+        array[:, start:] *= current().lift(np.tri(stop - start, k=-1, dtype=dtype))
+    return diagonal
+
+
+def _contract(array) -> np.ndarray:
+    """(R, R) inner products of (R, rows, columns) arrays: short sums in their precision, and sums of these in float64."""
+    flat = array.reshape(len(array), -1)
+    total = current().lift(np.zeros((len(array), len(array))))
+    for start in range(0, flat.shape[1], RUN):
+        part = flat[:, start : start + RUN]
+        total += part @ part.T
+    return current().lower(total)
