@@ -1,4 +1,4 @@
-# vidrep: digits -> datasets -> flow -> training -> activations -> similarity, probes, transfer, detection, generation, alignment -> report
+# vidrep: digits -> datasets -> flow -> training -> activations -> similarity, structure, probes, transfer, detection, generation, alignment -> report
 #
 # Each stage has its rules in workflow/rules/<stage>.smk, a script per rule in scripts/ and a room in vidrep/.
 
@@ -20,6 +20,7 @@ include: "workflow/rules/flow.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/similarity.smk"
+include: "workflow/rules/structure.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/detection.smk"
 include: "workflow/rules/generation.smk"

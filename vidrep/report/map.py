@@ -32,10 +32,9 @@ def map_figure(places: pd.DataFrame, branches: pd.DataFrame, dataset: str, measu
     shown_as, scale = looks(families), scale_of(measure)
     unit = scale.label if find(measure).direction == "distance" else f"angle of {scale.label} / rad"
     note = (
-        f"n = {places['n'].max():,.0f} clips; distance: {unit}. Map: stress-1 = {places['stress'].max():.2f} (0: all distances kept); "
-        "ellipses: 95 % of its places over half-samples of clips; lines join seeds; numbers as in the tree. Tree: average linkage; "
-        "numbers: share of half-samples with the same branch, in %; bold branches recur in at least 95 %. "
-        "Grey marks: not trained."
+        f"n = {places['n'].max():,.0f} clips; distance: {unit}. Map: stress-1 = {places['stress'].max():.2f} (0: all distances "
+        "kept); ellipses: 95 % of the places over half-samples of clips; lines join seeds; numbers as in the tree. Tree: average "
+        "linkage; numbers: share of half-samples with the same branch, in %; bold branches recur in at least 95 %."
     )
     height = max(5.0, 1.9 + 0.19 * len(places))
     title = f"Which systems are near each other on {dataset}? {scale.label}, embeddings"
@@ -47,6 +46,7 @@ def map_figure(places: pd.DataFrame, branches: pd.DataFrame, dataset: str, measu
     plot_places(places, left, shapes=shapes, shown_as=shown_as, number=number)
     name_leaves(places.iloc[order], right, shown_as)
     handles = [Line2D([], [], color=INK, marker=shape, ls="", label=name) for name, shape in shapes.items()]
+    handles.append(Line2D([], [], color=GREY, marker="h", mfc="white", ls="", label="not trained"))
     figure.legend(handles=handles, title="trained on", loc="outside right upper", alignment="left")
     colours, used = family_colours(families), dict.fromkeys(families[s] for s in families if s in set(places["system"]))
     patches = [Patch(color=colours[family], label=family) for family in used]
@@ -54,7 +54,9 @@ def map_figure(places: pd.DataFrame, branches: pd.DataFrame, dataset: str, measu
     return figure
 
 
-def plot_places(places: pd.DataFrame, axes: Axes, *, shapes: dict[str, str], shown_as: dict[str, Look], number: dict[int, int]) -> None:
+def plot_places(
+    places: pd.DataFrame, axes: Axes, *, shapes: dict[str, str], shown_as: dict[str, Look], number: dict[int, int]
+) -> None:
     """Runs in the plane: colour by system, shape by data set trained on; seeds of one system and data set joined."""
     for (system, _), rows in places[places["seed"] != UNTRAINED].groupby(["system", "trained_on"], sort=False):
         axes.plot(rows["x"], rows["y"], color=shown_as[system].colour, lw=0.9, zorder=1)
@@ -65,9 +67,11 @@ def plot_places(places: pd.DataFrame, axes: Axes, *, shapes: dict[str, str], sho
             axes.add_patch(_ellipse((run.x, run.y), covariance, GREY if twin else colour))
         marker, face = ("h", "white") if twin else (shapes[run.trained_on], colour)
         axes.plot(run.x, run.y, marker=marker, ms=7, mfc=face, mec=GREY if twin else "white", mew=1.0, zorder=3)
-        axes.annotate(f"{number[i]}", (run.x, run.y), xytext=(5, 3), textcoords="offset points", fontsize=6.5, color=INK, zorder=4)
+        axes.annotate(
+            f"{number[i]}", (run.x, run.y), xytext=(5, 3), textcoords="offset points", fontsize=6.5, color=INK, zorder=4
+        )
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set(xticks=[], yticks=[])
+    axes.set_axis_off()
     axes.margins(0.06)
 
 
@@ -92,11 +96,12 @@ def plot_branches(branches: pd.DataFrame, axes: Axes, *, label: str) -> list[int
         rows[node], heights[node] = rows[pair].mean(), branch.height
         low, high = rows[pair]
         along = [heights[branch.left], branch.height, branch.height, heights[branch.right]]
-        style = {"color": INK, "lw": 1.6} if branch.support >= _SURE else {"color": GREY, "lw": 0.8}
+        told = np.isfinite(branch.support) and i < count - 2  # all runs together recur in every tree
+        style = {"color": INK, "lw": 1.6} if told and branch.support >= _SURE else {"color": GREY, "lw": 0.8}
         axes.plot(along, [low, low, high, high], solid_joinstyle="miter", **style)
-        if np.isfinite(branch.support):
-            text = f"{100 * branch.support:.0f}"
-            axes.annotate(text, (branch.height, rows[node]), xytext=(-2.5, 0), textcoords="offset points", va="center", fontsize=5.5)
+        if told:
+            text, place = f"{100 * branch.support:.0f}", {"xytext": (2, 0), "textcoords": "offset points", "va": "center"}
+            axes.annotate(text, (branch.height, rows[node]), fontsize=5.5, **place)
     axes.set(xlim=(1.08 * max(heights.max(), 1e-9), 0), ylim=(count - 0.5, -0.5))
     return order
 

@@ -18,12 +18,14 @@ _DIGITS = 8  # decimals: single-precision kernels support no more
 NEEDED = ("rep_a", "rep_b", "value", "ci_low", "ci_high")
 
 
-def collect(paths: Sequence[Path], factors: Mapping[str, Mapping[str, str]], layer_measure: str, seed: int) -> dict[str, pd.DataFrame]:
+def collect(
+    paths: Sequence[Path], factors: Mapping[str, Mapping[str, str]], layer_measure: str, seed: int
+) -> dict[str, pd.DataFrame]:
     """The tables ``structure``, ``agreement``, ``layer_matches`` and ``versions``.
 
     Args:
         paths: similarity tables, <evaluation set>/<measure>.csv.
-        factors: system -> its properties by name, in the order of the experiment; their shares are told, and that of the data set.
+        factors: system -> its properties by name, in the order of the experiment.
         layer_measure: the measure by which layers are matched.
         seed: of the experiment.
     """

@@ -27,7 +27,9 @@ class Pairs:
         reps = representations(table).reset_index(drop=True)
         self.reps = reps
         self.numbers = {name: square(table.assign(value=table[name]), reps["rep"]) for name in NUMBERS}
-        self.rows = {key: np.asarray(rows) for key, rows in reps.groupby(["dataset", "system", "seed"], sort=False).indices.items()}
+        self.rows = {
+            key: np.asarray(rows) for key, rows in reps.groupby(["dataset", "system", "seed"], sort=False).indices.items()
+        }
 
     def block(self, a: tuple, b: tuple, name: str = "value") -> np.ndarray:
         """(layers of a, layers of b) values, or one bound of their intervals."""

@@ -1,9 +1,9 @@
 """How much of the distances between trained systems is explained by what they are and by what they were trained on.
 
-Distance-based partition of variance (Anderson 2001, Austral Ecology 26:32; McArdle and Anderson 2001, Ecology 82:290): the squared
-distances are split as sums of squares of a linear model are. Seeds are averaged first, as runs of one system are no independent
-witnesses of its family; what remains is a cell for each system and data set trained on. Permutations keep to that design:
-systems change places as wholes, with all their cells, and data sets change places within a system.
+Distance-based partition of variance (Anderson 2001, Austral Ecology 26:32; McArdle and Anderson 2001, Ecology 82:290): squared
+distances are split as the sums of squares of a linear model are. Seeds are averaged first, as runs of one system are no
+independent witnesses of its family; what remains is a cell for each system and data set trained on. Permutations keep to that
+design: systems change places as wholes, with all their cells, and data sets change places within a system.
 """
 
 from collections.abc import Sequence
@@ -32,10 +32,10 @@ def variance_shares(
         rng: draws them.
 
     Returns:
-        One row a factor, and "residual", what all of them leave. ``r2``: share of the factor by itself; ``r2_only``: what the
-        model loses without it, so what it alone explains (0 where it follows from the others), and the same of the adjusted
-        share (Peres-Neto et al. 2006, Ecology 87:2614), which is 0 on average for a factor that explains nothing. ``p``, ``p_only``: of these shares under
-        permutation; NaN where no permutation changes the share, as with one system a level. ``n``: cells.
+        One row a factor, and "residual", what all of them leave. ``r2``: share of the factor by itself. ``r2_only``: what the
+        model of all factors loses without it, 0 where it follows from the others. ``r2_only_adjusted``: the same of the adjusted
+        share (Peres-Neto et al. 2006, Ecology 87:2614), 0 on average for a factor that explains nothing. ``p``, ``p_only``: of
+        these shares under permutation; NaN where no permutation changes the share, as with one system a level. ``n``: cells.
     """
     cells, products = cell_products(distances, runs)
     factors = [name for name in factors if cells[name].nunique() > 1]

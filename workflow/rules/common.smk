@@ -183,11 +183,26 @@ def pooling_option():
 # similarity
 
 
+LAYER_MEASURE = config["similarity"]["measures"][0]  # the one that is shown layer by layer, and whose distances are mapped
+
+
 def similarity_tables():
     """The similarity tables of all evaluation sets and measures."""
     return collect(
         "<results>/similarity/{evaluated}/{measure}.csv", evaluated=EXPERIMENT.datasets, measure=config["similarity"]["measures"]
     )
+
+
+# structure
+
+
+STRUCTURE_TABLES = ("structure", "agreement", "layer_matches", "versions")
+
+
+def version_sets():
+    """The evaluation sets on which runs with different training data can be compared."""
+    trained_on = {name: {run.dataset for run in EXPERIMENT.evaluated_on(name)} for name in EXPERIMENT.datasets}
+    return [name for name, sets in trained_on.items() if len(sets) > 1]
 
 
 # generation
@@ -289,7 +304,7 @@ def alignment_table():
 
 def tables():
     """All tables of the experiment."""
-    names = ["accuracy", "probes", "confusion", "cost"] + (["flow_error"] if ESTIMATORS else [])
+    names = ["accuracy", "probes", "confusion", "cost", *STRUCTURE_TABLES] + (["flow_error"] if ESTIMATORS else [])
     return [f"<results>/tables/{name}.csv" for name in names] + detection_table() + prediction_tables() + alignment_table()
 
 
