@@ -35,7 +35,10 @@ rule collect_structure:
     input:
         tables=similarity_tables(),
     output:
-        tables=collect("<results>/tables/{table}.csv", table=STRUCTURE_TABLES),
+        shares="<results>/tables/structure.csv",
+        agreement="<results>/tables/agreement.csv",
+        matches="<results>/tables/layer_matches.csv",
+        versions="<results>/tables/versions.csv",
     log:
         "<logs>/tables/structure.log",
     benchmark:
@@ -50,7 +53,7 @@ rule collect_structure:
         factors=json.dumps(FACTORS),
         measure=LAYER_MEASURE,
         seed=config["seed"],
-        folder=subpath(output.tables[0], parent=True),
+        folder=subpath(output.shares, parent=True),
         code=code("collect_structure"),
     message:
         "Variance shares, agreement, matching layers and training versions"
