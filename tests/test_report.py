@@ -280,9 +280,8 @@ def test_ellipses_of_the_map_hold_95_percent():
     covariance = np.array([[4.0, 1.5], [1.5, 1.0]])
     ellipse = map._ellipse((1.0, 2.0), covariance, "black")
     cloud = np.random.default_rng(0).multivariate_normal([1, 2], covariance, 4000)
-    assert np.mean(
-        ellipse.get_path().contains_points(ellipse.get_patch_transform().inverted().transform(cloud))
-    ) == pytest.approx(0.95, abs=0.015)
+    unit = ellipse.get_patch_transform().inverted().transform(cloud)
+    assert np.mean((unit**2).sum(1) < 1) == pytest.approx(0.95, abs=0.015)
 
 
 def test_matching_layers_stand_at_their_depth_and_value():

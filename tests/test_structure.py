@@ -1,4 +1,4 @@
-"""Structure among systems and layers: maps, variance shares, agreement, matching layers. Expected values are derived another way."""
+"""Structure among systems and layers: maps, variance shares, agreement, matching layers; expected values derived another way."""
 
 from itertools import permutations
 
@@ -133,7 +133,7 @@ def test_map_on_disk_names_runs_and_members(tmp_path):
     assert tuple(places) == files.PLACES and tuple(branches) == files.BRANCHES
     np.testing.assert_allclose(places[["x", "y"]], found.points, atol=1e-6)
     np.testing.assert_allclose(files.links(branches), found.links, atol=1e-6)
-    assert branches["members"].iloc[-1].split(" ") == [f"data/system{i}/0".replace("/0", "/seed0") for i in range(4)]
+    assert branches["members"].iloc[-1].split(" ") == [f"data/system{i}/seed0" for i in range(4)]
 
 
 # variance shares
@@ -203,7 +203,7 @@ def test_planted_factors_are_found_and_others_at_their_level():
 
 
 def test_runs_as_witnesses_would_find_what_is_not_there():
-    """Why systems are permuted and not runs: with two runs of each system, free permutations find an objective that means nothing."""
+    """Why systems are permuted and not their runs: free permutations find an objective that means nothing."""
     runs, draw, found = design(12, 12), np.random.default_rng(3), []
     for _ in range(60):
         points = np.repeat(draw.normal(size=(12, 3)), 2, axis=0) + 0.1 * draw.normal(size=(24, 3))
