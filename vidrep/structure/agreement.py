@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import stdtrit
 from scipy.stats import rankdata
 
-from vidrep.structure.exchange import exchanged
+from vidrep.structure.exchange import exchanged, permuted_sums
 
 COLUMNS = ("runs", "set_a", "set_b", "spearman", "ci_low", "ci_high", "p", "systems", "pairs")
 FEWEST = 4  # systems: three have three pairs, whose order says nothing
@@ -20,7 +20,7 @@ def rank_agreements(
     """Spearman's correlation between the similarity matrices of every two evaluation sets.
 
     Args:
-        matrices: evaluation set -> runs (columns system, trained_on), one of each, and the values (R, R) among them.
+        matrices: evaluation set -> runs (columns system, trained_on), one of each, and the values (R, R) among them, all defined.
         permutations: draws for the p values.
         rng: draws them.
 
@@ -54,29 +54,34 @@ def _common(left: tuple, right: tuple, labels: list[str]) -> tuple[pd.DataFrame,
 
 def _agreement(frame: pd.DataFrame, x: np.ndarray, y: np.ndarray, permutations: int, rng: np.random.Generator) -> tuple:
     """Spearman's correlation, its interval and p value, and the numbers of systems and pairs."""
-    groups = list(frame.groupby("system", sort=False).indices.values())
-    value = spearman(x, y)
-    left_out = [spearman(*(m[np.ix_(rest, rest)] for m in (x, y))) for rest in (_without(group, len(frame)) for group in groups)]
-    count = len(groups)
+    blocks = [
+        rows[np.argsort(frame["trained_on"].to_numpy()[rows])] for rows in frame.groupby("system", sort=False).indices.values()
+    ]
+    value, count = spearman(x, y), len(blocks)
+    left_out = []
+    for block in blocks:
+        rest = np.setdiff1d(np.arange(len(frame)), block)
+        left_out.append(spearman(x[np.ix_(rest, rest)], y[np.ix_(rest, rest)]))
     error = np.sqrt(np.sum((np.array(left_out) - np.mean(left_out)) ** 2) * (count - 1) / count)
     margin = stdtrit(count - 1, (1 + LEVEL) / 2) * error
-    kinds = [tuple(frame["trained_on"].iloc[group]) for group in groups]
-    orders = [exchanged(len(frame), groups, kinds, rng) for _ in range(permutations)]
-    drawn = [spearman(x, y[np.ix_(order, order)]) for order in orders]
-    p = (1 + np.sum(np.array(drawn) >= value - 1e-12)) / (1 + len(drawn)) if drawn else np.nan
+    kinds = [tuple(frame["trained_on"].iloc[block]) for block in blocks]
+    orders = exchanged(len(frame), blocks, kinds, permutations, rng)
+    drawn = permuted_sums(standard_ranks(x), standard_ranks(y), orders) / 2
+    p = (1 + np.sum(drawn >= value - 1e-12)) / (1 + permutations)
     return value, max(value - margin, -1), min(value + margin, 1), p, count, len(frame) * (len(frame) - 1) // 2
 
 
-def _without(group: np.ndarray, count: int) -> np.ndarray:
-    return np.setdiff1d(np.arange(count), group)
-
-
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """Rank correlation of the entries above the diagonals of two matrices; NaN where one of them is flat or pairs lack."""
-    above = np.triu_indices(len(x), 1)
-    a, b = x[above], y[above]
-    known = ~(np.isnan(a) | np.isnan(b))
-    a, b = (rankdata(side[known]) for side in (a, b))
-    a, b = a - a.mean(), b - b.mean()
-    norm = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / norm) if norm > 0 else np.nan
+    """Rank correlation of the entries above the diagonals of two symmetric matrices; NaN where one of them is flat."""
+    return float(np.sum(standard_ranks(x) * standard_ranks(y)) / 2)
+
+
+def standard_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks of the entries above the diagonal, centred and of norm 1, on both sides of a zero diagonal; NaN where all are equal."""
+    above = np.triu_indices(len(values), 1)
+    ranks = rankdata(values[above])
+    ranks -= ranks.mean()
+    result = np.zeros(values.shape)
+    with np.errstate(invalid="ignore"):
+        result[above] = ranks / np.sqrt(ranks @ ranks)
+    return result + result.T

@@ -38,9 +38,7 @@ def collect(
         runs, values = trained_embeddings(table)
         runs = runs.join(pd.DataFrame(factors).T, on="system")
         draws = {"permutations": PERMUTATIONS, "rng": stream(seed, "structure", "shares", dataset, measure)}
-        kept = defined(values)
-        distances = as_distances(values, measure)[kept][:, kept]
-        explained = shares.variance_shares(distances, runs.iloc[kept].reset_index(drop=True), [*names, shares.DATA], **draws)
+        explained = shares.variance_shares(as_distances(values, measure), runs, [*names, shares.DATA], **draws)
         parts["structure"].append(_marked(explained, dataset, measure))
         chosen = first_seeds_of_cells(runs)
         by_measure.setdefault(measure, {})[dataset] = runs.iloc[chosen], values[chosen][:, chosen]
@@ -59,10 +57,15 @@ def collect(
 
 
 def trained_embeddings(table: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """The trained runs of a similarity table (columns system, trained_on, seed) and the values (R, R) of their embeddings."""
+    """The trained runs of a similarity table (columns system, trained_on, seed) and the values (R, R) of their embeddings.
+
+    Runs without values, such as those whose embedding is the same for all clips, are left out.
+    """
     reps = only_layer_last(representations(table), ["run"])
-    reps = reps[reps["seed"] != UNTRAINED].rename(columns={"dataset": "trained_on"}).reset_index(drop=True)
-    return reps[["system", "trained_on", "seed"]], square(table, reps["rep"])
+    reps = reps[reps["seed"] != UNTRAINED].rename(columns={"dataset": "trained_on"})
+    values = square(table, reps["rep"])
+    kept = defined(values)
+    return reps[["system", "trained_on", "seed"]].iloc[kept].reset_index(drop=True), values[np.ix_(kept, kept)]
 
 
 def first_seeds_of_cells(runs: pd.DataFrame) -> list[int]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from vidrep.structure.exchange import exchanged, shuffled
+from vidrep.structure.exchange import exchanged, permuted_sums, shuffled
 from vidrep.structure.scaling import gram
 
 DATA = "trained_on"  # the factor that varies within a system; all others belong to systems
@@ -117,9 +117,9 @@ def permutation_p(projection: np.ndarray, products: np.ndarray, orders: np.ndarr
     Designs stay and points move, which for these permutations is the same as moving one factor's labels: the other factors of
     the model are unchanged by them, so that the sum of squares orders permutations as the pseudo-F does.
     """
-    drawn = np.array([share(projection, products[np.ix_(order, order)]) for order in orders])
+    drawn = permuted_sums(projection, products, orders)
     observed, close = share(projection, products), _SAME * np.trace(products)
-    if not len(drawn) or np.all(np.abs(drawn - observed) < close):
+    if np.all(np.abs(drawn - observed) < close):
         return np.nan
     return float((1 + np.sum(drawn >= observed - close)) / (1 + len(drawn)))
 
@@ -132,13 +132,9 @@ def permuted_cells(
     ``trained_on``: data sets change places within each system. A property of systems: systems change places as wholes, among
     those that were trained on the same data sets and agree in the properties ``fixed``.
     """
+    own = list(cells.groupby("system", sort=False).indices.values())
     if factor == DATA:
-        groups = list(cells.groupby("system", sort=False).indices.values())
-        orders = [shuffled(len(cells), groups, rng) for _ in range(permutations)]
-    else:
-        blocks, kinds = [], []
-        for rows in cells.groupby("system", sort=False).indices.values():
-            blocks.append(rows[np.argsort(cells[DATA].to_numpy()[rows])])
-            kinds.append((*cells[DATA].iloc[blocks[-1]], *cells.iloc[rows[0]][list(fixed)]))
-        orders = [exchanged(len(cells), blocks, kinds, rng) for _ in range(permutations)]
-    return np.array(orders, dtype=np.intp).reshape(-1, len(cells))
+        return shuffled(len(cells), own, permutations, rng)
+    blocks = [rows[np.argsort(cells[DATA].to_numpy()[rows])] for rows in own]
+    kinds = [(*cells[DATA].iloc[rows], *cells.iloc[rows[0]][list(fixed)]) for rows in blocks]
+    return exchanged(len(cells), blocks, kinds, permutations, rng)
