@@ -77,7 +77,7 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def standard_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks of the entries above the diagonal, centred and of norm 1, on both sides of a zero diagonal; NaN where all are equal."""
+    """Ranks of the entries above the diagonal, centred, of norm 1, on both sides of a zero diagonal; NaN where all are equal."""
     above = np.triu_indices(len(values), 1)
     ranks = rankdata(values[above])
     ranks -= ranks.mean()

@@ -28,6 +28,9 @@ def collect(
         factors: system -> its properties by name, in the order of the experiment.
         layer_measure: the measure by which layers are matched.
         seed: of the experiment.
+
+    Raises:
+        ValueError: a table with a trained system that ``factors`` does not tell of.
     """
     names, systems = list(next(iter(factors.values()))), list(factors)
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in ("structure", "layer_matches", "versions")}
@@ -36,6 +39,8 @@ def collect(
         dataset, measure = path.parent.name, path.stem
         table = read_table(path, NEEDED)[list(NEEDED)]
         runs, values = trained_embeddings(table)
+        if unknown := [name for name in dict.fromkeys(runs["system"]) if name not in factors]:
+            raise ValueError(f"{path}: no factors of {', '.join(unknown)}; they are given of {', '.join(factors)}")
         runs = runs.join(pd.DataFrame(factors).T, on="system")
         draws = {"permutations": PERMUTATIONS, "rng": stream(seed, "structure", "shares", dataset, measure)}
         explained = shares.variance_shares(as_distances(values, measure), runs, [*names, shares.DATA], **draws)
