@@ -343,6 +343,13 @@ def test_tables_tell_what_was_planted(tmp_path):
         pd.testing.assert_frame_equal(table, again[name])
 
 
+def test_a_system_of_unknown_properties_is_named(tmp_path):
+    (tmp_path / "x").mkdir()
+    two_systems().to_csv(tmp_path / "x/cka_linear.csv", index=False)
+    with pytest.raises(ValueError, match=r"cka_linear\.csv: no factors of b; they are given of a"):
+        collect.collect([tmp_path / "x/cka_linear.csv"], {"a": {"family": "f"}}, "cka_linear", seed=0)
+
+
 def test_kernels_of_maps_are_those_of_the_last_layers(tmp_path):
     import zarr
 
