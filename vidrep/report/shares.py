@@ -54,12 +54,11 @@ def plot_shares(rows: pd.DataFrame, axes: Axes, *, factors: list[str], colours: 
     for row in rows.itertuples(index=False):
         y = factors.index(row.factor) + pitch * (list(colours).index(row.measure) - (len(colours) - 1) / 2)
         colour, residual = colours[row.measure], row.factor == "residual"
-        axes.barh(y, 100 * row.r2, 0.85 * pitch, fc="white", ec=colour, lw=0.9)
+        axes.barh(y, 100 * row.r2, 0.85 * pitch, fc="none", ec=colour, lw=0.9)
         axes.barh(y, 100 * row.r2_only, 0.85 * pitch, color=colour, alpha=0.35 if residual else 1.0)
         if np.isfinite(row.p):
-            axes.annotate(
-                f"p = {row.p:.3f}", (100 * row.r2, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=6
-            )
+            place = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": 6}
+            axes.annotate(f"p = {row.p:.3f}", (100 * max(row.r2, row.r2_only), y), **place)
     axes.set_yticks(range(len(factors)), [_NAMES.get(name, name) for name in factors])
     axes.set(xlim=(0, 100), ylim=(len(factors) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
