@@ -187,11 +187,11 @@ def test_seeds_do_not_count_as_systems():
 
 
 def test_planted_factors_are_found_and_others_at_their_level():
-    """Family planted, objective and data set not: over 200 experiments these are found in 5 %."""
+    """Family planted, objective and data set not: over 120 experiments these are found in 5 %."""
     runs, draw = design(12, 3), np.random.default_rng(2)
     place = draw.normal(size=(3, 6))
     found = []
-    for i in range(200):
+    for i in range(120):
         own = np.repeat(draw.normal(size=(12, 6)), 2, axis=0)  # what a system is: shared by its two runs
         points = place[runs["family"].str[1:].astype(int)] + own + 0.5 * draw.normal(size=(24, 6))
         found.append(explain(points, runs, draws=39, seed=i)[["p", "p_only"]].stack())
@@ -199,7 +199,7 @@ def test_planted_factors_are_found_and_others_at_their_level():
     assert rejected["family", "p"] > 0.8 and rejected["family", "p_only"] > 0.8
     for factor in ("objective", "trained_on"):
         for kind in ("p", "p_only"):
-            assert 0.005 <= rejected[factor, kind] <= 0.10, (factor, kind)  # 5 % of 200: 1 to 20 at 99.8 %
+            assert 0.005 <= rejected[factor, kind] <= 0.12, (factor, kind)  # 5 % of 120: 1 to 14 at 99.7 %
 
 
 def test_runs_as_witnesses_would_find_what_is_not_there():
