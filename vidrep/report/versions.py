@@ -20,10 +20,11 @@ def versions_figure(versions: pd.DataFrame, dataset: str, measure: str, systems:
         versions: versions.csv, of one evaluation set.
         dataset: the evaluation set.
         measure: its measure.
-        systems: in the order of the panels.
+        systems: in the order of the panels; those trained on a single data set have none.
     """
-    scale, shown = scale_of(measure), [name for name in systems if name in set(versions["system"])]
-    pairs = list(dict.fromkeys(data_pairs(versions[versions["relation"].str.startswith("versions")])))
+    scale, compared = scale_of(measure), versions[versions["relation"].str.startswith("versions")]
+    shown = [name for name in systems if name in set(compared["system"])]
+    pairs = list(dict.fromkeys(data_pairs(compared)))
     colours = dict(zip(pairs, class_colours(len(pairs)), strict=True))
     note = (
         "Solid: runs from the same initial weights, with 95 % intervals over clips; dotted: from other initial weights, mean "

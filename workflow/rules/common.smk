@@ -200,9 +200,13 @@ STRUCTURE_TABLES = ("structure", "agreement", "layer_matches", "versions")
 
 
 def version_sets():
-    """The evaluation sets on which runs with different training data can be compared."""
-    trained_on = {name: {run.dataset for run in EXPERIMENT.evaluated_on(name)} for name in EXPERIMENT.datasets}
-    return [name for name, sets in trained_on.items() if len(sets) > 1]
+    """The evaluation sets on which some system is opened up after training on different data."""
+
+    def compared(evaluated):
+        cells = {(run.system, run.dataset) for run in EXPERIMENT.evaluated_on(evaluated)}
+        return len(cells) > len({system for system, _ in cells})
+
+    return list(filter(compared, EXPERIMENT.datasets))
 
 
 # generation
