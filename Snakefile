@@ -1,4 +1,5 @@
-# vidrep: digits -> datasets -> flow -> training -> activations -> similarity, functional, probes, transfer, detection, generation, alignment -> report
+# vidrep: digits -> datasets -> flow -> training -> activations -> similarity -> structure, functional, probes, transfer, detection,
+# generation, alignment -> report
 #
 # Each stage has its rules in workflow/rules/<stage>.smk, a script per rule in scripts/ and a room in vidrep/.
 
@@ -21,6 +22,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/similarity.smk"
 include: "workflow/rules/functional.smk"
+include: "workflow/rules/structure.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/detection.smk"
 include: "workflow/rules/generation.smk"

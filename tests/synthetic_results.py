@@ -19,6 +19,11 @@ from vidrep.files import write_rows
 from vidrep.flow.store import write_flow
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
+from vidrep.report.tables import read_table, square
+from vidrep.structure import scaling
+from vidrep.structure.collect import collect
+from vidrep.structure.distances import as_distances, defined
+from vidrep.structure.files import write_map
 from vidrep.training.run import write_run
 
 DATASETS = ("digits_only", "velocity_only")
@@ -47,6 +52,7 @@ def make_results(root: Path) -> Path:
         _runs(root, dataset, draw)
         _similarity(root, dataset, draw)
     _tables(root / "tables", draw)
+    _structure(root)
     _alignment(root)
     _weights(root / "weights")
     _detection(root / "detection" / "velocity_only--c3d_narrow--seed0", np.random.default_rng(1))
@@ -129,9 +135,27 @@ def _similarity(root: Path, dataset: str, draw: np.random.Generator) -> None:
         rows = [(a, b, 1.0 if a == b else draw.random(), TEST) for i, a in enumerate(reps) for b in reps[i:]]
         table = pd.DataFrame(rows, columns=["rep_a", "rep_b", "value", "n"])
         table.loc[1, "value"] = np.nan
+        table["ci_low"], table["ci_high"] = table["value"] - 0.1, table["value"] + 0.1
         path = root / f"similarity/{dataset}/{measure}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(path, index=False)
+
+
+def _structure(root: Path) -> None:
+    """Maps with made-up stability, and the tables of what the similarity tables mean."""
+    factors = {system: {"family": family, "objective": family} for system, family in FAMILIES.items()}
+    for name, table in collect(sorted(root.glob("similarity/*/*.csv")), factors, MEASURES[0], seed=0).items():
+        table.to_csv(root / f"tables/{name}.csv", index=False)
+    for dataset in DATASETS:
+        table = read_table(root / f"similarity/{dataset}/{MEASURES[0]}.csv", ("rep_a", "rep_b", "value"))
+        reps = [f"{d}/{s}/seed{k}/{LAYERS[-1]}" for d, s, k in runs_on(dataset)]
+        values = square(table, reps)
+        kept = defined(values)
+        distances = as_distances(values[np.ix_(kept, kept)], MEASURES[0])
+        points, links = scaling.plane(distances), scaling.tree(distances)
+        spread, support = np.tile(0.01 * np.eye(2), (len(kept), 1, 1)), np.linspace(0, 1, len(links))
+        made = scaling.SystemMap(kept, points, spread, scaling.stress(distances, points), links, support, TEST)
+        write_map(made, reps, root / f"structure/{dataset}/places.csv", root / f"structure/{dataset}/branches.csv")
 
 
 def _tables(folder: Path, draw: np.random.Generator) -> None:
@@ -238,6 +262,13 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         "plot_confusion": ["--confusion", table["confusion"], *per_set],
         "plot_similarity": similarity,
         "plot_layers": similarity,
+        "plot_map": [
+            *("--places", *each("structure/*/places.csv"), "--branches", *each("structure/*/branches.csv")),
+            *("--measure", MEASURES[0], *families, "--output", str(figures)),
+        ],
+        "plot_structure": ["--shares", f"{root}/tables/structure.csv", "--output", str(figures / "structure.png")],
+        "plot_layer_matches": ["--matches", f"{root}/tables/layer_matches.csv", *per_set],
+        "plot_versions": ["--versions", f"{root}/tables/versions.csv", *per_set],
         "plot_projections": ["--stores", *stores, "--test", *tests, "--fit", *fits, "--output", str(figures)],
         "plot_detection": [*detection, "--run", "c3d_narrow", "--output", str(figures / "detection.png")],
         "plot_alignment": ["--alignment", f"{root}/tables/alignment.csv", "--videos", "9", *per_set],

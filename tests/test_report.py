@@ -14,7 +14,20 @@ from matplotlib.colors import to_rgb, to_rgba
 from sklearn.neighbors import NearestCentroid
 
 from vidrep import experiment
-from vidrep.report import accuracy, controls, curves, projections, similarity, strips, style, tables
+from vidrep.report import (
+    accuracy,
+    controls,
+    curves,
+    layer_matches,
+    map,
+    projections,
+    shares,
+    similarity,
+    strips,
+    style,
+    tables,
+    versions,
+)
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("plot_*.py"))
@@ -42,6 +55,7 @@ def expected_figures(name: str) -> set[str]:
     if name in ("plot_similarity", "plot_layers"):
         return {f"{dataset}--{measure}" for dataset in synthetic.DATASETS for measure in synthetic.MEASURES}
     per_dataset = ("flow", "learning", "probes", "confusion", "projections", "prediction", "alignment")
+    per_dataset += ("map", "layer_matches", "versions")
     if name.removeprefix("plot_") in per_dataset:
         return set(synthetic.DATASETS)
     return {name.removeprefix("plot_")}
@@ -244,6 +258,65 @@ def test_dendrogram_puts_like_beside_like():
     order = similarity.plot_tree(np.abs(place[:, None] - place), axes)
     groups = "".join("b" if place[i] > 2 else "a" for i in order)
     assert groups in ("aaabb", "bbaaa")
+
+
+def test_tree_of_the_map_has_the_branches_of_the_table():
+    branches = pd.DataFrame(
+        [(0, 2, 0.1, 1.0, "a c"), (1, 3, 0.4, 0.5, "b d"), (4, 5, 0.9, 1.0, "a b c d")],
+        columns=["left", "right", "height", "support", "members"],
+    )
+    axes = style.new_figure(2, title="", note="").subplots()
+    order = map.plot_branches(branches, axes, label="")
+    assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset({0, 2}), frozenset({1, 3})}
+    corners = [line.get_xdata().tolist() for line in axes.lines]
+    assert corners == [[0, 0.1, 0.1, 0], [0, 0.4, 0.4, 0], [0.1, 0.9, 0.9, 0.4]]
+    rows = axes.lines[0].get_ydata()
+    assert sorted((rows[0], rows[-1])) == sorted((order.index(0), order.index(2)))
+    assert [line.get_linewidth() > 1 for line in axes.lines] == [True, False, False], "the root recurs always and says nothing"
+    assert [text.get_text() for text in axes.texts] == ["100", "50"]
+
+
+def test_ellipses_of_the_map_hold_95_percent():
+    covariance = np.array([[4.0, 1.5], [1.5, 1.0]])
+    ellipse = map._ellipse((1.0, 2.0), covariance, "black")
+    cloud = np.random.default_rng(0).multivariate_normal([1, 2], covariance, 4000)
+    unit = ellipse.get_patch_transform().inverted().transform(cloud)
+    assert np.mean((unit**2).sum(1) < 1) == pytest.approx(0.95, abs=0.015)
+
+
+def test_matching_layers_stand_at_their_depth_and_value():
+    lines = [("best", 0.0, 0.0, 1.0), ("best", 1.0, 0.5, 0.5), ("equal_depth", 0.0, 0.0, 1.0), ("equal_depth", 1.0, 1.0, 0.0)]
+    table = pd.DataFrame(lines, columns=["choice", "depth_a", "depth_b", "value"]).assign(ci_low=0.0, ci_high=1.0)
+    axes = style.new_figure(2, title="", note="").subplots()
+    layer_matches.plot_match(table, axes, corner=(2, 1), limits=(0, 1), colour="red")
+    dots = axes.collections[-1]
+    np.testing.assert_array_equal(dots.get_array(), [0.0, 0.5])
+    (left, top), (right, middle) = dots.get_offsets()
+    assert 2 < left < right < 3 and 1 < top < middle < 2, "values rise upwards, y runs down"
+    dashed = axes.lines[1].get_ydata()
+    assert middle == pytest.approx((dashed[0] + dashed[1]) / 2)
+
+
+def test_versions_are_drawn_by_relation():
+    kinds = {"versions": 0.6, "versions_other_seed": 0.5, "retraining": 0.9, "untrained": 0.2}
+    lines = [(kind, "y", "x", layer, i, value - i / 10) for kind, value in kinds.items() for i, layer in enumerate(("a", "b"))]
+    rows = pd.DataFrame(lines, columns=["relation", "trained_on_a", "trained_on_b", "layer", "depth", "value"])
+    axes = style.new_figure(2, title="", note="").subplots()
+    versions.plot_versions(rows.assign(ci_low=0.1, ci_high=0.7), axes, colours={("x", "y"): "red"})
+    assert [line.get_ydata().tolist() for line in axes.lines] == [
+        pytest.approx([0.2, 0.1]),
+        pytest.approx([0.6, 0.5]),
+        pytest.approx([0.5, 0.4]),
+    ]
+
+
+def test_bars_of_shares_are_as_long_as_the_table_says():
+    rows = pd.DataFrame([("family", "cka_linear", 0.5, 0.2, 0.04), ("residual", "cka_linear", 0.3, 0.3, np.nan)])
+    rows.columns = ["factor", "measure", "r2", "r2_only", "p"]
+    axes = style.new_figure(2, title="", note="").subplots()
+    shares.plot_shares(rows, axes, factors=["family", "residual"], colours={"cka_linear": "red"})
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([50, 20, 30, 30])
+    assert [text.get_text() for text in axes.texts] == ["p = 0.040"]
 
 
 def test_unknown_measure_is_named():

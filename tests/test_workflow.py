@@ -17,7 +17,8 @@ import yaml
 ROOT = Path(__file__).parent.parent
 SMOKE = "workflow/experiments/smoke.yaml"
 PARTS = ("Snakefile", "config.yaml", "workflow", "profiles", "envs", "scripts", "vidrep")
-TABLES = ("accuracy", "probes", "confusion", "nearest", "flow_error", "prediction", "prediction_verdict")  # cost.csv holds times
+TABLES = ("accuracy", "probes", "confusion", "nearest", "flow_error", "prediction", "prediction_verdict")
+TABLES += ("structure", "agreement", "layer_matches", "versions")  # cost.csv holds times
 
 pytestmark = pytest.mark.workflow
 
@@ -134,6 +135,21 @@ def test_similarity_covers_all_pairs_of_representations(smoke):
     assert "digits_only/c3d_narrow/seeduntrained/conv1" in representations
     same = [float(row["value"]) for row in table if row["rep_a"] == row["rep_b"] and row["value"]]
     assert same == pytest.approx([1.0] * len(same), abs=1e-6)
+
+
+def test_maps_hold_every_run_and_shares_every_factor(smoke):
+    results = smoke / "results/smoke"
+    places = rows(results / "structure/digits_only/places.csv")
+    branches = rows(results / "structure/digits_only/branches.csv")
+    assert len(places) == 2 * 4 + 4 and len(branches) == len(places) - 1
+    assert len(branches[-1]["members"].split(" ")) == len(places) and branches[-1]["support"] == "1.0"
+    told = {(row["evaluated_on"], row["measure"], row["factor"]) for row in rows(results / "tables/structure.csv")}
+    assert {(e, m) for e, m, _ in told} == {
+        (e, m) for e in ("digits_only", "velocity_only") for m in ("cka_linear_debiased", "procrustes")
+    }
+    assert {factor for _, _, factor in told} == {"family", "objective", "trained_on", "residual"}
+    relations = {row["relation"] for row in rows(results / "tables/versions.csv")}
+    assert relations == {"versions", "versions_other_seed", "retraining", "untrained"}
 
 
 def test_finished_work_is_not_repeated(project, smoke):

@@ -198,6 +198,9 @@ def pooling_option():
 # similarity
 
 
+LAYER_MEASURE = config["similarity"]["measures"][0]  # the one that is shown layer by layer, and whose distances are mapped
+
+
 def similarity_tables():
     """The similarity tables of all evaluation sets and measures."""
     return collect(
@@ -211,6 +214,22 @@ def similarity_tables():
 def functional_tables():
     """The functional comparisons of all evaluation sets."""
     return collect("<results>/functional/{evaluated}.csv", evaluated=EXPERIMENT.datasets)
+
+
+# structure
+
+
+STRUCTURE_TABLES = ("structure", "agreement", "layer_matches", "versions")
+
+
+def version_sets():
+    """The evaluation sets on which some system is opened up after training on different data."""
+
+    def compared(evaluated):
+        cells = {(run.system, run.dataset) for run in EXPERIMENT.evaluated_on(evaluated)}
+        return len(cells) > len({system for system, _ in cells})
+
+    return list(filter(compared, EXPERIMENT.datasets))
 
 
 # generation
@@ -318,7 +337,7 @@ def alignment_table():
 
 def tables():
     """All tables of the experiment."""
-    names = ["accuracy", "probes", "confusion", "cost", "nearest"] + (["flow_error"] if ESTIMATORS else [])
+    names = ["accuracy", "probes", "confusion", "cost", "nearest", *STRUCTURE_TABLES] + (["flow_error"] if ESTIMATORS else [])
     return [f"<results>/tables/{name}.csv" for name in names] + detection_table() + prediction_tables() + alignment_table()
 
 

@@ -3,9 +3,10 @@
 import shlex
 
 MEASURES = config["similarity"]["measures"]
-PER_DATASET = ("flow", "learning", "probes", "confusion", "projections")
-OVERVIEWS = ["clips", "accuracy", "cost"] + ["transfer"] * EXPERIMENT.transfer + ["controls"] * bool(config["controls"])
-LAYER_MEASURE = MEASURES[0]  # the one that is drawn layer by layer
+PER_DATASET = ("flow", "learning", "probes", "confusion", "projections", "map", "layer_matches")
+OVERVIEWS = (
+    ["clips", "accuracy", "cost", "structure"] + ["transfer"] * EXPERIMENT.transfer + ["controls"] * bool(config["controls"])
+)
 
 TEST_CLIPS = collect("<results>/datasets/{dataset}/test.h5", dataset=EXPERIMENT.datasets)
 FAMILY_OPTION = f"--families {shlex.quote(json.dumps(FAMILIES))}"
@@ -36,6 +37,7 @@ def report_targets():
     names += [f"{kind}/{dataset}" for kind in PER_DATASET for dataset in EXPERIMENT.datasets]
     names += [f"similarity/{dataset}--{measure}" for dataset in EXPERIMENT.datasets for measure in MEASURES]
     names += [f"layers/{dataset}--{LAYER_MEASURE}" for dataset in EXPERIMENT.datasets]
+    names += [f"versions/{dataset}" for dataset in version_sets()]
     names += [f"generation/{run.dataset}--{run.system}" for run in first_seeds(drawing_runs())]
     names += [f"prediction/{dataset}" for dataset in drawn_datasets()]
     names += [f"features/{run.dataset}--{run.system}" for run in first_seeds(lstm_runs())]

@@ -272,6 +272,88 @@ use rule plot_clips as plot_layers with:
         "Figures: layer against layer"
 
 
+use rule plot_clips as plot_map with:
+    input:
+        places=collect("<results>/structure/{evaluated}/places.csv", evaluated=EXPERIMENT.datasets),
+        branches=collect("<results>/structure/{evaluated}/branches.csv", evaluated=EXPERIMENT.datasets),
+    output:
+        png=[
+            figure(f"map/{dataset}", "Similarity of systems", **{"data set": dataset, "figure": "map and tree"})
+            for dataset in EXPERIMENT.datasets
+        ],
+        pdf=beside("map"),
+    log:
+        "<logs>/figures/map.log",
+    benchmark:
+        "<benchmarks>/figures/map.tsv"
+    params:
+        options=f"{FAMILY_OPTION} --measure {LAYER_MEASURE}",
+        target=folder,
+        script="plot_map",
+        code=code("plot_map"),
+    message:
+        "Figures: maps of systems"
+
+
+use rule plot_clips as plot_structure with:
+    input:
+        shares="<results>/tables/structure.csv",
+    output:
+        png=figure(
+            "structure",
+            "Similarity of systems",
+            **{"data set": "all", "figure": "what explains it"},
+        ),
+        pdf="<results>/figures/structure.pdf",
+    log:
+        "<logs>/figures/structure.log",
+    benchmark:
+        "<benchmarks>/figures/structure.tsv"
+    params:
+        script="plot_structure",
+        code=code("plot_structure"),
+    message:
+        "Figure: what explains which systems are alike"
+
+
+use rule plot_clips as plot_layer_matches with:
+    input:
+        matches="<results>/tables/layer_matches.csv",
+    output:
+        png=per_dataset("layer_matches", "Best matching layers"),
+        pdf=beside("layer_matches"),
+    log:
+        "<logs>/figures/layer_matches.log",
+    benchmark:
+        "<benchmarks>/figures/layer_matches.tsv"
+    params:
+        options=f"{SET_OPTION} {FAMILY_OPTION}",
+        target=folder,
+        script="plot_layer_matches",
+        code=code("plot_layer_matches"),
+    message:
+        "Figures: best matching layers"
+
+
+use rule plot_clips as plot_versions with:
+    input:
+        versions="<results>/tables/versions.csv",
+    output:
+        png=[figure(f"versions/{dataset}", "Other training data", **{"data set": dataset}) for dataset in version_sets()],
+        pdf=beside("versions", version_sets()),
+    log:
+        "<logs>/figures/versions.log",
+    benchmark:
+        "<benchmarks>/figures/versions.tsv"
+    params:
+        options=f"{option('datasets', version_sets())} {FAMILY_OPTION}",
+        target=folder,
+        script="plot_versions",
+        code=code("plot_versions"),
+    message:
+        "Figures: layers after training on different data"
+
+
 use rule plot_clips as plot_projections with:
     input:
         stores=embedding_stores(),

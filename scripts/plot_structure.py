@@ -1,0 +1,21 @@
+"""Draw the shares of the distances between systems that their properties and their training data explain."""
+
+from vidrep.command_line import run
+from vidrep.report.drawing import figure_parser
+from vidrep.report.shares import shares_figure
+from vidrep.report.style import save
+from vidrep.report.tables import read_table
+from vidrep.structure.collect import KEYS
+from vidrep.structure.shares import COLUMNS
+
+
+def main() -> None:
+    """Read the command line, draw, write."""
+    parser = figure_parser(__doc__, "output")
+    parser.add_argument("--shares", required=True, help="table of variance shares (structure.csv)")
+    args = parser.parse_args()
+    save(shares_figure(read_table(args.shares, (*KEYS, *COLUMNS))), args.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,36 @@
+"""From values of a measure to distances between representations."""
+
+import numpy as np
+
+from vidrep.similarity.registry import find
+
+
+def as_distances(values: np.ndarray, measure: str) -> np.ndarray:
+    """Distances of a measure's values, (R, R), symmetric, 0 on the diagonal.
+
+    A distance measure is its own; a similarity counts as a cosine and becomes an angle in radians, pi/2 for unrelated
+    representations. CKA, with or without its bias, and RSA are cosines between centred arrays, so that their angle is a metric
+    (Williams et al. 2021, arXiv:2110.14739); of other similarities the angle keeps the order and nothing else.
+
+    Raises:
+        ValueError: no such measure.
+    """
+    away = values if find(measure).direction == "distance" else np.arccos(np.clip(values, -1, 1))
+    away = (away + away.T) / 2
+    np.fill_diagonal(away, 0)
+    return away
+
+
+def is_metric(measure: str) -> bool:
+    """Do the distances of a measure obey the triangle inequality?"""
+    return find(measure).metric or measure.startswith(("cka_", "rsa"))
+
+
+def defined(values: np.ndarray) -> np.ndarray:
+    """Positions of representations that have a value with each other, those with most gaps left out first: (K,) int."""
+    kept = np.arange(len(values))
+    while True:
+        missing = np.isnan(values[np.ix_(kept, kept)]).sum(1)
+        if not missing.any():
+            return kept
+        kept = np.delete(kept, missing.argmax())

@@ -1,0 +1,62 @@
+# What the similarity tables mean: a map of systems for each evaluation set, from kernels, as clips are resampled; everything else
+# from the tables, in one job.
+
+FACTORS = {name: {"family": system.family, "objective": system.objective} for name, system in SYSTEMS.items()}
+
+
+rule map_systems:
+    input:
+        kernels=lambda wc: [f"<results>/kernels/{wc.evaluated}/{run.stem}.h5" for run in EXPERIMENT.evaluated_on(wc.evaluated)],
+    output:
+        places="<results>/structure/{evaluated}/places.csv",
+        branches="<results>/structure/{evaluated}/branches.csv",
+    log:
+        "<logs>/structure/{evaluated}.log",
+    benchmark:
+        "<benchmarks>/structure/{evaluated}.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wc, attempt: 4000 * attempt,
+        runtime=lambda wc, attempt: 60 * attempt,
+    params:
+        measure=LAYER_MEASURE,
+        seed=config["seed"],
+        code=code("map_systems"),
+    message:
+        "Map of systems on {wildcards.evaluated}"
+    shell:
+        "printf '%s\\n' --kernels {input.kernels} | python $VIDREP_SCRIPTS/map_systems.py @/dev/stdin --measure {params.measure}"
+        " --evaluated-on {wildcards.evaluated} --seed {params.seed} --places {output.places} --branches {output.branches} > {log} 2>&1"
+
+
+rule collect_structure:
+    input:
+        tables=similarity_tables(),
+    output:
+        shares="<results>/tables/structure.csv",
+        agreement="<results>/tables/agreement.csv",
+        matches="<results>/tables/layer_matches.csv",
+        versions="<results>/tables/versions.csv",
+    log:
+        "<logs>/tables/structure.log",
+    benchmark:
+        "<benchmarks>/tables/structure.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wc, attempt: 4000 * attempt,
+        runtime=lambda wc, attempt: 30 * attempt,
+    params:
+        factors=json.dumps(FACTORS),
+        measure=LAYER_MEASURE,
+        seed=config["seed"],
+        folder=subpath(output.shares, parent=True),
+        code=code("collect_structure"),
+    message:
+        "Variance shares, agreement, matching layers and training versions"
+    shell:
+        "printf '%s\\n' --tables {input.tables} | python $VIDREP_SCRIPTS/collect_structure.py @/dev/stdin --factors {params.factors:q}"
+        " --measure {params.measure} --seed {params.seed} --output {params.folder} > {log} 2>&1"
