@@ -127,7 +127,7 @@ def label_runs(axes: Axes, reps: pd.DataFrame, shown_as: dict[str, Look]) -> Non
 
 
 def layer_figure(table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]) -> Figure:
-    """Similarity of all layers of all systems trained on the evaluation set (first seeds), and of external ones, in depth order."""
+    """Similarity of all layers, in depth order, of all systems trained on the evaluation set (first seeds) and external ones."""
     scale, shown_as = scale_of(measure), looks(families)
     reps = representations(table)
     reps = first_seeds(reps[reps["dataset"].isin([dataset, EXTERNAL]) & reps["system"].isin(families)])

@@ -188,7 +188,9 @@ def pooling_option():
 def external_file(wildcards):
     """The file of activations behind the store of an external network."""
     run = Run(wildcards.dataset, wildcards.system, int(wildcards.seed))
-    return next(item["file"] for item, other in EXPERIMENT.external() if (item["evaluated_on"], other) == (wildcards.evaluated, run))
+    return next(
+        item["file"] for item, other in EXPERIMENT.external() if (item["evaluated_on"], other) == (wildcards.evaluated, run)
+    )
 
 
 # similarity

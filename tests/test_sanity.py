@@ -1,0 +1,214 @@
+"""The battery passes a measure that behaves and fails ones that do not, on data in which everything is planted."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from vidrep import similarity
+from vidrep.experiment import Run
+from vidrep.sanity import battery, page, statistics, trials
+from vidrep.sanity.changes import change, component_scores
+from vidrep.sanity.material import Layer, Material, check, distinct
+from vidrep.similarity import registry, summarise
+from vidrep.similarity.measure import Measure, Prepared, cells
+
+N, SYSTEMS, SEEDS, DEPTH = 120, ("one", "two", "three"), (0, 1, 2, 3), ("first", "second", "embedding")
+CONFIG = {
+    "experiment": "planted",
+    "seed": 0,
+    "digits": {"kind": "sklearn"},
+    "video": {"frames": 8, "size_px": 16, "patch_px": 8},
+    "clips": {"train": 200, "validation": 10, "test": N},
+    "systems": [{"name": name, "seeds": list(SEEDS)} for name in SYSTEMS],
+    "activations": {"clips": N, "fit_clips": 200},
+}
+
+
+def planted(seed: int = 0) -> Material:
+    """Runs whose layers are turned and noisy versions of a matrix that belongs to system and layer.
+
+    How noisy depends on the run, and noise stands for error: runs of one system answer alike as far as both have little of it.
+    """
+    rng = np.random.default_rng(seed)
+    layers, series, answers = [], [], {}
+    truth = rng.integers(2, size=(N, 4)) > 0
+    labels = rng.integers(2, size=(200, 4)) > 0
+    for system in SYSTEMS:
+        cores = {name: rng.normal(size=(N, 12)) * np.linspace(2, 0.3, 12) for name in DEPTH}
+        for k in SEEDS:
+            noise = 0.1 + 0.25 * k
+            for name in DEPTH:
+                turn = np.linalg.qr(rng.normal(size=(12, 12)))[0]
+                x = (cores[name] + noise * rng.normal(size=(N, 12))) @ turn * (1 + k)
+                layers.append(Layer(system, k, name, summarise(x)))
+            wrong = rng.random((N, 4)) < 0.05 + 0.1 * k
+            answers[system, k] = truth ^ wrong
+            run = Run("planted", system, k)
+            series.append(change(*probed(rng, labels, truth), labels, truth, run=run, layer="embedding", seed=0))
+    return Material(layers, series, answers, seed=0)
+
+
+def probed(rng, labels: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features whose variance is what tells the classes: the leading components carry them."""
+    axes = np.linalg.qr(rng.normal(size=(16, 16)))[0]
+
+    def features(present):
+        return (
+            np.concatenate([3 * present - 1.5, np.zeros((len(present), 12))], axis=1) + 0.4 * rng.normal(size=(len(present), 16))
+        ) @ axes
+
+    return features(labels), features(truth)
+
+
+@pytest.fixture(scope="module")
+def material() -> Material:
+    return planted()
+
+
+def verdicts(material: Material, measure: str) -> dict[str, str]:
+    return {trial.name: trials.verdict(trial, found) for trial, found in battery.judge(material, measure)}
+
+
+def made(name: str, value, **changes) -> Measure:
+    """A measure from a function of two kernels."""
+
+    def cross(rows, columns, options):
+        return cells(np.array([[value(a.data, b.data) for b in columns] for a in rows]), rows, columns)
+
+    facts = {
+        "direction": "similarity",
+        "range": (0.0, 1.0),
+        "identity": 1.0,
+        "invariances": frozenset(),
+        "cost": "1",
+        "source": "-",
+    }
+    return Measure(name, prepare=lambda kernel, options: Prepared("", None, kernel), cross=cross, **facts, **changes)
+
+
+@pytest.fixture
+def bad_measures(monkeypatch):
+    rng = np.random.default_rng(0)
+    made_up = [
+        made("noise", lambda a, b: rng.random()),
+        made("constant", lambda a, b: 1.0),
+        made("nothing", lambda a, b: np.nan),
+        made("scale", lambda a, b: min(a.scale, b.scale) / max(a.scale, b.scale)),
+        made("opposite", lambda a, b: -similarity.compare(a, b, "cka_linear")),
+    ]
+    for measure in made_up:
+        monkeypatch.setitem(registry.MEASURES, measure.name, measure)
+
+
+@pytest.mark.parametrize("measure", ["cka_linear", "procrustes"])
+def test_a_measure_that_behaves_passes(measure, material):
+    found = verdicts(material, measure)
+    assert set(found) == {trial.name for trial in trials.TRIALS}
+    assert {name: verdict for name, verdict in found.items() if verdict != trials.PASSED} == {}
+
+
+def test_measures_that_do_not_behave_fail(bad_measures, material):
+    assert set(verdicts(material, "nothing").values()) == {trials.UNDEFINED}
+    assert trials.PASSED not in verdicts(material, "constant").values()
+    assert set(verdicts(material, "opposite").values()) == {trials.FAILED}
+    noise = verdicts(material, "noise")
+    assert trials.PASSED not in noise.values() and noise["layer_retrieval"] == trials.FAILED
+    assert noise["seed_and_layer"] == noise["components_monotone"] == noise["noise_monotone"] == trials.FAILED
+    by_size = verdicts(material, "scale")  # seeds differ in scale, layers and systems do not
+    assert by_size["layer_retrieval"] == by_size["seed_and_layer"] == by_size["seed_and_system"] == trials.FAILED
+    assert by_size["components_monotone"] == trials.PASSED
+
+
+def test_table_and_page_name_the_measures_that_failed(bad_measures, material):
+    rows = battery.judge_all(material, "planted", ["cka_linear", "constant"], lambda line: None)
+    assert len(rows) == 2 * len(trials.TRIALS) and all(len(row) == len(battery.COLUMNS) for row in rows)
+    text = page.page(rows, CONFIG)
+    failed = next(line for line in text.splitlines() if line.startswith("**Failed:**"))
+    assert "constant (layer_retrieval" in failed and "cka_linear" not in failed
+    assert "**Passed everything:** cka_linear." in text
+
+
+def test_the_same_material_gives_the_same_rows(material):
+    first, second = (battery.judge_all(m, "planted", ["rsa"], lambda line: None) for m in (material, planted()))
+    assert first == second
+
+
+def test_every_registered_measure_is_judged(material):
+    few = Material([layer for layer in material.layers if layer.seed < 3], material.series[:2], material.answers, 0)
+    for measure in similarity.measures():
+        assert len(battery.judge(few, measure)) == len(trials.TRIALS), measure
+
+
+def test_retrieval_by_hand():
+    runs, names = [0, 0, 1, 1], ["a", "b", "a", "b"]
+    likeness = np.array([[1, 0, 0.9, 0.2], [0, 1, 0.6, 0.6], [0.9, 0.6, 1, 0], [0.2, 0.6, 0, 1]], float)
+    np.testing.assert_allclose(statistics.retrieved(likeness, runs, names), [1, 0.5, 1, 1])
+    likeness[0, 2:] = np.nan
+    assert statistics.retrieved(likeness, runs, names)[0] == 0
+
+
+def test_auc_and_rank_correlation_against_scipy():
+    from scipy.stats import mannwhitneyu, spearmanr
+
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(size=30).round(1) + 0.5, rng.normal(size=40).round(1)
+    assert statistics.auc(a, b) == pytest.approx(mannwhitneyu(a, b).statistic / 1200)
+    assert statistics.rank_correlation(a, b[:30]) == pytest.approx(spearmanr(a, b[:30]).statistic)
+    a[:10] = np.nan
+    assert statistics.auc(a, b) == pytest.approx(mannwhitneyu(a[10:], b).statistic / 800)
+    a[:16] = np.nan
+    assert np.isnan(statistics.auc(a, b)) and np.isnan(statistics.rank_correlation(a, b[:30]))
+    assert statistics.rank_correlation(np.ones(5), np.arange(5.0)) == 0
+
+
+def test_intervals():
+    from scipy.stats import t
+    from statsmodels.stats.proportion import proportion_confint
+
+    hits = np.array([1, 1, 1, 0, 1, 0, 1, 1.0])
+    assert (found := trials.of_share(hits, 0.5)).value == 0.75
+    assert (found.low, found.high) == pytest.approx(proportion_confint(6, 8, method="wilson"), abs=1e-6)
+    values = np.array([0.1, 0.4, 0.3, 0.2])  # of a mean, the jackknife is Student's interval
+    left_out = (values.sum() - values) / 3
+    found = trials.of_replicates(values.mean(), left_out, trials.BY_NAME["answers"], 6, 0.0)
+    assert (found.low, found.high) == pytest.approx(t.interval(0.95, 3, 0.25, values.std(ddof=1) / 2))
+
+
+def test_removed_components_are_those_of_the_fitting_clips():
+    rng = np.random.default_rng(4)
+    axes = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    fit, test = (rng.normal(size=(50, 6)) * [9, 7, 5, 3, 2, 1] @ axes + 3 for _ in range(2))
+    scores, shown = component_scores(fit, test)
+    assert np.all(np.diff(scores.var(axis=0)) < 0) and abs(scores.mean()) < 1e-9
+    np.testing.assert_allclose(shown @ shown.T, (test - fit.mean(0)) @ (test - fit.mean(0)).T, atol=1e-8)
+
+
+def test_losing_what_tells_the_classes_costs_accuracy(material):
+    series = material.series[0]
+    leading, trailing = series.losses[: len(series.leading)], series.losses[len(series.leading) :]
+    assert leading[-1] > 0.3 and np.abs(trailing[:3]).max() < 0.05
+
+
+def test_layers_that_repeat_another_are_left_out():
+    x = np.random.default_rng(1).normal(size=(20, 4))
+    assert list(distinct({"map": summarise(x), "other": summarise(x**2), "embedding": summarise(x[:, ::-1])})) == [
+        "other",
+        "embedding",
+    ]
+
+
+@pytest.mark.parametrize("runs", [[("one", 3)], [("one", 3), ("two", 2)], [("one", 4), ("two", 3)]])
+def test_too_few_runs_are_refused(runs):
+    with pytest.raises(
+        ValueError, match=r"config key systems: .* at least two systems with the same three seeds .* one with seeds"
+    ):
+        check([Run("digits_only", name, seed) for name, count in runs for seed in range(count)])
+
+
+def test_bars_stand_between_chance_and_the_best():
+    for trial in trials.TRIALS:
+        assert trial.limits[0] < trial.bar < trial.limits[1]
+    assert json.dumps([trial.name for trial in trials.TRIALS]) and len(trials.BY_NAME) == len(trials.TRIALS)
+    assert csv.list_dialects()
