@@ -9,7 +9,7 @@ import pytest
 from vidrep import similarity
 from vidrep.experiment import Run
 from vidrep.sanity import battery, page, statistics, trials
-from vidrep.sanity.changes import change, component_scores
+from vidrep.sanity.changes import PENALTY, change, component_scores, probe_accuracies
 from vidrep.sanity.material import Layer, Material, check, distinct
 from vidrep.similarity import registry, summarise
 from vidrep.similarity.measure import Measure, Prepared, cells
@@ -29,13 +29,14 @@ CONFIG = {
 def planted(seed: int = 0) -> Material:
     """Runs whose layers are turned and noisy versions of a matrix that belongs to system and layer.
 
-    How noisy depends on the run, and noise stands for error: runs of one system answer alike as far as both have little of it.
+    How noisy depends on the run, and noise stands for error: the noisier two runs of a system are, the less they answer alike.
     """
     rng = np.random.default_rng(seed)
     layers, series, answers = [], [], {}
-    truth = rng.integers(2, size=(N, 4)) > 0
+    truth = rng.integers(2, size=(N, 4)) > 0  # (clips, classes)
     labels = rng.integers(2, size=(200, 4)) > 0
     for system in SYSTEMS:
+        believed = truth ^ (rng.random(truth.shape) < 0.2)  # every system has errors of its own
         cores = {name: rng.normal(size=(N, 12)) * np.linspace(2, 0.3, 12) for name in DEPTH}
         for k in SEEDS:
             noise = 0.1 + 0.25 * k
@@ -43,10 +44,10 @@ def planted(seed: int = 0) -> Material:
                 turn = np.linalg.qr(rng.normal(size=(12, 12)))[0]
                 x = (cores[name] + noise * rng.normal(size=(N, 12))) @ turn * (1 + k)
                 layers.append(Layer(system, k, name, summarise(x)))
-            wrong = rng.random((N, 4)) < 0.05 + 0.1 * k
-            answers[system, k] = truth ^ wrong
-            run = Run("planted", system, k)
-            series.append(change(*probed(rng, labels, truth), labels, truth, run=run, layer="embedding", seed=0))
+            answers[system, k] = believed ^ (rng.random(truth.shape) < 0.02 + 0.08 * k)
+            for name in DEPTH[-2:] if system == "one" else DEPTH[-1:]:
+                run = Run("planted", system, k)
+                series.append(change(*probed(rng, labels, truth), labels, truth, run=run, layer=name, seed=0))
     return Material(layers, series, answers, seed=0)
 
 
@@ -163,6 +164,13 @@ def test_auc_and_rank_correlation_against_scipy():
     assert statistics.rank_correlation(np.ones(5), np.arange(5.0)) == 0
 
 
+def test_a_wide_p_value_withholds_a_pass():
+    trial, interval = trials.BY_NAME["answers"], (0.3, 0.1, 0.5, 10, 0.0)
+    assert trials.verdict(trial, trials.Outcome(*interval, p=0.01)) == trials.PASSED
+    assert trials.verdict(trial, trials.Outcome(*interval, p=0.2)) == trials.UNDECIDED
+    assert trials.verdict(trial, trials.Outcome(-0.3, -0.5, -0.1, 10, 0.0, p=0.9)) == trials.FAILED
+
+
 def test_intervals():
     from scipy.stats import t
     from statsmodels.stats.proportion import proportion_confint
@@ -183,6 +191,23 @@ def test_removed_components_are_those_of_the_fitting_clips():
     scores, shown = component_scores(fit, test)
     assert np.all(np.diff(scores.var(axis=0)) < 0) and abs(scores.mean()) < 1e-9
     np.testing.assert_allclose(shown @ shown.T, (test - fit.mean(0)) @ (test - fit.mean(0)).T, atol=1e-8)
+
+
+def test_probes_on_parts_are_those_fitted_on_the_parts_alone():
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import balanced_accuracy_score
+
+    rng = np.random.default_rng(6)
+    labels, truth = rng.random((80, 3)) < 0.3, rng.random((60, 3)) < 0.3
+    fit, test = component_scores(*(y @ rng.normal(size=(3, 9)) + rng.normal(size=(len(y), 9)) for y in (labels, truth)))
+    part, expected = slice(2, 7), []
+    penalty = PENALTY * (fit**2).sum(axis=0).mean()
+    for index in range(3):
+        ridge = Ridge(alpha=penalty, fit_intercept=True).fit(fit[:, part], labels[:, index])
+        scores, shown = ridge.predict(fit[:, part]), ridge.predict(test[:, part])
+        middle = (scores[labels[:, index]].mean() + scores[~labels[:, index]].mean()) / 2
+        expected.append(balanced_accuracy_score(truth[:, index], shown > middle))
+    assert probe_accuracies(fit, labels, test, truth, [slice(None), part])[1] == pytest.approx(np.mean(expected))
 
 
 def test_losing_what_tells_the_classes_costs_accuracy(material):

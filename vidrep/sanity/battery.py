@@ -8,7 +8,16 @@ from itertools import combinations
 import numpy as np
 
 from vidrep.sanity.material import Layer, Material
-from vidrep.sanity.statistics import auc, growing, mean, permutation_p, rank_correlation, retrieved
+from vidrep.sanity.statistics import (
+    auc,
+    growing,
+    mean,
+    permutation_p,
+    rank_correlation,
+    reordered_correlations,
+    retrieved,
+    shuffled_correlations,
+)
 from vidrep.sanity.trials import BY_NAME, Outcome, Trial, of_replicates, of_share, verdict
 from vidrep.similarity import all_pairs, compare, find
 from vidrep.similarity.kernel import Kernel
@@ -117,11 +126,8 @@ def components_accuracy(material: Material, changed: list[tuple]) -> Outcome:
     by_seed = {seed: np.array([series.seed == seed for series, *_ in changed]) for seed in seeds}
     left_out = np.array([mean(each[~chosen]) for chosen in by_seed.values()])
     draw = stream(material.seed, "sanity", "components")
-    null = [
-        mean([rank_correlation(a, draw.permutation(b)) for a, b in zip(distances, losses, strict=True)])
-        for _ in range(PERMUTATIONS)
-    ]
-    p = permutation_p(mean(each), np.array(null))
+    null = [shuffled_correlations(a, b, PERMUTATIONS, draw) for a, b in zip(distances, losses, strict=True)]
+    p = permutation_p(mean(each), np.mean(null, axis=0))
     return of_replicates(mean(each), left_out, BY_NAME["components_accuracy"], len(each), 0.0, p)
 
 
@@ -152,19 +158,18 @@ def _answers(
 ) -> Outcome:
     """Mean over ``parts``, lists of runs, of the rank correlation of two matrices; p by re-ordering the runs of each part."""
 
-    def value(seeds: set[int], orders: list[np.ndarray] | None = None) -> float:
+    def value(seeds: set[int]) -> float:
         found = []
-        for part, order in zip(parts, orders or parts, strict=True):
-            kept = np.array([layers[i].seed in seeds for i in part])
-            upper = np.triu_indices(int(kept.sum()), 1)
-            a, b = (matrix[np.ix_(where[kept], where[kept])][upper] for matrix, where in ((distance, part), (different, order)))
-            found.append(rank_correlation(a, b))
+        for part in parts:
+            kept = part[[layers[i].seed in seeds for i in part]]
+            upper = np.triu_indices(len(kept), 1)
+            found.append(rank_correlation(*(matrix[np.ix_(kept, kept)][upper] for matrix in (distance, different))))
         return mean(found)
 
-    seeds = _seeds(layers)
-    null = np.array([value(seeds, [draw.permutation(part) for part in parts]) for _ in range(PERMUTATIONS)])
+    matrices = [(distance[np.ix_(part, part)], different[np.ix_(part, part)]) for part in parts]
+    observed, *null = np.mean([reordered_correlations(*pair, PERMUTATIONS, draw) for pair in matrices], axis=0)
     pairs = sum(len(part) * (len(part) - 1) // 2 for part in parts)
-    return _jackknifed(trial.name, value, seeds, pairs, 0.0, permutation_p(value(seeds), null))
+    return _jackknifed(trial.name, value, _seeds(layers), pairs, 0.0, permutation_p(observed, np.array(null)))
 
 
 def _jackknifed(name: str, value: Callable[[set], float], seeds: set, n: int, chance: float, p: float = np.nan) -> Outcome:

@@ -79,5 +79,6 @@ def _explanation() -> list[str]:
 _INTRODUCTION = """\
 A measure of similarity is worth reading if it finds what is known to be alike, tells apart what is known to differ, and
 follows changes whose size is known. Every registered measure, with its default options, faces the same tests. A test passes
-when the lower end of its 95 % interval lies above a bar, and fails when the upper end does not; bars were fixed before the
-first result was seen. Values with their intervals stand in `tables/sanity.csv`."""
+when the lower end of its 95 % interval lies above a bar (and a permutation test, where there is one, gives p < 0.05), and fails
+when the upper end does not; bars were fixed before the first result was seen. Values with their intervals stand in
+`tables/sanity.csv`."""

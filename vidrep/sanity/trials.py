@@ -1,6 +1,7 @@
 """The tests and their bars, written down before the first result was seen, and what a test found.
 
-A test passes when the lower end of its 95 % interval lies above its bar, and fails when the upper end does not; in between it is
+A test passes when the lower end of its 95 % interval lies above its bar and the permutation p value, where there is one, below 0.05
+(few seeds make for intervals that are sometimes too narrow); it fails when the upper end is not above the bar; in between it is
 undecided. A measure that has no value for more than half of what a test asks for is undefined there, which is no pass.
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 PASSED, FAILED, UNDECIDED, UNDEFINED = "yes", "no", "undecided", "undefined"
+ALPHA = 0.05
 _Z = 1.959964
 
 
@@ -133,7 +135,7 @@ def verdict(trial: Trial, found: Outcome) -> str:
     """``PASSED``, ``FAILED``, ``UNDECIDED`` or ``UNDEFINED``."""
     if math.isnan(found.value):
         return UNDEFINED
-    if found.low > trial.bar:
+    if found.low > trial.bar and not found.p >= ALPHA:
         return PASSED
     return FAILED if not found.high > trial.bar else UNDECIDED
 
