@@ -6,11 +6,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import zarr
 
 from vidrep.activations.store import write_ids
 from vidrep.datasets.store import write_clips
+from vidrep.report.similarity import embedding_figure, layer_figure
 from vidrep.similarity import compare, compare_all
 from vidrep.similarity.external import import_activations
 from vidrep.similarity.files import open_kernels, write_kernels
@@ -118,3 +120,16 @@ def test_the_script_reports_in_one_line(test_clips, tmp_path):
     command += ["--dataset", "external", "--system", "mine", "--seed", "0", "--output", "store.zarr"]
     done = subprocess.run([*map(str, command)], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr == "error: none.npz: no such file\n"
+
+
+def test_figures_show_them_in_the_colour_of_their_family():
+    reps = [f"digits_only/c3d_narrow/seed0/{name}" for name in ("conv1", "embedding")] + ["velocity_only/c3d_narrow/seed0/embedding"]
+    reps += [f"external/mine/seed0/{name}" for name in ("stem", "embedding")]
+    pairs = [(a, b) for i, a in enumerate(reps) for b in reps[i:]]
+    table = pd.DataFrame(pairs, columns=["rep_a", "rep_b"]).assign(value=0.5, n=20)
+    families = {"c3d_narrow": "3-D CNN", "mine": "mine"}
+    runs = embedding_figure(table, "digits_only", "cka_linear", families)
+    labels = {label.get_text().split("  ")[1]: label.get_color() for label in runs.axes[1].get_yticklabels()}
+    assert "mine ← external #0" in labels and len(set(labels.values())) == 2
+    layers = layer_figure(table, "digits_only", "cka_linear", families)
+    assert [label.get_text() for label in layers.axes[0].get_yticklabels()] == ["conv1", "embedding", "stem", "embedding"]
