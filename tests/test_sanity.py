@@ -115,10 +115,10 @@ def test_measures_that_do_not_behave_fail(bad_measures, material):
     assert trials.PASSED not in verdicts(material, "constant").values()
     assert set(verdicts(material, "opposite").values()) == {trials.FAILED}
     noise = verdicts(material, "noise")
-    assert trials.PASSED not in noise.values() and noise["layer_retrieval"] == trials.FAILED
-    assert noise["seed_and_layer"] == noise["components_monotone"] == noise["noise_monotone"] == trials.FAILED
+    for name in ("layer_retrieval", "seed_and_layer", "components_accuracy", "components_monotone", "noise_monotone"):
+        assert noise[name] == trials.FAILED, name
     by_size = verdicts(material, "scale")  # seeds differ in scale, layers and systems do not
-    assert by_size["layer_retrieval"] == by_size["seed_and_layer"] == by_size["seed_and_system"] == trials.FAILED
+    assert trials.PASSED not in [by_size[name] for name in ("layer_retrieval", "seed_and_layer", "seed_and_system")]
     assert by_size["components_monotone"] == trials.PASSED
 
 
