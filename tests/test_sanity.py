@@ -142,6 +142,14 @@ def test_every_registered_measure_is_judged(material):
         assert len(battery.judge(few, measure)) == len(trials.TRIALS), measure
 
 
+@pytest.mark.parametrize("measure", ["procrustes", "rsa", "linear_r2"])
+def test_distances_to_versions_are_those_of_the_library(measure, material):
+    first, *others = [layer.kernel for layer in material.layers[:4]]
+    sign = 1 if measure == "procrustes" else -1
+    expected = [np.mean([similarity.compare(first, x, measure), similarity.compare(x, first, measure)]) for x in others]
+    np.testing.assert_allclose(sign * battery.distances(first, others, measure), expected, atol=1e-9)
+
+
 def test_retrieval_by_hand():
     runs, names = [0, 0, 1, 1], ["a", "b", "a", "b"]
     likeness = np.array([[1, 0, 0.9, 0.2], [0, 1, 0.6, 0.6], [0.9, 0.6, 1, 0], [0.2, 0.6, 0, 1]], float)

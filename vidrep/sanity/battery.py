@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -19,8 +19,9 @@ from vidrep.sanity.statistics import (
     shuffled_correlations,
 )
 from vidrep.sanity.trials import BY_NAME, Outcome, Trial, of_replicates, of_share, verdict
-from vidrep.similarity import all_pairs, compare, find
+from vidrep.similarity import all_pairs, find
 from vidrep.similarity.kernel import Kernel
+from vidrep.similarity.measure import Prepared
 from vidrep.streams import stream
 
 PERMUTATIONS = 999
@@ -108,25 +109,32 @@ def split_pairs(values: np.ndarray, layers: list[Layer], seeds: set[int], *, by:
 def changes_under(measure: str, material: Material) -> Iterator[tuple]:
     """For each series: itself, and distances (k,) from the layer to itself and to its versions, leading, trailing and noisy."""
     for series in material.series:
-        base = _distance(series.original, series.original, measure)
         parts = (series.leading, series.trailing, series.noisy)
-        yield series, *(np.array([base, *(_distance(series.original, kernel, measure) for kernel in part)]) for part in parts)
+        base, *found = distances(series.original, [series.original, *chain(*parts)], measure)
+        ends = np.cumsum([len(part) for part in parts])[:-1]
+        yield series, *(np.array([base, *part]) for part in np.split(np.array(found), ends))
 
 
-def _distance(a: Kernel, b: Kernel, measure: str) -> float:
-    values = [compare(a, b, measure)] if find(measure).symmetric else [compare(a, b, measure), compare(b, a, measure)]
-    return -_sign(measure) * float(np.mean(values))
+def distances(original: Kernel, versions: Sequence[Kernel], measure: str) -> np.ndarray:
+    """Values (V,) between a layer and its versions, mean of both orders, turned so that larger is less alike."""
+    spec = find(measure)
+    options = spec.settings({})
+    prepared = [Prepared(kernel.flag, None) if kernel.flag else spec.prepare(kernel, options) for kernel in (original, *versions)]
+    first, others = prepared[:1], prepared[1:]
+    values = spec.cross(first, others, options).values[0]
+    if not spec.symmetric:
+        values = (values + spec.cross(others, first, options).values[:, 0]) / 2
+    return -_sign(measure) * values
 
 
 def components_accuracy(material: Material, changed: list[tuple]) -> Outcome:
     seeds = sorted({series.seed for series, *_ in changed})
-    distances = [np.concatenate([leading[1:], trailing[1:]]) for _, leading, trailing, _ in changed]
-    losses = [series.losses for series, *_ in changed]
-    each = np.array([rank_correlation(a, b) for a, b in zip(distances, losses, strict=True)])
+    pairs = [(np.concatenate([leading[1:], trailing[1:]]), series.losses) for series, leading, trailing, _ in changed]
+    each = np.array([rank_correlation(*pair) for pair in pairs])
     by_seed = {seed: np.array([series.seed == seed for series, *_ in changed]) for seed in seeds}
     left_out = np.array([mean(each[~chosen]) for chosen in by_seed.values()])
     draw = stream(material.seed, "sanity", "components")
-    null = [shuffled_correlations(a, b, PERMUTATIONS, draw) for a, b in zip(distances, losses, strict=True)]
+    null = [shuffled_correlations(*pair, PERMUTATIONS, draw) for pair in pairs]
     p = permutation_p(mean(each), np.mean(null, axis=0))
     return of_replicates(mean(each), left_out, BY_NAME["components_accuracy"], len(each), 0.0, p)
 
