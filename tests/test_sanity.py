@@ -1,8 +1,5 @@
 """The battery passes a measure that behaves and fails ones that do not, on data in which everything is planted."""
 
-import csv
-import json
-
 import numpy as np
 import pytest
 
@@ -162,7 +159,7 @@ def test_auc_and_rank_correlation_against_scipy():
     from scipy.stats import mannwhitneyu, spearmanr
 
     rng = np.random.default_rng(2)
-    a, b = rng.normal(size=30).round(1) + 0.5, rng.normal(size=40).round(1)
+    a, b = (rng.normal(size=30) + 0.5).round(1), rng.normal(size=40).round(1)
     assert statistics.auc(a, b) == pytest.approx(mannwhitneyu(a, b).statistic / 1200)
     assert statistics.rank_correlation(a, b[:30]) == pytest.approx(spearmanr(a, b[:30]).statistic)
     a[:10] = np.nan
@@ -180,12 +177,11 @@ def test_a_wide_p_value_withholds_a_pass():
 
 
 def test_intervals():
-    from scipy.stats import t
-    from statsmodels.stats.proportion import proportion_confint
+    from scipy.stats import binomtest, t
 
     hits = np.array([1, 1, 1, 0, 1, 0, 1, 1.0])
     assert (found := trials.of_share(hits, 0.5)).value == 0.75
-    assert (found.low, found.high) == pytest.approx(proportion_confint(6, 8, method="wilson"), abs=1e-6)
+    assert (found.low, found.high) == pytest.approx(tuple(binomtest(6, 8).proportion_ci(method="wilson")), abs=1e-6)
     values = np.array([0.1, 0.4, 0.3, 0.2])  # of a mean, the jackknife is Student's interval
     left_out = (values.sum() - values) / 3
     found = trials.of_replicates(values.mean(), left_out, trials.BY_NAME["answers"], 6, 0.0)
@@ -243,5 +239,4 @@ def test_too_few_runs_are_refused(runs):
 def test_bars_stand_between_chance_and_the_best():
     for trial in trials.TRIALS:
         assert trial.limits[0] < trial.bar < trial.limits[1]
-    assert json.dumps([trial.name for trial in trials.TRIALS]) and len(trials.BY_NAME) == len(trials.TRIALS)
-    assert csv.list_dialects()
+    assert len(trials.BY_NAME) == len(trials.TRIALS)
