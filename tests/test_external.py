@@ -123,7 +123,8 @@ def test_the_script_reports_in_one_line(test_clips, tmp_path):
 
 
 def test_figures_show_them_in_the_colour_of_their_family():
-    reps = [f"digits_only/c3d_narrow/seed0/{name}" for name in ("conv1", "embedding")] + ["velocity_only/c3d_narrow/seed0/embedding"]
+    reps = [f"digits_only/c3d_narrow/seed0/{name}" for name in ("conv1", "embedding")]
+    reps += ["velocity_only/c3d_narrow/seed0/embedding"]
     reps += [f"external/mine/seed0/{name}" for name in ("stem", "embedding")]
     pairs = [(a, b) for i, a in enumerate(reps) for b in reps[i:]]
     table = pd.DataFrame(pairs, columns=["rep_a", "rep_b"]).assign(value=0.5, n=20)

@@ -212,7 +212,10 @@ def test_external_activations_join_as_the_documentation_says(project, smoke, tmp
     counts = job_counts(snakemake(project, *config, "-n", work=work).stdout)
     assert counts == planned | {"record_provenance": 1, "all": 1}
 
-    targets = ["results/smoke/similarity/digits_only/procrustes.csv", "results/smoke/figures/layers/digits_only--cka_linear_debiased.png"]
+    targets = [
+        "results/smoke/similarity/digits_only/procrustes.csv",
+        "results/smoke/figures/layers/digits_only--cka_linear_debiased.png",
+    ]
     snakemake(project, *targets, *config, "--cores", "2", work=work)
     values = {(row["rep_a"], row["rep_b"]): row["value"] for row in rows(work / targets[0])}
     name = "external/my_network/seed0"

@@ -75,8 +75,8 @@ def probe_accuracies(
 ) -> np.ndarray:
     """Balanced accuracy, mean over classes, of linear probes on parts of the components, (parts,).
 
-    The probe is ridge regression on the labels, which decides halfway between the mean scores of the fitting clips with and without
-    the class. Components are uncorrelated over the fitting clips, so each one's weights do not depend on which others there are.
+    The probe is ridge regression on the labels, which decides halfway between the mean scores of the fitting clips with and
+    without the class. Components are uncorrelated over the fitting clips, so the weights of one do not depend on the others.
 
     Args:
         fit, test: (m, r) and (n, r) component scores.

@@ -1,8 +1,8 @@
 """The tests and their bars, written down before the first result was seen, and what a test found.
 
-A test passes when the lower end of its 95 % interval lies above its bar and the permutation p value, where there is one, below 0.05
-(few seeds make for intervals that are sometimes too narrow); it fails when the upper end is not above the bar; in between it is
-undecided. A measure that has no value for more than half of what a test asks for is undefined there, which is no pass.
+A test passes when the lower end of its 95 % interval lies above its bar and the permutation p value, where there is one, below
+0.05 (few seeds make for intervals that are sometimes too narrow); it fails when the upper end is not above the bar; in between
+it is undecided. A measure that has no value for more than half of what a test asks for is undefined there, which is no pass.
 """
 
 from __future__ import annotations
