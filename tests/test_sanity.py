@@ -136,7 +136,8 @@ def test_the_same_material_gives_the_same_rows(material):
 def test_every_registered_measure_is_judged(material):
     few = Material([layer for layer in material.layers if layer.seed < 3], material.series[:2], material.answers, 0)
     for measure in similarity.measures():
-        assert len(battery.judge(few, measure)) == len(trials.TRIALS), measure
+        judged = [trial.name for trial, _ in battery.judge(few, measure)]
+        assert judged == [trial.name for trial in trials.TRIALS if trial.name != "answers_within"], measure
 
 
 @pytest.mark.parametrize("measure", ["procrustes", "rsa", "linear_r2"])

@@ -102,7 +102,7 @@ TRIALS = (
     ),
     Trial(
         "answers_within",
-        "The same within one system, where the architecture tells nothing",
+        "The same within one system, where the architecture tells nothing? (Needs four seeds.)",
         "the same correlation among the seeds of a system, mean over systems; jackknife over seeds",
         0.0,
         (-1, 1),
