@@ -30,6 +30,7 @@ include: "workflow/rules/alignment.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/fidelity.smk"
+include: "workflow/rules/sanity.smk"
 include: "workflow/rules/retention.smk"
 
 

@@ -260,3 +260,35 @@ def test_what_cannot_be_started_from_ends_in_one_line(systems, message):
 def test_more_labels_than_clips_end_in_one_line():
     with pytest.raises(ValueError, match=rf"c3d_narrow.recipe.labelled: {TRAIN + 1} clips, clips.train is {TRAIN}"):
         check(default(systems=[{"name": "c3d_narrow", "recipe": {"labelled": TRAIN + 1}}]))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": "pixels"}, ["a system of the experiment has this name"]),
+        ({"evaluated_on": "sequences"}, ["evaluated_on: sequences", "digits_only, velocity_only"]),
+        ({"file": "there.npy"}, ["file: there.npy", ".npz, .h5"]),
+        ({"file": "none.h5"}, ["no file none.h5"]),
+        ({}, ["listed twice for digits_only"]),
+        ({"seed": 1, "family": "other"}, ["another family"]),
+    ],
+)
+def test_external_activations_are_checked(change, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.npz", "there.npy"):
+        (tmp_path / name).touch()
+    first = {"name": "mine", "file": "mine.npz", "evaluated_on": "digits_only"}
+    with pytest.raises(ValueError, match=r"^config key external, (mine|pixels)") as error:
+        check(complete(default(external=[first, {**first, **change}])))
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_external_activations_stand_beside_the_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.npz").touch()
+    first = {"name": "mine", "file": "mine.npz", "evaluated_on": "digits_only", "family": "mine"}
+    made = check(complete(default(external=[first, {**first, "seed": 3, "trained_on": "kinetics"}])))
+    assert made.compared_on("digits_only")[-2:] == [Run("external", "mine", 0), Run("kinetics", "mine", 3)]
+    assert made.compared_on("velocity_only") == made.evaluated_on("velocity_only")
+    assert made.families()["mine"] == "mine" and set(made.families()) == {*made.systems, "mine"}

@@ -11,8 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+
+from vidrep.similarity import compare
 
 ROOT = Path(__file__).parent.parent
 SMOKE = "workflow/experiments/smoke.yaml"
@@ -197,6 +200,49 @@ def test_editing_the_training_loop_makes_all_runs_stale(project, smoke):
     assert job_counts(output)["train"] == 2 * (4 + 4)  # trained runs and untrained twins of two versions
 
 
+def overlay_of_smoke(path: Path, **changes) -> Path:
+    """The smoke experiment with some keys replaced, as a file of its own."""
+    path.write_text(yaml.safe_dump(yaml.safe_load((ROOT / SMOKE).read_text()) | changes))
+    return path
+
+
+def test_adding_a_run_adds_its_kernels_and_redoes_light_jobs_alone(project, smoke, tmp_path):
+    systems = yaml.safe_load((ROOT / SMOKE).read_text())["systems"]
+    systems[0]["seeds"] = [0, 1, 2]
+    overlay = overlay_of_smoke(tmp_path / "more.yaml", systems=systems)
+    counts = job_counts(snakemake(project, "--configfile", str(overlay), "-n", work=smoke).stdout)
+    # trained on two versions, each run opened up and probed on both by one job, compared by two measures on both
+    own = {"train": 2, "extract": 2, "probe": 2, "kernels": 2 * 2, "compare": 2 * 2}
+    tables_and_figures = {name for name in counts if name.startswith(("collect_", "plot_"))} | {"record_provenance", "all"}
+    assert {name: count for name, count in counts.items() if name not in tables_and_figures} == own
+
+
+def test_external_activations_join_as_the_documentation_says(project, smoke, tmp_path):
+    work = shutil.copytree(smoke, tmp_path / "work")
+    section = (ROOT / "docs/extending.md").read_text().split("## Activations of a network of your own")[1]
+    program, listing = re.findall(r"```(?:python|yaml)\n(.*?)```", section, re.DOTALL)[:2]
+    program = program.replace("results/default", "results/smoke").replace("[:200]", "[:48]")
+    subprocess.run([sys.executable, "-c", program], cwd=work, check=True)
+    config = ["--configfile", str(overlay_of_smoke(tmp_path / "external.yaml", **yaml.safe_load(listing)))]
+    planned = {"import_activations": 1, "kernels": 1, "compare": 2, "plot_similarity": 1, "plot_layers": 1}
+    counts = job_counts(snakemake(project, *config, "-n", work=work).stdout)
+    assert counts == planned | {"record_provenance": 1, "all": 1}
+
+    targets = [
+        "results/smoke/similarity/digits_only/procrustes.csv",
+        "results/smoke/figures/layers/digits_only--cka_linear_debiased.png",
+    ]
+    snakemake(project, *targets, *config, "--cores", "2", work=work)
+    values = {(row["rep_a"], row["rep_b"]): row["value"] for row in rows(work / targets[0])}
+    name = "external/my_network/seed0"
+    with np.load(work / "my_network.npz") as file:
+        expected = compare(file["movement"], file["embedding"], "procrustes")
+    assert float(values[f"{name}/movement", f"{name}/embedding"]) == pytest.approx(expected, rel=1e-5)
+    assert float(values["digits_only/c3d_narrow/seed0/conv1", f"{name}/embedding"]) > 0.1
+    before = {(row["rep_a"], row["rep_b"]): row["value"] for row in rows(smoke / targets[0])}
+    assert before.items() <= values.items()
+
+
 def test_a_killed_run_resumes_to_the_same_weights(smoke, tmp_path):
     results = smoke / "results" / "smoke"
     record = json.loads((results / "runs/digits_only/c3d_narrow/seed0/run.json").read_text())
@@ -281,6 +327,10 @@ BAD = {
     "wrong type": ({"clips": {"train": "many"}}, "clips.train"),
     "digit larger than the canvas": ({"video": {"size_px": 16, "patch_px": 20}}, "video.patch_px"),
     "too few frames for the flow stack": ({"video": {"frames": 8}, "systems": ["two_stream_narrow"]}, "video.frames"),
+    "no file of activations": (
+        {"external": [{"name": "mine", "file": "none.npz", "evaluated_on": "digits_only"}]},
+        "external, mine.file: no file none.npz",
+    ),
     "unknown measure": ({"similarity": {"measures": ["cosine"]}}, "similarity.measures"),
 }
 

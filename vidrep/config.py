@@ -7,6 +7,8 @@ from vidrep import models, objectives
 from vidrep.experiment import SEQUENCES, STILL_DIGITS, Experiment, System
 from vidrep.naming import class_constant, resolve, source_file
 
+EXTERNAL_SUFFIXES = (".npz", ".h5", ".hdf5", ".zarr")
+
 
 def schema_error(config: dict, schema: dict) -> str | None:
     """The most telling way in which ``config`` breaks ``schema``, in one line; None when it does not."""
@@ -88,7 +90,31 @@ def check(config: dict) -> Experiment:
         )
     if config["detection"]["systems"]:
         _check_detection(config, experiment)
+    _check_external(experiment)
     return experiment
+
+
+def _check_external(experiment: Experiment) -> None:
+    """Files that exist and can name their clips, evaluation sets of the experiment, and names that are not taken."""
+    seen: dict[tuple, dict] = {}
+    for item, run in experiment.external():
+        key, path = f"config key external, {item['name']}", Path(item["file"])
+        if item["name"] in experiment.systems:
+            raise ValueError(f"{key}: a system of the experiment has this name; choose another")
+        if item["evaluated_on"] not in experiment.datasets:
+            raise ValueError(
+                f"{key}.evaluated_on: {item['evaluated_on']} is not among the experiment's data sets; "
+                f"give one of {', '.join(experiment.datasets)}"
+            )
+        if path.suffix not in EXTERNAL_SUFFIXES:
+            raise ValueError(f"{key}.file: {path} is not one of {', '.join(EXTERNAL_SUFFIXES)}, which can hold arrays and ids")
+        if not path.exists():
+            raise ValueError(f"{key}.file: no file {path}")
+        if (item["evaluated_on"], run) in seen:
+            raise ValueError(f"{key}: listed twice for {item['evaluated_on']}; give each a name or a seed of its own")
+        seen[item["evaluated_on"], run] = item
+        if item.get("family") != next(other for other in seen.values() if other["name"] == item["name"]).get("family"):
+            raise ValueError(f"{key}.family: {item['name']} has another family elsewhere in the list; give it one")
 
 
 def _check_detection(config: dict, experiment: Experiment) -> None:

@@ -14,6 +14,7 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 STILL_DIGITS = "still_digits"  # weights that the experiment itself makes: a CNN trained on its digits
 RUN_WEIGHTS = "run:"  # what stands before the name of a system whose run another one starts from
 UNTRAINED = "untrained"  # the seed of an untrained twin
+EXTERNAL = "external"  # what a network of somebody else's was trained on, and its family, where the configuration does not say
 SEQUENCES = ("sequences", "sequences_unwarped")  # videos of one process: only systems that name them are trained on them
 DEFAULT_RECIPE = {
     "optimiser": "adamw",
@@ -180,6 +181,25 @@ class Experiment:
         return [run for run in self.trained_runs() if run.dataset in trained_on] + [
             run for run in self.untrained_runs() if run.dataset == dataset
         ]
+
+    def external_on(self, dataset: str) -> list[Run]:
+        """Networks of somebody else's whose activations on ``dataset`` the configuration lists."""
+        return [run for item, run in self.external() if item["evaluated_on"] == dataset]
+
+    def external(self) -> list[tuple[dict, Run]]:
+        """Each listed file of activations, and the run that it stands for."""
+        return [
+            (item, Run(item.get("trained_on", EXTERNAL), item["name"], item.get("seed", 0))) for item in self.config["external"]
+        ]
+
+    def compared_on(self, dataset: str) -> list[Run]:
+        """All that is compared on ``dataset``: the runs opened up on it, then external activations."""
+        return self.evaluated_on(dataset) + self.external_on(dataset)
+
+    def families(self) -> dict[str, str]:
+        """Family of each system and of each external network."""
+        own = {name: system.family for name, system in self.systems.items()}
+        return own | {item["name"]: item.get("family", EXTERNAL) for item in self.config["external"]}
 
     def sequences(self) -> list[str]:
         """The data sets whose videos follow one script, so that they can be aligned."""

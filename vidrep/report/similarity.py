@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
-from vidrep.experiment import UNTRAINED
+from vidrep.experiment import EXTERNAL, UNTRAINED
 from vidrep.report.style import GREY, PALE, Look, colour_bar, family_colours, looks, new_figure, write_cells
 from vidrep.report.tables import first_seeds, only_layer_last, representations, square
 from vidrep.similarity.registry import find
@@ -127,10 +127,10 @@ def label_runs(axes: Axes, reps: pd.DataFrame, shown_as: dict[str, Look]) -> Non
 
 
 def layer_figure(table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]) -> Figure:
-    """Similarity of all layers of all systems trained on the evaluation set (first seeds), in depth order."""
+    """Similarity of all layers, in depth order, of all systems trained on the evaluation set (first seeds) and external ones."""
     scale, shown_as = scale_of(measure), looks(families)
     reps = representations(table)
-    reps = first_seeds(reps[(reps["dataset"] == dataset) & reps["system"].isin(families)])
+    reps = first_seeds(reps[reps["dataset"].isin([dataset, EXTERNAL]) & reps["system"].isin(families)])
     place = {system: i for i, system in enumerate(families)}
     reps = reps.iloc[np.argsort(reps["system"].map(place), kind="stable")]
     values = square(table, reps["rep"])

@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,20 @@ from vidrep.similarity.kernel import Kernel
 IDS = "ids"
 GROUPS = "groups"
 SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".zarr")
+
+
+class Contents(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        arrays: by name, in the order of the file: as written in .npz, as its attribute ``layers`` says in .zarr, .h5 and .hdf5.
+        ids: names of the rows, None where it names none.
+        groups: (n,) the clip that each row belongs to, None where it does not tell.
+    """
+
+    arrays: dict[str, object]
+    ids: list[str] | None
+    groups: np.ndarray | None
 
 
 @dataclass
@@ -101,24 +116,38 @@ def _open(given: str) -> list[Source]:
     if not path or not Path(path).exists():
         raise ValueError(f"{given}: no such file")
     path = Path(path)
+    arrays, ids, groups = open_file(path)
+    if wanted and wanted not in arrays:
+        raise ValueError(f"{path}: no array {wanted!r}; it holds {', '.join(arrays)}")
+    alone = len(arrays) == 1
+    digest = None if ids is None else digest_ids(np.asarray(ids))
+    return [
+        Source(path.stem if alone else f"{path.stem}/{name}", array, digest, path, groups)
+        for name, array in arrays.items()
+        if name == wanted or not wanted
+    ]
+
+
+def open_file(path: str | os.PathLike) -> Contents:
+    """What a file holds.
+
+    Raises:
+        ValueError: no such file, a file of another kind, or one without arrays of at least two dimensions.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f"{path}: no such file")
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: representations are read from {', '.join(SUFFIXES)} files")
     try:
         arrays = _arrays(path)
+        ids = np.asarray(arrays.pop(IDS)[()]).ravel().tolist() if IDS in arrays else None
+        groups = np.asarray(arrays.pop(GROUPS)[()]) if GROUPS in arrays else None
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{path}: not a readable {path.suffix} file ({str(error).splitlines()[0] or 'empty'})") from None
-    ids = digest_ids(np.asarray(arrays.pop(IDS)[()])) if IDS in arrays else None
-    groups = np.asarray(arrays.pop(GROUPS)[()]) if GROUPS in arrays else None
-    if wanted and wanted not in arrays:
-        raise ValueError(f"{path}: no array {wanted!r}; it holds {', '.join(arrays) or 'none'}")
     if not arrays:
         raise ValueError(f"{path}: no array of numbers with at least two dimensions in it")
-    alone = len(arrays) == 1
-    return [
-        Source(path.stem if alone else f"{path.stem}/{name}", array, ids, path, groups)
-        for name, array in arrays.items()
-        if name == wanted or not wanted
-    ]
+    return Contents(arrays, ids and [name.decode() if isinstance(name, bytes) else str(name) for name in ids], groups)
 
 
 def _arrays(path: Path) -> dict[str, object]:
@@ -132,11 +161,16 @@ def _arrays(path: Path) -> dict[str, object]:
         import zarr
 
         root = zarr.open(os.fspath(path), mode="r")
-        names = [str(name) for name in root.attrs.get("layers", ())]
-        found = {name: root[name] for name in names} if names else dict(root.arrays()) if hasattr(root, "arrays") else {"": root}
-        found |= {name: root[name] for name in (IDS, GROUPS) if names and name in root}
+        found = _members(root, dict(root.arrays())) if hasattr(root, "arrays") else {path.stem: root}
     else:
         import h5py
 
-        found = {name: value for name, value in h5py.File(path, "r").items() if isinstance(value, h5py.Dataset)}
+        root = h5py.File(path, "r")
+        found = _members(root, {name: value for name, value in root.items() if isinstance(value, h5py.Dataset)})
     return {name: array for name, array in found.items() if name in (IDS, GROUPS) or array.ndim > 1}
+
+
+def _members(root, arrays: dict[str, object]) -> dict[str, object]:
+    """The arrays of a Zarr or HDF5 group; those that its attribute ``layers`` lists, in that order, where it has one."""
+    layers = [str(name) for name in root.attrs.get("layers", ())]
+    return {name: root[name] for name in (*layers, *(name for name in (IDS, GROUPS) if name in arrays))} if layers else arrays

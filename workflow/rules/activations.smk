@@ -50,6 +50,35 @@ rule extract:
         " --stores {output.stores} --scores {output.scores} > {log} 2>&1"
 
 
+rule import_activations:
+    input:
+        file=external_file,
+        test="<results>/datasets/{evaluated}/test.h5",
+    output:
+        store=directory("<results>/activations/{evaluated}/{dataset}--{system}--seed{seed}.zarr"),
+    log:
+        "<logs>/activations/{evaluated}/{dataset}--{system}--seed{seed}.log",
+    benchmark:
+        "<benchmarks>/activations/{evaluated}/{dataset}--{system}--seed{seed}.tsv"
+    wildcard_constraints:
+        dataset=any_of(run.dataset for _, run in EXPERIMENT.external()),
+        system=any_of(run.system for _, run in EXPERIMENT.external()),
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wc, input, attempt: attempt * (1000 + 2 * input.size_mb),
+        runtime=30,
+    params:
+        rows=config["activations"]["clips"],
+        code=code("import_activations"),
+    message:
+        "Activations of {wildcards.system} on {wildcards.evaluated} from {input.file}"
+    shell:
+        "python $VIDREP_SCRIPTS/import_activations.py --file {input.file:q} --test {input.test} --rows {params.rows}"
+        " --dataset {wildcards.dataset} --system {wildcards.system} --seed {wildcards.seed} --output {output.store} > {log} 2>&1"
+
+
 if EXPERIMENT.transfer and LONGER_SETS:
 
     use rule extract as extract_longer with:

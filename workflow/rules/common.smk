@@ -39,6 +39,11 @@ SYSTEMS = EXPERIMENT.systems
 FAMILIES = {name: system.family for name, system in SYSTEMS.items()}
 
 
+def any_of(names):
+    """A pattern that matches each of ``names`` and nothing else."""
+    return "|".join(dict.fromkeys(names)) or "(?!)"
+
+
 pathvars:
     results=f"results/{EXPERIMENT.name}",
     logs=f"results/{EXPERIMENT.name}/logs",
@@ -193,6 +198,14 @@ def set_options(wildcards, input):
 def pooling_option():
     policy = config["activations"]["pooling"]
     return policy if isinstance(policy, str) else " ".join(map(str, policy))
+
+
+def external_file(wildcards):
+    """The file of activations behind the store of an external network."""
+    run = Run(wildcards.dataset, wildcards.system, int(wildcards.seed))
+    return next(
+        item["file"] for item, other in EXPERIMENT.external() if (item["evaluated_on"], other) == (wildcards.evaluated, run)
+    )
 
 
 # similarity

@@ -10,6 +10,7 @@ OVERVIEWS = (
 
 TEST_CLIPS = collect("<results>/datasets/{dataset}/test.h5", dataset=EXPERIMENT.datasets)
 FAMILY_OPTION = f"--families {shlex.quote(json.dumps(FAMILIES))}"
+COMPARED_OPTION = f"--families {shlex.quote(json.dumps(EXPERIMENT.families()))}"  # also of external networks
 SET_OPTION = option("datasets", EXPERIMENT.datasets)
 
 

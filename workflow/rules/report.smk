@@ -235,7 +235,7 @@ use rule plot_clips as plot_similarity with:
     benchmark:
         "<benchmarks>/figures/similarity.tsv"
     params:
-        options=FAMILY_OPTION,
+        options=COMPARED_OPTION,
         target=folder,
         script="plot_similarity",
         code=code("plot_similarity"),
@@ -264,7 +264,7 @@ use rule plot_clips as plot_layers with:
     benchmark:
         "<benchmarks>/figures/layers.tsv"
     params:
-        options=FAMILY_OPTION,
+        options=COMPARED_OPTION,
         target=folder,
         script="plot_layers",
         code=code("plot_layers"),

@@ -10,6 +10,9 @@ rule kernels:
         "<logs>/kernels/{evaluated}/{dataset}--{system}--seed{seed}.log",
     benchmark:
         "<benchmarks>/kernels/{evaluated}/{dataset}--{system}--seed{seed}.tsv"
+    wildcard_constraints:
+        dataset=any_of([*EXPERIMENT.datasets, *(run.dataset for _, run in EXPERIMENT.external())]),
+        system=any_of(EXPERIMENT.families()),
     conda:
         "../../envs/vidrep.yaml"
     threads: 1
@@ -26,7 +29,7 @@ rule kernels:
 
 rule compare:
     input:
-        kernels=lambda wc: [f"<results>/kernels/{wc.evaluated}/{run.stem}.h5" for run in EXPERIMENT.evaluated_on(wc.evaluated)],
+        kernels=lambda wc: [f"<results>/kernels/{wc.evaluated}/{run.stem}.h5" for run in EXPERIMENT.compared_on(wc.evaluated)],
     output:
         table="<results>/similarity/{evaluated}/{measure}.csv",
     log:

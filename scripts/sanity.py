@@ -1,0 +1,42 @@
+"""Put every measure of similarity to the tests of the battery, on a finished experiment: a table and a page."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from vidrep.command_line import run
+from vidrep.experiment import Experiment
+from vidrep.files import whole, write_rows
+
+
+def main() -> None:
+    """Read the command line, judge, write both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", required=True, type=Path, help="folder of the experiment, results/<experiment>")
+    parser.add_argument("--config", required=True, type=json.loads, help="the experiment's configuration as JSON")
+    parser.add_argument("--measures", nargs="+", help="measures to judge (default: all that are registered)")
+    parser.add_argument("--table", required=True, type=Path, help="the .csv table to write")
+    parser.add_argument("--page", required=True, type=Path, help="the Markdown page to write")
+    args = parser.parse_args()
+    from vidrep.sanity.battery import COLUMNS, judge_all
+    from vidrep.sanity.material import gather
+    from vidrep.sanity.page import page
+    from vidrep.similarity import measures
+
+    def report(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    rows = []
+    trained = Experiment(args.config).trained_runs()
+    for dataset in dict.fromkeys(one.dataset for one in trained):
+        runs = [one for one in trained if one.dataset == dataset]
+        material = gather(args.results, runs, args.config["seed"], report)
+        rows += judge_all(material, dataset, args.measures or measures(), report)
+    write_rows(args.table, COLUMNS, rows)
+    with whole(args.page) as beside:
+        beside.write_text(page(rows, args.config))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,103 @@
+"""The numbers behind the tests, from matrices of likeness. Pairs without a value are left out; a test with few pairs has none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import rankdata
+
+TIED = 1e-6  # values closer than this are equal: kernels in single precision support no more
+
+
+def retrieved(likeness: np.ndarray, runs: Sequence, names: Sequence[str]) -> np.ndarray:
+    """How often each layer finds its namesake among the layers of the other runs, (R,) in [0, 1].
+
+    Args:
+        likeness: (R, R), larger is more alike; a pair without a value is never chosen.
+        runs, names: (R,) run and name of each layer.
+
+    Returns:
+        For every layer the share of other runs whose most similar layer bears its name; k layers tied for it count 1/k.
+    """
+    runs, names = np.array(runs), np.array(names)
+    hits = np.zeros(len(runs))
+    for i in range(len(runs)):
+        others = [run for run in np.unique(runs) if run != runs[i]]
+        for run in others:
+            row, same = likeness[i, runs == run], names[runs == run] == names[i]
+            if np.isnan(row).all():
+                continue
+            best = row >= np.nanmax(row) - TIED
+            hits[i] += np.sum(best & same) / np.sum(best) / len(others)
+    return hits
+
+
+def auc(alike: np.ndarray, unlike: np.ndarray) -> float:
+    """Probability that a value of ``alike`` exceeds one of ``unlike``; ties count half."""
+    if _mostly_missing(alike) or _mostly_missing(unlike):
+        return float("nan")
+    alike, unlike = alike[~np.isnan(alike)], unlike[~np.isnan(unlike)]
+    difference = alike[:, None] - unlike[None]
+    return float(np.mean((difference > TIED) + 0.5 * (np.abs(difference) <= TIED)))
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation; 0 if one side does not vary, because it then tells nothing of the other."""
+    if _mostly_missing(a) or _mostly_missing(b):
+        return float("nan")
+    known = ~(np.isnan(a) | np.isnan(b))
+    return float(np.mean(standard_ranks(a[known]) * standard_ranks(b[known])))
+
+
+def standard_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks of an array of any shape with mean 0 and standard deviation 1; 0 for missing values and where nothing varies."""
+    known = ~np.isnan(values)
+    ranks = rankdata(np.round(values[known] / TIED))
+    spread = ranks.std() if len(ranks) else 0.0
+    result = np.zeros(values.shape)
+    result[known] = (ranks - ranks.mean()) / spread if spread > 0 else 0.0
+    return result
+
+
+def shuffled_correlations(a: np.ndarray, b: np.ndarray, draws: int, draw: np.random.Generator) -> np.ndarray:
+    """Rank correlations (draws,) of ``a`` with ``b`` in random order; entries missing in ``a`` are left out."""
+    known = ~np.isnan(a)
+    orders = draw.permuted(np.tile(standard_ranks(b[known]), (draws, 1)), axis=1)
+    return orders @ standard_ranks(a[known]) / max(known.sum(), 1)
+
+
+def reordered_correlations(a: np.ndarray, b: np.ndarray, draws: int, draw: np.random.Generator) -> np.ndarray:
+    """Mantel's test: rank correlations of two symmetric matrices, observed and with rows and columns of ``b`` in random orders.
+
+    Returns:
+        (1 + draws,), the observed one first. Pairs missing in ``a`` count nothing.
+
+    Reference: Mantel, Cancer Research 27 (1967).
+    """
+    upper = np.triu_indices(len(a), 1)
+    ranks, other = standard_ranks(a[upper]), np.zeros(b.shape)
+    other[upper] = standard_ranks(b[upper])
+    other += other.T
+    orders = [np.arange(len(a)), *(draw.permutation(len(a)) for _ in range(draws))]
+    return np.array([other[np.ix_(order, order)][upper] @ ranks for order in orders]) / max(len(ranks), 1)
+
+
+def growing(distances: np.ndarray) -> float:
+    """Share of steps at which distances (k,), the first one that of a layer to itself, grow; a step without a value does not."""
+    return float("nan") if _mostly_missing(distances) else float(np.mean(np.diff(distances) > TIED))
+
+
+def mean(values: Sequence[float]) -> float:
+    """Their mean without those that are NaN; NaN if most are."""
+    values = np.asarray(values, float)
+    return float("nan") if _mostly_missing(values) else float(np.nanmean(values))
+
+
+def permutation_p(observed: float, draws: np.ndarray) -> float:
+    """One-sided p value: share of draws, and of the observation itself, that reach it."""
+    return float("nan") if np.isnan(observed) else float((1 + np.sum(draws >= observed - 1e-12)) / (1 + len(draws)))
+
+
+def _mostly_missing(values: np.ndarray) -> bool:
+    return len(values) == 0 or np.isnan(values).mean() > 0.5

@@ -1,0 +1,97 @@
+"""Activations that somebody else's network computed on our clips, made an activation store as any run has one.
+
+From there on they are a representation like all others: id ``<trained on>/<name>/seed<k>/<layer>``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import zarr
+
+from vidrep.activations.store import LayerWriter, write_ids
+from vidrep.datasets.store import open_clips
+from vidrep.files import whole
+from vidrep.similarity.sources import open_file
+
+ROWS = 64  # copied at a time
+_SHOWN = 3  # ids named in an error
+
+
+def import_activations(
+    file: str | os.PathLike, clips_file: str | os.PathLike, output: str | os.PathLike, *, count: int, attrs: dict
+) -> None:
+    """Write an activation store from a file of activations: its arrays are the layers, in the order of the file.
+
+    Numbers keep their precision; integers become float64. Rows are put in the order of the clips; the file may hold more of them.
+
+    Args:
+        file: NumPy (.npz), HDF5 or Zarr: arrays (m, features, ...) and ``ids`` (m,), names of clips such as ``test/000012``.
+        clips_file: the evaluation set's test clips.
+        output: the store.
+        count: test clips that are compared: the first so many.
+        attrs: attributes of the store: dataset, system, seed.
+
+    Raises:
+        ValueError: no ids, clips that are missing or named twice, or no finite numbers in an array; names the file.
+    """
+    arrays, ids, _ = open_file(file)
+    with open_clips(clips_file) as clips:
+        wanted = clips.ids[:count]
+    rows = rows_of(ids, wanted, file)
+    with whole(output) as beside:
+        root = zarr.open_group(str(beside), mode="w")
+        write_ids(root, wanted)
+        for name, array in arrays.items():
+            _check(array, len(ids), f"{file}: array {name!r}")
+            dtype = array.dtype.name if array.dtype.kind == "f" else "float64"
+            writer = LayerWriter(root, name, len(rows), dtype)
+            for numbers, values in _read_rows(array, rows):
+                if not np.isfinite(values).all():
+                    bad = numbers[np.argmin(np.isfinite(values.reshape(len(values), -1)).all(1))]
+                    raise ValueError(f"{file}: array {name!r}: activations of clip {ids[bad]} are not finite")
+                writer.add(values, values.shape[1:])
+        root.attrs.update({**attrs, "layers": list(arrays), "source": os.fspath(file)})
+
+
+def rows_of(ids: Sequence[str] | None, wanted: Sequence[str], file: str | os.PathLike) -> np.ndarray:
+    """In which row of ``file`` each wanted clip is, (n,) int.
+
+    Raises:
+        ValueError: the file names no clips, not all that are wanted, or one twice.
+    """
+    if not ids:
+        raise ValueError(
+            f"{file}: it does not say which clips its rows are; add an array ids with names such as {wanted[0]}, "
+            "e.g. numpy.savez(file, ids=ids, layer=activations)"
+        )
+    place = {name: i for i, name in enumerate(ids)}
+    if len(place) < len(ids):
+        twice = next(name for i, name in enumerate(ids) if place[name] != i)
+        raise ValueError(f"{file}: ids name {twice} twice; each clip has one row")
+    if missing := [name for name in wanted if name not in place]:
+        some = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
+        raise ValueError(
+            f"{file}: {len(missing)} of the {len(wanted)} clips that are compared are missing from ids: {some}; "
+            f"needed are {wanted[0]} to {wanted[-1]}, in any order"
+        )
+    return np.array([place[name] for name in wanted])
+
+
+def _check(array, clips: int, label: str) -> None:
+    if array.dtype.kind not in "fiub" or 0 in array.shape:
+        raise ValueError(f"{label} is {array.dtype} {array.shape}, expected numbers of shape (clips, features, ...)")
+    if array.shape[0] != clips:
+        raise ValueError(f"{label} has {array.shape[0]} rows, ids name {clips} clips")
+
+
+def _read_rows(array, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Some rows of a NumPy, HDF5 or Zarr array at a time: their numbers (b,), and their values (b, features, ...) float."""
+    select = getattr(array, "get_orthogonal_selection", array.__getitem__)  # Zarr means something else by array[numbers]
+    for start in range(0, len(rows), ROWS):
+        numbers = rows[start : start + ROWS]
+        ascending = np.sort(numbers)  # as HDF5 wants them
+        values = np.asarray(select((ascending,)))[np.searchsorted(ascending, numbers)]
+        yield numbers, values if values.dtype.kind == "f" else values.astype(np.float64)
