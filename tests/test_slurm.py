@@ -131,7 +131,7 @@ def campaign(project, tmp_path_factory) -> Campaign:
         data = run(project, work, environment, *DATA)
         cancelled = run(project, work, environment, *EVERYTHING, "--retries", "0", meanwhile=cancel_one_training)
         interrupted = run(project, work, environment, *EVERYTHING, meanwhile=lambda: running(environment), send=signal.SIGINT)
-        left_behind = mini_slurm.active(environment)
+        left_behind = [job["JobId"] for job in mini_slurm.jobs(environment) if job["JobState"] in ("PENDING", "RUNNING")]
         rest = run(project, work, environment, *EVERYTHING)
     held = {path.stem: json.loads(path.read_text()) for path in (project / "held").iterdir()}
     return Campaign(data, cancelled, interrupted, left_behind, rest, cancelled_job[0], work, held)
