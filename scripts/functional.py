@@ -9,7 +9,9 @@ def main() -> None:
     """Read the command line, the stores and the heads; write the table."""
     parser = make_parser(__doc__)
     parser.add_argument("--stores", required=True, nargs="+", help="activation stores of the runs, all of the same clips")
-    parser.add_argument("--weights", required=True, nargs="+", type=Path, help="weights.pt of the same runs, run.json beside each")
+    parser.add_argument(
+        "--weights", required=True, nargs="+", type=Path, help="weights.pt of the same runs, run.json beside each"
+    )
     parser.add_argument("--test", required=True, help="test clips (.h5) of the evaluation set, for their labels")
     parser.add_argument("--seed", type=int, default=0, help="experiment seed (default: 0)")
     parser.add_argument("--output", required=True, help="CSV file to write")

@@ -46,7 +46,12 @@ def test_five_thousand_paths_reach_a_script(records, tmp_path, monkeypatch):
 
 def test_rules_pass_the_files_of_all_runs_so():
     """No command line holds a list that grows with the number of runs."""
-    lists = {"similarity.smk": "{input.kernels}", "functional.smk": "{input.stores}", "tables.smk": "{input.parts}", "report.smk": "{params.files}"}
+    lists = {
+        "similarity.smk": "{input.kernels}",
+        "functional.smk": "{input.stores}",
+        "tables.smk": "{input.parts}",
+        "report.smk": "{params.files}",
+    }
     for name, argument in lists.items():
         commands = re.findall(r'shell:\n((?:\s+".*"\n)+)', (ROOT / "workflow/rules" / name).read_text())
         used = [command for command in commands if argument in command]

@@ -99,7 +99,9 @@ def _corner(a: int, b: int) -> np.ndarray:
 def _units(kernel: Kernel, name: str, widest: int) -> np.ndarray | None:
     """(n, units) centred activations of the units that change; None if they are more than ``widest``."""
     if kernel.features is None:
-        raise ValueError(f"{kernel.name or 'a kernel summary'}: {name} needs the activations, which this summary does not lead to")
+        raise ValueError(
+            f"{kernel.name or 'a kernel summary'}: {name} needs the activations, which this summary does not lead to"
+        )
     parts, count = [], 0
     for block in kernel.features():
         parts.append(block[:, np.any(block != 0, axis=0)])
