@@ -47,6 +47,11 @@ def test_defaults_of_the_schema_are_those_that_config_yaml_documents():
         assert filled[key] == DEFAULT[key], key
 
 
+def test_all_registered_measures_can_be_chosen():
+    allowed = SCHEMA["properties"]["similarity"]["properties"]["measures"]["items"]["enum"]
+    assert sorted(allowed) == sorted(similarity.measures())
+
+
 def test_a_partial_section_is_completed():
     filled = complete({"clips": {"train": 7}})
     assert filled["clips"] == {**DEFAULT["clips"], "train": 7}

@@ -24,6 +24,16 @@ _LABELS = {
     "procrustes": "Procrustes distance",
     "shape_angular": "angular shape distance / rad",
     "rsa": "RSA",
+    "cka_rbf": "RBF CKA",
+    "cca_mean": "mean CCA",
+    "svcca": "SVCCA",
+    "pwcca": "PWCCA",
+    "knn_jaccard": "neighbours, Jaccard",
+    "knn_mutual": "neighbours, mutual",
+    "knn_rank": "neighbours, ranks",
+    "soft_matching": "soft matching distance",
+    "unit_correlation": "correlation of matched units",
+    "linear_r2": "R2 of b from a",
 }
 
 

@@ -13,7 +13,8 @@ from scipy.cluster.hierarchy import linkage
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import pdist, squareform
 
-from vidrep.similarity.engine import FEWEST_FOR_INTERVALS, compare_all
+from vidrep.similarity.engine import compare_all
+from vidrep.similarity.resample import FEWEST_FOR_INTERVALS
 from vidrep.structure.distances import as_distances, defined
 
 _STEPS = 500
