@@ -1,4 +1,4 @@
-"""Functional comparison: statistics against other libraries and loops, heads against the runs' own scores, stitching by construction."""
+"""Functional comparison: statistics against libraries and loops, heads against the runs' scores, stitching by construction."""
 
 import csv
 from dataclasses import replace

@@ -77,8 +77,9 @@ class LayerWriter:
 class AnswerWriter:
     """Writes what a run answers, and what it read its answers from.
 
-    Arrays ``scores`` (n, classes) float32, probabilities, and ``answers`` (n, classes) bool, predicted label sets; in the group
-    ``readout`` one array a stream, (n, S, D): see ``vidrep.objectives.base.Objective.answer``. Nothing is written without answers.
+    Arrays ``scores`` (n, classes) float32, probabilities, and ``answers`` (n, classes) bool, predicted label sets; in the
+    group ``readout`` one array a stream, (n, S, D): see ``vidrep.objectives.base.Objective.answer``. Nothing is written
+    without answers.
 
     Args:
         group: where the arrays go.

@@ -1,7 +1,8 @@
 """How alike runs answer: agreement, Cohen's kappa, error consistency, Jensen-Shannon divergence.
 
-All statistics are functions of weighted means over clips. Their arguments ``weights`` are (draws, n), each row summing to 1: equal
-weights give the value, resampled clips (``resampled``) its bootstrap distribution. Results are (draws, R, R) for R runs.
+All statistics are functions of weighted means over clips. Their arguments ``weights`` are (draws, n), each row summing to 1:
+equal weights give the value, resampled clips (``resampled``) its bootstrap distribution. Results are (draws, R, R) for R
+runs.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def error_consistency(right: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def entropy(scores: np.ndarray, multi_label: bool) -> np.ndarray:
-    """Entropy in bits of (..., classes): of the distribution over classes; with several labels the mean over yes-or-no classes."""
+    """Entropy in bits of (..., classes): of the distribution over classes; with several labels mean over yes-or-no classes."""
     if multi_label:
         return (entr(scores) + entr(1 - scores)).mean(axis=-1) / np.log(2)
     return entr(scores).sum(axis=-1) / np.log(2)

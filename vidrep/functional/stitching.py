@@ -1,9 +1,10 @@
 """Linear stitching: can the head of one run read the features of another?
 
-Lenc and Vedaldi 2015 (arXiv:1411.5908), Bansal et al. 2021 (arXiv:2106.07682); here with the map of least squares in place of one
-trained through the rest of the network (as Csiszarik et al. 2021, arXiv:2110.14633, start from), so that nothing is trained: a ridge
-regression from what the first run's heads read to what the second's read, fitted on clips of the training split. The penalty of each
-pair is chosen by the leave-one-out error within these clips (Allen 1974, PRESS), as in ``vidrep.similarity.predictivity``.
+Lenc and Vedaldi 2015 (arXiv:1411.5908), Bansal et al. 2021 (arXiv:2106.07682); here with the map of least squares in place of
+one trained through the rest of the network (as Csiszarik et al. 2021, arXiv:2110.14633, start from), so that nothing is
+trained: a ridge regression from what the first run's heads read to what the second's read, fitted on clips of the training
+split. The penalty of each pair is chosen by the leave-one-out error within these clips (Allen 1974, PRESS), as in
+``vidrep.similarity.predictivity``.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ An objective is a torch module with
 * ``rows_per_clip``: how many rows of a batch its model makes of a clip, 1 unless it cuts clips into windows;
 * ``loss(batch)``: a scalar to minimise;
 * ``score(batch)``: a dict of per-clip values (B,), among them ``loss``;
-* ``readers()``, ``steps_read(...)`` and ``answer(...)``, for objectives that answer with classes: which modules the classes are read
-  by, what of their input counts, and the answer to it, so that one run's head can be put on another run's features;
+* ``readers()``, ``steps_read(...)`` and ``answer(...)``, for objectives that answer with classes: which modules the classes
+  are read by, what of their input counts, and the answer to it, so that one run's head can be put on another run's features;
 * ``selection``: the score that chooses the weights on validation data, and whether "max" or "min" is best;
 * ``finish(batches)``: anything fitted on validation data once training is over.
 """

@@ -77,7 +77,7 @@ class Objective(nn.Module):
         return {}
 
     def readers(self) -> dict[str, nn.Module]:
-        """The modules that classes are read by, by stream: what ``score`` gives them is the readout of a clip; none without classes."""
+        """The modules that read classes, by stream: what ``score`` gives them is the readout of a clip; none without classes."""
         return {}
 
     def steps_read(self, read: Tensor) -> Tensor:

@@ -125,7 +125,7 @@ class Classification(Objective):
         return steps[:, -1:] if self.readout == "last" else steps
 
     def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """See ``Objective.answer``. With several labels "off" and "on" share the probability: it is above a half where "on" wins."""
+        """See ``Objective.answer``. With several labels "off" and "on" share the probability: above a half where "on" wins."""
         by_stream = self.probabilities({name: self.heads[name](value).float() for name, value in read.items()})
         mean = torch.stack(list(by_stream.values())).mean(0)
         if not self.shape.multi_label:

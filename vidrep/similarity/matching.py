@@ -1,19 +1,20 @@
 """Matching of single units: the measures that see which axes a code uses, as a rotation of the features changes them.
 
-``soft_matching``: Khosla and Williams 2024 (arXiv:2311.09466), the Wasserstein distance between two clouds of units, each unit the
-vector of its centred activations over clips, all units of a representation equally heavy. Both clouds are brought to mean squared
-norm 1. With equal widths the best transport is a permutation of units; unequal widths share units out (a transport problem).
+``soft_matching``: Khosla and Williams 2024 (arXiv:2311.09466), the Wasserstein distance between two clouds of units, each
+unit the vector of its centred activations over clips, all units of a representation equally heavy. Both clouds are brought to
+mean squared norm 1. With equal widths the best transport is a permutation of units; unequal widths share units out (a
+transport problem).
 
-``unit_correlation``: Li et al. 2016 (arXiv:1511.07543), the mean correlation of units paired one to one so that it is largest; of the
-wider side, units without a partner are left out. Option ``plan`` "soft" shares them out as above instead.
+``unit_correlation``: Li et al. 2016 (arXiv:1511.07543), the mean correlation of units paired one to one so that it is
+largest; of the wider side, units without a partner are left out. Option ``plan`` "soft" shares them out as above instead.
 
 Matching looks for agreement, so values between unrelated representations are not zero: with few clips and many units every unit
 finds some partner. Read them beside the untrained floor. Units that never change are left out on both sides.
 
-All solutions are exact. An assignment costs about the third power of its size, so representations of more than ``widest`` units
-have no value here ("too_many_units"), nor have pairs whose transport problem is neither an assignment of at most so many copies of
-units nor a linear programme of at most ``PROGRAMME`` cells. Widths of which one is a small multiple of the other, as layers have,
-are assignments.
+All solutions are exact. An assignment costs about the third power of its size, so representations of more than ``widest``
+units have no value here ("too_many_units"), nor have pairs whose transport problem is neither an assignment of at most so
+many copies of units nor a linear programme of at most ``PROGRAMME`` cells. Widths of which one is a small multiple of the
+other, as layers have, are assignments.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def transport(products: np.ndarray, widest: int) -> Plan | None:
         widest: largest assignment problem to be solved.
 
     Returns:
-        The plan, or None if the problem is too large. Copies of the units, equally many on both sides, turn it into an assignment;
-        widths without a small common multiple are left to a linear programme.
+        The plan, or None if the problem is too large. Copies of the units, equally many on both sides, turn it into an
+        assignment; widths without a small common multiple are left to a linear programme.
     """
     a, b = products.shape
     copies = math.lcm(a, b)
@@ -61,7 +62,7 @@ def transport(products: np.ndarray, widest: int) -> Plan | None:
 
 
 def programme(products: np.ndarray) -> Plan:
-    """``transport`` by linear programming over some cells, to which those that could improve the plan are added until none is left."""
+    """``transport`` by linear programming over some cells; those that could improve the plan are added until none is left."""
     a, b = products.shape
     used = _corner(a, b) | _best(products, 1) | _best(products, 0)
     limits = np.r_[np.full(a, b), np.full(b, a)].astype(float)  # whole numbers: the plan times a b

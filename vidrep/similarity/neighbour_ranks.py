@@ -1,12 +1,13 @@
 """Rank similarity of nearest neighbours: do two spaces agree on which neighbour of a clip comes first?
 
-Wang et al. 2020 ("Towards understanding the instability of network embedding", IEEE TKDE), as printed in the survey of Klabunde et
-al. 2025 (doi:10.1145/3728458), section on neighbourhood measures. Of the neighbours j that both spaces count among the k nearest of
-clip i, with ranks p and q (1 is the nearest), the clip's value is the sum of 2 / ((1 + |p - q|) (p + q)) over its largest possible
-value for so many of them, 1 + 1/2 + ... + 1/m; 0 where none is shared. The measure is the mean over clips.
+Wang et al. 2020 ("Towards understanding the instability of network embedding", IEEE TKDE), as printed in the survey of
+Klabunde et al. 2025 (doi:10.1145/3728458), section on neighbourhood measures. Of the neighbours j that both spaces count
+among the k nearest of clip i, with ranks p and q (1 is the nearest), the clip's value is the sum of 2 / ((1 + |p - q|) (p +
+q)) over its largest possible value for so many of them, 1 + 1/2 + ... + 1/m; 0 where none is shared. The measure is the mean
+over clips.
 
-The largest value depends on how many neighbours are shared: a clip whose only shared neighbour is the first on both sides scores 1.
-Read it beside ``knn_jaccard``, which counts them.
+The largest value depends on how many neighbours are shared: a clip whose only shared neighbour is the first on both sides
+scores 1. Read it beside ``knn_jaccard``, which counts them.
 """
 
 from __future__ import annotations
