@@ -20,7 +20,7 @@ import pytest
 import yaml
 from test_workflow import SMOKE, copy_project, snakemake
 
-pytestmark = pytest.mark.slurm
+pytestmark = pytest.mark.slurm  # takes minutes, so it is asked for: pytest -m slurm tests/test_slurm.py
 
 TINY = {  # three seeds: enough networks for several GPUs at a time
     "experiment": "tiny",

@@ -61,7 +61,7 @@ def variance_shares(
                 "p_only": permutation_p(full, products, kept) if df else np.nan,
             }
         )
-    left = 1 - share(full, products) / whole
+    left = 1 - share(full, products) / whole if whole > 0 else np.nan  # a single cell has nothing to share
     rows.append({"factor": "residual", "df": len(cells) - 1 - rank(full), "r2": left, "r2_only": left})
     return pd.DataFrame(rows).assign(n=len(cells)).reindex(columns=COLUMNS).astype({"levels": "Int64"})
 
