@@ -1,4 +1,4 @@
-"""Command line of the library: list the catalogue, compare representations from anybody's files."""
+"""Command line of the library: list the catalogue and the measures, compare representations from anybody's files."""
 
 import argparse
 import json
@@ -13,6 +13,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m vidrep", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     add_systems(commands)
+    commands.add_parser("measures", help="list the measures of similarity, as Markdown").set_defaults(command=list_measures)
     add_compare(commands)
     args = parser.parse_args()
     args.command(args)
@@ -57,6 +58,13 @@ def list_systems(args: argparse.Namespace) -> None:
 
     listed = [describe(name) for name in args.names or catalogue()]
     print(json.dumps(listed, indent=1) if args.json else table(listed))
+
+
+def list_measures(args: argparse.Namespace) -> None:
+    """Print the measures."""
+    from vidrep.similarity.registry import markdown
+
+    print(markdown())
 
 
 def compare_files(args: argparse.Namespace) -> None:
