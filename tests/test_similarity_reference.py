@@ -1,17 +1,27 @@
 """Values of the measures against formulas as printed in the papers and against other people's libraries."""
 
+import math
+
+import cka as pytorch_cka
+import dcor
 import numpy as np
+import ot
 import pytest
-from scipy.linalg import subspace_angles
+import rsatoolbox
+import torch
+from ckatorch.core import cka_base
+from scipy.linalg import orthogonal_procrustes, subspace_angles
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import procrustes
 from scipy.spatial.distance import cdist, pdist, squareform
 from scipy.stats import kendalltau, pearsonr, spearmanr
+from sklearn.cross_decomposition import CCA
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.neighbors import NearestNeighbors
 
-from vidrep.similarity import all_pairs, compare, compare_all, summarise
+from vidrep.similarity import all_pairs, compare, compare_all, matching, neighbour_ranks, summarise
 from vidrep.similarity.cka import squared_distances, u_centre
 from vidrep.similarity.nuclear import nuclear_norm
 from vidrep.similarity.predictivity import PENALTIES, folds_of
@@ -241,22 +251,17 @@ def test_in_sample_predictivity(pair):
 
 
 def test_u_centring_of_dcor(pair):
-    dcor = pytest.importorskip("dcor")
     distances = cdist(pair[0], pair[0])
     np.testing.assert_allclose(u_centre(distances), dcor.u_centered(distances), atol=1e-12)
 
 
 def test_pytorch_cka(pair):
-    hsic = pytest.importorskip("cka").hsic
-    torch = pytest.importorskip("torch")
     grams = torch.stack([torch.from_numpy(x @ x.T) for x in map(centred, pair)])
-    cross, own, _ = hsic(grams, grams)
+    cross, own, _ = pytorch_cka.hsic(grams, grams)
     np.testing.assert_allclose(compare_all(pair), cross / own.sqrt() / own.sqrt()[:, None], atol=ATOL)
 
 
 def test_ckatorch(pair):
-    cka_base = pytest.importorskip("ckatorch.core").cka_base
-    torch = pytest.importorskip("torch")
     tensors = [torch.from_numpy(x) for x in pair]
     assert compare(*pair, "cka_linear") == pytest.approx(float(cka_base(*tensors)), abs=ATOL)
     assert compare(*pair) == pytest.approx(float(cka_base(*tensors, unbiased=True)), abs=ATOL)
@@ -267,8 +272,6 @@ def test_ckatorch(pair):
 
 
 def test_rsatoolbox(pair):
-    rsatoolbox = pytest.importorskip("rsatoolbox")
-
     def rdm(x, method):
         return rsatoolbox.rdm.calc_rdm(rsatoolbox.data.Dataset(x), method=method)
 
@@ -280,6 +283,96 @@ def test_rsatoolbox(pair):
     assert compare(*pair, "cka_linear") == pytest.approx(rsatoolbox.rdm.compare(*euclidean, "cosine_cov").item(), abs=1e-8)
     bures = rsatoolbox.rdm.compare(*euclidean, "bures").item()
     assert compare(*pair, "procrustes", form="cosine") == pytest.approx(bures, abs=1e-6)
+
+
+@pytest.mark.parametrize("dissimilarity", ["correlation", "euclidean"])
+@pytest.mark.parametrize(("order", "method"), [("spearman", "spearman"), ("pearson", "corr"), ("kendall", "tau-b")])
+def test_rsa_variants_of_rsatoolbox(pair, dissimilarity, order, method):
+    rdms = [rsatoolbox.rdm.calc_rdm(rsatoolbox.data.Dataset(x), method=dissimilarity) for x in pair]
+    ours = {"correlation": "correlation", "euclidean": "sqeuclidean"}[dissimilarity]
+    expected = rsatoolbox.rdm.compare(*rdms, method=method).item()
+    assert compare(*pair, "rsa", centre="none", dissimilarity=ours, order=order) == pytest.approx(expected, abs=1e-9)
+
+
+def test_best_rotation_of_scipy(pair):
+    width = max(x.shape[1] for x in pair)
+    x, y = (np.pad(centred(z), ((0, 0), (0, width - z.shape[1]))) for z in pair)
+    x, y = x / np.linalg.norm(x), y / np.linalg.norm(y)
+    rotation, cosine = orthogonal_procrustes(x, y)
+    assert compare(*pair, "procrustes") == pytest.approx(np.linalg.norm(x @ rotation - y), abs=1e-9)
+    assert compare(*pair, "shape_angular") == pytest.approx(math.acos(cosine), abs=1e-9)
+
+
+def test_mean_cca_of_scikit_learn(pair):
+    if max(x.shape[1] for x in pair) > N:
+        pytest.skip("scikit-learn whitens without a rank cut")
+    kept = min(x.shape[1] for x in pair)
+    scores = CCA(n_components=kept, tol=1e-12, max_iter=20000).fit(*pair).transform(*pair)
+    correlations = [pearsonr(a, b).statistic for a, b in zip(scores[0].T, scores[1].T, strict=True)]
+    assert compare(*pair, "cca_mean") == pytest.approx(np.mean(correlations), abs=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 3, 12])
+def test_ranks_of_neighbours(pair, k):
+    """The formula of the survey, neighbour by neighbour, on the neighbours that scikit-learn finds."""
+    lists = [NearestNeighbors(n_neighbors=k).fit(x).kneighbors(return_distance=False).tolist() for x in pair]
+    values = []
+    for first, second in zip(*lists, strict=True):
+        shared = set(first) & set(second)
+        ranks = [(first.index(j) + 1, second.index(j) + 1) for j in shared]
+        total = sum(2 / ((1 + abs(p - q)) * (p + q)) for p, q in ranks)
+        values.append(total / sum(1 / m for m in range(1, len(shared) + 1)) if shared else 0)
+    assert compare(*pair, "knn_rank", k=k) == pytest.approx(np.mean(values), abs=1e-12)
+
+
+def test_chance_of_shared_ranks_is_that_of_random_neighbours():
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((N, 30)) for _ in range(30)]
+    result = all_pairs(arrays, "knn_rank", k=4)
+    assert result.values[~np.eye(30, dtype=bool)].mean() == pytest.approx(result.chance[0, 1], rel=0.1)
+    assert neighbour_ranks.weights(4).max() == neighbour_ranks.largest(4)[1] == 1
+
+
+def units(x, alike):
+    x = centred(x)
+    return x / np.linalg.norm(x, axis=0) if alike else x * math.sqrt(x.shape[1]) / np.linalg.norm(x)
+
+
+def test_soft_matching_of_pot(pair):
+    x, y = (units(z, alike=False) for z in pair)
+    expected = ot.emd2([], [], cdist(x.T, y.T, "sqeuclidean"), numItermax=10**6)
+    assert compare(*pair, "soft_matching") == pytest.approx(math.sqrt(expected), abs=1e-9)
+    x, y = (units(z, alike=True) for z in pair)
+    expected = -ot.emd2([], [], -(x.T @ y), numItermax=10**6)
+    assert compare(*pair, "unit_correlation", plan="soft") == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("widths", [(6, 6), (6, 18), (6, 9), (7, 12)])
+def test_both_ways_of_transport_agree_with_pot(widths):
+    products = np.random.default_rng(2).standard_normal(widths)
+    expected = -ot.emd2([], [], -products)
+    for left, right, shares in (matching.transport(products, 2048), matching.programme(products)):
+        assert shares @ products[left, right] == pytest.approx(expected, abs=1e-12)
+        np.testing.assert_allclose(np.bincount(left, shares), 1 / widths[0], atol=1e-12)
+        np.testing.assert_allclose(np.bincount(right, shares), 1 / widths[1], atol=1e-12)
+
+
+def test_one_to_one_matching(pair):
+    correlations = np.corrcoef(*(x.T for x in pair))[: pair[0].shape[1], pair[0].shape[1] :]
+    best = correlations[linear_sum_assignment(-correlations)]
+    assert compare(*pair, "unit_correlation") == pytest.approx(best.mean(), abs=1e-12)
+    shuffled = pair[0][:, ::-1] * np.linspace(1, 3, pair[0].shape[1]) + 5
+    assert compare(pair[0], shuffled, "unit_correlation") == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["soft_matching", "unit_correlation"])
+def test_wide_layers_have_no_matching(pair, name):
+    widths = sorted(x.shape[1] for x in pair)
+    narrow, wide = sorted(pair, key=lambda x: x.shape[1])
+    values, flags = compare_all([narrow, wide], name, widest=widths[0], return_flags=True)
+    assert flags.tolist() == [["", "too_many_units"], ["too_many_units", "too_many_units"]] and np.isfinite(values[0, 0])
+    with pytest.raises(ValueError, match="option widest: got 0"):
+        compare(*pair, name, widest=0)
 
 
 def test_unrelated_representations_score_at_chance():
