@@ -212,7 +212,7 @@ def test_adding_a_run_adds_its_kernels_and_redoes_light_jobs_alone(project, smok
     overlay = overlay_of_smoke(tmp_path / "more.yaml", systems=systems)
     counts = job_counts(snakemake(project, "--configfile", str(overlay), "-n", work=smoke).stdout)
     # trained on two versions, each run opened up and probed on both by one job, compared by two measures on both
-    own = {"train": 2, "extract": 2, "probe": 2, "kernels": 2 * 2, "compare": 2 * 2}
+    own = {"train": 2, "extract": 2, "probe": 2, "kernels": 2 * 2, "compare": 2 * 2, "functional": 2, "map_systems": 2}
     tables_and_figures = {name for name in counts if name.startswith(("collect_", "plot_"))} | {"record_provenance", "all"}
     assert {name: count for name, count in counts.items() if name not in tables_and_figures} == own
 
@@ -225,6 +225,7 @@ def test_external_activations_join_as_the_documentation_says(project, smoke, tmp
     subprocess.run([sys.executable, "-c", program], cwd=work, check=True)
     config = ["--configfile", str(overlay_of_smoke(tmp_path / "external.yaml", **yaml.safe_load(listing)))]
     planned = {"import_activations": 1, "kernels": 1, "compare": 2, "plot_similarity": 1, "plot_layers": 1}
+    planned |= dict.fromkeys(("collect_structure", "plot_layer_matches", "plot_structure", "plot_versions"), 1)
     counts = job_counts(snakemake(project, *config, "-n", work=work).stdout)
     assert counts == planned | {"record_provenance": 1, "all": 1}
 

@@ -25,12 +25,10 @@ def collect(
 
     Args:
         paths: similarity tables, <evaluation set>/<measure>.csv.
-        factors: system -> its properties by name, in the order of the experiment.
+        factors: system -> its properties by name, in the order of the experiment; others, such as external activations, are
+            left out.
         layer_measure: the measure by which layers are matched.
         seed: of the experiment.
-
-    Raises:
-        ValueError: a table with a trained system that ``factors`` does not tell of.
     """
     names, systems = list(next(iter(factors.values()))), list(factors)
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in ("structure", "layer_matches", "versions")}
@@ -39,8 +37,8 @@ def collect(
         dataset, measure = path.parent.name, path.stem
         table = read_table(path, NEEDED)[list(NEEDED)]
         runs, values = trained_embeddings(table)
-        if unknown := [name for name in dict.fromkeys(runs["system"]) if name not in factors]:
-            raise ValueError(f"{path}: no factors of {', '.join(unknown)}; they are given of {', '.join(factors)}")
+        known = runs["system"].isin(systems).to_numpy()
+        runs, values = runs[known].reset_index(drop=True), values[np.ix_(known, known)]
         runs = runs.join(pd.DataFrame(factors).T, on="system")
         draws = {"permutations": PERMUTATIONS, "rng": stream(seed, "structure", "shares", dataset, measure)}
         explained = shares.variance_shares(as_distances(values, measure), runs, [*names, shares.DATA], **draws)

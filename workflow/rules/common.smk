@@ -150,7 +150,7 @@ def digit_options():
 def video_options(wildcards):
     """Geometry of a data set's clips, and of sequences their script, as options of render_dataset.py."""
     settings = config["video"] | (config["sequences"] if wildcards.dataset in SEQUENCES else {})
-    return " ".join(f"--{key.removesuffix('_px')} {value}" for key, value in settings.items())
+    return " ".join(f"--{key.removesuffix('_px')} {value}" for key, value in sorted(settings.items()))
 
 
 # training
