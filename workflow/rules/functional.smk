@@ -3,7 +3,9 @@
 
 rule functional:
     input:
-        stores=lambda wc: [f"<results>/activations/{wc.evaluated}/{run.stem}.zarr" for run in EXPERIMENT.evaluated_on(wc.evaluated)],
+        stores=lambda wc: [
+            f"<results>/activations/{wc.evaluated}/{run.stem}.zarr" for run in EXPERIMENT.evaluated_on(wc.evaluated)
+        ],
         weights=lambda wc: [
             f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/weights.pt"
             for run in EXPERIMENT.evaluated_on(wc.evaluated)
