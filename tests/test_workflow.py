@@ -155,6 +155,16 @@ def test_maps_hold_every_run_and_shares_every_factor(smoke):
     assert relations == {"versions", "versions_other_seed", "retraining", "untrained"}
 
 
+def test_answers_of_all_runs_with_classes_are_compared(smoke):
+    table = rows(smoke / "results/smoke/functional/digits_only.csv")
+    without = {row["run_a"].split("/")[1] for row in table if row["flag"] == "no_classes"}
+    assert without == {"lstm_composite_narrow", "pixels"}
+    runs = {row["run_a"] for row in table if row["metric"] == "stitched_accuracy"}
+    assert {"velocity_only/c3d_narrow/seed1", "digits_only/two_stream_narrow/seeduntrained"} <= runs
+    counts = {metric: sum(row["metric"] == metric for row in table) for metric in ("agreement", "stitched_accuracy")}
+    assert counts == {"agreement": len(runs) * (len(runs) - 1) // 2, "stitched_accuracy": len(runs) ** 2}
+
+
 def test_finished_work_is_not_repeated(project, smoke):
     output = snakemake(project, "--configfile", SMOKE, "--cores", "2", work=smoke).stdout
     assert "Nothing to be done" in output
@@ -168,7 +178,10 @@ def test_report_opens_offline(project, smoke):
 
 
 def test_same_config_gives_the_same_bytes(project, smoke, tmp_path):
-    targets = [f"results/smoke/tables/{name}.csv" for name in TABLES] + ["results/smoke/similarity/velocity_only/procrustes.csv"]
+    targets = [f"results/smoke/tables/{name}.csv" for name in TABLES] + [
+        "results/smoke/similarity/velocity_only/procrustes.csv",
+        "results/smoke/functional/digits_only.csv",
+    ]
     snakemake(project, *targets, "--configfile", SMOKE, "--cores", "2", work=tmp_path)
     weights = "results/smoke/runs/velocity_only/two_stream_narrow/seed0/weights.pt"
     for name in (*targets, weights):
