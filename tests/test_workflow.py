@@ -293,7 +293,7 @@ def test_interrupting_snakemake_leaves_no_half_written_result(project, tmp_path)
     while not list(tmp_path.glob("results/smoke/runs/*/*/*/run.json")) and time.monotonic() < deadline:
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) != 0
+    assert process.wait(240) != 0  # running jobs come to their end first
     for record in tmp_path.glob("results/smoke/runs/*/*/*/run.json"):
         json.loads(record.read_text())
     targets = ["results/smoke/runs/digits_only/c3d_narrow/seed0/weights.pt"]
