@@ -405,7 +405,8 @@ def test_motion_of_digits_read_from_exact_flow():
 
 
 def test_runs_of_the_claims_differ_in_one_weight_alone():
-    listed = yaml.safe_load((Path(__file__).parents[1] / "workflow" / "experiments" / "fidelity_predictive.yaml").read_text())["systems"]
+    experiments = Path(__file__).parents[1] / "workflow" / "experiments"
+    listed = yaml.safe_load((experiments / "fidelity_predictive.yaml").read_text())["systems"]
     entries = {item["name"]: item for item in listed if isinstance(item, dict)}
     narrow = experiment.system(FLOW)
     changes = {name: {"smoothness": weight} for weight, name in SMOOTHNESS.items() if name != FLOW} | {

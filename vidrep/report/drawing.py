@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -36,6 +36,19 @@ def draw_accuracies(description: str, figure: Callable[..., Figure]) -> None:
     args = figure_parser(description, "accuracy", "clips", "families", "output").parse_args()
     table = read_table(args.accuracy, ACCURACY_COLUMNS)
     save(figure(table, clip_counts(args.clips), looks(args.families)), args.output)
+
+
+def draw_layers(description: str, name: str, columns: Sequence[str], figure: Callable[..., Figure]) -> None:
+    """Read the command line and a table of layers, draw ``figure(rows, dataset, measure, families)`` of each data set, write."""
+    from vidrep.structure.collect import KEYS
+
+    parser = figure_parser(description, "datasets", "families", "folder")
+    parser.add_argument(f"--{name}", required=True, help=f"table {name}.csv")
+    args = parser.parse_args()
+    table = read_table(getattr(args, name), (*KEYS, *columns))
+    for dataset in args.datasets:
+        rows = table[table["evaluated_on"] == dataset]
+        save(figure(rows, dataset, rows["measure"].iloc[0], args.families), args.output / f"{dataset}.png")
 
 
 def draw_similarities(description: str, figure: Callable[..., Figure]) -> None:

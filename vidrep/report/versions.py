@@ -1,5 +1,7 @@
 """What other training data change: the layers of one system, trained on different data, on the same clips."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +15,7 @@ _COLUMNS = 3
 _OTHER_SEED, _TWIN = ":", (0, (4, 1.5))  # dashes
 
 
-def versions_figure(versions: pd.DataFrame, dataset: str, measure: str, systems: list[str]) -> Figure:
+def versions_figure(versions: pd.DataFrame, dataset: str, measure: str, systems: Iterable[str]) -> Figure:
     """How alike the layers of one system are after training on different data: a panel per system, a line per two data sets.
 
     Args:
