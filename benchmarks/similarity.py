@@ -2,6 +2,7 @@
 
     python benchmarks/similarity.py                          # R = 40, n = 2000, d = 64, 512, 4096
     python benchmarks/similarity.py --growth                 # cost as R, n and d grow
+    python benchmarks/similarity.py --gpu                    # this library on the first CUDA device beside itself on the CPU
 
 Every competitor gets the same float32 arrays and a process of its own; peak memory is what it needs beyond the arrays. What would
 take long is timed on 2 (pairwise code) or 2 and 4 representations and multiplied up (marked ~). Prints Markdown.
@@ -142,13 +143,14 @@ def rsatoolbox(arrays: Arrays) -> np.ndarray:
     return pairwise(lambda a, b: toolbox.rdm.compare(a, b, "spearman").item())(rdms)
 
 
-def vidrep(measure: str) -> Callable[[Arrays], np.ndarray]:
+def vidrep(measure: str, device: str = "cpu") -> Callable[[Arrays], np.ndarray]:
     def run(arrays: Arrays) -> np.ndarray:
-        return importlib.import_module("vidrep.similarity").compare_all(arrays, measure)
+        return importlib.import_module("vidrep.similarity").compare_all(arrays, measure, device=device)
 
     return run
 
 
+GPU = "vidrep on GPU"
 FLOORS = {"floor (kernels)": kernel_floor, "floor (features)": feature_floor}
 COMPETITORS: dict[str, dict[str, Callable[[Arrays], np.ndarray]]] = {
     "cka_linear": {"textbook": pairwise(textbook_cka), "ckatorch": ckatorch},
@@ -166,8 +168,8 @@ COMPETITORS: dict[str, dict[str, Callable[[Arrays], np.ndarray]]] = {
 
 
 def functions(measure: str) -> dict[str, Callable[[Arrays], np.ndarray]]:
-    """Whoever is timed for one measure, this library first."""
-    return FLOORS if measure == "floor" else {"vidrep": vidrep(measure), **COMPETITORS[measure]}
+    """Whoever can be timed for one measure, this library first."""
+    return FLOORS if measure == "floor" else {"vidrep": vidrep(measure), GPU: vidrep(measure, "cuda"), **COMPETITORS[measure]}
 
 
 def child(path: str, measure: str, name: str, count: int, repeats: int) -> None:
@@ -213,7 +215,7 @@ def timed(path: str, measure: str, name: str, count: int, repeats: int) -> dict:
     two = measure_one(path, measure, name, 2, repeats)
     if "missing" in two:
         return two
-    alone = name in ("vidrep", "rsatoolbox")
+    alone = name in ("vidrep", GPU, "rsatoolbox")
     four = measure_one(path, measure, name, 4, repeats) if alone else {}
     guess = {"values": (four or two)["values"], "mb": (four or two)["mb"], "part": 4 if alone else 2}
     for key in ("seconds", "processor"):
@@ -223,8 +225,8 @@ def timed(path: str, measure: str, name: str, count: int, repeats: int) -> dict:
     return measure_one(path, measure, name, count, repeats) if guess["seconds"] < LIMIT_S * (8 if alone else 1) else guess
 
 
-def table(count: int, clips: int, features: int, repeats: int, measures: Sequence[str], folder: str) -> None:
-    """Print the rows of one size."""
+def table(count: int, clips: int, features: int, repeats: int, measures: Sequence[str], gpu: bool, folder: str) -> None:
+    """Print the rows of one size; with ``gpu`` those of this library alone, on the CPU and on a CUDA device."""
     path = os.path.join(folder, "arrays.npy")
     np.save(path, np.array(make_arrays(count, clips, features)))
     floors = {name: measure_one(path, "floor", name, count, repeats) for name in FLOORS if features < clips or "kernels" in name}
@@ -236,7 +238,7 @@ def table(count: int, clips: int, features: int, repeats: int, measures: Sequenc
         line("", name, result, base, None)
     for measure in measures:
         own = None
-        for name in functions(measure):
+        for name in ("vidrep", GPU) if gpu else [name for name in functions(measure) if name != GPU]:
             result = timed(path, measure, name, count, repeats)
             line(measure, name, result, base, own)
             own = own or result
@@ -281,6 +283,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="runs behind each median (default: 5)")
     parser.add_argument("--measures", nargs="+", help="only these measures (default: all of the benchmark)")
     parser.add_argument("--growth", action="store_true", help="only how cost grows with R, n and d")
+    parser.add_argument("--gpu", action="store_true", help="only this library, on the CPU and on the first CUDA device")
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -294,7 +297,7 @@ def main() -> None:
             return
         for features in arguments.features:
             chosen = arguments.measures or list(COMPETITORS)
-            table(arguments.representations, arguments.clips, features, arguments.repeats, chosen, folder)
+            table(arguments.representations, arguments.clips, features, arguments.repeats, chosen, arguments.gpu, folder)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Open up one run on evaluation sets: store its activations and score it, in one pass over each set.
+"""Open up runs on evaluation sets: store their activations and score them, in one pass over each set.
 
-On the data set that it was made for it is also scored on manipulated test clips.
+On the data set that it was made for a run is also scored on manipulated test clips.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from vidrep.training import gpu_slots
 def main() -> None:
     """Read the command line, run the network over the clips of each set, write its store and its scores."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--runs", required=True, nargs="+", type=Path, help="folder of the run, or one of each set")
     parser.add_argument("--test", required=True, nargs="+", help="test clips (.h5) of the evaluation sets")
     parser.add_argument("--fit", required=True, nargs="+", help="their training clips (.h5), on which probes are fitted")
     parser.add_argument("--test-flow", nargs="+", help="flow of the test clips (.zarr), for systems that are fed flow")
@@ -40,14 +40,13 @@ def main() -> None:
     from vidrep.training.run import load_run
 
     where = device.choose(args.gpus, "float32", args.threads)
-    objective, record = load_run(args.run, where)
-    targets = needed_targets(record["system"])
-    fed = flow_inputs(record["system"]["inputs"], record["system"]["flow"])
-    manipulated = {"flows": fed, "targets": targets, "seed": record["experiment_seed"]}
     flows = [args.test_flow, args.fit_flow, args.test_flow_backward, args.fit_flow_backward]
     flows = [stores or [None] * len(args.test) for stores in flows]
-    files = zip(args.test, args.fit, *flows, args.stores, args.scores, strict=True)
-    for test_file, fit_file, test_flow, fit_flow, test_back, fit_back, store, table in files:
+    runs = args.runs * len(args.test) if len(args.runs) == 1 else args.runs
+    files = zip(runs, args.test, args.fit, *flows, args.stores, args.scores, strict=True)
+    for folder, test_file, fit_file, test_flow, fit_flow, test_back, fit_back, store, table in files:
+        objective, record = load_run(folder, where)
+        targets = needed_targets(record["system"])
         scores = open_up(
             objective,
             split.load_split(test_file, test_flow, flow_backward_store=test_back, targets=targets),
@@ -61,7 +60,9 @@ def main() -> None:
         )
         rows = [("test", *item) for item in scores.items()]
         if rows and Path(test_file).parent.name == record["dataset"]:
-            rows += control_scores(objective, test_file, args.controls, device=where, **manipulated)
+            fed = flow_inputs(record["system"]["inputs"], record["system"]["flow"])
+            about = {"flows": fed, "targets": targets, "seed": record["experiment_seed"], "device": where}
+            rows += control_scores(objective, test_file, args.controls, **about)
         write_rows(table, ("split", "metric", "value"), rows)
     del slots
 

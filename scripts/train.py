@@ -1,8 +1,9 @@
-"""Train one system on one data set with one seed, or only initialise its untrained twin."""
+"""Train one system on one data set with one seed, or only initialise its untrained twins."""
 
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, run
@@ -11,23 +12,27 @@ from vidrep.training import gpu_slots
 
 
 def main() -> None:
-    """Read the command line, claim a device, train, write the run's folder."""
+    """Read the command line, claim a device, train, write the runs' folders."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--system", required=True, help="definition of the system as JSON: model, objective, recipe, ...")
-    parser.add_argument("--dataset", required=True, help="name of the data set")
-    parser.add_argument("--train", required=True, help="training clips (.h5)")
-    parser.add_argument("--validation", required=True, help="validation clips (.h5)")
-    parser.add_argument("--train-flow", help="flow of the training clips (.zarr), for systems that are fed flow")
-    parser.add_argument("--validation-flow", help="flow of the validation clips (.zarr)")
-    parser.add_argument("--train-flow-backward", help="backward flow of the training clips (.zarr), for systems that are fed it")
-    parser.add_argument("--validation-flow-backward", help="backward flow of the validation clips (.zarr)")
+    parser.add_argument(
+        "--datasets", required=True, nargs="+", help="name of the data set; for twins of all data sets of the system"
+    )
+    parser.add_argument("--train", required=True, nargs="+", help="training clips (.h5) of each")
+    parser.add_argument("--validation", required=True, nargs="+", help="validation clips (.h5) of each")
+    parser.add_argument("--train-flow", nargs="+", help="flow of the training clips (.zarr), for systems that are fed flow")
+    parser.add_argument("--validation-flow", nargs="+", help="flow of the validation clips (.zarr)")
+    parser.add_argument(
+        "--train-flow-backward", nargs="+", help="backward flow of the training clips, for systems that are fed it"
+    )
+    parser.add_argument("--validation-flow-backward", nargs="+", help="backward flow of the validation clips")
     parser.add_argument("--weights", type=Path, help="file of pretrained weights that the model starts from")
     parser.add_argument("--experiment-seed", required=True, type=int, help="seed of the experiment")
     parser.add_argument("--seed", required=True, help=f"seed of the run, or {UNTRAINED}")
     add_device_options(parser)
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16 (default: auto)")
     parser.add_argument("--code", default="", help="digest of the code; a checkpoint made by other code is not resumed")
-    parser.add_argument("--output", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--outputs", required=True, nargs="+", type=Path, help="folder of each run")
     args = parser.parse_args()
     slots = gpu_slots.claim(args.gpus)
 
@@ -38,25 +43,32 @@ def main() -> None:
 
     definition = json.loads(args.system)
     targets = needed_targets(definition)
-    train = split.load_split(args.train, args.train_flow, flow_backward_store=args.train_flow_backward, targets=targets)
-    validation = split.load_split(
-        args.validation, args.validation_flow, flow_backward_store=args.validation_flow_backward, targets=targets
-    )
     pretrained = sha256(args.weights) if args.weights else None
-    label = f"{args.dataset}/{definition['name']}/seed{args.seed}"
-    train_run(
-        definition,
-        train,
-        validation,
-        seed=args.experiment_seed,
-        run_seed=args.seed if args.seed == UNTRAINED else int(args.seed),
-        device=device.choose(args.gpus, args.precision, args.threads),
-        folder=args.output,
-        fingerprint=digest(definition, args.experiment_seed, args.seed, args.code, train.checksum(), pretrained),
-        about={"dataset": args.dataset, "gpus": [slot.name for slot in slots]},
-        report=lambda line: print(f"{label}: {line}", file=sys.stderr, flush=True),
-        weights=args.weights,
-    )
+    where = device.choose(args.gpus, args.precision, args.threads)
+    flows = (args.train_flow, args.train_flow_backward, args.validation_flow, args.validation_flow_backward)
+    flows = [stores or [None] * len(args.datasets) for stores in flows]
+    runs = zip(args.datasets, args.train, args.validation, *flows, args.outputs, strict=True)
+    for dataset, train_file, validation_file, train_flow, train_back, validation_flow, validation_back, folder in runs:
+        train = split.load_split(train_file, train_flow, flow_backward_store=train_back, targets=targets)
+        validation = split.load_split(validation_file, validation_flow, flow_backward_store=validation_back, targets=targets)
+        train_run(
+            definition,
+            train,
+            validation,
+            seed=args.experiment_seed,
+            run_seed=args.seed if args.seed == UNTRAINED else int(args.seed),
+            device=where,
+            folder=folder,
+            fingerprint=digest(definition, args.experiment_seed, args.seed, args.code, train.checksum(), pretrained),
+            about={"dataset": dataset, "gpus": [slot.name for slot in slots]},
+            report=partial(report, f"{dataset}/{definition['name']}/seed{args.seed}"),
+            weights=args.weights,
+        )
+
+
+def report(label: str, line: str) -> None:
+    """Say how a run gets on."""
+    print(f"{label}: {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -172,6 +172,13 @@ class Experiment:
             if dataset in (system.datasets or [name for name in self.datasets if name not in SEQUENCES])
         ]
 
+    def twins_together(self) -> dict[tuple[str, ...], list[str]]:
+        """Groups of data sets, and the systems whose untrained twins are made for just these."""
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for name in self.systems:
+            groups.setdefault(tuple(dataset for dataset, made in self.pairs() if made.name == name), []).append(name)
+        return groups
+
     def runs(self) -> list[Run]:
         return self.trained_runs() + self.untrained_runs()
 

@@ -42,14 +42,24 @@ class Stitcher:
         mean = target.mean(axis=0)
         if not self.penalties[0] > 0:
             return np.tile(mean, (len(self.projected), 1))
-        rotated = self.vectors.T @ (target - mean)
-        errors = [self._left_out(target - mean, rotated, penalty) for penalty in self.penalties]
+        target = target - mean
+        rotated = self.vectors.T @ target
+        errors = self._left_out(rotated)
         penalty = self.penalties[int(np.argmin(errors))]
         return mean + self.projected @ (rotated / (self.values + penalty)[:, None])
 
-    def _left_out(self, target: np.ndarray, rotated: np.ndarray, penalty: float) -> float:
-        """Sum of squared leave-one-out errors for centred targets (m, q)."""
-        shrunk = self.values / (self.values + penalty)
-        residual = target - self.vectors @ (shrunk[:, None] * rotated)
-        leverage = 1 / len(target) + (self.vectors**2) @ shrunk
-        return float(np.sum((residual / np.maximum(1 - leverage, 1e-12)[:, None]) ** 2))
+    def _left_out(self, rotated: np.ndarray) -> list[float]:
+        """Sum of squared leave-one-out errors at each penalty, for centred targets in the basis of the vectors, (m, q).
+
+        A row of the residual has the square length v^T S G S v: v the row of the vectors, S the share that the penalty takes,
+        G the inner products of the targets. So wide targets cost no more than their m x m inner products.
+        """
+        square = rotated @ rotated.T
+        errors = []
+        for penalty in self.penalties:
+            taken = penalty / (self.values + penalty)
+            rows = self.vectors * taken
+            lengths = np.einsum("ij,ij->i", rows @ square, rows)
+            leverage = 1 / len(rotated) + (self.vectors**2) @ (1 - taken)
+            errors.append(float(np.sum(lengths / np.maximum(1 - leverage, 1e-12) ** 2)))
+        return errors

@@ -125,10 +125,14 @@ class NextFrame(Objective):
         ``..._nats_per_frame``.
         """
         clip = batch["clip"]
-        steps = self.model.unroll(clip[:, :, :-1])
-        drawn = {"next_frame": self.draw(steps.since(self.observed - 1)), "prediction": self.roll_out(batch, self.future)[0]}
+        seen = self.observe(batch)
+        steps = seen.followed_by(self.model.unroll(clip[:, :, self.observed : -1], seen.state)) if self.future > 1 else seen
+        loss, frames = self.clip_losses(clip, steps.since(self.first))
+        if frames.shape[2] < self.future:
+            frames = self.draw(steps.since(self.observed - 1))
+        drawn = {"next_frame": frames[:, :, -self.future :], "prediction": self.roll_out(seen, self.future)[0]}
         true = clip[:, :, self.observed :]
-        scores = {"loss": self.clip_losses(clip, steps.since(self.first))[0]}
+        scores = {"loss": loss}
         for name, frames in drawn.items():
             scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(frames.clamp(0, 1), true)
             scores[f"{name}_nats_per_frame"] = nats_per_frame(frames, true)
@@ -140,24 +144,26 @@ class NextFrame(Objective):
         """Frames after the observed ones."""
         return self.shape.clip[1] - self.observed
 
-    def roll_out(self, batch: dict[str, Tensor], steps: int) -> tuple[Tensor, Tensor | None]:
-        """Frames after the observed ones, each drawn from the model's own outputs, with the memory carried on.
+    def observe(self, batch: dict[str, Tensor]) -> Steps:
+        """The model's steps over the observed frames."""
+        return self.model.unroll(batch["clip"][:, :, : self.observed])
+
+    def roll_out(self, seen: Steps, steps: int) -> tuple[Tensor, Tensor | None]:
+        """Frames after those ``seen``, each drawn from the model's own outputs, with the memory carried on.
 
         Returns:
             (B, C, steps, H, W) in [0, 1], and the backward flow (B, 2, steps, h, w) behind them, None without a flow head.
         """
-        frame, state, frames, flows = batch["clip"][:, :, : self.observed], None, [], []
-        for _ in range(steps):
-            seen = self.model.unroll(frame, state)
-            state, last = seen.state, seen.since(-1)
-            frame = self.draw(last).clamp(0, 1)
-            frames.append(frame)
+        last, frames, flows = seen.since(-1), [], []
+        for number in range(steps):
+            last = self.model.unroll(frames[-1], last.state) if number else last
+            frames.append(self.draw(last).clamp(0, 1))
             flows.append(last.flow)
         return torch.cat(frames, dim=2), None if flows[0] is None else torch.cat(flows, dim=2)
 
     def rollout(self, batch: dict[str, Tensor], steps: int) -> Tensor:
         """The ``steps`` frames after the observed ones: (B, C, steps, H, W) in [0, 1]."""
-        return self.roll_out(batch, steps)[0]
+        return self.roll_out(self.observe(batch), steps)[0]
 
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Frames in [0, 1]: ``prediction`` (B, C, T - observed, H, W) and, where it is trained, ``reconstruction`` of the others.
@@ -166,10 +172,10 @@ class NextFrame(Objective):
         displacement that brought the content of each place of a drawn frame there, noted at that place and not, as exact flow
         is, where it came from.
         """
-        frames, flow = self.roll_out(batch, self.future)
+        seen = self.observe(batch)
+        frames, flow = self.roll_out(seen, self.future)
         drawn = {"prediction": frames} | ({} if flow is None else {"flow": self.displacement(flow)})
         if self.reconstruction:
-            seen = self.model.unroll(batch["clip"][:, :, : self.observed])
             drawn["reconstruction"] = self.reconstruct(seen).clamp(0, 1)
         return drawn
 

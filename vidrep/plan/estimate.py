@@ -6,10 +6,10 @@ from pathlib import Path
 
 from vidrep.experiment import UNTRAINED
 from vidrep.plan.jobs import Job
-from vidrep.plan.records import PACKED, Estimate, Rates, Record, read_record
+from vidrep.plan.records import EXTRACT, PACKED, Estimate, Rates, Record, read_record
 from vidrep.plan.work import Workload
 
-PASSING = ("compute_flow", "extract", "extract_own", "extract_longer", "kernels")  # what retention: temp does not keep
+PASSING = ("compute_flow", *EXTRACT, "kernels")  # what retention: temp does not keep
 OF_RUNS = PASSING[1:]  # what retention: keep_best keeps of one run for each data set and system
 HOUR = 3600
 
@@ -78,7 +78,7 @@ def disk(estimates: list[Estimate], load: Workload, policy: str) -> str:
 
 
 def _trained(item: Estimate) -> bool:
-    return not item.benchmark.endswith(f"seed{UNTRAINED}.tsv")
+    return not item.rule.endswith("_twins") and not item.benchmark.endswith(f"seed{UNTRAINED}.tsv")
 
 
 def truth(planned: list[Estimate], results: Path) -> str:

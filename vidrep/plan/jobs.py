@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def _job(record: logging.LogRecord) -> Job:
     asked = {name: value for name, value in record.resources.items() if isinstance(value, int)}
     outputs = tuple(str(path).split(" (")[0] for path in record.output)  # Snakemake adds "(temp)" and the like
     return Job(
-        record.rule_name,
+        re.sub(r"_\d+$", "", record.rule_name),  # the rules of twins are numbered
         dict(record.wildcards),
         record.threads,
         asked.get("gpu", 0),

@@ -9,21 +9,25 @@ from pathlib import Path
 
 from vidrep.files import write_rows
 
+EXTRACT = ("extract", "extract_own", "extract_longer", "extract_twins")
+PROBE = ("probe", "probe_own", "probe_longer", "probe_twins")
+
 # CPU seconds that a job takes to start, and CPU seconds for a unit of its work (vidrep/plan/work.py), where nothing of its kind
 # ran before: from one run of the default experiment on two server cores (286 jobs, 0.56 CPU hours).
 UNKNOWN = {
     "render_dataset": (0.4, 0.012),
     "compute_flow": (0.5, 0.38),
     "train": (5.2, 0.067),
-    **dict.fromkeys(("extract", "extract_own", "extract_longer"), (4.0, 0.085)),
+    "train_twins": (5.2, 0.067),
+    **dict.fromkeys(EXTRACT, (4.0, 0.085)),
     "generate": (4.8, 0.15),
-    **dict.fromkeys(("probe", "probe_own", "probe_longer"), (3.0, 0.36)),
+    **dict.fromkeys(PROBE, (3.0, 0.36)),
     "kernels": (1.0, 4.5),
     "compare": (1.5, 8.6),
 }
 LIGHT = (0.0, 6.0)  # tables take one or two, figures four to twenty-four
 GPU_START_S, GPU_GMACS_PER_S = 10.0, 2000.0  # assumed, where no job of the kind has run on a GPU
-NETWORK = ("train", "extract", "extract_own", "extract_longer", "generate")  # their work is counted in 10^9 multiply-adds
+NETWORK = ("train", "train_twins", *EXTRACT, "generate")  # their work is counted in 10^9 multiply-adds
 PACKED = {"render_dataset": 0.12, "compute_flow": 0.2}  # share of its size that compression leaves
 
 

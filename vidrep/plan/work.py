@@ -12,6 +12,7 @@ from vidrep.activations.pooling import pool
 from vidrep.experiment import UNTRAINED, Experiment
 from vidrep.listing import blank_batch, build_on_meta
 from vidrep.plan.jobs import Job
+from vidrep.plan.records import EXTRACT, PROBE
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ class Workload:
             return 1
         return next(len(group) for group in self.experiment.alike() if wildcards["dataset"] in group)
 
+    def twins(self, system: str) -> list[dict]:
+        """The untrained twins of a system, as the wildcards of a job for one run."""
+        made_for = [dataset for dataset, made in self.experiment.pairs() if made.name == system]
+        return [{"dataset": dataset, "system": system, "seed": UNTRAINED} for dataset in made_for]
+
     def trained_clips(self, wildcards: dict) -> float:
         """Clips that a run computes: a training step costs three times the scoring of a clip."""
         clips = self.config["clips"]
@@ -117,21 +123,30 @@ def _probe(load: Workload, wc: dict) -> float:
     return layers * len(settings["c"]) * settings["folds"] * load.config["activations"]["fit_clips"] / 1e3
 
 
+def _each(measure: Measure) -> Measure:
+    """Of a job for one run what ``measure`` tells; of a job for all twins of a system the sum over them."""
+    return lambda load, wc: (
+        measure(load, wc) if "dataset" in wc else sum(measure(load, twin) for twin in load.twins(wc["system"]))
+    )
+
+
 WORK: dict[str, Measure] = {
     "render_dataset": lambda load, wc: load.megapixels(wc["dataset"], load.config["clips"][wc["split"]]),
     "compute_flow": lambda load, wc: load.megapixels(wc["dataset"], load.config["clips"][wc["split"]]),
-    "train": lambda load, wc: load.gmacs(wc, load.trained_clips(wc)),
-    **dict.fromkeys(("extract", "extract_own", "extract_longer"), _extract),
+    **dict.fromkeys(("train", "train_twins"), _each(lambda load, wc: load.gmacs(wc, load.trained_clips(wc)))),
+    **dict.fromkeys(EXTRACT, _each(_extract)),
     "generate": lambda load, wc: load.gmacs(wc, load.sets(wc) * load.config["clips"]["test"]),
-    **dict.fromkeys(("probe", "probe_own", "probe_longer"), _probe),
+    **dict.fromkeys(PROBE, _each(_probe)),
     "kernels": lambda load, wc: load.size(wc["system"], wc["dataset"]).features * load.kernel_values / 1e3,
     "compare": lambda load, wc: load.representations(wc["evaluated"]) ** 2 * load.kernel_values / 1e3,
 }
 DISK: dict[str, Measure] = {
     "render_dataset": lambda load, wc: load.megapixels(wc["dataset"], load.config["clips"][wc["split"]]),
     "compute_flow": lambda load, wc: 4 * load.megapixels(wc["dataset"], load.config["clips"][wc["split"]]),
-    "train": lambda load, wc: 4 * load.size(wc["system"], wc["dataset"]).parameters / 1e6,
-    **dict.fromkeys(("extract", "extract_own", "extract_longer"), lambda load, wc: load.stored_megabytes(wc)),
+    **dict.fromkeys(
+        ("train", "train_twins"), _each(lambda load, wc: 4 * load.size(wc["system"], wc["dataset"]).parameters / 1e6)
+    ),
+    **dict.fromkeys(EXTRACT, _each(lambda load, wc: load.stored_megabytes(wc))),
     "kernels": lambda load, wc: 4 * load.size(wc["system"], wc["dataset"]).layers * load.kernel_values,
     "compare": lambda load, wc: 120 * load.representations(wc["evaluated"]) ** 2 / 2 / 1e6,
 }

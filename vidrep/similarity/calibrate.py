@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 from vidrep.experiment import UNTRAINED
 from vidrep.similarity.engine import Comparison
@@ -63,6 +62,8 @@ def adjusted(null_p: np.ndarray, symmetric: bool) -> np.ndarray:
         chosen &= np.tri(len(null_p), dtype=bool).T
     q = np.full(null_p.shape, np.nan)
     if chosen.any():
+        from scipy.stats import false_discovery_control  # takes most of a second to import, and only this needs it
+
         q[chosen] = false_discovery_control(null_p[chosen])
     return np.fmax(q, q.T) if symmetric else q
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 from vidrep.files import whole
 from vidrep.similarity import resample
@@ -127,6 +126,8 @@ def rows(found: Sequence[Difference], names: Sequence[tuple[str, str, str]]) -> 
     p = np.array([item.p for item in found])
     q = np.full(len(p), np.nan)
     if (~np.isnan(p)).any():
+        from scipy.stats import false_discovery_control  # takes most of a second to import, and only this needs it
+
         q[~np.isnan(p)] = false_discovery_control(p[~np.isnan(p)])
     return [
         [*triple, *map(number, (d.first, d.second, d.value, d.ci_low, d.ci_high, d.p, adjusted, d.n))]

@@ -22,8 +22,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment, linprog
-from scipy.sparse import csr_array
 
 from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.measure import TOO_MANY_UNITS, Cells, Measure, Prepared, Rows, cells, check_choice
@@ -38,6 +36,8 @@ Plan = tuple[np.ndarray, np.ndarray, np.ndarray]  # units of a, units of b, and 
 
 def assign(products: np.ndarray) -> Plan:
     """The one-to-one pairing of rows and columns of (a, b) products with the largest sum, min(a, b) pairs."""
+    from scipy.optimize import linear_sum_assignment  # takes a third of a second to import, and few need it
+
     left, right = linear_sum_assignment(products, maximize=True)
     return left, right, np.full(len(left), 1 / len(left))
 
@@ -53,6 +53,7 @@ def transport(products: np.ndarray, widest: int) -> Plan | None:
         The plan, or None if the problem is too large. Copies of the units, equally many on both sides, turn it into an
         assignment; widths without a small common multiple are left to a linear programme.
     """
+
     a, b = products.shape
     copies = math.lcm(a, b)
     if copies <= min(widest, COPIES * max(a, b)):
@@ -63,6 +64,9 @@ def transport(products: np.ndarray, widest: int) -> Plan | None:
 
 def programme(products: np.ndarray) -> Plan:
     """``transport`` by linear programming over some cells; those that could improve the plan are added until none is left."""
+    from scipy.optimize import linprog  # as in ``assign``
+    from scipy.sparse import csr_array
+
     a, b = products.shape
     used = _corner(a, b) | _best(products, 1) | _best(products, 0)
     limits = np.r_[np.full(a, b), np.full(b, a)].astype(float)  # whole numbers: the plan times a b

@@ -1,6 +1,6 @@
 # Open up every run on every evaluation set, and score it there: one pass over the clips serves both, one job a run serves all
-# sets of clips as long as those it was trained on. An untrained twin is opened up on the data set it was made for, and so is every
-# run of an experiment without transfer.
+# sets of clips as long as those it was trained on. An untrained twin is opened up on the data set it was made for, all twins of a
+# system by one job, and so is every run of an experiment without transfer, each by its own.
 # On its own data set a run is also scored on manipulated clips.
 
 NAME = "{dataset}--{system}--seed{seed}"  # of a run's files
@@ -45,7 +45,7 @@ rule extract:
     message:
         "Activations of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python $VIDREP_SCRIPTS/extract.py --run {params.folder} {params.sets} --rows {params.rows} --fit-rows {params.fit_rows}"
+        "python $VIDREP_SCRIPTS/extract.py --runs {params.folder} {params.sets} --rows {params.rows} --fit-rows {params.fit_rows}"
         " --pooling {params.pooling} --dtype {params.dtype} {params.controls} --gpus {resources.gpu} --threads {threads}"
         " --stores {output.stores} --scores {output.scores} > {log} 2>&1"
 
@@ -99,19 +99,71 @@ if EXPERIMENT.transfer and LONGER_SETS:
             seed=r"\d+",
 
 
-use rule extract as extract_own with:
-    input:
-        weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
-        record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
-        test=["<results>/datasets/{dataset}/test.h5"],
-        fit=["<results>/datasets/{dataset}/train.h5"],
-        test_flow=lambda wc: flow_of(wc.system, wc.dataset, "test"),
-        fit_flow=lambda wc: flow_of(wc.system, wc.dataset, "train"),
-        test_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "test", "flow_backward"),
-        fit_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "train", "flow_backward"),
-    output:
-        stores=[passing(directory(f"<results>/activations/{{dataset}}/{NAME}.zarr"))],
-        scores=[f"<results>/transfer/{{dataset}}/{NAME}.csv"],
-    wildcard_constraints:
-        dataset="|".join(EXPERIMENT.datasets),
-        seed="untrained" if EXPERIMENT.transfer else r"\d+|untrained",
+if not EXPERIMENT.transfer:
+
+    use rule extract as extract_own with:
+        input:
+            weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
+            record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
+            test=["<results>/datasets/{dataset}/test.h5"],
+            fit=["<results>/datasets/{dataset}/train.h5"],
+            test_flow=lambda wc: flow_of(wc.system, wc.dataset, "test"),
+            fit_flow=lambda wc: flow_of(wc.system, wc.dataset, "train"),
+            test_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "test", "flow_backward"),
+            fit_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "train", "flow_backward"),
+        output:
+            stores=[passing(directory(f"<results>/activations/{{dataset}}/{NAME}.zarr"))],
+            scores=[f"<results>/transfer/{{dataset}}/{NAME}.csv"],
+        wildcard_constraints:
+            dataset="|".join(EXPERIMENT.datasets),
+            seed=r"\d+",
+
+
+for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
+
+    rule:
+        name:
+            f"extract_twins_{NUMBER}"
+        input:
+            weights=on_sets("<results>/runs/<set>/{system}/seeduntrained/weights.pt", MADE_FOR),
+            record=on_sets("<results>/runs/<set>/{system}/seeduntrained/run.json", MADE_FOR),
+            test=on_sets("<results>/datasets/<set>/test.h5", MADE_FOR),
+            fit=on_sets("<results>/datasets/<set>/train.h5", MADE_FOR),
+            test_flow=flow_of_sets(MADE_FOR, "test"),
+            fit_flow=flow_of_sets(MADE_FOR, "train"),
+            test_flow_backward=flow_of_sets(MADE_FOR, "test", "flow_backward"),
+            fit_flow_backward=flow_of_sets(MADE_FOR, "train", "flow_backward"),
+        output:
+            stores=[
+                passing(directory(path))
+                for path in on_sets("<results>/activations/<set>/<set>--{system}--seeduntrained.zarr", MADE_FOR)
+            ],
+            scores=on_sets("<results>/transfer/<set>/<set>--{system}--seeduntrained.csv", MADE_FOR),
+        log:
+            "<logs>/activations/twins--{system}.log",
+        benchmark:
+            "<benchmarks>/activations/twins--{system}.tsv"
+        wildcard_constraints:
+            system="|".join(NAMES),
+        conda:
+            "../../envs/vidrep.yaml"
+        threads: config["training"]["threads"]
+        resources:
+            gpu=gpus,
+            mem_mb=growing(lambda wc, sets=MADE_FOR: 3000 + 2 * largest_mb("test", sets, wc.system)),
+            runtime=growing(60),
+        params:
+            folders=lambda wc, input: [Path(file).parent for file in input.record],
+            sets=set_options,
+            rows=config["activations"]["clips"],
+            fit_rows=config["activations"]["fit_clips"],
+            pooling=pooling_option(),
+            dtype=config["activations"]["dtype"],
+            controls=option("controls", config["controls"]),
+            code=lambda wc: system_code("extract", wc.system),
+        message:
+            "Activations of the untrained twins of {wildcards.system}"
+        shell:
+            "python $VIDREP_SCRIPTS/extract.py --runs {params.folders} {params.sets} --rows {params.rows} --fit-rows {params.fit_rows}"
+            " --pooling {params.pooling} --dtype {params.dtype} {params.controls} --gpus {resources.gpu} --threads {threads}"
+            " --stores {output.stores} --scores {output.scores} > {log} 2>&1"

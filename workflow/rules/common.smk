@@ -92,6 +92,16 @@ def flow_methods(system):
     return flow_inputs(SYSTEMS[system].inputs, SYSTEMS[system].flow)
 
 
+def on_sets(pattern, datasets):
+    """One path of each data set."""
+    return [pattern.replace("<set>", name) for name in datasets]
+
+
+def flow_of_sets(datasets, split, name="flow"):
+    """The stores of a flow input for one split of some data sets, as an input function."""
+    return lambda wc: [path for dataset in datasets for path in flow_of(wc.system, dataset, split, name)]
+
+
 def flow_options(wildcards, input):
     """All inputs of a job that are flow, as options of its script."""
     return " ".join(option(name.replace("_", "-"), files) for name, files in input.items() if "_flow" in name)
@@ -101,6 +111,11 @@ def clip_mb(clips, dataset, system=None):
     """Megabytes of clips in memory, and of their flow where a system is fed flow."""
     pixels = clips * EXPERIMENT.frames(dataset) * config["video"]["size_px"] ** 2
     return (pixels * (1 + 4 * len(flow_methods(system) if system else ()))) // 10**6
+
+
+def largest_mb(split, datasets, system):
+    """Megabytes of the largest of some data sets, and of its flow, that a system is fed."""
+    return max(clip_mb(config["clips"][split], dataset, system) for dataset in datasets)
 
 
 GPU_HERE = any_visible()
@@ -180,18 +195,8 @@ CLIP_SETS, *LONGER_SETS = EXPERIMENT.alike()  # at most two groups of equally lo
 LONGER_SETS = LONGER_SETS[0] if LONGER_SETS else []
 
 
-def on_sets(pattern, evaluated):
-    """One path of each evaluation set."""
-    return [pattern.replace("<set>", name) for name in evaluated]
-
-
-def flow_of_sets(evaluated, split, name="flow"):
-    """The stores of a flow input for one split of the evaluation sets, as an input function."""
-    return lambda wc: [path for dataset in evaluated for path in flow_of(wc.system, dataset, split, name)]
-
-
 def set_options(wildcards, input):
-    """The files of the evaluation sets as options of extract.py."""
+    """The files of data sets as options of extract.py."""
     return " ".join([option("test", input.test), option("fit", input.fit), flow_options(wildcards, input)])
 
 

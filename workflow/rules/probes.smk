@@ -49,14 +49,52 @@ if EXPERIMENT.transfer and LONGER_SETS:
             seed=r"\d+",
 
 
-use rule probe as probe_own with:
-    input:
-        stores=[f"<results>/activations/{{dataset}}/{NAME}.zarr"],
-        test=["<results>/datasets/{dataset}/test.h5"],
-        fit=["<results>/datasets/{dataset}/train.h5"],
-    output:
-        probes=[f"<results>/probes/{{dataset}}/{NAME}.csv"],
-        confusion=[f"<results>/probes/{{dataset}}/{NAME}.confusion.csv"],
-    wildcard_constraints:
-        dataset="|".join(EXPERIMENT.datasets),
-        seed="untrained" if EXPERIMENT.transfer else r"\d+|untrained",
+if not EXPERIMENT.transfer:
+
+    use rule probe as probe_own with:
+        input:
+            stores=[f"<results>/activations/{{dataset}}/{NAME}.zarr"],
+            test=["<results>/datasets/{dataset}/test.h5"],
+            fit=["<results>/datasets/{dataset}/train.h5"],
+        output:
+            probes=[f"<results>/probes/{{dataset}}/{NAME}.csv"],
+            confusion=[f"<results>/probes/{{dataset}}/{NAME}.confusion.csv"],
+        wildcard_constraints:
+            dataset="|".join(EXPERIMENT.datasets),
+            seed=r"\d+",
+
+
+for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
+
+    rule:
+        name:
+            f"probe_twins_{NUMBER}"
+        input:
+            stores=on_sets("<results>/activations/<set>/<set>--{system}--seeduntrained.zarr", MADE_FOR),
+            test=on_sets("<results>/datasets/<set>/test.h5", MADE_FOR),
+            fit=on_sets("<results>/datasets/<set>/train.h5", MADE_FOR),
+        output:
+            probes=on_sets("<results>/probes/<set>/<set>--{system}--seeduntrained.csv", MADE_FOR),
+            confusion=on_sets("<results>/probes/<set>/<set>--{system}--seeduntrained.confusion.csv", MADE_FOR),
+        log:
+            "<logs>/probes/twins--{system}.log",
+        benchmark:
+            "<benchmarks>/probes/twins--{system}.tsv"
+        wildcard_constraints:
+            system="|".join(NAMES),
+        conda:
+            "../../envs/vidrep.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(2000),
+            runtime=growing(240),
+        params:
+            c=config["probes"]["c"],
+            folds=config["probes"]["folds"],
+            components=option("components", [config["probes"]["components"]] if config["probes"]["components"] else []),
+            code=code("probe"),
+        message:
+            "Probes of the untrained twins of {wildcards.system}"
+        shell:
+            "python $VIDREP_SCRIPTS/probe.py --stores {input.stores} --test {input.test} --fit {input.fit} --c {params.c} --folds {params.folds}"
+            " {params.components} --probes {output.probes} --confusion {output.confusion} > {log} 2>&1"

@@ -1,4 +1,5 @@
-# One job a run; seed "untrained" is the untrained twin. Runs with pretrained weights have the file among their inputs.
+# One job a run, and one job for all untrained twins of a system (seed "untrained"), which take less than starting Python.
+# Runs with pretrained weights have the file among their inputs.
 
 
 rule pretrain_digits:
@@ -45,11 +46,13 @@ rule train:
         "<logs>/training/{dataset}/{system}/seed{seed}.log",
     benchmark:
         "<benchmarks>/training/{dataset}/{system}/seed{seed}.tsv"
+    wildcard_constraints:
+        seed=r"\d+",
     conda:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
     resources:
-        gpu=lambda wc: 0 if wc.seed == "untrained" else gpus(wc),
+        gpu=gpus,
         mem_mb=growing(lambda wc: 3000 + 3 * clip_mb(config["clips"]["train"], wc.dataset, wc.system)),
         runtime=growing(240),
     params:
@@ -63,7 +66,52 @@ rule train:
     message:
         "Training {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python $VIDREP_SCRIPTS/train.py --system {params.system:q} --dataset {wildcards.dataset} --train {input.train}"
+        "python $VIDREP_SCRIPTS/train.py --system {params.system:q} --datasets {wildcards.dataset} --train {input.train}"
         " --validation {input.validation} {params.flow} {params.pretrained} --experiment-seed {params.experiment_seed} --seed {wildcards.seed}"
         " --gpus {resources.gpu} --threads {threads} --precision {params.precision} --code {params.code}"
-        " --output {params.folder} 2>&1 | tee {log}"
+        " --outputs {params.folder} 2>&1 | tee {log}"
+
+
+for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
+
+    rule:
+        name:
+            f"train_twins_{NUMBER}"
+        input:
+            train=on_sets("<results>/datasets/<set>/train.h5", MADE_FOR),
+            validation=on_sets("<results>/datasets/<set>/validation.h5", MADE_FOR),
+            train_flow=flow_of_sets(MADE_FOR, "train"),
+            validation_flow=flow_of_sets(MADE_FOR, "validation"),
+            train_flow_backward=flow_of_sets(MADE_FOR, "train", "flow_backward"),
+            validation_flow_backward=flow_of_sets(MADE_FOR, "validation", "flow_backward"),
+        output:
+            weights=on_sets("<results>/runs/<set>/{system}/seeduntrained/weights.pt", MADE_FOR),
+            history=on_sets("<results>/runs/<set>/{system}/seeduntrained/history.csv", MADE_FOR),
+            record=on_sets("<results>/runs/<set>/{system}/seeduntrained/run.json", MADE_FOR),
+        log:
+            "<logs>/training/twins/{system}.log",
+        benchmark:
+            "<benchmarks>/training/twins/{system}.tsv"
+        wildcard_constraints:
+            system="|".join(NAMES),
+        conda:
+            "../../envs/vidrep.yaml"
+        threads: config["training"]["threads"]
+        resources:
+            mem_mb=growing(lambda wc, sets=MADE_FOR: 3000 + 3 * largest_mb("train", sets, wc.system)),
+            runtime=growing(60),
+        params:
+            system=run_definition,
+            datasets=MADE_FOR,
+            flow=flow_options,
+            experiment_seed=config["seed"],
+            precision=config["training"]["precision"],
+            code=lambda wc: system_code("train", wc.system),
+            folders=lambda wc, output: [Path(file).parent for file in output.record],
+        message:
+            "Untrained twins of {wildcards.system}"
+        shell:
+            "python $VIDREP_SCRIPTS/train.py --system {params.system:q} --datasets {params.datasets} --train {input.train}"
+            " --validation {input.validation} {params.flow} --experiment-seed {params.experiment_seed} --seed untrained"
+            " --gpus 0 --threads {threads} --precision {params.precision} --code {params.code}"
+            " --outputs {params.folders} > {log} 2>&1"
