@@ -309,6 +309,8 @@ CLAIMS = [
         how=f"{COHERENT} trained anew for {STEPS} steps inside this claim, with the training clips of {FAST} and of {SLOW} as "
         f"video; {_SETTING}",
         measure=_fast_against_slow,
+        if_fails="pairs are half a clip apart, where slow digits have moved by several pixels too; the source's pairs are "
+        "neighbouring frames, which here teach little at any speed (the next claim)",
     ),
     Claim(
         SOURCE,
