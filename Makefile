@@ -23,7 +23,7 @@ fidelity: .venv/installed
 	.venv/bin/snakemake fidelity --configfile workflow/experiments/fidelity_predictive.yaml --quiet rules
 
 test: .venv/installed
-	.venv/bin/python -m pytest -n 2 --dist loadfile
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .venv/installed: pyproject.toml envs/constraints.txt
 	python3 -m venv .venv

@@ -1,7 +1,7 @@
 """Every system of the catalogue keeps the contract of models and objectives, in grey and in colour.
 
 Narrow systems and controls run on clips of the default experiment; reference systems, which would take gigabytes and minutes at
-their published size, run with all their width on the smallest frames that they accept.
+their published size, run on the smallest frames that they accept, with all their width but that of LSTMs of thousands of units.
 """
 
 import io
@@ -19,6 +19,7 @@ from vidrep.objectives.build import build
 from vidrep.training.run import load_weights
 
 BATCH = 3
+MANY_UNITS = 256
 STEPS = {"narrow": 6, "own": 6, "reference": 3}
 RATE = {"narrow": 1e-3, "own": 1e-3, "reference": 1e-4}
 
@@ -122,6 +123,8 @@ def case(request) -> Case:
         return Case(chosen, shape, new(chosen, shape))
     params = catalogue()[name].get("params", {})
     small = {"image_px": 32} if params.get("trunk", "digit_cnn") != "digit_cnn" else {}  # published trunks enlarge small frames
+    if params.get("units", 0) > MANY_UNITS:
+        small["units"] = MANY_UNITS
     chosen, (_, frames, *side) = system({"name": name, "params": small}), clip_shape(name)
     if chosen.preset == "reference":
         side = [smallest_side(chosen, channels, frames)] * 2
