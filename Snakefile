@@ -40,6 +40,7 @@ localrules:
     collect_accuracy,
     collect_probes,
     collect_confusion,
+    collect_training_time,
     collect_prediction,
     collect_verdict,
     collect_cost,

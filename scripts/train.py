@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="file of pretrained weights that the model starts from")
     parser.add_argument("--experiment-seed", required=True, type=int, help="seed of the experiment")
     parser.add_argument("--seed", required=True, help=f"seed of the run, or {UNTRAINED}")
+    parser.add_argument("--snapshots", type=int, nargs="*", default=[], help="numbers of epochs after which weights are kept")
     add_device_options(parser)
     parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16 (default: auto)")
     parser.add_argument("--code", default="", help="digest of the code; a checkpoint made by other code is not resumed")
@@ -59,10 +60,13 @@ def main() -> None:
             run_seed=args.seed if args.seed == UNTRAINED else int(args.seed),
             device=where,
             folder=folder,
-            fingerprint=digest(definition, args.experiment_seed, args.seed, args.code, train.checksum(), pretrained),
+            fingerprint=digest(
+                definition, args.experiment_seed, args.seed, args.code, train.checksum(), pretrained, args.snapshots
+            ),
             about={"dataset": dataset, "gpus": [slot.name for slot in slots]},
             report=partial(report, f"{dataset}/{definition['name']}/seed{args.seed}"),
             weights=args.weights,
+            snapshots=args.snapshots,
         )
 
 

@@ -157,6 +157,7 @@ def fit(
     checkpoint: Checkpoint,
     report: Callable[[str], None],
     labelled: Tensor | None = None,
+    snapshot: Callable[[int, nn.Module], None] = lambda epoch, objective: None,
 ) -> Outcome:
     """Train an objective through its stages and leave the weights chosen on validation data in it.
 
@@ -172,11 +173,12 @@ def fit(
         checkpoint: where progress is kept after each epoch.
         report: receives a line of progress now and then.
         labelled: places of the training clips whose labels may be used; None for all.
+        snapshot: called with the number of epochs so far and the objective, before the first epoch and after each.
 
     Raises:
         ValueError: the recipe's epochs or rates do not match the objective's stages, or the loss is not finite.
     """
-    job = Job(objective, recipe, train, validation, seed, device, checkpoint, report, labelled)
+    job = Job(objective, recipe, train, validation, seed, device, checkpoint, report, labelled, snapshot)
     saved, before = checkpoint.load(), 0
     for stage in stage_plans(objective, recipe):
         if saved is None or objective.stages.index(stage.name) >= objective.stages.index(saved["stage"]):
@@ -202,6 +204,7 @@ class Job:
     checkpoint: Checkpoint
     report: Callable[[str], None]
     labelled: Tensor | None = None
+    snapshot: Callable[[int, nn.Module], None] = lambda epoch, objective: None
     clips: int = 0
     seconds: float = 0.0
 
@@ -264,6 +267,8 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
     if saved is not None:
         outcome.history = restore(saved, objective, optimiser, schedule, selection)
         done = saved["epochs_done"]
+    if before + done == 0:
+        job.snapshot(0, objective)
     progress = Progress((stage.epochs - done) * len(job.train), job.report)
     for number in range(done + 1, stage.epochs + 1):
         epoch = before + number
@@ -276,6 +281,7 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
         job.seconds, job.clips = job.seconds + time.perf_counter() - started, job.clips + len(job.train)
         outcome.history.append((epoch, "train", "loss", loss))
         scores = keep_scores(job, epoch)
+        job.snapshot(epoch, objective)
         job.checkpoint.save(stage.name, number, objective, optimiser, schedule, selection, outcome.history)
         progress.epoch(stage.name, number, stage.epochs, loss, scores)
     objective.load_state_dict(selection.state)

@@ -5,7 +5,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,6 +40,7 @@ def train_run(
     about: dict,
     report: Callable[[str], None],
     weights: Path | None = None,
+    snapshots: Sequence[int] = (),
 ) -> None:
     """Train a system, or only initialise it, and write ``weights.pt``, ``history.csv`` and ``run.json`` into ``folder``.
 
@@ -57,6 +58,7 @@ def train_run(
         about: further facts for ``run.json``.
         report: receives lines of progress.
         weights: file of pretrained weights that the model starts from.
+        snapshots: numbers of epochs after which the weights are kept as ``epoch<number>.pt``.
     """
     started = time.monotonic()
     trained = run_seed != UNTRAINED
@@ -69,6 +71,7 @@ def train_run(
     checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint)
     if trained and objective.stages:
         how = {"seed": stream_seed(seed, *stream_name), "device": device, "checkpoint": checkpoint, "report": report}
+        how["snapshot"] = lambda epoch, trained: epoch in snapshots and write_weights(trained, snapshot_file(folder, epoch))
         if definition["recipe"]["labelled"]:  # the same clips for all systems
             count, draw = definition["recipe"]["labelled"], stream_seed(seed, "labelled", run_seed)
             how["labelled"] = labelled_rows(train.labels.cpu(), count, draw)
@@ -114,13 +117,23 @@ def measurements(objective, outcome: Outcome, validation: Split, device: Device)
 
 def write_run(folder: Path, objective, history: list[tuple], record: dict) -> None:
     """Write the three files of a run; the record last, as it says that the run is complete."""
-    buffer = io.BytesIO()  # torch puts a file's name into its bytes; from memory they depend on the weights alone
-    torch.save({name: tensor.cpu() for name, tensor in objective.state_dict().items()}, buffer)
-    with whole(folder / "weights.pt") as path:
-        path.write_bytes(buffer.getvalue())
+    write_weights(objective, folder / "weights.pt")
     write_rows(folder / "history.csv", ("epoch", "split", "metric", "value"), history)
     with whole(folder / "run.json") as path:
         path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def write_weights(objective, file: Path) -> None:
+    """Write a state dict."""
+    buffer = io.BytesIO()  # torch puts a file's name into its bytes; from memory they depend on the weights alone
+    torch.save({name: tensor.cpu() for name, tensor in objective.state_dict().items()}, buffer)
+    with whole(file) as path:
+        path.write_bytes(buffer.getvalue())
+
+
+def snapshot_file(folder: Path, epoch: int) -> Path:
+    """The weights of a run after so many epochs."""
+    return folder / f"epoch{epoch}.pt"
 
 
 def load_run(folder: Path, device: Device):

@@ -250,6 +250,17 @@ def version_sets():
     return list(filter(compared, EXPERIMENT.datasets))
 
 
+def followed_runs():
+    """Trained runs whose weights are kept at several times; none unless the configuration asks for it."""
+    asked = EXPERIMENT.trained_runs() if config["training"]["snapshots"] else []
+    return [run for run in asked if sum(SYSTEMS[run.system].recipe["epochs"])]
+
+
+def followed_datasets():
+    """The data sets that they are trained on."""
+    return list(dict.fromkeys(run.dataset for run in followed_runs()))
+
+
 # generation
 
 
@@ -355,7 +366,8 @@ def alignment_table():
 
 def tables():
     """All tables of the experiment."""
-    names = ["accuracy", "probes", "confusion", "cost", "nearest", *STRUCTURE_TABLES] + (["flow_error"] if ESTIMATORS else [])
+    names = ["training_time"] if followed_runs() else []
+    names += ["accuracy", "probes", "confusion", "cost", "nearest", *STRUCTURE_TABLES] + (["flow_error"] if ESTIMATORS else [])
     return [f"<results>/tables/{name}.csv" for name in names] + detection_table() + prediction_tables() + alignment_table()
 
 

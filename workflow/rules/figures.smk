@@ -39,6 +39,7 @@ def report_targets():
     names += [f"similarity/{dataset}--{measure}" for dataset in EXPERIMENT.datasets for measure in MEASURES]
     names += [f"layers/{dataset}--{LAYER_MEASURE}" for dataset in EXPERIMENT.datasets]
     names += [f"versions/{dataset}" for dataset in version_sets()]
+    names += [f"training_time/{dataset}" for dataset in followed_datasets()]
     names += [f"generation/{run.dataset}--{run.system}" for run in first_seeds(drawing_runs())]
     names += [f"prediction/{dataset}" for dataset in drawn_datasets()]
     names += [f"features/{run.dataset}--{run.system}" for run in first_seeds(lstm_runs())]

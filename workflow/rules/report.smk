@@ -354,6 +354,25 @@ use rule plot_clips as plot_versions with:
         "Figures: layers after training on different data"
 
 
+use rule plot_clips as plot_training_time with:
+    input:
+        training_time="<results>/tables/training_time.csv",
+    output:
+        png=[figure(f"training_time/{dataset}", "Layers in training", **{"data set": dataset}) for dataset in followed_datasets()],
+        pdf=beside("training_time", followed_datasets()),
+    log:
+        "<logs>/figures/training_time.log",
+    benchmark:
+        "<benchmarks>/figures/training_time.tsv"
+    params:
+        options=f"{option('datasets', followed_datasets())} {FAMILY_OPTION}",
+        target=folder,
+        script="plot_training_time",
+        code=code("plot_training_time"),
+    message:
+        "Figures: layers in the course of training"
+
+
 use rule plot_clips as plot_projections with:
     input:
         stores=embedding_stores(),

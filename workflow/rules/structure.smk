@@ -60,3 +60,39 @@ rule collect_structure:
     shell:
         "printf '%s\\n' --tables {input.tables} | python $VIDREP_SCRIPTS/collect_structure.py @/dev/stdin --factors {params.factors:q}"
         " --measure {params.measure} --seed {params.seed} --output {params.folder} > {log} 2>&1"
+
+
+rule training_time:
+    input:
+        weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
+        record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
+        test="<results>/datasets/{dataset}/test.h5",
+        test_flow=lambda wc: flow_of(wc.system, wc.dataset, "test"),
+        test_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "test", "flow_backward"),
+    output:
+        table=f"<results>/training_time/{{dataset}}/{NAME}.csv",
+    log:
+        f"<logs>/training_time/{NAME}.log",
+    benchmark:
+        f"<benchmarks>/training_time/{NAME}.tsv"
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: config["training"]["threads"]
+    resources:
+        gpu=gpus,
+        mem_mb=growing(lambda wc: 3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)),
+        runtime=growing(60),
+    params:
+        folder=subpath(input.record, parent=True),
+        flow=flow_options,
+        epochs=config["training"]["snapshots"],
+        rows=config["activations"]["clips"],
+        pooling=pooling_option(),
+        measure=LAYER_MEASURE,
+        code=lambda wc: system_code("training_time", wc.system),
+    message:
+        "Layers of {wildcards.system} in time ({wildcards.dataset}, seed {wildcards.seed})"
+    shell:
+        "python $VIDREP_SCRIPTS/training_time.py --run {params.folder} --test {input.test} {params.flow} --epochs {params.epochs}"
+        " --rows {params.rows} --pooling {params.pooling} --measure {params.measure} --gpus {resources.gpu} --threads {threads}"
+        " --output {output.table} > {log} 2>&1"

@@ -62,6 +62,19 @@ use rule collect_probes as collect_confusion with:
         "Confusion counts of all probes"
 
 
+use rule collect_probes as collect_training_time with:
+    input:
+        parts=[f"<results>/training_time/{run.dataset}/{run.stem}.csv" for run in followed_runs()],
+    output:
+        table="<results>/tables/training_time.csv",
+    log:
+        "<logs>/tables/training_time.log",
+    benchmark:
+        "<benchmarks>/tables/training_time.tsv"
+    message:
+        "Layers of all runs at different times of training"
+
+
 rule collect_prediction:
     input:
         parts=[

@@ -61,6 +61,7 @@ rule train:
         pretrained=lambda wc, input: option("weights", input.pretrained),
         experiment_seed=config["seed"],
         precision=config["training"]["precision"],
+        snapshots=option("snapshots", config["training"]["snapshots"]),
         code=lambda wc: system_code("train", wc.system),
         folder=subpath(output.record, parent=True),
     message:
@@ -68,7 +69,7 @@ rule train:
     shell:
         "python $VIDREP_SCRIPTS/train.py --system {params.system:q} --datasets {wildcards.dataset} --train {input.train}"
         " --validation {input.validation} {params.flow} {params.pretrained} --experiment-seed {params.experiment_seed} --seed {wildcards.seed}"
-        " --gpus {resources.gpu} --threads {threads} --precision {params.precision} --code {params.code}"
+        " --gpus {resources.gpu} --threads {threads} --precision {params.precision} {params.snapshots} --code {params.code}"
         " --outputs {params.folder} 2>&1 | tee {log}"
 
 

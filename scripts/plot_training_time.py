@@ -1,0 +1,14 @@
+"""Draw when the layers of systems take their final form, a figure per data set."""
+
+from vidrep.command_line import run
+from vidrep.report.drawing import draw_layers
+from vidrep.report.training_time import training_time_figure
+from vidrep.structure.training_time import COLUMNS
+
+
+def main() -> None:
+    draw_layers(__doc__, "training_time", COLUMNS, training_time_figure)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,39 @@
+"""Compare the layers of one run at different times of its training."""
+
+import argparse
+from pathlib import Path
+
+from vidrep.command_line import add_device_options, run
+from vidrep.files import write_rows
+from vidrep.training import gpu_slots
+
+
+def main() -> None:
+    """Read the command line, open the run up at each time, compare, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", required=True, type=Path, help="folder of the run")
+    parser.add_argument("--test", required=True, help="test clips (.h5) of its data set")
+    parser.add_argument("--test-flow", help="flow of the test clips (.zarr), for systems that are fed flow")
+    parser.add_argument("--test-flow-backward", help="backward flow of the test clips, for systems that are fed it")
+    parser.add_argument("--epochs", required=True, nargs="+", type=int, help="numbers of epochs after which weights were kept")
+    parser.add_argument("--rows", required=True, type=int, help="test clips that are compared")
+    parser.add_argument("--pooling", required=True, nargs="+", help="none, space_mean, or a grid: T H W")
+    parser.add_argument("--measure", required=True, help="name of the measure")
+    add_device_options(parser)
+    parser.add_argument("--output", required=True, type=Path, help="the .csv file to write")
+    args = parser.parse_args()
+    slots = gpu_slots.claim(args.gpus)
+
+    from vidrep.structure.training_time import COLUMNS, layers_in_time, pair_rows
+    from vidrep.training import device, split
+
+    where = device.choose(args.gpus, "float32", args.threads)
+    clips = split.load_split(args.test, args.test_flow, args.rows, flow_backward_store=args.test_flow_backward)
+    policy = args.pooling[0] if len(args.pooling) == 1 else [int(size) for size in args.pooling]
+    found = layers_in_time(args.run, args.epochs, clips, args.rows, policy, where)
+    write_rows(args.output, COLUMNS, pair_rows(found, args.measure))
+    del slots
+
+
+if __name__ == "__main__":
+    run(main)
