@@ -1,4 +1,4 @@
-"""Kernel summaries of all layers of one activation store."""
+"""Kernel summaries of all layers of activation stores."""
 
 import argparse
 
@@ -7,12 +7,15 @@ from vidrep.command_line import run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", required=True, help="activation store (Zarr) of one run on one evaluation set")
-    parser.add_argument("--output", required=True, help="HDF5 file to write, one group per layer")
+    parser.add_argument(
+        "--stores", required=True, nargs="+", help="activation stores (Zarr), each of one run on one evaluation set"
+    )
+    parser.add_argument("--outputs", required=True, nargs="+", help="HDF5 file of each, one group per layer")
     arguments = parser.parse_args()
     from vidrep.similarity.files import write_kernels
 
-    write_kernels(arguments.store, arguments.output)
+    for store, output in zip(arguments.stores, arguments.outputs, strict=True):
+        write_kernels(store, output)
 
 
 if __name__ == "__main__":

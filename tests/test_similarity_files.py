@@ -109,7 +109,7 @@ def test_scripts_end_to_end(tmp_path):
     make_store(tmp_path / "a.zarr")
     make_store(tmp_path / "b.zarr", "lstm", "untrained")
     for name in "ab":
-        assert run("kernels.py", "--store", tmp_path / f"{name}.zarr", "--output", tmp_path / "k" / f"{name}.h5") == (0, "")
+        assert run("kernels.py", "--stores", tmp_path / f"{name}.zarr", "--outputs", tmp_path / "k" / f"{name}.h5") == (0, "")
     command = ["compare.py", "--kernels", tmp_path / "k" / "a.h5", tmp_path / "k" / "b.h5", "--seed", 3]
     for name, rows in (("cka_linear_debiased", 21), ("linear_r2", 36)):
         output = tmp_path / "similarity" / f"{name}.csv"
@@ -159,9 +159,9 @@ def test_bad_input_ends_in_one_line(tmp_path):
     assert "gone.h5: no such file" in line(*compare, tmp_path / "gone.h5")
     assert "text.h5: not a file of kernels" in line(*compare, tmp_path / "text.h5")
     assert "unknown measure 'cka'" in line("compare.py", "--measure", "cka", "--kernels", tmp_path / "a.h5")
-    assert "gone.zarr: no activation store" in line("kernels.py", "--store", tmp_path / "gone.zarr")
-    assert "empty.zarr: not an activation store, it lacks layers" in line("kernels.py", "--store", tmp_path / "empty.zarr")
-    message = line("kernels.py", "--store", tmp_path / "nan.zarr")
+    assert "gone.zarr: no activation store" in line("kernels.py", "--stores", tmp_path / "gone.zarr")
+    assert "empty.zarr: not an activation store, it lacks layers" in line("kernels.py", "--stores", tmp_path / "empty.zarr")
+    message = line("kernels.py", "--stores", tmp_path / "nan.zarr")
     assert "nan.zarr: layer 'out': activations of clip 4" in message
 
 

@@ -194,11 +194,8 @@ def test_all_starts_end_as_they_should(campaign):
 
 def test_network_jobs_ask_for_a_gpu_and_others_do_not(campaign):
     asking = {rule_of(job) for job in campaign.jobs() if "gpu:1" in job.get("TresPerJob", "")}
-    assert asking == {"train", "extract", "extract_own"}
+    assert asking == {"train", "extract", "extract_twins_0"}
     assert all(job["Partition"] == "gpu" for job in campaign.jobs() if "TresPerJob" in job)
-    for job in campaign.jobs():
-        if "TresPerJob" not in job and rule_of(job) == "train":
-            assert "untrained" in job["Comment"]
 
 
 def test_what_takes_a_second_stays_with_snakemake(campaign):
@@ -229,7 +226,7 @@ def test_a_cancelled_job_is_reported_and_the_next_start_finishes_the_rest(campai
     assert re.search(rf"SLURM-job '{campaign.cancelled_job}' failed, SLURM status is: 'CANCELLED'", campaign.cancelled.output)
     assert "Error in rule train" in campaign.cancelled.output
     trained = campaign.cancelled.of("train")
-    assert len(trained) == 3  # two seeds and the untrained twin
+    assert len(trained) == 2  # seeds
     lost = {job["Comment"] for job in trained if job["JobId"] == campaign.cancelled_job}
     assert {job["Comment"] for job in campaign.interrupted.of("train") + campaign.rest.of("train")} == lost
     assert not campaign.rest.of("render_dataset")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from vidrep.experiment import UNTRAINED
 from vidrep.plan.jobs import Job
-from vidrep.plan.records import EXTRACT, PACKED, Estimate, Rates, Record, read_record
+from vidrep.plan.records import EXTRACT, KERNELS, PACKED, Estimate, Rates, Record, read_record
 from vidrep.plan.work import Workload
 
-PASSING = ("compute_flow", *EXTRACT, "kernels")  # what retention: temp does not keep
+PASSING = ("compute_flow", *EXTRACT, *KERNELS)  # what retention: temp does not keep
 OF_RUNS = PASSING[1:]  # what retention: keep_best keeps of one run for each data set and system
 HOUR = 3600
 

@@ -11,6 +11,7 @@ from vidrep.files import write_rows
 
 EXTRACT = ("extract", "extract_own", "extract_longer", "extract_twins")
 PROBE = ("probe", "probe_own", "probe_longer", "probe_twins")
+KERNELS = ("kernels", "kernels_own", "kernels_longer", "kernels_twins")
 
 # CPU seconds that a job takes to start, and CPU seconds for a unit of its work (vidrep/plan/work.py), where nothing of its kind
 # ran before: from one run of the default experiment on two server cores (286 jobs, 0.56 CPU hours).
@@ -22,7 +23,7 @@ UNKNOWN = {
     **dict.fromkeys(EXTRACT, (4.0, 0.085)),
     "generate": (4.8, 0.15),
     **dict.fromkeys(PROBE, (3.0, 0.36)),
-    "kernels": (1.0, 4.5),
+    **dict.fromkeys(KERNELS, (1.0, 4.5)),
     "compare": (1.5, 8.6),
 }
 LIGHT = (0.0, 6.0)  # tables take one or two, figures four to twenty-four

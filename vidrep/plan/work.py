@@ -12,7 +12,7 @@ from vidrep.activations.pooling import pool
 from vidrep.experiment import UNTRAINED, Experiment
 from vidrep.listing import blank_batch, build_on_meta
 from vidrep.plan.jobs import Job
-from vidrep.plan.records import EXTRACT, PROBE
+from vidrep.plan.records import EXTRACT, KERNELS, PROBE
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,14 @@ def _probe(load: Workload, wc: dict) -> float:
     return layers * len(settings["c"]) * settings["folds"] * load.config["activations"]["fit_clips"] / 1e3
 
 
+def _kernels(load: Workload, wc: dict) -> float:
+    return load.sets(wc) * load.size(wc["system"], wc["dataset"]).features * load.kernel_values / 1e3
+
+
+def _kernel_megabytes(load: Workload, wc: dict) -> float:
+    return load.sets(wc) * 4 * load.size(wc["system"], wc["dataset"]).layers * load.kernel_values
+
+
 def _each(measure: Measure) -> Measure:
     """Of a job for one run what ``measure`` tells; of a job for all twins of a system the sum over them."""
     return lambda load, wc: (
@@ -137,7 +145,7 @@ WORK: dict[str, Measure] = {
     **dict.fromkeys(EXTRACT, _each(_extract)),
     "generate": lambda load, wc: load.gmacs(wc, load.sets(wc) * load.config["clips"]["test"]),
     **dict.fromkeys(PROBE, _each(_probe)),
-    "kernels": lambda load, wc: load.size(wc["system"], wc["dataset"]).features * load.kernel_values / 1e3,
+    **dict.fromkeys(KERNELS, _each(_kernels)),
     "compare": lambda load, wc: load.representations(wc["evaluated"]) ** 2 * load.kernel_values / 1e3,
 }
 DISK: dict[str, Measure] = {
@@ -147,6 +155,6 @@ DISK: dict[str, Measure] = {
         ("train", "train_twins"), _each(lambda load, wc: 4 * load.size(wc["system"], wc["dataset"]).parameters / 1e6)
     ),
     **dict.fromkeys(EXTRACT, _each(lambda load, wc: load.stored_megabytes(wc))),
-    "kernels": lambda load, wc: 4 * load.size(wc["system"], wc["dataset"]).layers * load.kernel_values,
+    **dict.fromkeys(KERNELS, _each(_kernel_megabytes)),
     "compare": lambda load, wc: 120 * load.representations(wc["evaluated"]) ** 2 / 2 / 1e6,
 }
