@@ -1,10 +1,10 @@
 """Draw the confusion matrices of the probes of every system's embedding, a figure per evaluation set."""
 
 from vidrep.command_line import run
+from vidrep.reading import read_table
 from vidrep.report.confusion import confusion_figure
 from vidrep.report.drawing import figure_parser
 from vidrep.report.style import looks, save
-from vidrep.report.tables import read_table
 
 
 def main() -> None:

@@ -3,10 +3,10 @@
 import json
 
 from vidrep.command_line import run
+from vidrep.reading import clip_counts, read_table
 from vidrep.report.drawing import ACCURACY_COLUMNS, figure_parser
 from vidrep.report.few_labels import few_labels_figure
 from vidrep.report.style import looks, save
-from vidrep.report.tables import clip_counts, read_table
 
 
 def main() -> None:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from vidrep.command_line import run
+from vidrep.reading import read_table
 from vidrep.report.drawing import figure_parser
 from vidrep.report.map import map_figure
 from vidrep.report.style import save
-from vidrep.report.tables import read_table
 from vidrep.structure.files import BRANCHES, PLACES
 
 

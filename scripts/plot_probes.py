@@ -1,10 +1,11 @@
 """Draw what probes read from layer to layer, a figure per evaluation set."""
 
 from vidrep.command_line import run
+from vidrep.reading import read_table
 from vidrep.report.curves import probe_figure
 from vidrep.report.drawing import figure_parser
 from vidrep.report.style import looks, save
-from vidrep.report.tables import probed_clips, read_table
+from vidrep.report.tables import probed_clips
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
 """Draw the shares of the distances between systems that their properties and their training data explain."""
 
 from vidrep.command_line import run
+from vidrep.reading import read_table
 from vidrep.report.drawing import figure_parser
 from vidrep.report.shares import shares_figure
 from vidrep.report.style import save
-from vidrep.report.tables import read_table
 from vidrep.structure.collect import KEYS
 from vidrep.structure.shares import COLUMNS
 

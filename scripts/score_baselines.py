@@ -5,7 +5,7 @@ from pathlib import Path
 from vidrep.command_line import add_device_options, make_parser, run
 from vidrep.experiment import UNTRAINED
 from vidrep.files import write_rows
-from vidrep.report.tables import read_table
+from vidrep.reading import read_table
 from vidrep.tables import KEYS
 
 

@@ -19,7 +19,7 @@ from vidrep.files import write_rows
 from vidrep.flow.store import write_flow
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
-from vidrep.report.tables import read_table, square
+from vidrep.reading import read_table, square
 from vidrep.structure import scaling
 from vidrep.structure.collect import collect
 from vidrep.structure.distances import as_distances, defined

@@ -13,7 +13,7 @@ import synthetic_results as synthetic
 from matplotlib.colors import to_rgb, to_rgba
 from sklearn.neighbors import NearestCentroid
 
-from vidrep import experiment
+from vidrep import experiment, reading
 from vidrep.report import (
     accuracy,
     controls,
@@ -89,7 +89,7 @@ def test_save_wants_png(tmp_path):
 def test_wilson_interval():
     # The interval solves |p - share| = z sqrt(p (1 - p) / n) for p.
     for share, n in ((0.0, 10), (0.5, 10), (0.97, 400)):
-        for bound in tables.wilson(share, n):
+        for bound in reading.wilson(share, n):
             assert abs(bound - share) == pytest.approx(1.959964 * np.sqrt(max(bound, 0) * (1 - bound) / n), abs=1e-9)
 
 
@@ -98,12 +98,12 @@ def test_square_fills_both_orders_and_keeps_asymmetry():
         [("a", "a", 1.0), ("a", "b", 0.4), ("b", "c", 0.1), ("c", "b", 0.7)], columns=["rep_a", "rep_b", "value"]
     )
     expected = [[1, 0.4, np.nan], [0.4, np.nan, 0.1], [np.nan, 0.7, np.nan]]
-    np.testing.assert_array_equal(tables.square(table, ["a", "b", "c"]), expected)
+    np.testing.assert_array_equal(reading.square(table, ["a", "b", "c"]), expected)
 
 
 def test_embedding_is_the_last_layer_of_each_run(results):
-    table = tables.read_table(results / "similarity/digits_only/procrustes.csv", ("rep_a", "rep_b", "value"))
-    reps = tables.only_layer_last(tables.representations(table), ["run"])
+    table = reading.read_table(results / "similarity/digits_only/procrustes.csv", ("rep_a", "rep_b", "value"))
+    reps = reading.only_layer_last(reading.representations(table), ["run"])
     assert set(reps["layer"]) == {"embedding"}
     assert len(reps) == len(synthetic.runs_on("digits_only"))
 
@@ -111,7 +111,7 @@ def test_embedding_is_the_last_layer_of_each_run(results):
 def test_missing_column_names_file_and_column(tmp_path):
     (tmp_path / "cost.csv").write_text("system,parameters\n")
     with pytest.raises(ValueError, match=r"cost\.csv: no column macs_per_clip"):
-        tables.read_table(tmp_path / "cost.csv", ("system", "parameters", "macs_per_clip"))
+        reading.read_table(tmp_path / "cost.csv", ("system", "parameters", "macs_per_clip"))
 
 
 def test_variants_of_accuracy():
@@ -195,7 +195,7 @@ def test_accuracy_dots_stand_where_the_table_says():
     assert [dot.get_markerfacecolor() for dot in dots] == [shown_as["s"].colour, "white"]
     assert axes.lines[0].get_xdata()[0] == 2
     bars = axes.containers[0].lines[2][0].get_segments()[0][:, 0]
-    np.testing.assert_allclose(bars, 100 * np.array(tables.wilson(0.5, 100)))
+    np.testing.assert_allclose(bars, 100 * np.array(reading.wilson(0.5, 100)))
 
 
 def test_controls_stand_in_their_lanes_beside_the_intact_clips():
@@ -211,7 +211,7 @@ def test_controls_stand_in_their_lanes_beside_the_intact_clips():
     ways = [segment[:, 0] for line in axes.collections for segment in line.get_segments() if len(line.get_segments()) == 1]
     assert any(np.allclose(way, [30, 70]) for way in ways)
     bars = axes.containers[2].lines[2][0].get_segments()[0][:, 0]
-    np.testing.assert_allclose(bars, 100 * np.array(tables.wilson(0.3, 100)))
+    np.testing.assert_allclose(bars, 100 * np.array(reading.wilson(0.3, 100)))
 
 
 def test_other_figures_show_intact_clips_alone():

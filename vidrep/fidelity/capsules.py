@@ -6,7 +6,7 @@ import torch
 from vidrep.datasets import open_clips
 from vidrep.datasets.bouncing import compose
 from vidrep.fidelity.claim import Claim, Finding, Results
-from vidrep.report.tables import wilson
+from vidrep.reading import wilson
 
 SYSTEM = "capsules_narrow"
 DATASET = "digits_only_slow"

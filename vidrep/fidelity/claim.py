@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vidrep.report.tables import read_table, wilson
+from vidrep.reading import read_table, wilson
 
 
 class NotRun(Exception):
@@ -133,7 +133,7 @@ class Results:
     @cached_property
     def clips(self) -> dict[str, int]:
         """Test clips of each data set."""
-        from vidrep.report.tables import clip_counts
+        from vidrep.reading import clip_counts
 
         return clip_counts(sorted((self.folder / "datasets").glob("*/test.h5")))
 

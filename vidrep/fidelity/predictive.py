@@ -12,7 +12,7 @@ from vidrep.experiment import UNTRAINED
 from vidrep.fidelity.claim import Claim, Finding, Results, all_hold, greater
 from vidrep.generation.baselines import draw_baseline, mean_training_frame
 from vidrep.objectives.masking import fixed_order, take
-from vidrep.report.tables import clip_counts
+from vidrep.reading import clip_counts
 from vidrep.training.device import choose
 from vidrep.training.targets import make_target
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from vidrep.fidelity.claim import Claim, Finding, NotRun, Results, Score, at_least
-from vidrep.report.tables import wilson
+from vidrep.reading import wilson
 
 DATASET, SYSTEM = "velocity_only", "c3d_narrow"
 RUN = f"{DATASET}--{SYSTEM}--seed0"

@@ -8,8 +8,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from vidrep.experiment import UNTRAINED
+from vidrep.reading import wilson
 from vidrep.report.style import INK, Look, colour_bar, grid_height, new_figure, panel_grid, write_cells
-from vidrep.report.tables import FLOOR, accuracy_rows, line_name, result_lines, sizes, wilson
+from vidrep.report.tables import FLOOR, accuracy_rows, line_name, result_lines, sizes
 
 _PERCENT = (0.0, 100.0)
 _CMAP = "cividis"

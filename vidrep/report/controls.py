@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vidrep.experiment import UNTRAINED
+from vidrep.reading import wilson
 from vidrep.report.style import GREY, INK, Look, new_figure
-from vidrep.report.tables import FLOOR, accuracy_rows, line_name, result_lines, sizes, wilson
+from vidrep.report.tables import FLOOR, accuracy_rows, line_name, result_lines, sizes
 
 INTACT = "test"
 # Split -> what it is called and its marker, from top to bottom of a system's lanes.

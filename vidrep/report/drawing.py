@@ -8,8 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from vidrep.command_line import make_parser
+from vidrep.reading import clip_counts, read_table
 from vidrep.report.style import looks, save
-from vidrep.report.tables import clip_counts, read_table
 
 ACCURACY_COLUMNS = ("system", "trained_on", "evaluated_on", "seed", "split", "metric", "value")
 _OPTIONS = {

@@ -8,8 +8,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from vidrep.experiment import UNTRAINED
+from vidrep.reading import wilson
 from vidrep.report.style import INK, Look, new_figure
-from vidrep.report.tables import FLOOR, accuracy_rows, sizes, wilson
+from vidrep.report.tables import FLOOR, accuracy_rows, sizes
 
 
 def few_labels_figure(

@@ -13,8 +13,8 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
 from vidrep.experiment import EXTERNAL, UNTRAINED
+from vidrep.reading import first_seeds, only_layer_last, representations, square
 from vidrep.report.style import GREY, PALE, Look, colour_bar, family_colours, looks, new_figure, write_cells
-from vidrep.report.tables import first_seeds, only_layer_last, representations, square
 from vidrep.similarity.registry import find
 
 _TEXT_CELLS = 20  # larger matrices get no numbers in their cells

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vidrep.experiment import UNTRAINED
-from vidrep.report.tables import only_layer_last, read_table, representations, square
+from vidrep.reading import only_layer_last, read_table, representations, square
 from vidrep.streams import stream
 from vidrep.structure import agreement, layers, shares
 from vidrep.structure.distances import as_distances, defined

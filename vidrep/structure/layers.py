@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vidrep.experiment import UNTRAINED
-from vidrep.report.tables import first_seeds, representations, square
+from vidrep.reading import first_seeds, representations, square
 from vidrep.similarity.registry import find
 
 NUMBERS = ("value", "ci_low", "ci_high")
