@@ -1,0 +1,87 @@
+"""What a small experiment costs as it grows: jobs, seconds, CPU seconds and bytes against systems, seeds, versions and clips.
+
+    python benchmarks/growth.py                # about a quarter of an hour on two cores
+    python benchmarks/growth.py base "1 slot"  # only these
+
+Each row is a whole run of the workflow, figures included, in a folder of its own, with two job slots unless it says otherwise.
+"""
+
+import copy
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+BASE = {
+    "experiment": "growth",
+    "video": {"frames": 8, "size_px": 16, "patch_px": 8},
+    "datasets": ["digits_only"],
+    "clips": {"train": 200, "validation": 50, "test": 100},
+    "flow": {"estimators": []},
+    "systems": [{"name": "c3d_narrow", "seeds": [0], "recipe": {"epochs": [2]}}],
+    "activations": {"clips": 100, "fit_clips": 100, "pooling": [2, 2, 2]},
+    "similarity": {"measures": ["cka_linear_debiased", "procrustes"], "permutations": 19},
+    "probes": {"c": [1.0], "folds": 2, "components": 16},
+}
+MORE = ["r3d_narrow", "cnn_lstm_narrow", "fusion_single_narrow"]
+
+
+def grown(systems: int = 1, seeds: int = 1, versions: int = 1, clips: int = 1) -> dict:
+    """The base experiment with more of something."""
+    config = copy.deepcopy(BASE)
+    config["systems"] += [{"name": name, "seeds": [0]} for name in MORE[: systems - 1]]
+    for item in config["systems"]:
+        item["seeds"] = list(range(seeds))
+    config["datasets"] = ["digits_only", "velocity_only", "digits_and_velocity"][:versions]
+    config["clips"] = {name: count * clips for name, count in config["clips"].items()}
+    config["activations"] |= {"clips": 100 * clips, "fit_clips": 100 * clips}
+    return config
+
+
+CASES = {
+    "base": (grown(), 2),
+    "1 slot": (grown(), 1),
+    "2 systems": (grown(systems=2), 2),
+    "4 systems": (grown(systems=4), 2),
+    "2 seeds": (grown(seeds=2), 2),
+    "4 seeds": (grown(seeds=4), 2),
+    "2 versions": (grown(versions=2), 2),
+    "3 versions": (grown(versions=3), 2),
+    "2 x clips": (grown(clips=2), 2),
+    "4 x clips": (grown(clips=4), 2),
+}
+
+
+def measure(config: dict, slots: int) -> tuple[int, float, float, float, int]:
+    """Jobs, seconds, CPU seconds of everything below this process, megabytes and files of the results."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", folder, "--quiet", "all"]
+        command += ["--configfile", str(path), "--cores", str(slots)]
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+        seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        files = [file for file in (Path(folder) / "results").rglob("*") if file.is_file()]
+        jobs = sum(file.suffix == ".tsv" for file in files)
+        size = sum(file.stat().st_size for file in files) / 1e6
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return jobs, seconds, used, size, len(files)
+
+
+def main() -> None:
+    """Run the cases named, or all, and print a Markdown table."""
+    print("| experiment | jobs | s | CPU s | MB | files |\n|---|---:|---:|---:|---:|---:|")
+    for name in sys.argv[1:] or CASES:
+        jobs, seconds, used, size, files = measure(*CASES[name])
+        print(f"| {name} | {jobs} | {seconds:.0f} | {used:.0f} | {size:.1f} | {files:,} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
