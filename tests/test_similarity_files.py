@@ -178,8 +178,8 @@ def test_by_hand(tmp_path):
     """As a command: help, one line on bad input, exit status."""
     command = [sys.executable, ROOT / "scripts" / "kernels.py"]
     options = {"capture_output": True, "text": True, "cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
-    assert "--store" in subprocess.run([*command, "--help"], **options).stdout
-    failed = subprocess.run([*command, "--store", "gone", "--output", "k.h5"], **options)
+    assert "--stores" in subprocess.run([*command, "--help"], **options).stdout
+    failed = subprocess.run([*command, "--stores", "gone", "--outputs", "k.h5"], **options)
     assert failed.returncode == 1 and failed.stderr == "error: gone: no activation store there (expected a Zarr group)\n"
     code = "import sys, vidrep.similarity.files, vidrep.similarity.table; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], **options).returncode == 0

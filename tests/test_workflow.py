@@ -210,7 +210,8 @@ def test_editing_the_training_loop_makes_all_runs_stale(project, smoke):
         output = snakemake(project, "--configfile", SMOKE, "-n", work=smoke).stdout
     finally:
         loop.write_text(original)
-    assert job_counts(output)["train"] == 2 * (4 + 4)  # trained runs and untrained twins of two versions
+    counts = job_counts(output)
+    assert counts["train"] == 2 * 4 and counts["train_twins_0"] == 4  # runs on two versions; the twins of a system together
 
 
 def overlay_of_smoke(path: Path, **changes) -> Path:
@@ -224,8 +225,8 @@ def test_adding_a_run_adds_its_kernels_and_redoes_light_jobs_alone(project, smok
     systems[0]["seeds"] = [0, 1, 2]
     overlay = overlay_of_smoke(tmp_path / "more.yaml", systems=systems)
     counts = job_counts(snakemake(project, "--configfile", str(overlay), "-n", work=smoke).stdout)
-    # trained on two versions, each run opened up and probed on both by one job, compared by two measures on both
-    own = {"train": 2, "extract": 2, "probe": 2, "kernels": 2 * 2, "compare": 2 * 2, "functional": 2, "map_systems": 2}
+    # trained on two versions, each run opened up, probed and summed up on both by one job, compared by two measures on both
+    own = {"train": 2, "extract": 2, "probe": 2, "kernels": 2, "compare": 2 * 2, "functional": 2, "map_systems": 2}
     tables_and_figures = {name for name in counts if name.startswith(("collect_", "plot_"))} | {"record_provenance", "all"}
     assert {name: count for name, count in counts.items() if name not in tables_and_figures} == own
 
@@ -237,7 +238,7 @@ def test_external_activations_join_as_the_documentation_says(project, smoke, tmp
     program = program.replace("results/default", "results/smoke").replace("[:200]", "[:48]")
     subprocess.run([sys.executable, "-c", program], cwd=work, check=True)
     config = ["--configfile", str(overlay_of_smoke(tmp_path / "external.yaml", **yaml.safe_load(listing)))]
-    planned = {"import_activations": 1, "kernels": 1, "compare": 2, "plot_similarity": 1, "plot_layers": 1}
+    planned = {"import_activations": 1, "kernels_external": 1, "compare": 2, "plot_similarity": 1, "plot_layers": 1}
     planned |= dict.fromkeys(("collect_structure", "plot_layer_matches", "plot_structure", "plot_versions"), 1)
     counts = job_counts(snakemake(project, *config, "-n", work=work).stdout)
     assert counts == planned | {"record_provenance": 1, "all": 1}
@@ -264,8 +265,8 @@ def test_a_killed_run_resumes_to_the_same_weights(smoke, tmp_path):
 
     def command(output: Path) -> list[str]:
         files = {name: str(results / f"datasets/digits_only/{name}.h5") for name in ("train", "validation")}
-        options = ["--dataset", "digits_only", "--train", files["train"], "--validation", files["validation"], "--seed", "0"]
-        options += ["--experiment-seed", "0", "--threads", "1", "--output", str(output)]
+        options = ["--datasets", "digits_only", "--train", files["train"], "--validation", files["validation"], "--seed", "0"]
+        options += ["--experiment-seed", "0", "--threads", "1", "--outputs", str(output)]
         return [sys.executable, str(ROOT / "scripts/train.py"), "--system", json.dumps(record["system"]), *options]
 
     killed = subprocess.Popen(command(tmp_path / "killed"), stderr=subprocess.PIPE, text=True)
