@@ -78,10 +78,8 @@ def measure(sizes: tuple[int, int, int]) -> tuple[int, float, float, float]:
 def main() -> None:
     """Measure each size."""
     chosen = [tuple(map(int, text.split(","))) for text in sys.argv[1:]] or SIZES
-    print(
-        "| systems | versions | seeds | jobs | graph, CPU s | dry run, CPU s | largest process so far, MB |\n|---|---|---|---|---|---|---|",
-        flush=True,
-    )
+    print("| systems | versions | seeds | jobs | graph, CPU s | dry run, CPU s | largest process so far, MB |")
+    print("|---|---|---|---|---|---|---|", flush=True)
     for sizes in chosen:
         jobs, built, seconds, megabytes = measure(sizes)
         print(f"| {' | '.join(map(str, sizes))} | {jobs:,} | {built:.1f} | {seconds:.1f} | {megabytes:,.0f} |", flush=True)

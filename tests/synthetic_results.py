@@ -24,6 +24,7 @@ from vidrep.structure import scaling
 from vidrep.structure.collect import collect
 from vidrep.structure.distances import as_distances, defined
 from vidrep.structure.files import write_map
+from vidrep.structure.training_time import COLUMNS as TRAINING_TIME
 from vidrep.training.run import write_run
 
 DATASETS = ("digits_only", "velocity_only")
@@ -183,11 +184,24 @@ def _tables(folder: Path, draw: np.random.Generator) -> None:
         "probes": pd.DataFrame(probes, columns=[*run, "layer", "factor", "metric", "value", "chance"]),
         "confusion": pd.DataFrame(confusion, columns=[*run, "layer", "factor", "truth", "predicted", "count"]),
         "cost": pd.DataFrame(cost),
+        "training_time": _training_time(),
         "flow_error": pd.DataFrame({"dataset": DATASETS, "split": "test", "method": "dis", "epe_px": 0.5}),
     }
     folder.mkdir(parents=True)
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)
+
+
+def _training_time() -> pd.DataFrame:
+    """Every layer of the systems at two earlier times, compared with each other and with the end."""
+    rows = [
+        (system, dataset, dataset, "0", layer, depth, a, b, b == 4, MEASURES[0], 0.5, 0.4, 0.6, TEST, "")
+        for dataset in DATASETS
+        for system in list(SEEDS)[:2]
+        for depth, layer in enumerate(LAYERS)
+        for a, b in ((0, 2), (0, 4), (2, 4))
+    ]
+    return pd.DataFrame(rows, columns=["system", "trained_on", "evaluated_on", "seed", *TRAINING_TIME])
 
 
 def _prediction() -> dict[str, pd.DataFrame]:
@@ -269,6 +283,7 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         "plot_structure": ["--shares", f"{root}/tables/structure.csv", "--output", str(figures / "structure.png")],
         "plot_layer_matches": ["--matches", f"{root}/tables/layer_matches.csv", *per_set],
         "plot_versions": ["--versions", f"{root}/tables/versions.csv", *per_set],
+        "plot_training_time": ["--training_time", f"{root}/tables/training_time.csv", *per_set],
         "plot_projections": ["--stores", *stores, "--test", *tests, "--fit", *fits, "--output", str(figures)],
         "plot_detection": [*detection, "--run", "c3d_narrow", "--output", str(figures / "detection.png")],
         "plot_alignment": ["--alignment", f"{root}/tables/alignment.csv", "--videos", "9", *per_set],

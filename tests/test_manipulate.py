@@ -183,7 +183,19 @@ def test_runs_are_scored_so_on_their_own_data_set_alone(tiny_run, tmp_path, monk
         monkeypatch.setattr(sys, "argv", ["compute_flow.py", "--clips", str(path), "--method", "true", "--output", str(flow)])
         runpy.run_path(str(ROOT / "scripts/compute_flow.py"), run_name="__main__")
     flows = [str(Path(path).parent / "true.zarr") for path in files]
-    command = ["extract.py", "--runs", str(folder), "--test", *files, "--fit", *files, "--test-flow", *flows, "--fit-flow", *flows]
+    command = [
+        "extract.py",
+        "--runs",
+        str(folder),
+        "--test",
+        *files,
+        "--fit",
+        *files,
+        "--test-flow",
+        *flows,
+        "--fit-flow",
+        *flows,
+    ]
     command += ["--rows", "4", "--fit-rows", "4", "--pooling", "none", "--threads", "1", "--controls", "shuffled", "frozen"]
     command += ["--stores", *[str(tmp_path / f"{name}.zarr") for name in "ab"]]
     command += ["--scores", *[str(tmp_path / f"{name}.csv") for name in "ab"]]

@@ -55,7 +55,7 @@ def expected_figures(name: str) -> set[str]:
     if name in ("plot_similarity", "plot_layers"):
         return {f"{dataset}--{measure}" for dataset in synthetic.DATASETS for measure in synthetic.MEASURES}
     per_dataset = ("flow", "learning", "probes", "confusion", "projections", "prediction", "alignment")
-    per_dataset += ("map", "layer_matches", "versions")
+    per_dataset += ("map", "layer_matches", "versions", "training_time")
     if name.removeprefix("plot_") in per_dataset:
         return set(synthetic.DATASETS)
     return {name.removeprefix("plot_")}

@@ -312,15 +312,16 @@ def test_paper_experiment_plans_the_reference_setting(project, tmp_path):
     counts = job_counts(output)
     assert counts["fetch_mnist"] == 4
     assert counts["render_dataset"] == 6 * 3
-    assert counts["train"] == 6 * (7 * 3 + 8)
+    assert counts["train"] == 6 * 7 * 3 and counts["train_twins_0"] == 8
     config = yaml.safe_load((ROOT / "workflow/experiments/paper.yaml").read_text())
     assert (config["clips"]["train"], config["clips"]["test"], config["video"]["size_px"]) == (8000, 4000, 64)
 
 
 def test_default_experiment_plans_its_systems(project, tmp_path):
     counts = job_counts(snakemake(project, "--configfile", "config.yaml", "-n", work=tmp_path).stdout)
-    assert counts["train"] == 3 * (7 + 7) + 2 * 2  # two systems on digits_only alone
-    assert counts["compare"] == 3 * 4
+    assert counts["train"] == 3 * (2 + 1 + 1) + 2 + 1 + 1  # C3D with two seeds; one system on two data sets, two on one
+    assert sum(count for name, count in counts.items() if name.startswith("train_twins")) == 7
+    assert counts["compare"] == 3 * 3
 
 
 @pytest.mark.parametrize("profile", ["default", "slurm"])
