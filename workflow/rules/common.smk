@@ -240,6 +240,16 @@ def functional_tables():
 STRUCTURE_TABLES = ("structure", "agreement", "layer_matches", "versions")
 
 
+def matched_sets():
+    """The evaluation sets on which layers can be matched: those of two systems, or of two seeds of one."""
+
+    def compared(evaluated):
+        made = [system for dataset, system in EXPERIMENT.pairs() if dataset == evaluated]
+        return len(made) > 1 or any(len(system.seeds) > 1 for system in made)
+
+    return list(filter(compared, EXPERIMENT.datasets))
+
+
 def version_sets():
     """The evaluation sets on which some system is opened up after training on different data."""
 

@@ -3,7 +3,7 @@
 import shlex
 
 MEASURES = config["similarity"]["measures"]
-PER_DATASET = ("flow", "learning", "probes", "confusion", "projections", "map", "layer_matches")
+PER_DATASET = ("flow", "learning", "probes", "confusion", "projections", "map")
 OVERVIEWS = (
     ["clips", "accuracy", "cost", "structure"] + ["transfer"] * EXPERIMENT.transfer + ["controls"] * bool(config["controls"])
 )
@@ -38,6 +38,7 @@ def report_targets():
     names += [f"{kind}/{dataset}" for kind in PER_DATASET for dataset in EXPERIMENT.datasets]
     names += [f"similarity/{dataset}--{measure}" for dataset in EXPERIMENT.datasets for measure in MEASURES]
     names += [f"layers/{dataset}--{LAYER_MEASURE}" for dataset in EXPERIMENT.datasets]
+    names += [f"layer_matches/{dataset}" for dataset in matched_sets()]
     names += [f"versions/{dataset}" for dataset in version_sets()]
     names += [f"training_time/{dataset}" for dataset in followed_datasets()]
     names += [f"generation/{run.dataset}--{run.system}" for run in first_seeds(drawing_runs())]

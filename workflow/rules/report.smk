@@ -320,14 +320,14 @@ use rule plot_clips as plot_layer_matches with:
     input:
         matches="<results>/tables/layer_matches.csv",
     output:
-        png=per_dataset("layer_matches", "Best matching layers"),
-        pdf=beside("layer_matches"),
+        png=[figure(f"layer_matches/{name}", "Best matching layers", **{"data set": name}) for name in matched_sets()],
+        pdf=beside("layer_matches", matched_sets()),
     log:
         "<logs>/figures/layer_matches.log",
     benchmark:
         "<benchmarks>/figures/layer_matches.tsv"
     params:
-        options=f"{SET_OPTION} {FAMILY_OPTION}",
+        options=f"{option('datasets', matched_sets())} {FAMILY_OPTION}",
         target=folder,
         script="plot_layer_matches",
         code=code("plot_layer_matches"),
