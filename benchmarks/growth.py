@@ -66,7 +66,7 @@ def measure(config: dict, slots: int) -> tuple[int, float, float, float, int]:
         command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", folder, "--quiet", "all"]
         command += ["--configfile", str(path), "--cores", str(slots)]
         before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)
+        subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, check=True)
         seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
         files = [file for file in (Path(folder) / "results").rglob("*") if file.is_file()]
         jobs = sum(file.suffix == ".tsv" for file in files)
