@@ -4,6 +4,7 @@ On the data set that it was made for a run is also scored on manipulated test cl
 """
 
 import argparse
+from functools import lru_cache
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, run
@@ -42,10 +43,11 @@ def main() -> None:
     where = device.choose(args.gpus, "float32", args.threads)
     flows = [args.test_flow, args.fit_flow, args.test_flow_backward, args.fit_flow_backward]
     flows = [stores or [None] * len(args.test) for stores in flows]
+    load = lru_cache(maxsize=1)(load_run)  # one run of several sets is read once, and twins do not pile up
     runs = args.runs * len(args.test) if len(args.runs) == 1 else args.runs
     files = zip(runs, args.test, args.fit, *flows, args.stores, args.scores, strict=True)
     for folder, test_file, fit_file, test_flow, fit_flow, test_back, fit_back, store, table in files:
-        objective, record = load_run(folder, where)
+        objective, record = load(folder, where)
         targets = needed_targets(record["system"])
         scores = open_up(
             objective,
