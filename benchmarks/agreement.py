@@ -11,12 +11,12 @@ import math
 from functools import partial
 
 import cka as pytorch_cka
-import dcor
 import numpy as np
 import ot
 import rsatoolbox
 import torch
 from ckatorch.core import cka_base
+from ckatorch.hsic import hsic1
 from scipy.linalg import orthogonal_procrustes, subspace_angles
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist, jensenshannon, pdist
@@ -103,8 +103,10 @@ def divergences(x, y):
 
 
 def u_centring(x, y):
-    distances = cdist(x, x)
-    return float(np.abs(u_centre(distances) - dcor.u_centered(distances)).max()), 0.0
+    """Ours and ckatorch's unbiased HSIC of distances: the mean product of U-centred matrices (Szekely and Rizzo 2014)."""
+    n, distances = len(x), [cdist(z, z) for z in (x, y)]
+    theirs = float(hsic1(*(torch.from_numpy(z)[None] for z in distances)))
+    return np.sum(u_centre(distances[0]) * u_centre(distances[1])) / (n * (n - 3)), theirs
 
 
 def bures(x, y):
@@ -147,7 +149,7 @@ CHECKS = (  # measure, reference, ours, theirs, kinds of pairs
     ("`unit_correlation`", "SciPy, assignment", ours("unit_correlation"), paired, WIDTHS),
     ("`linear_r2`, in sample", "scikit-learn", ours("linear_r2", folds=0), regressed, NARROW),
 )
-JOINT = (("U-centring", "dcor", u_centring), ("`kappa`", "scikit-learn", kappas), ("`js_divergence`", "SciPy", divergences))
+JOINT = (("U-centring", "ckatorch, unbiased HSIC", u_centring), ("`kappa`", "scikit-learn", kappas), ("`js_divergence`", "SciPy", divergences))
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """Fixtures that several rooms share: a tiny split of random clips, and the CPU in float32."""
 
-import os
 from collections.abc import Callable
 
 import numpy as np
@@ -11,9 +10,6 @@ from vidrep import experiment
 from vidrep.training.device import Device
 from vidrep.training.split import Split
 from vidrep.training.targets import TARGETS
-
-# For dcor: compiling takes longer than it saves, and LLVM aborts now and then in a process that has grown large.
-os.environ["NUMBA_DISABLE_JIT"] = "1"
 
 TINY_FUSION = {
     "frames": 8,

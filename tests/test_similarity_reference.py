@@ -3,13 +3,13 @@
 import math
 
 import cka as pytorch_cka
-import dcor
 import numpy as np
 import ot
 import pytest
 import rsatoolbox
 import torch
 from ckatorch.core import cka_base
+from ckatorch.hsic import hsic1
 from scipy.linalg import orthogonal_procrustes, subspace_angles
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import procrustes
@@ -250,9 +250,10 @@ def test_in_sample_predictivity(pair):
     assert flag == ("saturated" if x.shape[1] > N else "")
 
 
-def test_u_centring_of_dcor(pair):
-    distances = cdist(pair[0], pair[0])
-    np.testing.assert_allclose(u_centre(distances), dcor.u_centered(distances), atol=1e-12)
+def test_u_centring_gives_the_unbiased_hsic_of_ckatorch(pair):
+    distances = [cdist(z, z) for z in pair]
+    product = np.sum(u_centre(distances[0]) * u_centre(distances[1])) / (N * (N - 3))
+    assert product == pytest.approx(float(hsic1(*(torch.from_numpy(z)[None] for z in distances))), rel=ATOL)
 
 
 def test_pytorch_cka(pair):
