@@ -39,7 +39,6 @@ localrules:
     all,
     collect_accuracy,
     collect_probes,
-    collect_confusion,
     collect_training_time,
     collect_prediction,
     collect_verdict,

@@ -149,7 +149,11 @@ CHECKS = (  # measure, reference, ours, theirs, kinds of pairs
     ("`unit_correlation`", "SciPy, assignment", ours("unit_correlation"), paired, WIDTHS),
     ("`linear_r2`, in sample", "scikit-learn", ours("linear_r2", folds=0), regressed, NARROW),
 )
-JOINT = (("U-centring", "ckatorch, unbiased HSIC", u_centring), ("`kappa`", "scikit-learn", kappas), ("`js_divergence`", "SciPy", divergences))
+JOINT = (
+    ("U-centring", "ckatorch, unbiased HSIC", u_centring),
+    ("`kappa`", "scikit-learn", kappas),
+    ("`js_divergence`", "SciPy", divergences),
+)
 
 
 def main() -> None:

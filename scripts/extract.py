@@ -36,6 +36,7 @@ def main() -> None:
 
     from vidrep.activations.extract import open_up
     from vidrep.activations.manipulate import control_scores
+    from vidrep.datasets.store import open_clips
     from vidrep.objectives.build import needed_targets
     from vidrep.training import device, split
     from vidrep.training.run import load_run
@@ -49,22 +50,25 @@ def main() -> None:
     for folder, test_file, fit_file, test_flow, fit_flow, test_back, fit_back, store, table in files:
         objective, record = load(folder, where)
         targets = needed_targets(record["system"])
+        with open_clips(test_file) as clips:
+            evaluated_on, classes = clips.attrs["dataset"], clips.attrs["classes"]
+        about = {"dataset": record["dataset"], "system": record["system"]["name"], "seed": record["seed"]}
         scores = open_up(
             objective,
             split.load_split(test_file, test_flow, flow_backward_store=test_back, targets=targets),
             split.load_split(fit_file, fit_flow, args.fit_rows, flow_backward_store=fit_back, targets=targets),
             store,
-            {"dataset": record["dataset"], "system": record["system"]["name"], "seed": record["seed"]},
+            {**about, "evaluated_on": evaluated_on, "classes": classes},
             rows=args.rows,
             policy=args.pooling[0] if len(args.pooling) == 1 else [int(size) for size in args.pooling],
             dtype=args.dtype,
             device=where,
         )
         rows = [("test", *item) for item in scores.items()]
-        if rows and Path(test_file).parent.name == record["dataset"]:
+        if rows and evaluated_on == record["dataset"]:
             fed = flow_inputs(record["system"]["inputs"], record["system"]["flow"])
-            about = {"flows": fed, "targets": targets, "seed": record["experiment_seed"], "device": where}
-            rows += control_scores(objective, test_file, args.controls, **about)
+            how = {"flows": fed, "targets": targets, "seed": record["experiment_seed"], "device": where}
+            rows += control_scores(objective, test_file, args.controls, **how)
         write_rows(table, ("split", "metric", "value"), rows)
     del slots
 

@@ -10,7 +10,7 @@ import pandas as pd
 import zarr
 
 from vidrep import experiment
-from vidrep.activations.store import write_ids
+from vidrep.activations.store import write_ids, write_labels
 from vidrep.datasets.store import write_clips
 from vidrep.detection import job
 from vidrep.detection.features import Videos
@@ -122,10 +122,18 @@ def _runs(root: Path, dataset: str, draw: np.random.Generator) -> None:
         store = root / f"activations/{dataset}/{trained_on}--{system}--seed{seed}.zarr"
         group = zarr.open_group(str(store), mode="w")
         group.attrs.update(
-            {"layers": list(LAYERS), "dataset": trained_on, "system": system, "seed": seed, "evaluated_on": dataset}
+            {
+                "layers": list(LAYERS),
+                "dataset": trained_on,
+                "system": system,
+                "seed": seed,
+                "evaluated_on": dataset,
+                "classes": list(map(str, range(CLASSES))),
+            }
         )
         for target, split, count in ((group, "test", TEST), (group.create_group("fit"), "train", FIT)):
             write_ids(target, [f"{split}/{i:06d}" for i in range(count)])
+            write_labels(target, _labels(count, draw))
             for layer in LAYERS:
                 target[layer] = draw.normal(size=(count, 8)).astype(np.float16)
 
@@ -252,7 +260,7 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
     table = {name: str(root / f"tables/{name}.csv") for name in ("accuracy", "probes", "confusion", "cost", "flow_error")}
     prediction = [f"--{key}={root}/tables/{name}.csv" for key, name in PREDICTION_TABLES.items()]
     families = ["--families", json.dumps(FAMILIES)]
-    tests, fits = each("datasets/*/test.h5"), each("datasets/*/train.h5")
+    tests = each("datasets/*/test.h5")
     accuracy = ["--accuracy", table["accuracy"], "--clips", *tests, *families]
     similarity = ["--tables", *each("similarity/*/*.csv"), *families, "--output", str(figures)]
     per_set = ["--datasets", *DATASETS, *families, "--output", str(figures)]
@@ -284,7 +292,7 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         "plot_layer_matches": ["--matches", f"{root}/tables/layer_matches.csv", *per_set],
         "plot_versions": ["--versions", f"{root}/tables/versions.csv", *per_set],
         "plot_training_time": ["--training_time", f"{root}/tables/training_time.csv", *per_set],
-        "plot_projections": ["--stores", *stores, "--test", *tests, "--fit", *fits, "--output", str(figures)],
+        "plot_projections": ["--stores", *stores, "--output", str(figures)],
         "plot_detection": [*detection, "--run", "c3d_narrow", "--output", str(figures / "detection.png")],
         "plot_alignment": ["--alignment", f"{root}/tables/alignment.csv", "--videos", "9", *per_set],
         "plot_matches": ["--matches", f"{root}/matches.h5", "--run", "a system", "--output", str(figures / "matches.png")],

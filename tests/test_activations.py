@@ -12,7 +12,7 @@ from vidrep.activations import extract, store
 from vidrep.activations.capture import capturing
 from vidrep.activations.extract import open_up, store_activations
 from vidrep.activations.pooling import pool
-from vidrep.activations.store import LayerWriter, read_ids, read_layer, row_numbers, write_ids
+from vidrep.activations.store import LayerWriter, read_ids, read_labels, read_layer, write_ids, write_labels
 from vidrep.objectives.base import Objective
 from vidrep.objectives.build import build
 from vidrep.training.loop import evaluate
@@ -183,10 +183,12 @@ def test_the_largest_float16_fits(tmp_path):
     assert (read_layer(tmp_path / "s.zarr", "layer") == 65504).all()
 
 
-def test_ids_survive(tmp_path):
-    group = zarr.open_group(tmp_path / "s.zarr", mode="w")
+def test_ids_and_labels_survive(tmp_path):
+    group = zarr.open_group(tmp_path / "s.zarr", mode="w").create_group("fit")
     write_ids(group, ["test/000004", "test/000010"])
-    assert read_ids(group) == ["test/000004", "test/000010"] and row_numbers(tmp_path / "s.zarr").tolist() == [4, 10]
+    write_labels(group, np.array([[0, 1, 1], [1, 0, 0]]))
+    assert read_ids(group) == ["test/000004", "test/000010"] and group["labels"].dtype == np.uint8
+    assert read_labels(tmp_path / "s.zarr", "fit").tolist() == [[False, True, True], [True, False, False]]
 
 
 # --- Opening up a run. ---
@@ -205,7 +207,8 @@ def test_a_store_holds_what_the_layers_compute(objective, make_split, cpu, tmp_p
     root = zarr.open_group(tmp_path / "run.zarr", mode="r")
     assert dict(root.attrs) == {**attrs, "layers": ["conv1", "conv2", "embedding"], "pooling": policy}
     assert read_ids(root) == test.ids[:13] and read_ids(root["fit"]) == fit.ids
-    assert row_numbers(tmp_path / "run.zarr", "fit").tolist() == list(range(9))
+    assert (read_labels(tmp_path / "run.zarr") == (test.labels[:13] > 0).numpy()).all()
+    assert (read_labels(tmp_path / "run.zarr", "fit") == (fit.labels > 0).numpy()).all()
     for split, group, rows in ((test, "", 13), (fit, "fit", 9)):
         maps = split.batch(slice(0, rows), cpu)["clip"]
         for name in objective.model.layers:

@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 from vidrep.activations.store import write_ids
-from vidrep.datasets.store import write_clips
+from vidrep.datasets.store import open_clips, write_clips
 from vidrep.report.similarity import embedding_figure, layer_figure
 from vidrep.similarity import compare, compare_all
 from vidrep.similarity.external import import_activations
@@ -72,6 +72,8 @@ def test_rows_are_put_in_the_order_of_the_clips(suffix, layers, test_clips, tmp_
     import_activations(file, test_clips, tmp_path / "store.zarr", count=COMPARED, attrs=ATTRS)
     store = zarr.open_group(tmp_path / "store.zarr", mode="r")
     assert store["ids"][:].tolist() == names(COMPARED) and store.attrs["layers"] == list(layers)
+    with open_clips(test_clips) as clips:
+        assert (store["labels"][:] == clips.labels[:COMPARED]).all() and store.attrs["evaluated_on"] == clips.attrs["dataset"]
     assert [store[name].dtype for name in layers] == [np.float16, np.float64, np.float64]
     for name, expected in layers.items():
         np.testing.assert_array_equal(store[name][:], expected)

@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
 from vidrep.datasets import write_clips
-from vidrep.tables import collect, cost, majority_set, write_table
+from vidrep.tables import balanced_accuracies, collect, cost, majority_set, write_table
 
 
 def test_parts_become_rows_with_their_names(tmp_path):
@@ -30,12 +31,25 @@ def test_parts_become_rows_with_their_names(tmp_path):
 
 
 def test_suffixes_after_the_seed_do_not_count(tmp_path):
-    path = tmp_path / "slow" / "fast--c3d--seed12.confusion.csv"
+    path = tmp_path / "slow" / "fast--c3d--seed12.verdict.csv"
     path.parent.mkdir()
     path.write_text("layer,count\nconv1,3\n")
     assert collect([str(path)]).iloc[0].to_dict() == {
         "system": "c3d", "trained_on": "fast", "evaluated_on": "slow", "seed": "12", "layer": "conv1", "count": 3,
     }  # fmt: skip
+
+
+def test_balanced_accuracy_is_that_of_scikit_learn_and_missing_without_both_answers():
+    rng = np.random.default_rng(0)
+    truth, predicted = rng.random(50) < 0.3, rng.random(50) < 0.4
+    cells = [(t, p) for t in (0, 1) for p in (0, 1)]
+    rows = [("b", "early", t, p, int(((truth == t) & (predicted == p)).sum())) for t, p in cells]
+    rows += [("a", "last", t, p, 7 * t) for t, p in cells]
+    rows += [("a", "early", t, p, 0) for t, p in cells]
+    found = balanced_accuracies(pd.DataFrame(rows, columns=["seed", "layer", "truth", "predicted", "count"]))
+    assert found[["seed", "layer"]].to_numpy().tolist() == [["b", "early"], ["a", "last"], ["a", "early"]]
+    assert found["value"][0] == balanced_accuracy_score(truth, predicted) and found["value"][1:].isna().all()
+    assert list(found.columns[2:]) == ["metric", "value", "chance"] and (found["chance"] == 0.5).all()
 
 
 @pytest.mark.parametrize("name", ["fast--c3d.csv", "fast--c3d--0.csv", "fast--c3d--x--seed0.csv"])

@@ -46,6 +46,28 @@ def join(parts: list[str]) -> pd.DataFrame:
     return pd.concat([table.astype(dict.fromkeys(whole_numbers, "Int64")) for table in filled], ignore_index=True)
 
 
+def balanced_accuracies(counts: pd.DataFrame) -> pd.DataFrame:
+    """The table of probes behind that of their confusion counts.
+
+    Args:
+        counts: columns that name a probe, then truth and predicted (0 or 1) and count.
+
+    Returns:
+        One row a probe, in the order of ``counts``: the naming columns, metric, value in [0, 1] and chance. The value is the mean
+        of the shares that are right where the class occurs and where not; NaN where either was not tried.
+    """
+    names = list(counts.columns[: counts.columns.get_loc("truth")])
+    right = counts["count"].where(counts["truth"] == counts["predicted"], 0)
+    sides = counts.assign(right=right).groupby([*names, "truth"], sort=False)[["right", "count"]].sum()
+    recalls = (sides["right"] / sides["count"]).groupby(level=names, sort=False)
+    return (
+        (recalls.sum(min_count=2) / 2)
+        .rename("value")
+        .reset_index()
+        .assign(metric="balanced_accuracy", chance=0.5)[[*names, "metric", "value", "chance"]]
+    )
+
+
 def majority_set(train_file: str, test_file: str) -> dict:
     """A row of the accuracy table: the exact-set accuracy of always answering the training split's most frequent label set."""
     with open_clips(train_file) as train, open_clips(test_file) as test:

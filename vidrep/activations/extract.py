@@ -7,7 +7,7 @@ import zarr
 
 from vidrep.activations.capture import capturing, reading
 from vidrep.activations.pooling import Policy, by_clip, pool
-from vidrep.activations.store import AnswerWriter, LayerWriter, write_ids
+from vidrep.activations.store import AnswerWriter, LayerWriter, write_ids, write_labels
 from vidrep.files import whole
 from vidrep.training.device import Device
 from vidrep.training.split import Split
@@ -24,8 +24,8 @@ def store_activations(
     Args:
         objective: the run; its ``model.layers`` names what is stored.
         split: the clips.
-        group: an empty Zarr group; gets one array (rows, features...) a layer, ``ids``, and of runs that answer with classes the
-            answers (see ``vidrep.activations.store.AnswerWriter``).
+        group: an empty Zarr group; gets one array (rows, features...) a layer, ``ids`` and ``labels``, and of runs that answer
+            with classes the answers (see ``vidrep.activations.store.AnswerWriter``).
         rows: clips whose activations are stored, at most.
         policy: see ``vidrep.activations.pooling``.
         dtype: float16 or float32.
@@ -54,6 +54,7 @@ def store_activations(
             if read and keep > 0:
                 answers.add({name: value[:keep] for name, value in read.items()}, objective.answer(read))
     write_ids(group, split.ids[:rows])
+    write_labels(group, split.labels[:rows].cpu().numpy())
     return {name: value / len(split) for name, value in sums.items()}
 
 
@@ -69,7 +70,7 @@ def open_up(
         objective: the run.
         test, fit: the clips.
         path: the store, written whole or not at all.
-        attrs: attributes of the root: dataset, system, seed.
+        attrs: attributes of the root: dataset, system, seed; evaluated_on, classes.
         rows, policy, dtype, device: see ``store_activations``.
 
     Returns:

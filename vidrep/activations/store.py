@@ -114,6 +114,11 @@ def write_ids(group: zarr.Group, ids: list[str]) -> None:
     array[:] = np.array(ids, dtype=object)
 
 
+def write_labels(group: zarr.Group, labels: np.ndarray) -> None:
+    """Which classes the clips of the rows show, (n, classes) uint8 multi-hot."""
+    group.create_array("labels", data=np.asarray(labels, np.uint8), chunks=labels.shape)
+
+
 def read_ids(group: zarr.Group) -> list[str]:
     """The clip ids of a store's rows."""
     return group["ids"][:].tolist()
@@ -126,7 +131,7 @@ def read_layer(store: str | Path, layer: str, group: str = "") -> np.ndarray:
     return values.reshape(len(values), -1).astype(np.float32)
 
 
-def row_numbers(store: str | Path, group: str = "") -> np.ndarray:
-    """Which clips of their data set file the rows are, (n,) int, from ids such as ``test/000012``."""
+def read_labels(store: str | Path, group: str = "") -> np.ndarray:
+    """Which classes each row's clip shows, (n, classes) bool; ``group`` "fit" gives those of the fitting clips."""
     root = zarr.open_group(str(store), mode="r")
-    return np.array([int(name.rsplit("/", 1)[1]) for name in read_ids(root[group] if group else root)])
+    return (root[group] if group else root)["labels"][:] > 0

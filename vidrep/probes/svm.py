@@ -20,10 +20,8 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
-from vidrep.activations.store import read_layer, row_numbers
-from vidrep.datasets.store import open_clips
+from vidrep.activations.store import read_labels, read_layer
 
-CHANCE = 0.5
 MAX_ITERATIONS = 1000
 TOLERANCE = 1e-3
 
@@ -120,28 +118,24 @@ def probe_layer(
     return [probe_class(fit, fit_labels[:, index], test, test_labels[:, index], protocol) for index in range(fit_labels.shape[1])]
 
 
-def probe_store(store: str, fit_file: str, test_file: str, protocol: Protocol) -> tuple[list[tuple], list[tuple]]:
+def probe_store(store: str, protocol: Protocol) -> list[tuple]:
     """Probe a run on one evaluation set: all its layers on the data set it was made for, its embedding on any other.
 
     Args:
         store: activation store (.zarr).
-        fit_file, test_file: the evaluation set's training and test clips (.h5), for their labels.
         protocol: see ``Protocol``.
 
     Returns:
-        Rows (layer, factor, metric, value, chance) and rows (layer, factor, truth, predicted, count).
+        Rows (layer, factor, truth, predicted, count).
     """
     attrs = zarr.open_group(store, mode="r").attrs
-    with open_clips(fit_file) as fit, open_clips(test_file) as test:
-        fit_labels, test_labels = fit.labels[row_numbers(store, "fit")] > 0, test.labels[row_numbers(store)] > 0
-        classes, own = test.attrs["classes"], test.attrs["dataset"] == attrs["dataset"]
-    rows, counts = [], []
-    for layer in attrs["layers"] if own else attrs["layers"][-1:]:
+    fit_labels, test_labels = read_labels(store, "fit"), read_labels(store)
+    counts = []
+    for layer in attrs["layers"] if attrs["evaluated_on"] == attrs["dataset"] else attrs["layers"][-1:]:
         results = probe_layer(read_layer(store, layer, "fit"), fit_labels, read_layer(store, layer), test_labels, protocol)
-        for name, result in zip(classes, results, strict=True):
-            rows.append((layer, f"class_{name}", "balanced_accuracy", result.balanced_accuracy, CHANCE))
+        for name, result in zip(attrs["classes"], results, strict=True):
             counts += [(layer, f"class_{name}", t, p, int(result.confusion[t, p])) for t in (0, 1) for p in (0, 1)]
-    return rows, counts
+    return counts
 
 
 def _held_out(features: np.ndarray, present: np.ndarray, fold: tuple, c: float) -> float:

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from vidrep.activations.store import read_layer, row_numbers
-from vidrep.datasets.store import open_clips
+from vidrep.activations.store import read_labels, read_layer
 from vidrep.experiment import Run
 from vidrep.fidelity.claim import Results
 from vidrep.sanity.changes import Series, change
@@ -68,20 +67,17 @@ def gather(folder: Path, runs: Sequence[Run], seed: int, report: Callable[[str],
     """
     check(runs)
     dataset, layers, series = runs[0].dataset, [], []
-    with (
-        open_clips(folder / "datasets" / dataset / "train.h5") as fit,
-        open_clips(folder / "datasets" / dataset / "test.h5") as test,
-    ):
-        labels = fit.labels > 0, test.labels > 0
     for run in runs:
         store = folder / "activations" / dataset / f"{run.stem}.zarr"
         names = zarr.open_group(store, mode="r").attrs["layers"]
         found = distinct({name: summarise(read_layer(store, name), name) for name in names})
         layers += [Layer(run.system, run.seed, name, kernel) for name, kernel in found.items()]
-        rows = labels[0][row_numbers(store, "fit")], labels[1][row_numbers(store)]
+        labels = read_labels(store, "fit"), read_labels(store)
         kept = list(found)
         for name in dict.fromkeys((kept[len(kept) // 2], kept[-1])):
-            series.append(change(read_layer(store, name, "fit"), read_layer(store, name), *rows, run=run, layer=name, seed=seed))
+            series.append(
+                change(read_layer(store, name, "fit"), read_layer(store, name), *labels, run=run, layer=name, seed=seed)
+            )
         report(f"{run.stem}: {', '.join(kept)}")
     answers = {
         (run.system, run.seed): found for run in runs if (found := answers_of(folder, run, layers[0].kernel.n)) is not None

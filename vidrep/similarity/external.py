@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import zarr
 
-from vidrep.activations.store import LayerWriter, write_ids
+from vidrep.activations.store import LayerWriter, write_ids, write_labels
 from vidrep.datasets.store import open_clips
 from vidrep.files import whole
 from vidrep.similarity.sources import open_file
@@ -39,11 +39,13 @@ def import_activations(
     """
     arrays, ids, _ = open_file(file)
     with open_clips(clips_file) as clips:
-        wanted = clips.ids[:count]
+        wanted, labels = clips.ids[:count], clips.labels[:count]
+        about = {"evaluated_on": clips.attrs["dataset"], "classes": clips.attrs["classes"]}
     rows = rows_of(ids, wanted, file)
     with whole(output) as beside:
         root = zarr.open_group(str(beside), mode="w")
         write_ids(root, wanted)
+        write_labels(root, labels)
         for name, array in arrays.items():
             _check(array, len(ids), f"{file}: array {name!r}")
             dtype = array.dtype.name if array.dtype.kind == "f" else "float64"
@@ -53,7 +55,7 @@ def import_activations(
                     bad = numbers[np.argmin(np.isfinite(values.reshape(len(values), -1)).all(1))]
                     raise ValueError(f"{file}: array {name!r}: activations of clip {ids[bad]} are not finite")
                 writer.add(values, values.shape[1:])
-        root.attrs.update({**attrs, "layers": list(arrays), "source": os.fspath(file)})
+        root.attrs.update({**attrs, **about, "layers": list(arrays), "source": os.fspath(file)})
 
 
 def rows_of(ids: Sequence[str] | None, wanted: Sequence[str], file: str | os.PathLike) -> np.ndarray:

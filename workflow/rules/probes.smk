@@ -4,11 +4,8 @@
 rule probe:
     input:
         stores=on_sets(f"<results>/activations/<set>/{NAME}.zarr", CLIP_SETS),
-        test=on_sets("<results>/datasets/<set>/test.h5", CLIP_SETS),
-        fit=on_sets("<results>/datasets/<set>/train.h5", CLIP_SETS),
     output:
-        probes=on_sets(f"<results>/probes/<set>/{NAME}.csv", CLIP_SETS),
-        confusion=on_sets(f"<results>/probes/<set>/{NAME}.confusion.csv", CLIP_SETS),
+        counts=on_sets(f"<results>/probes/<set>/{NAME}.csv", CLIP_SETS),
     log:
         f"<logs>/probes/{NAME}.log",
     benchmark:
@@ -30,8 +27,8 @@ rule probe:
     message:
         "Probes of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python $VIDREP_SCRIPTS/probe.py --stores {input.stores} --test {input.test} --fit {input.fit} --c {params.c} --folds {params.folds}"
-        " {params.components} --probes {output.probes} --confusion {output.confusion} > {log} 2>&1"
+        "python $VIDREP_SCRIPTS/probe.py --stores {input.stores} --c {params.c} --folds {params.folds}"
+        " {params.components} --outputs {output.counts} > {log} 2>&1"
 
 
 if EXPERIMENT.transfer and LONGER_SETS:
@@ -39,11 +36,8 @@ if EXPERIMENT.transfer and LONGER_SETS:
     use rule probe as probe_longer with:
         input:
             stores=on_sets(f"<results>/activations/<set>/{NAME}.zarr", LONGER_SETS),
-            test=on_sets("<results>/datasets/<set>/test.h5", LONGER_SETS),
-            fit=on_sets("<results>/datasets/<set>/train.h5", LONGER_SETS),
         output:
-            probes=on_sets(f"<results>/probes/<set>/{NAME}.csv", LONGER_SETS),
-            confusion=on_sets(f"<results>/probes/<set>/{NAME}.confusion.csv", LONGER_SETS),
+            counts=on_sets(f"<results>/probes/<set>/{NAME}.csv", LONGER_SETS),
         wildcard_constraints:
             dataset="|".join(LONGER_SETS),
             seed=r"\d+",
@@ -54,11 +48,8 @@ if not EXPERIMENT.transfer:
     use rule probe as probe_own with:
         input:
             stores=[f"<results>/activations/{{dataset}}/{NAME}.zarr"],
-            test=["<results>/datasets/{dataset}/test.h5"],
-            fit=["<results>/datasets/{dataset}/train.h5"],
         output:
-            probes=[f"<results>/probes/{{dataset}}/{NAME}.csv"],
-            confusion=[f"<results>/probes/{{dataset}}/{NAME}.confusion.csv"],
+            counts=[f"<results>/probes/{{dataset}}/{NAME}.csv"],
         wildcard_constraints:
             dataset="|".join(EXPERIMENT.datasets),
             seed=r"\d+",
@@ -71,11 +62,8 @@ for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
             f"probe_twins_{NUMBER}"
         input:
             stores=on_sets("<results>/activations/<set>/<set>--{system}--seeduntrained.zarr", MADE_FOR),
-            test=on_sets("<results>/datasets/<set>/test.h5", MADE_FOR),
-            fit=on_sets("<results>/datasets/<set>/train.h5", MADE_FOR),
         output:
-            probes=on_sets("<results>/probes/<set>/<set>--{system}--seeduntrained.csv", MADE_FOR),
-            confusion=on_sets("<results>/probes/<set>/<set>--{system}--seeduntrained.confusion.csv", MADE_FOR),
+            counts=on_sets("<results>/probes/<set>/<set>--{system}--seeduntrained.csv", MADE_FOR),
         log:
             "<logs>/probes/twins--{system}.log",
         benchmark:
@@ -96,5 +84,5 @@ for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
         message:
             "Probes of the untrained twins of {wildcards.system}"
         shell:
-            "python $VIDREP_SCRIPTS/probe.py --stores {input.stores} --test {input.test} --fit {input.fit} --c {params.c} --folds {params.folds}"
-            " {params.components} --probes {output.probes} --confusion {output.confusion} > {log} 2>&1"
+            "python $VIDREP_SCRIPTS/probe.py --stores {input.stores} --c {params.c} --folds {params.folds}"
+            " {params.components} --outputs {output.counts} > {log} 2>&1"

@@ -376,8 +376,6 @@ use rule plot_clips as plot_training_time with:
 use rule plot_clips as plot_projections with:
     input:
         stores=embedding_stores(),
-        test=TEST_CLIPS,
-        fit=collect("<results>/datasets/{dataset}/train.h5", dataset=EXPERIMENT.datasets),
     output:
         png=per_dataset("projections", "Embeddings"),
         pdf=beside("projections"),

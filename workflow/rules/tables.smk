@@ -30,7 +30,8 @@ rule collect_probes:
     input:
         parts=evaluations(".csv", "probes"),
     output:
-        table="<results>/tables/probes.csv",
+        probes="<results>/tables/probes.csv",
+        confusion="<results>/tables/confusion.csv",
     log:
         "<logs>/tables/probes.log",
     benchmark:
@@ -42,27 +43,15 @@ rule collect_probes:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        code=code("collect_parts"),
+        code=code("collect_probes"),
     message:
         "Probes of all runs"
     shell:
-        "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_parts.py @/dev/stdin --output {output.table} > {log} 2>&1"
+        "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_probes.py @/dev/stdin --probes {output.probes}"
+        " --confusion {output.confusion} > {log} 2>&1"
 
 
-use rule collect_probes as collect_confusion with:
-    input:
-        parts=evaluations(".confusion.csv", "probes"),
-    output:
-        table="<results>/tables/confusion.csv",
-    log:
-        "<logs>/tables/confusion.log",
-    benchmark:
-        "<benchmarks>/tables/confusion.tsv"
-    message:
-        "Confusion counts of all probes"
-
-
-use rule collect_probes as collect_training_time with:
+use rule collect_alignment as collect_training_time with:
     input:
         parts=[f"<results>/training_time/{run.dataset}/{run.stem}.csv" for run in followed_runs()],
     output:
