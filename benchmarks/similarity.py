@@ -5,7 +5,7 @@
     python benchmarks/similarity.py --gpu                    # this library on the first CUDA device beside itself on the CPU
 
 Every competitor gets the same float32 arrays and a process of its own; peak memory is what it needs beyond the arrays. What would
-take long is timed on 2 (pairwise code) or 2 and 4 representations and multiplied up (marked ~). Prints Markdown.
+take long is timed on 2 (pairwise code) or 2 and 8 representations and multiplied up (marked ~). Prints Markdown.
 """
 
 import argparse
@@ -26,7 +26,8 @@ from pathlib import Path
 import numpy as np
 
 Arrays = Sequence[np.ndarray]
-LIMIT_S = 5  # competitors that take longer are timed once, and on fewer representations where they work pair by pair
+LIMIT_S = 5  # competitors that take longer are timed once, and on fewer representations where they work pair by pair,
+LIMIT_ALONE_S = 60  # or prepare each representation once and still take longer than this
 
 
 def make_arrays(representations: int, clips: int, features: int) -> list[np.ndarray]:
@@ -205,24 +206,24 @@ def measure_one(path: str, measure: str, name: str, count: int, repeats: int) ->
 
 
 def timed(path: str, measure: str, name: str, count: int, repeats: int) -> dict:
-    """A competitor's result for all representations, from 2 and 4 of them where all would take longer than ``LIMIT_S``.
+    """A competitor's result for all representations, from fewer of them where all would take too long.
 
-    Pairwise code costs b for each pair, other code a for each representation besides.
+    Pairwise code costs b for each pair, which 2 tell; other code a for each representation besides, which 2 and 8 tell apart.
     """
     quick = measure in ("floor", "cka_linear", "cka_linear_debiased") and name not in ("textbook", "ckatorch")
-    if quick or count <= 4:
+    if quick or count <= 8:
         return measure_one(path, measure, name, count, repeats)
     two = measure_one(path, measure, name, 2, repeats)
     if "missing" in two:
         return two
     alone = name in ("vidrep", GPU, "rsatoolbox")
-    four = measure_one(path, measure, name, 4, repeats) if alone else {}
-    guess = {"values": (four or two)["values"], "mb": (four or two)["mb"], "part": 4 if alone else 2}
+    eight = measure_one(path, measure, name, 8, repeats) if alone else {}
+    guess = {"values": (eight or two)["values"], "mb": (eight or two)["mb"], "part": True}
     for key in ("seconds", "processor"):
-        each_pair = max(four[key] - 2 * two[key], 0) / 4 if alone else two[key] / 3
+        each_pair = max(eight[key] - 4 * two[key], 0) / 24 if alone else two[key] / 3
         each = max(two[key] - 3 * each_pair, 0) / 2 if alone else 0
         guess[key] = each * count + each_pair * count * (count + 1) / 2
-    return measure_one(path, measure, name, count, repeats) if guess["seconds"] < LIMIT_S * (8 if alone else 1) else guess
+    return measure_one(path, measure, name, count, repeats) if guess["seconds"] < (LIMIT_ALONE_S if alone else LIMIT_S) else guess
 
 
 def table(count: int, clips: int, features: int, repeats: int, measures: Sequence[str], gpu: bool, folder: str) -> None:

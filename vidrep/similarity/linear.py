@@ -103,7 +103,8 @@ def _from_features(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray
 
     def multiply(group: tuple[int, int]) -> np.ndarray:
         first, last = group
-        product = machine.product(joint[ends[first] : ends[last]], joint[: ends[last]])
+        own = joint[ends[first] : ends[last]]
+        product = np.concatenate([machine.product(own, joint[: ends[first]]), machine.product(own, own)], axis=1)
         product *= product
         within = np.add.reduceat(product, ends[:last], axis=1, dtype=np.float64)
         return np.add.reduceat(within, ends[first:last] - ends[first], axis=0)
@@ -111,7 +112,7 @@ def _from_features(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray
     machine = current()
     diagonals = np.array(spread(fill, range(len(kernels))))
     total = np.zeros((len(kernels), len(kernels)))
-    groups = _groups([kernel.d for kernel in kernels], TILE)
+    groups = _groups([kernel.d for kernel in kernels], TILE)[::-1]  # the largest first, or one core ends alone with it
     for (first, last), sums in zip(groups, spread(multiply, groups), strict=True):
         total[first:last, :last] = sums
         total[:last, first:last] = sums.T
