@@ -52,6 +52,7 @@ def make_results(root: Path) -> Path:
         _data(root, dataset, draw)
         _runs(root, dataset, draw)
         _similarity(root, dataset, draw)
+        _functional(root / f"functional/{dataset}.csv", dataset, np.random.default_rng(1))
     _tables(root / "tables", draw)
     _structure(root)
     _alignment(root)
@@ -148,6 +149,15 @@ def _similarity(root: Path, dataset: str, draw: np.random.Generator) -> None:
         path = root / f"similarity/{dataset}/{measure}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(path, index=False)
+
+
+def _functional(path: Path, dataset: str, draw: np.random.Generator) -> None:
+    """Answers of all runs but those of the LSTM composite, which gives no classes."""
+    runs = [f"{d}/{s}/seed{k}" for d, s, k in runs_on(dataset) if s != "lstm_composite_narrow"]
+    rows = [(a, b, "kappa", draw.random(), TEST) for i, a in enumerate(runs) for b in runs[i + 1 :]]
+    rows += [(a, b, "stitched_accuracy", draw.random(), TEST) for a in runs for b in runs]
+    path.parent.mkdir(exist_ok=True)
+    pd.DataFrame(rows, columns=["run_a", "run_b", "metric", "value", "n"]).to_csv(path, index=False)
 
 
 def _structure(root: Path) -> None:
@@ -283,6 +293,7 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         "plot_probes": ["--probes", table["probes"], "--confusion", table["confusion"], *per_set],
         "plot_confusion": ["--confusion", table["confusion"], *per_set],
         "plot_similarity": similarity,
+        "plot_functional": ["--tables", *each("functional/*.csv"), *families, "--output", str(figures)],
         "plot_layers": similarity,
         "plot_map": [
             *("--places", *each("structure/*/places.csv"), "--branches", *each("structure/*/branches.csv")),

@@ -18,6 +18,7 @@ from vidrep.report import (
     accuracy,
     controls,
     curves,
+    functional,
     layer_matches,
     map,
     projections,
@@ -54,7 +55,7 @@ def expected_figures(name: str) -> set[str]:
     """Stems of the figures that a script draws from the synthetic results."""
     if name in ("plot_similarity", "plot_layers"):
         return {f"{dataset}--{measure}" for dataset in synthetic.DATASETS for measure in synthetic.MEASURES}
-    per_dataset = ("flow", "learning", "probes", "confusion", "projections", "prediction", "alignment")
+    per_dataset = ("flow", "learning", "probes", "confusion", "projections", "prediction", "alignment", "functional")
     per_dataset += ("map", "layer_matches", "versions", "training_time")
     if name.removeprefix("plot_") in per_dataset:
         return set(synthetic.DATASETS)
@@ -234,6 +235,21 @@ def test_experiments_without_classifiers_have_figures_too(draw):
     columns = ["system", "trained_on", "evaluated_on", "seed", "split", "metric", "value"]
     table = pd.DataFrame([("coder", "clips", "clips", "0", "test", "loss", 1.0)], columns=columns)
     draw(table, {"clips": 10}, style.looks({"coder": "LSTM autoencoder"})).draw_without_rendering()
+
+
+def test_heads_stand_in_columns_and_features_in_rows(results):
+    table = reading.read_table(results / "functional/digits_only.csv", ("run_a", "run_b", "metric", "value"))
+    runs = functional.trained_runs(table, ["two_stream_narrow", "c3d_narrow"])
+    assert list(dict.fromkeys(runs["system"])) == ["two_stream_narrow", "c3d_narrow"] and not (runs["seed"] == "untrained").any()
+    a, b = runs["run"].iloc[:2]
+    expected = table[(table["metric"] == "stitched_accuracy") & (table["run_a"] == a) & (table["run_b"] == b)]["value"].item()
+    assert functional.stitched(table, list(runs["run"]))[0, 1] == expected
+
+
+def test_without_runs_that_answer_the_figure_says_so():
+    nothing = pd.DataFrame(columns=["run_a", "run_b", "metric", "value", "n"])
+    figure = functional.functional_figure(nothing, "somewhere", {"c3d_narrow": "3-D CNN"})
+    assert "Fewer than two" in figure.axes[0].texts[0].get_text()
 
 
 def test_similarity_colours_are_fixed_and_missing_values_grey():

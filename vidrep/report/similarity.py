@@ -17,7 +17,7 @@ from vidrep.reading import first_seeds, only_layer_last, representations, square
 from vidrep.report.style import GREY, PALE, Look, colour_bar, family_colours, looks, new_figure, write_cells
 from vidrep.similarity.registry import find
 
-_TEXT_CELLS = 20  # larger matrices get no numbers in their cells
+TEXT_CELLS = 20  # larger matrices get no numbers in their cells
 _LABELS = {
     "cka_linear": "linear CKA",
     "cka_linear_debiased": "linear CKA, debiased",
@@ -93,7 +93,7 @@ def embedding_figure(table: pd.DataFrame, dataset: str, measure: str, families: 
     values, reps = values[np.ix_(order, order)], reps.iloc[order]
     plot_heat_map(values, map_axes, scale=scale)
     label_runs(map_axes, reps, looks(families))
-    if len(reps) <= _TEXT_CELLS:
+    if len(reps) <= TEXT_CELLS:
         texts = np.char.lstrip(np.char.mod("%.2f", values), "0")
         write_cells(map_axes, values, texts, scale.limits, scale.cmap, size=5.5)
     colour_bar(figure, [map_axes], scale.label, scale.limits, scale.cmap, shrink=0.6, aspect=30)

@@ -195,6 +195,7 @@ def save(figure: Figure, path: str | Path) -> None:
     path = Path(path)
     if path.suffix != ".png":
         raise ValueError(f"{path}: figures are written as .png (and .pdf beside it)")
+    figure.set_dpi(DPI)  # letters are not as wide at every resolution
     figure.draw_without_rendering()  # fixes the layout once for both files
     figure.set_layout_engine("none")
     for target in (path, path.with_suffix(".pdf")):

@@ -3,7 +3,7 @@
 import shlex
 
 MEASURES = config["similarity"]["measures"]
-PER_DATASET = ("flow", "learning", "probes", "confusion", "projections", "map")
+PER_DATASET = ("flow", "learning", "probes", "confusion", "projections", "map", "functional")
 OVERVIEWS = (
     ["clips", "accuracy", "cost", "structure"] + ["transfer"] * EXPERIMENT.transfer + ["controls"] * bool(config["controls"])
 )

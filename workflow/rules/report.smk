@@ -243,6 +243,25 @@ use rule plot_clips as plot_similarity with:
         "Figures: similarity of all embeddings"
 
 
+use rule plot_clips as plot_functional with:
+    input:
+        tables=functional_tables(),
+    output:
+        png=per_dataset("functional", "Answers of runs"),
+        pdf=beside("functional"),
+    log:
+        "<logs>/figures/functional.log",
+    benchmark:
+        "<benchmarks>/figures/functional.tsv"
+    params:
+        options=COMPARED_OPTION,
+        target=folder,
+        script="plot_functional",
+        code=code("plot_functional"),
+    message:
+        "Figures: answers of runs, and heads on each other's features"
+
+
 use rule plot_clips as plot_layers with:
     input:
         tables=[f"<results>/similarity/{dataset}/{LAYER_MEASURE}.csv" for dataset in EXPERIMENT.datasets],
