@@ -1,6 +1,6 @@
 """What a small experiment costs as it grows: jobs, seconds, CPU seconds and bytes against systems, seeds, versions and clips.
 
-    python benchmarks/growth.py                # about a quarter of an hour on two cores
+    python benchmarks/growth.py                # about twenty minutes on two cores
     python benchmarks/growth.py base "1 slot"  # only these
 
 Each row is a whole run of the workflow, figures included, in a folder of its own, with two job slots unless it says otherwise.
@@ -32,9 +32,9 @@ BASE = {
 MORE = ["r3d_narrow", "cnn_lstm_narrow", "fusion_single_narrow"]
 
 
-def grown(systems: int = 1, seeds: int = 1, versions: int = 1, clips: int = 1) -> dict:
+def grown(systems: int = 1, seeds: int = 1, versions: int = 1, clips: int = 1, retention: str = "keep_all") -> dict:
     """The base experiment with more of something."""
-    config = copy.deepcopy(BASE)
+    config = copy.deepcopy(BASE) | {"retention": retention}
     config["systems"] += [{"name": name, "seeds": [0]} for name in MORE[: systems - 1]]
     for item in config["systems"]:
         item["seeds"] = list(range(seeds))
@@ -51,6 +51,8 @@ CASES = {
     "4 systems": (grown(systems=4), 2),
     "2 seeds": (grown(seeds=2), 2),
     "4 seeds": (grown(seeds=4), 2),
+    "4 seeds, keep_best": (grown(seeds=4, retention="keep_best"), 2),
+    "4 seeds, temp": (grown(seeds=4, retention="temp"), 2),
     "2 versions": (grown(versions=2), 2),
     "3 versions": (grown(versions=3), 2),
     "2 x clips": (grown(clips=2), 2),
