@@ -117,6 +117,7 @@ def test_baselines_are_what_they_are_called():
         assert torch.equal(found["repeat_last"][:, :, t], clip[:, :, 4])
         torch.testing.assert_close(found["mean_of_inputs"][:, :, t], sum(clip[:, :, i] for i in range(5)) / 5)
         assert torch.equal(found["mean_frame"][1, :, t], mean[:, 0])
+        torch.testing.assert_close(found["half_last"][1, :, t], clip[1, :, 4] / 2 + mean[:, 0] / 2)
 
 
 def test_the_blurred_truth_is_blurred_in_space_alone():

@@ -1,7 +1,8 @@
 """Predictors that have learnt nothing, and the truth blurred: what the scores of a drawing run are read against.
 
 A run that does not beat them has not learnt to predict, whatever its frames look like: on clips that are mostly black, an
-all-black prediction has a small squared error and a high structural similarity.
+all-black prediction has a small squared error and a high structural similarity; where frames change little, one that lies
+half-way between the last input and the mean training frame is hard to beat.
 """
 
 from pathlib import Path
@@ -19,8 +20,10 @@ LEARNT_NOTHING = {
     "black": lambda seen, truth, mean: torch.zeros_like(truth),
     "mean_frame": lambda seen, truth, mean: mean.expand_as(truth),
     "repeat_last": lambda seen, truth, mean: seen[:, :, -1:].expand_as(truth),
+    "half_last": lambda seen, truth, mean: ((seen[:, :, -1:] + mean) / 2).expand_as(truth),
     "mean_of_inputs": lambda seen, truth, mean: seen.mean(2, keepdim=True).expand_as(truth),
 }
+OF_LAST_INPUT = ("repeat_last", "half_last")
 BASELINES = (*LEARNT_NOTHING, "blurred_truth", TRUTH)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidrep.generation.baselines import BASELINES, TRUTH, draw_baseline, mean_training_frame
+from vidrep.generation.baselines import BASELINES, OF_LAST_INPUT, TRUTH, draw_baseline, mean_training_frame
 from vidrep.generation.drawing import draw, split_parts
 from vidrep.generation.metrics import frame_scores, nats_per_frame
 from vidrep.generation.verdict import RIVALS
@@ -78,7 +78,7 @@ def score_run(
 def score_baselines(train_file: Path, test_file: Path, observed: list[int], device: Device) -> dict[str, list[tuple]]:
     """Rows of ``COLUMNS`` of every baseline on one data set, for each number of ``observed`` frames.
 
-    The last input is repeated in predictions only. Of the truth only the cross-entropy is told, everything else being perfect.
+    What is made of the last input stands for predictions only. Of the truth only the cross-entropy is told, everything else being perfect.
     """
     split, mean_frame = load_split(test_file), mean_training_frame(train_file).to(device.device)
     rows = {name: [] for name in BASELINES}
@@ -87,7 +87,7 @@ def score_baselines(train_file: Path, test_file: Path, observed: list[int], devi
         for batch in split.batches(BATCH, device):
             parts = split_parts(batch["clip"], cut)
             for name, part in product(BASELINES, parts):
-                if parts[part].shape[2] and (name, part) != ("repeat_last", "reconstruction"):
+                if parts[part].shape[2] and not (part == "reconstruction" and name in OF_LAST_INPUT):
                     means[name].add(part, _baseline_scores(name, parts["reconstruction"], parts[part], mean_frame))
         for name in BASELINES:
             rows[name] += means[name].rows(len(split), cut, None)

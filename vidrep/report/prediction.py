@@ -15,6 +15,7 @@ BASELINE_DASHES = {
     "black": "-",
     "repeat_last": (0, (5, 1.5)),
     "mean_frame": (0, (1, 1)),
+    "half_last": (0, (8, 1.5, 1, 1.5)),
     "mean_of_inputs": (0, (4, 1, 1, 1)),
     "blurred_truth": (0, (2, 2)),
 }
