@@ -78,7 +78,7 @@ def score_run(
 def score_baselines(train_file: Path, test_file: Path, observed: list[int], device: Device) -> dict[str, list[tuple]]:
     """Rows of ``COLUMNS`` of every baseline on one data set, for each number of ``observed`` frames.
 
-    What is made of the last input stands for predictions only. Of the truth only the cross-entropy is told, all else being perfect.
+    What is made of the last input stands for predictions only. Of the truth only the cross-entropy is told: all else is perfect.
     """
     split, mean_frame = load_split(test_file), mean_training_frame(train_file).to(device.device)
     rows = {name: [] for name in BASELINES}
