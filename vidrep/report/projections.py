@@ -23,6 +23,7 @@ COMPONENTS = 30  # principal components that LDA and t-SNE start from
 _TSNE_STEPS = 350
 _WIDE = 1000  # features from which leading components are found by random projection
 _PITCH = 1.08  # from one scatter to the next, in widths of a scatter
+_WIDEST_NAME = 22  # letters that fit above a column
 METHODS = ("PCA", "LDA", "t-SNE")
 
 
@@ -121,7 +122,9 @@ def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[s
         points, colours = [plane[method, slot] for plane in planes], [item.shown_slots[:, slot] for item in embeddings]
         plot_row(points, colours, axes, classes=len(classes))
         axes.set_ylabel(f"{method}\n{names[slot]}")
-    rows[0].set_xticks(_PITCH * np.arange(len(embeddings)) + 0.5, [embedding.name for embedding in embeddings])
+    shown_as = [embedding.name for embedding in embeddings]
+    slanted = {"rotation": 12, "ha": "left"} if max(map(len, shown_as)) > _WIDEST_NAME else {}
+    rows[0].set_xticks(_PITCH * np.arange(len(embeddings)) + 0.5 * (not slanted), shown_as, **slanted)
     rows[0].tick_params(labeltop=True, labelsize=8.5)
     named = zip(class_colours(len(classes)), classes, strict=True)
     handles = [Line2D([], [], color=colour, marker="o", ls="", ms=4, label=name) for colour, name in named]
