@@ -24,8 +24,9 @@ def shares_figure(shares: pd.DataFrame) -> Figure:
     factors = list(dict.fromkeys(shares["factor"]))
     note = (
         f"Trained runs, seeds averaged: {_numbers(shares['n'])} pairs of system and data set. Outline: share of the factor by "
-        "itself; filled: what it explains and the others do not (more than by itself where not all systems have all data sets). p of the outlined share, by permutations of whole systems, or "
-        "of data sets within systems; no p: the factor has a level for every system, so that nothing can be exchanged."
+        "itself; filled: what it explains and the others do not, more than by itself where not all systems have all data sets. "
+        "p of the outlined share, by permutations of whole systems, or of data sets within systems; no p: the factor has a level "
+        "for every system, so that nothing can be exchanged."
     )
     columns = min(_COLUMNS, len(datasets))
     height = 1.3 + grid_height(len(datasets), columns, 0.5 + len(factors) * (0.25 + 0.16 * len(measures)))
