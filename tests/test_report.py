@@ -237,6 +237,12 @@ def test_experiments_without_classifiers_have_figures_too(draw):
     draw(table, {"clips": 10}, style.looks({"coder": "LSTM autoencoder"})).draw_without_rendering()
 
 
+def test_long_names_are_broken_behind_underscores():
+    assert style.broken("c3d_narrow", 22) == "c3d_narrow"
+    assert style.broken("temporal_coherence_narrow", 22) == "temporal_coherence_\nnarrow"
+    assert style.broken("temporal_coherence_narrow", 12) == "temporal_\ncoherence_\nnarrow"
+
+
 def test_heads_stand_in_columns_and_features_in_rows(results):
     table = reading.read_table(results / "functional/digits_only.csv", ("run_a", "run_b", "metric", "value"))
     runs = functional.trained_runs(table, ["two_stream_narrow", "c3d_narrow"])

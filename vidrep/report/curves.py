@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from vidrep.experiment import UNTRAINED
-from vidrep.report.style import GREY, INK, Look, grid_height, new_figure, panel_grid
+from vidrep.report.style import GREY, INK, Look, broken, grid_height, new_figure, panel_grid
 from vidrep.report.tables import ACCURACIES
 
 _COLUMNS = 6
@@ -41,7 +41,7 @@ def learning_figure(histories: pd.DataFrame, dataset: str, looks: dict[str, Look
             continue
         system = systems[place]
         plot_run_curves(histories[histories["system"] == system], top, bottom, look=looks[system])
-        top.set_title(system, loc="left")
+        top.set_title(broken(system, 22), loc="left")
         if place % columns == 0:
             top.set_ylabel("loss")
             bottom.set_ylabel("accuracy / %")

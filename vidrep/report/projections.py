@@ -17,13 +17,12 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from vidrep.report.style import class_colours, new_figure
+from vidrep.report.style import broken, class_colours, new_figure
 
 COMPONENTS = 30  # principal components that LDA and t-SNE start from
 _TSNE_STEPS = 350
 _WIDE = 1000  # features from which leading components are found by random projection
 _PITCH = 1.08  # from one scatter to the next, in widths of a scatter
-_WIDEST_NAME = 22  # letters that fit above a column
 METHODS = ("PCA", "LDA", "t-SNE")
 
 
@@ -122,9 +121,8 @@ def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[s
         points, colours = [plane[method, slot] for plane in planes], [item.shown_slots[:, slot] for item in embeddings]
         plot_row(points, colours, axes, classes=len(classes))
         axes.set_ylabel(f"{method}\n{names[slot]}")
-    shown_as = [embedding.name for embedding in embeddings]
-    slanted = {"rotation": 12, "ha": "left"} if max(map(len, shown_as)) > _WIDEST_NAME else {}
-    rows[0].set_xticks(_PITCH * np.arange(len(embeddings)) + 0.5 * (not slanted), shown_as, **slanted)
+    shown_as = [broken(embedding.name, 21) for embedding in embeddings]
+    rows[0].set_xticks(_PITCH * np.arange(len(embeddings)) + 0.5, shown_as)
     rows[0].tick_params(labeltop=True, labelsize=8.5)
     named = zip(class_colours(len(classes)), classes, strict=True)
     handles = [Line2D([], [], color=colour, marker="o", ls="", ms=4, label=name) for colour, name in named]

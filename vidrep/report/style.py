@@ -1,5 +1,6 @@
 """One style for every figure: sizes, fonts, colours that colour-blind readers tell apart, and files with reproducible bytes."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -146,6 +147,16 @@ def new_figure(height: float, *, title: str, note: str, width: float = SCREEN_WI
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
     figure.supxlabel(fill(note, int(_NOTE_LETTERS * width)), x=0.01, ha="left", fontsize=7.5, color=GREY)
     return figure
+
+
+def broken(name: str, letters: int) -> str:
+    """A name in lines of at most ``letters`` where it has underscores to be broken behind."""
+    lines = [""]
+    for piece in re.findall("[^_]*_?", name):
+        if lines[-1] and len(lines[-1] + piece) > letters:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
 
 
 def grid_height(count: int, columns: int, row_height: float) -> float:
