@@ -1,11 +1,13 @@
 """The battery passes a measure that behaves and fails ones that do not, on data in which everything is planted."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from vidrep import similarity
 from vidrep.experiment import Run
-from vidrep.sanity import battery, page, statistics, trials
+from vidrep.sanity import battery, known, page, statistics, trials
 from vidrep.sanity.changes import PENALTY, change, component_scores, probe_accuracies
 from vidrep.sanity.material import Layer, Material, check, distinct
 from vidrep.similarity import registry, summarise
@@ -241,3 +243,17 @@ def test_bars_stand_between_chance_and_the_best():
     for trial in trials.TRIALS:
         assert trial.limits[0] < trial.bar < trial.limits[1]
     assert len(trials.BY_NAME) == len(trials.TRIALS)
+
+
+def test_figures_warn_of_what_the_documentation_reports():
+    text = (Path(__file__).parent.parent / "docs" / "comparison_sanity.md").read_text()
+    lines = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.split("## Outcome")[1].splitlines()
+        if line[:1] == "|"
+    ]
+    names, rows = lines[0][1:], [line for line in lines if line[0] in similarity.measures()]
+    assert sorted(row[0] for row in rows) == sorted(similarity.measures())
+    failed = {row[0]: tuple(name for name, cell in zip(names, row[1:], strict=True) if "✗" in cell) for row in rows}
+    assert {measure: tests for measure, tests in failed.items() if tests} == known.FAILED
+    assert "failed 4 of 8" in known.warning("svcca") and known.warning("procrustes") == ""

@@ -15,6 +15,7 @@ from scipy.spatial.distance import squareform
 from vidrep.experiment import EXTERNAL, UNTRAINED
 from vidrep.reading import first_seeds, only_layer_last, representations, square
 from vidrep.report.style import GREY, PALE, Look, colour_bar, family_colours, looks, new_figure, write_cells
+from vidrep.sanity.known import warning
 from vidrep.similarity.registry import find
 
 TEXT_CELLS = 20  # larger matrices get no numbers in their cells
@@ -83,7 +84,7 @@ def embedding_figure(table: pd.DataFrame, dataset: str, measure: str, families: 
     note = (
         f"n = {table['n'].max():,.0f} clips. A row: system ← trained on, seed; columns in the same order. Tree: average linkage"
         f"{'' if scale.distance else f' of {scale.limits[1]:g} − similarity'}. Pale grey: no value. "
-        f"Colours span 0 to {scale.limits[1]:.3g} in every figure of the measure; dark means different."
+        f"Colours span 0 to {scale.limits[1]:.3g} in every figure of the measure; dark means different.{warning(measure)}"
     )
     side = max(3.0, 0.24 * len(reps))
     title = f"Which runs represent {dataset} alike? {scale.label}, embeddings"
@@ -146,7 +147,7 @@ def layer_figure(table: pd.DataFrame, dataset: str, measure: str, families: dict
     values = square(table, reps["rep"])
     note = (
         f"n = {table['n'].max():,.0f} clips. First seed of each system; its layers from the input (top, left) to the embedding; "
-        f"white lines part systems. Colours span 0 to {scale.limits[1]:.3g}; dark means different."
+        f"white lines part systems. Colours span 0 to {scale.limits[1]:.3g}; dark means different.{warning(measure)}"
     )
     side = max(3.5, 0.155 * len(reps))
     title = f"Layer against layer on {dataset}: {scale.label}"
