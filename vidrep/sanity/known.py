@@ -1,4 +1,4 @@
-"""Which tests of the sanity battery each measure failed on our own networks, as docs/comparison_sanity.md reports; for figures."""
+"""Which tests of the sanity battery each measure failed on our networks, as docs/comparison_sanity.md reports; for figures."""
 
 _ALL_BUT_ONE = (
     "layer_retrieval",
