@@ -6,6 +6,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -34,7 +35,7 @@ def content(tmp_path_factory):
     path = tmp_path_factory.mktemp("own") / "own" / "test.h5"
     path.parent.mkdir()
     arrays = {"clips": clips, "labels": labels, "corners": corners, "patches": patches}
-    write_clips(path, {**arrays, "factors": {}}, {"dataset": "own", "split": "test", "multi_label": True})
+    write_clips(path, {**arrays, "factors": {}}, {"dataset": "own", "split": "test", "multi_label": True, "classes": ["a", "b"]})
     return path, arrays
 
 
@@ -177,6 +178,8 @@ def test_runs_are_scored_so_on_their_own_data_set_alone(tiny_run, tmp_path, monk
     other = tmp_path / "other" / "test.h5"
     other.parent.mkdir()
     other.write_bytes(own.read_bytes())
+    with h5py.File(other, "a") as file:
+        file.attrs["dataset"] = "other"
     files = [str(own), str(other)]
     for path in (own, other):
         flow = path.parent / "true.zarr"

@@ -254,7 +254,7 @@ use rule plot_clips as plot_functional with:
     benchmark:
         "<benchmarks>/figures/functional.tsv"
     params:
-        options=COMPARED_OPTION,
+        options=FAMILY_OPTION,
         target=folder,
         script="plot_functional",
         code=code("plot_functional"),
