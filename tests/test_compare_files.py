@@ -7,6 +7,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+import torch
 import zarr
 
 from vidrep.activations.store import write_ids
@@ -79,6 +80,16 @@ def test_intervals_and_p_values_on_request(arrays, tmp_path):
     header, first, related, unrelated, *_ = (line.split() for line in done.stdout.splitlines())
     assert header[2:7] == ["value", "ci_low", "ci_high", "null_p", "n"] and first[:3] == ["many/one", "many/one", "1"]
     assert float(related[3]) < float(related[2]) < float(related[4]) and float(related[5]) < 0.05 < float(unrelated[5])
+
+
+@pytest.mark.parametrize("chosen", ["auto", "cuda"])
+def test_a_gpu_where_there_is_one(chosen, arrays, tmp_path):
+    many = write(tmp_path / "many.npz", arrays)
+    done = command(many, "--device", chosen, "--memory-mb", 64)
+    if chosen == "cuda" and not torch.cuda.is_available():
+        assert done.returncode == 1 and done.stderr == "error: device: no GPU here; use cpu or auto\n"
+    else:
+        assert done.returncode == 0 and done.stdout == command(many).stdout  # six digits
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".zarr"])

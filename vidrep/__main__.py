@@ -38,6 +38,10 @@ def add_compare(commands) -> None:
     compare.add_argument("--permutations", type=int, default=0, help="fewest re-pairings of clips for p values (default: 0)")
     compare.add_argument("--seed", type=int, default=0, help="of random re-pairings (default: 0)")
     compare.add_argument(
+        "--device", default="cpu", choices=("cpu", "cuda", "auto"), help="of large products; auto: a GPU if any (default: cpu)"
+    )
+    compare.add_argument("--memory-mb", type=float, default=2048, help="for arrays that pairs are computed from (default: 2048)")
+    compare.add_argument(
         "--difference",
         nargs=3,
         action="append",
@@ -69,13 +73,15 @@ def list_measures(args: argparse.Namespace) -> None:
 
 def compare_files(args: argparse.Namespace) -> None:
     """Print, and write, the table of all pairs or of differences."""
+    from vidrep.similarity.machine import using
     from vidrep.similarity.sources import groups_of, open_sources
 
     sources = open_sources(args.files)
     groups = groups_of(sources)
-    kernels = {source.name: source.summarise() for source in sources}
     how = {"groups": groups, "seed": args.seed, **dict(args.option)}
-    print((table_of_differences if args.difference else table_of_pairs)(kernels, args, how))
+    with using(args.memory_mb, args.device):
+        kernels = {source.name: source.summarise() for source in sources}
+        print((table_of_differences if args.difference else table_of_pairs)(kernels, args, how))
     n = sources[0].array.shape[0]
     what = f"{n} clips" if groups is None else f"{n} rows in {len(set(groups.tolist()))} groups"
     print(f"{args.measure} of {what}", file=sys.stderr)
@@ -86,7 +92,8 @@ def table_of_pairs(kernels: dict, args: argparse.Namespace, how: dict) -> str:
     from vidrep.similarity import all_pairs
     from vidrep.similarity.table import table, write_table
 
-    result = all_pairs(kernels, args.measure, intervals=args.intervals, permutations=args.permutations, **how)
+    machine = {"memory_mb": args.memory_mb, "device": args.device}
+    result = all_pairs(kernels, args.measure, intervals=args.intervals, permutations=args.permutations, **machine, **how)
     if args.output:
         write_table(args.output, result, list(kernels))
     return table(result, list(kernels))
