@@ -21,7 +21,8 @@ from vidrep.similarity.cka import u_centre
 
 LATENT = 5
 MEASURES = ("cka_linear_debiased", "cka_linear", "rsa", "knn_jaccard", "procrustes", "cca_mean", "svcca", "linear_r2")
-LIMIT_DEPENDS_ON_N = ("knn_jaccard", "knn_mutual", "knn_rank", "linear_r2", "pwcca")  # no value at infinitely many clips, or not computed
+# No value at infinitely many clips, or not computed.
+LIMIT_DEPENDS_ON_N = ("knn_jaccard", "knn_mutual", "knn_rank", "linear_r2", "pwcca")
 DRAWS = 19  # re-pairings: enough for an exact test at 5 %
 MANY = 2000  # clips of the value at many clips
 
