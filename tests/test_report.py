@@ -27,6 +27,7 @@ from vidrep.report import (
     strips,
     style,
     tables,
+    training_time,
     versions,
 )
 
@@ -317,6 +318,28 @@ def test_matching_layers_stand_at_their_depth_and_value():
     assert 2 < left < right < 3 and 1 < top < middle < 2, "values rise upwards, y runs down"
     dashed = axes.lines[1].get_ydata()
     assert middle == pytest.approx((dashed[0] + dashed[1]) / 2)
+
+
+@pytest.mark.parametrize("measure, warned", [("svcca", True), ("procrustes", False)])
+def test_every_figure_of_a_measure_tells_that_it_failed_sanity_tests(measure, warned, results):
+    dataset, families = synthetic.DATASETS[0], synthetic.FAMILIES
+
+    def table(path):
+        return pd.read_csv(results / path, dtype={"seed": str, "seed_a": str, "seed_b": str})
+
+    pairs = table(f"similarity/{dataset}/{synthetic.MEASURES[0]}.csv")
+    places, branches = (table(f"structure/{dataset}/{name}.csv") for name in ("places", "branches"))
+    figures = [
+        similarity.embedding_figure(pairs, dataset, measure, families),
+        similarity.layer_figure(pairs, dataset, measure, families),
+        map.map_figure(places, branches, dataset, measure, families),
+        layer_matches.matches_figure(table("tables/layer_matches.csv"), dataset, measure, families),
+        versions.versions_figure(table("tables/versions.csv"), dataset, measure, families),
+        training_time.training_time_figure(table("tables/training_time.csv"), dataset, measure, families),
+        shares.shares_figure(table("tables/structure.csv").assign(measure=measure)),
+    ]
+    for figure in figures:
+        assert (f"{measure} failed" in " ".join(figure.get_supxlabel().split())) == warned
 
 
 def test_versions_are_drawn_by_relation():

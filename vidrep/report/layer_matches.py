@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, PALE, Look, cell_text, colour_bar, looks, new_figure
+from vidrep.sanity.known import warning
 
 _CELL = 0.86  # of a small panel, share of its pitch
 _DEPTH_MAP = "viridis"
@@ -31,7 +32,7 @@ def matches_figure(matches: pd.DataFrame, dataset: str, measure: str, families: 
     )
     side = max(5.0, 1.32 * len(systems))
     title = f"Which layers correspond on {dataset}? {scale.label}"
-    figure = new_figure(0.82 * side + 1.6, width=side + 2.9, title=title, note=note)
+    figure = new_figure(0.82 * side + 1.6, width=side + 2.9, title=title, note=note + warning(measure))
     axes = figure.subplots()
     place = {system: i for i, system in enumerate(systems)}
     for (a, b), rows in matches.groupby(["system_a", "system_b"], sort=False):

@@ -12,6 +12,7 @@ from scipy.cluster.hierarchy import leaves_list
 from vidrep.experiment import UNTRAINED
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, INK, Look, family_colours, looks, new_figure
+from vidrep.sanity.known import warning
 from vidrep.similarity.registry import find
 from vidrep.structure.files import links
 
@@ -38,7 +39,7 @@ def map_figure(places: pd.DataFrame, branches: pd.DataFrame, dataset: str, measu
     )
     height = max(5.0, 1.9 + 0.19 * len(places))
     title = f"Which systems are near each other on {dataset}? {scale.label}, embeddings"
-    figure = new_figure(height, width=12.5, title=title, note=note)
+    figure = new_figure(height, width=12.5, title=title, note=note + warning(measure))
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
     order = plot_branches(branches, right, label=unit)
     number = {run: i + 1 for i, run in enumerate(order)}

@@ -8,6 +8,7 @@ from matplotlib.patches import Patch
 
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, grid_height, new_figure, panel_grid
+from vidrep.sanity.known import warning
 
 _NAMES = {"trained_on": "data set trained on", "family": "architecture family", "residual": "none of these"}
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -31,7 +32,7 @@ def shares_figure(shares: pd.DataFrame) -> Figure:
     columns = min(_COLUMNS, len(datasets))
     height = 1.3 + grid_height(len(datasets), columns, 0.5 + len(factors) * (0.25 + 0.16 * len(measures)))
     title = "What explains which trained systems are alike?"
-    figure = new_figure(height, width=max(6.0, 1.9 + 3.2 * columns), title=title, note=note)
+    figure = new_figure(height, width=max(6.0, 1.9 + 3.2 * columns), title=title, note=note + "".join(map(warning, measures)))
     panels = panel_grid(figure, len(datasets), columns, sharex=True, sharey=True)
     colours = {measure: _COLOURS[i % len(_COLOURS)] for i, measure in enumerate(measures)}
     for dataset, axes in zip(datasets, panels, strict=True):

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import colour_bar, grid_height, new_figure, panel_grid
+from vidrep.sanity.known import warning
 
 _COLUMNS = 3
 _CMAP = "viridis_r"
@@ -34,7 +35,7 @@ def training_time_figure(table: pd.DataFrame, dataset: str, measure: str, system
     columns = min(_COLUMNS, len(shown))
     height = 1.4 + grid_height(len(shown), columns, 2.1)
     title = f"When do layers take their final form? Systems trained on {dataset}, {scale.label}"
-    figure = new_figure(height, width=2.0 + 3.1 * columns, title=title, note=note)
+    figure = new_figure(height, width=2.0 + 3.1 * columns, title=title, note=note + warning(measure))
     panels = panel_grid(figure, len(shown), columns, sharey=True)
     for place, (system, axes) in enumerate(zip(shown, panels, strict=True)):
         rows = final[final["system"] == system]

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, INK, PALE, class_colours, grid_height, new_figure, panel_grid
+from vidrep.sanity.known import warning
 
 _COLUMNS = 3
 _OTHER_SEED, _TWIN = ":", (0, (4, 1.5))  # dashes
@@ -36,7 +37,7 @@ def versions_figure(versions: pd.DataFrame, dataset: str, measure: str, systems:
     columns = min(_COLUMNS, len(shown))
     height = 1.4 + grid_height(len(shown), columns, 2.3)
     title = f"What does other training data change? Layers of one system on {dataset}, {scale.label}"
-    figure = new_figure(height, width=3.0 + 3.1 * columns, title=title, note=note)
+    figure = new_figure(height, width=3.0 + 3.1 * columns, title=title, note=note + warning(measure))
     panels = panel_grid(figure, len(shown), columns, sharey=True)
     for place, (system, axes) in enumerate(zip(shown, panels, strict=True)):
         plot_versions(versions[versions["system"] == system], axes, colours=colours).set_title(system, loc="left")

@@ -20,4 +20,4 @@ FAILED = {
 def warning(measure: str) -> str:
     """A sentence for the small print of a figure; empty for measures that failed nothing."""
     tests = FAILED.get(measure, ())
-    return f" This measure failed {len(tests)} of 8 sanity tests on our networks: {', '.join(tests)}." if tests else ""
+    return f" {measure} failed {len(tests)} of 8 sanity tests on our networks: {', '.join(tests)}." if tests else ""
