@@ -1,9 +1,11 @@
-"""How far our measures are from other people's code: the largest differences over some pairs, as the table of docs/comparison.md.
+"""How far our measures are from other people's code: the largest differences over some pairs, as
+the table of docs/comparison.md.
 
     python benchmarks/agreement.py [--clips 120] [--pairs 5]
 
-Needs the dev extra. Pairs share five directions and have offsets; both sides are narrower than the clips are many, wider, or
-one of each (float64). A reference that needs narrow representations sees only those.
+Needs the dev extra. Pairs share five directions and have offsets; both sides are narrower than the
+clips are many, wider, or one of each (float64). A reference that needs narrow representations sees
+only those.
 """
 
 import argparse
@@ -37,12 +39,18 @@ def pairs(clips: int, count: int) -> dict[str, list[tuple[np.ndarray, np.ndarray
     rng = np.random.default_rng(0)
 
     def one(width: int, shared: np.ndarray) -> np.ndarray:
-        return shared @ rng.standard_normal((5, width)) + rng.standard_normal((clips, width)) + 3 * rng.standard_normal(width)
+        return (
+            shared @ rng.standard_normal((5, width))
+            + rng.standard_normal((clips, width))
+            + 3 * rng.standard_normal(width)
+        )
 
     found = {}
     for kind, widths in WIDTHS.items():
         drawn = [rng.standard_normal((clips, 5)) for _ in range(count)]
-        found[kind] = [tuple(one(int(width * clips), shared) for width in widths) for shared in drawn]
+        found[kind] = [
+            tuple(one(int(width * clips), shared) for width in widths) for shared in drawn
+        ]
     return found
 
 
@@ -51,7 +59,9 @@ def centred(x):
 
 
 def debiased_of_pytorch_cka(x, y):
-    cross, own, _ = pytorch_cka.hsic(*[torch.stack([torch.from_numpy(z @ z.T) for z in map(centred, (x, y))])] * 2)
+    cross, own, _ = pytorch_cka.hsic(
+        *[torch.stack([torch.from_numpy(z @ z.T) for z in map(centred, (x, y))])] * 2
+    )
     return float(cross[0, 1] / own[0].sqrt() / own[1].sqrt())
 
 
@@ -60,26 +70,42 @@ def ckatorch(x, y, **how):
 
 
 def of_rsatoolbox(x, y, dissimilarity, how):
-    rdms = [rsatoolbox.rdm.calc_rdm(rsatoolbox.data.Dataset(z), method=dissimilarity) for z in (x, y)]
+    rdms = [
+        rsatoolbox.rdm.calc_rdm(rsatoolbox.data.Dataset(z), method=dissimilarity) for z in (x, y)
+    ]
     return rsatoolbox.rdm.compare(*rdms, method=how).item()
 
 
 def rotated(x, y):
     width = max(x.shape[1], y.shape[1])
-    x, y = (np.pad(centred(z) / np.linalg.norm(centred(z)), ((0, 0), (0, width - z.shape[1]))) for z in (x, y))
+    x, y = (
+        np.pad(centred(z) / np.linalg.norm(centred(z)), ((0, 0), (0, width - z.shape[1])))
+        for z in (x, y)
+    )
     return np.linalg.norm(x @ orthogonal_procrustes(x, y)[0] - y)
 
 
 def shared_neighbours(x, y):
-    lists = [NearestNeighbors(n_neighbors=10).fit(z).kneighbors(return_distance=False) for z in (x, y)]
+    lists = [
+        NearestNeighbors(n_neighbors=10).fit(z).kneighbors(return_distance=False) for z in (x, y)
+    ]
     return np.mean([len(set(a) & set(b)) / 10 for a, b in zip(*lists, strict=True)])
 
 
 def transported(x, y):
     x, y = (centred(z) * math.sqrt(z.shape[1]) / np.linalg.norm(centred(z)) for z in (x, y))
-    cost, a, b = cdist(x.T, y.T, "sqeuclidean"), x.shape[1], y.shape[1]
+    cost = cdist(x.T, y.T, "sqeuclidean")
+    a = x.shape[1]
+    b = y.shape[1]
     sums = vstack([kron(eye_array(a), np.ones((1, b))), kron(np.ones((1, a)), eye_array(b))])
-    return math.sqrt(linprog(cost.ravel(), A_eq=sums, b_eq=np.r_[np.full(a, 1 / a), np.full(b, 1 / b)], method="highs").fun)
+    return math.sqrt(
+        linprog(
+            cost.ravel(),
+            A_eq=sums,
+            b_eq=np.r_[np.full(a, 1 / a), np.full(b, 1 / b)],
+            method="highs",
+        ).fun
+    )
 
 
 def paired(x, y):
@@ -94,19 +120,26 @@ def ours(name, **options):
 def kappas(x, y):
     """Ours and scikit-learn's kappa of which of four features is largest."""
     given = np.array([z[:, :4].argmax(axis=1) for z in (x, y)])
-    return agreement.cohen(given, np.full((1, len(x)), 1 / len(x)))[0, 0, 1], cohen_kappa_score(*given)
+    return agreement.cohen(given, np.full((1, len(x)), 1 / len(x)))[0, 0, 1], cohen_kappa_score(
+        *given
+    )
 
 
 def divergences(x, y):
     """Ours and SciPy's mean divergence of distributions over four classes."""
     scores = np.exp([z[:, :4] - z[:, :4].max(axis=1, keepdims=True) for z in (x, y)])
     scores /= scores.sum(axis=-1, keepdims=True)
-    return agreement.divergences(scores, False)[0, 1].mean(), np.mean(jensenshannon(*scores, base=2, axis=1) ** 2)
+    return agreement.divergences(scores, False)[0, 1].mean(), np.mean(
+        jensenshannon(*scores, base=2, axis=1) ** 2
+    )
 
 
 def u_centring(x, y):
-    """Ours and ckatorch's unbiased HSIC of distances: the mean product of U-centred matrices (Szekely and Rizzo 2014)."""
-    n, distances = len(x), [cdist(z, z) for z in (x, y)]
+    """Ours and ckatorch's unbiased HSIC of distances: the mean product of U-centred matrices
+    (Szekely and Rizzo 2014).
+    """
+    n = len(x)
+    distances = [cdist(z, z) for z in (x, y)]
     theirs = float(hsic1(*(torch.from_numpy(z)[None] for z in distances)))
     return np.sum(u_centre(distances[0]) * u_centre(distances[1])) / (n * (n - 3)), theirs
 
@@ -139,12 +172,30 @@ NARROW = ("narrow",)
 CHECKS = (  # measure, reference, ours, theirs, kinds of pairs
     ("`cka_linear`", "ckatorch", ours("cka_linear"), ckatorch, WIDTHS),
     ("`cka_linear`", "rsatoolbox, whitened cosine", ours("cka_linear"), whitened_cosine, WIDTHS),
-    ("`cka_linear_debiased`", "ckatorch", ours("cka_linear_debiased"), partial(ckatorch, unbiased=True), WIDTHS),
-    ("`cka_linear_debiased`", "pytorch-cka", ours("cka_linear_debiased"), debiased_of_pytorch_cka, WIDTHS),
+    (
+        "`cka_linear_debiased`",
+        "ckatorch",
+        ours("cka_linear_debiased"),
+        partial(ckatorch, unbiased=True),
+        WIDTHS,
+    ),
+    (
+        "`cka_linear_debiased`",
+        "pytorch-cka",
+        ours("cka_linear_debiased"),
+        debiased_of_pytorch_cka,
+        WIDTHS,
+    ),
     ("`procrustes`", "SciPy, best rotation", ours("procrustes"), rotated, WIDTHS),
     ("`procrustes`, cosine", "rsatoolbox, Bures", ours("procrustes", form="cosine"), bures, WIDTHS),
     ("`cca_mean`", "SciPy, subspace angles", ours("cca_mean"), canonical, NARROW),
-    ("`rsa`, raw features", "rsatoolbox, Spearman", ours("rsa", centre="none"), spearman_of_rsatoolbox, WIDTHS),
+    (
+        "`rsa`, raw features",
+        "rsatoolbox, Spearman",
+        ours("rsa", centre="none"),
+        spearman_of_rsatoolbox,
+        WIDTHS,
+    ),
     ("`rsa`", "SciPy, Spearman", ours("rsa"), spearman_of_scipy, WIDTHS),
     ("`knn_mutual`", "scikit-learn", ours("knn_mutual"), shared_neighbours, WIDTHS),
     ("`soft_matching`", "SciPy, linear programme", ours("soft_matching"), transported, WIDTHS),
@@ -170,7 +221,9 @@ def main() -> None:
         largest = max(abs(mine(*pair) - theirs(*pair)) for kind in kinds for pair in found[kind])
         print(f"| {measure} | {reference} | {', '.join(kinds)} | {largest:.0e} |", flush=True)
     for measure, reference, both in JOINT:
-        largest = max(abs(a - b) for kind in WIDTHS for a, b in (both(*pair) for pair in found[kind]))
+        largest = max(
+            abs(a - b) for kind in WIDTHS for a, b in (both(*pair) for pair in found[kind])
+        )
         print(f"| {measure} | {reference} | {', '.join(WIDTHS)} | {largest:.0e} |", flush=True)
 
 

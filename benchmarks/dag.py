@@ -1,7 +1,8 @@
-"""CPU seconds that Snakemake needs to plan experiments of growing size: the paper's with more systems, versions and seeds.
+"""CPU seconds that Snakemake needs to plan experiments of growing size: the paper's with more
+systems, versions and seeds.
 
-python benchmarks/dag.py            # 2 systems to all that train on one kind of clips, one line each
-python benchmarks/dag.py 2,1,1      # systems, versions, seeds
+python benchmarks/dag.py         # 2 systems to all that train on one kind of clips, a line each
+python benchmarks/dag.py 2,1,1   # systems, versions, seeds
 """
 
 import re
@@ -22,12 +23,27 @@ FRAMES = 20  # as many as the longest stack of observed frames wants
 
 
 def config(systems: int, versions: int, seeds: int) -> dict:
-    """The paper's experiment with the first ``systems`` at reference size that it could train, on digits at hand."""
+    """The paper's experiment with the first ``systems`` at reference size that it could train, on
+    digits at hand.
+    """
     paper = yaml.safe_load((ROOT / "workflow/experiments/paper.yaml").read_text())
-    paper |= {"experiment": "dag", "digits": {"kind": "sklearn"}, "datasets": paper["datasets"][:versions]}
+    paper |= {
+        "experiment": "dag",
+        "digits": {"kind": "sklearn"},
+        "datasets": paper["datasets"][:versions],
+    }
     paper["video"]["frames"] = FRAMES
-    suitable = [name for name in catalogue() if catalogue()[name]["preset"] == "reference" and fits(name, paper)]
-    return paper | {"systems": [{"name": name, "seeds": list(range(seeds))} for name in suitable[:systems]] + ["pixels"]}
+    suitable = [
+        name
+        for name in catalogue()
+        if catalogue()[name]["preset"] == "reference" and fits(name, paper)
+    ]
+    return paper | {
+        "systems": (
+            [{"name": name, "seeds": list(range(seeds))} for name in suitable[:systems]]
+            + ["pixels"]
+        )
+    }
 
 
 def fits(name: str, paper: dict) -> bool:
@@ -62,27 +78,58 @@ cli.main(sys.argv[1:])
 
 
 def measure(sizes: tuple[int, int, int]) -> tuple[int, float, float, float]:
-    """Of a dry run: jobs, CPU seconds of building their graph, CPU seconds in all, megabytes of the largest process so far."""
+    """Of a dry run: jobs, CPU seconds of building their graph, CPU seconds in all, megabytes of the
+    largest process so far.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
         path.write_text(yaml.safe_dump(config(*sizes)))
-        command = [sys.executable, "-c", TIMED, "-s", str(ROOT / "Snakefile"), "--directory", folder, "-n", "-q", "rules"]
+        command = [
+            sys.executable,
+            "-c",
+            TIMED,
+            "-s",
+            str(ROOT / "Snakefile"),
+            "--directory",
+            folder,
+            "-n",
+            "-q",
+            "rules",
+        ]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        shown = subprocess.run([*command, "--configfile", str(path)], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        shown = subprocess.run(
+            [*command, "--configfile", str(path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     jobs = int(re.search(r"^total +(\d+)$", shown, re.MULTILINE)[1])
     built = float(re.search(r"^built in (.+)$", shown, re.MULTILINE)[1])
-    return jobs, built, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, after.ru_maxrss / 1024
+    return (
+        jobs,
+        built,
+        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        after.ru_maxrss / 1024,
+    )
 
 
 def main() -> None:
     """Measure each size."""
     chosen = [tuple(map(int, text.split(","))) for text in sys.argv[1:]] or SIZES
-    print("| systems | versions | seeds | jobs | graph, CPU s | dry run, CPU s | largest process so far, MB |")
+    print(
+        "| systems | versions | seeds | jobs | graph, CPU s | dry run, CPU s | largest process so"
+        " far, MB |"
+    )
     print("|---|---|---|---|---|---|---|", flush=True)
     for sizes in chosen:
         jobs, built, seconds, megabytes = measure(sizes)
-        print(f"| {' | '.join(map(str, sizes))} | {jobs:,} | {built:.1f} | {seconds:.1f} | {megabytes:,.0f} |", flush=True)
+        print(
+            f"| {' | '.join(map(str, sizes))} | {jobs:,} | {built:.1f} | {seconds:.1f} |"
+            f" {megabytes:,.0f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

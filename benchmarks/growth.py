@@ -1,9 +1,11 @@
-"""What a small experiment costs as it grows: jobs, seconds, CPU seconds and bytes against systems, seeds, versions and clips.
+"""What a small experiment costs as it grows: jobs, seconds, CPU seconds and bytes against systems,
+seeds, versions and clips.
 
     python benchmarks/growth.py                # about twenty minutes on two cores
     python benchmarks/growth.py base "1 slot"  # only these
 
-Each row is a whole run of the workflow, figures included, in a folder of its own, with two job slots unless it says otherwise.
+Each row is a whole run of the workflow, figures included, in a folder of its own, with two job
+slots unless it says otherwise.
 """
 
 import copy
@@ -32,7 +34,9 @@ BASE = {
 MORE = ["r3d_narrow", "cnn_lstm_narrow", "fusion_single_narrow"]
 
 
-def grown(systems: int = 1, seeds: int = 1, versions: int = 1, clips: int = 1, retention: str = "keep_all") -> dict:
+def grown(
+    systems: int = 1, seeds: int = 1, versions: int = 1, clips: int = 1, retention: str = "keep_all"
+) -> dict:
     """The base experiment with more of something."""
     config = copy.deepcopy(BASE) | {"retention": retention}
     config["systems"] += [{"name": name, "seeds": [0]} for name in MORE[: systems - 1]]
@@ -61,15 +65,35 @@ CASES = {
 
 
 def measure(config: dict, slots: int) -> tuple[int, float, float, float, int]:
-    """Jobs, seconds, CPU seconds of everything below this process, megabytes and files of the results."""
+    """Jobs, seconds, CPU seconds of everything below this process, megabytes and files of the
+    results.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
         path.write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", folder, "--quiet", "all"]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            str(ROOT / "Snakefile"),
+            "--directory",
+            folder,
+            "--quiet",
+            "all",
+        ]
         command += ["--configfile", str(path), "--cores", str(slots)]
-        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-        subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL, check=True)
-        seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        started = time.perf_counter()
+        subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        seconds = time.perf_counter() - started
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         files = [file for file in (Path(folder) / "results").rglob("*") if file.is_file()]
         jobs = sum(file.suffix == ".tsv" for file in files)
         size = sum(file.stat().st_size for file in files) / 1e6
@@ -82,7 +106,9 @@ def main() -> None:
     print("| experiment | jobs | s | CPU s | MB | files |\n|---|---:|---:|---:|---:|---:|")
     for name in sys.argv[1:] or CASES:
         jobs, seconds, used, size, files = measure(*CASES[name])
-        print(f"| {name} | {jobs} | {seconds:.0f} | {used:.0f} | {size:.1f} | {files:,} |", flush=True)
+        print(
+            f"| {name} | {jobs} | {seconds:.0f} | {used:.0f} | {size:.1f} | {files:,} |", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Do intervals and p values of the comparison engine keep their promise? Simulation, printed as Markdown.
+"""Do intervals and p values of the comparison engine keep their promise? Simulation, printed as
+Markdown.
 
     python benchmarks/similarity_statistics.py --repeats 60
 
-Representations are drawn again and again from populations that are known, so that it can be counted how often a nominal 95 %
-interval holds what it should, and how often a test at 5 % rejects where nothing is to be found. All of them share five latent
-variables to a chosen degree; two of the three are equally like the first, so that their paired difference is truly zero.
+Representations are drawn again and again from populations that are known, so that it can be counted
+how often a nominal 95 % interval holds what it should, and how often a test at 5 % rejects where
+nothing is to be found. All of them share five latent variables to a chosen degree; two of the three
+are equally like the first, so that their paired difference is truly zero.
 """
 
 import argparse
@@ -20,7 +22,16 @@ from vidrep.similarity import all_pairs, compare, difference, find, summarise
 from vidrep.similarity.cka import u_centre
 
 LATENT = 5
-MEASURES = ("cka_linear_debiased", "cka_linear", "rsa", "knn_jaccard", "procrustes", "cca_mean", "svcca", "linear_r2")
+MEASURES = (
+    "cka_linear_debiased",
+    "cka_linear",
+    "rsa",
+    "knn_jaccard",
+    "procrustes",
+    "cca_mean",
+    "svcca",
+    "linear_r2",
+)
 # No value at infinitely many clips, or not computed.
 LIMIT_DEPENDS_ON_N = ("knn_jaccard", "knn_mutual", "knn_rank", "linear_r2", "pwcca")
 DRAWS = 19  # re-pairings: enough for an exact test at 5 %
@@ -52,10 +63,17 @@ class Population:
         """Three arrays (clips x rows, features); the second and the third follow one law."""
         shared = rng.standard_normal((clips, LATENT))
         own = math.sqrt(1 - self.relation**2)
-        latents = [shared, *(self.relation * shared + own * rng.standard_normal((clips, LATENT)) for _ in range(2))]
+        latents = [
+            shared,
+            *(
+                self.relation * shared + own * rng.standard_normal((clips, LATENT))
+                for _ in range(2)
+            ),
+        ]
         mixing = (self.mixing[0], self.mixing[1], self.mixing[1])
         return [
-            np.repeat(z @ m, self.rows, axis=0) + self.noise * rng.standard_normal((clips * self.rows, self.features))
+            np.repeat(z @ m, self.rows, axis=0)
+            + self.noise * rng.standard_normal((clips * self.rows, self.features))
             for z, m in zip(latents, mixing, strict=True)
         ]
 
@@ -74,17 +92,25 @@ GROUPED = (
 
 
 def limit(population: Population, measure: str) -> float:
-    """The value of the first two at many clips, averaged over three draws; of a biased estimator the unbiased one's value."""
+    """The value of the first two at many clips, averaged over three draws; of a biased estimator
+    the unbiased one's value.
+    """
     if measure in LIMIT_DEPENDS_ON_N:
         return math.nan
     measure = {"cka_linear": "cka_linear_debiased"}.get(measure, measure)
     rng = np.random.default_rng(1)
     factors = measure in ("procrustes", "shape_angular", "cca_mean", "svcca")
     clips = MANY * (5 if factors else 1) // population.rows
-    return float(np.mean([compare(*population.draw(clips, rng)[:2], measure) for _ in range(1 if factors else 3)]))
+    return float(
+        np.mean(
+            [compare(*population.draw(clips, rng)[:2], measure) for _ in range(1 if factors else 3)]
+        )
+    )
 
 
-def one_draw(population: Population, measure: str, clips: int, repeat: int, naive: bool = False) -> tuple:
+def one_draw(
+    population: Population, measure: str, clips: int, repeat: int, naive: bool = False
+) -> tuple:
     """value, ci_low, ci_high, null_p and the p value of a difference that is truly zero."""
     drawn = population.draw(clips, np.random.default_rng([repeat, clips]))
     groups = None if naive or population.rows == 1 else np.repeat(np.arange(clips), population.rows)
@@ -92,11 +118,16 @@ def one_draw(population: Population, measure: str, clips: int, repeat: int, naiv
     first, second, third = map(summarise, drawn)
     result = all_pairs([first, second], measure, intervals=True, permutations=DRAWS, **how)
     p = difference((first, second), (first, third), measure, **how).p
-    return *(array[0, 1] for array in (result.values, result.ci_low, result.ci_high, result.null_p)), p
+    return (
+        *(array[0, 1] for array in (result.values, result.ci_low, result.ci_high, result.null_p)),
+        p,
+    )
 
 
 def bootstrap_draw(population: Population, measure: str, clips: int, repeat: int) -> tuple:
-    """value and the naive interval of debiased CKA: quantiles over clips drawn with replacement, copies and all."""
+    """value and the naive interval of debiased CKA: quantiles over clips drawn with replacement,
+    copies and all.
+    """
     rng = np.random.default_rng([repeat, clips])
     kernels = [x @ x.T for x in (x - x.mean(axis=0) for x in population.draw(clips, rng)[:2])]
 
@@ -122,21 +153,36 @@ def covered(low: np.ndarray, high: np.ndarray, target: float) -> np.ndarray:
     return np.where(np.isnan(low) | math.isnan(target), np.nan, (low <= target) & (target <= high))
 
 
-def simulate(label: str, population: Population, measure: str, clips: int, repeats: int, draw: Callable = one_draw) -> str:
+def simulate(
+    label: str,
+    population: Population,
+    measure: str,
+    clips: int,
+    repeats: int,
+    draw: Callable = one_draw,
+) -> str:
     """One line of the table."""
-    value, low, high, null, p = np.array([draw(population, measure, clips, k) for k in range(repeats)]).T
+    value, low, high, null, p = np.array(
+        [draw(population, measure, clips, k) for k in range(repeats)]
+    ).T
     truth = limit(population, measure)
-    width = np.nanmean(high - low) / 2 / norm.ppf(0.975) / value.std(ddof=1) if not np.isnan(low).all() else math.nan
+    width = (
+        np.nanmean(high - low) / 2 / norm.ppf(0.975) / value.std(ddof=1)
+        if not np.isnan(low).all()
+        else math.nan
+    )
     null, p = (np.where(np.isnan(array), np.nan, array <= 0.05) for array in (null, p))
     return (
-        f"| {label} | {clips} | {value.mean():.3f} | {'-' if math.isnan(truth) else f'{truth:.3f}'} | {value.std(ddof=1):.3f} "
-        f"| {'-' if math.isnan(width) else f'{width:.2f}'} | {share(covered(low, high, value.mean()))} "
-        f"| {share(covered(low, high, truth))} | {share(null)} | {share(p)} |"
+        f"| {label} | {clips} | {value.mean():.3f} | {'-' if math.isnan(truth) else f'{truth:.3f}'}"
+        f" | {value.std(ddof=1):.3f} | {'-' if math.isnan(width) else f'{width:.2f}'} |"
+        f" {share(covered(low, high, value.mean()))} | {share(covered(low, high, truth))} |"
+        f" {share(null)} | {share(p)} |"
     )
 
 
 HEADER = """
-| measure | clips | mean | at many clips | spread | error / spread | covers mean, % | covers many, % | null_p, % | p, % |
+| measure | clips | mean | at many clips | spread | error / spread \
+| covers mean, % | covers many, % | null_p, % | p, % |
 |---|---|---|---|---|---|---|---|---|---|"""
 
 
@@ -155,11 +201,19 @@ def report(population: Population, args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=60, help="draws behind each line (default: 60)")
-    parser.add_argument("--costly-repeats", type=int, default=30, help="of measures of cubic cost (default: 30)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=60, help="draws behind each line (default: 60)"
+    )
+    parser.add_argument(
+        "--costly-repeats", type=int, default=30, help="of measures of cubic cost (default: 30)"
+    )
     parser.add_argument("--clips", type=int, nargs="+", default=[100], help="n (default: 100)")
-    parser.add_argument("--measures", nargs="+", default=MEASURES, help="any (default: " + ", ".join(MEASURES) + ")")
+    parser.add_argument(
+        "--measures", nargs="+", default=MEASURES, help="any (default: " + ", ".join(MEASURES) + ")"
+    )
     parser.add_argument("--populations", nargs="+", help="names to choose (default: all)")
     args = parser.parse_args()
     start = time.perf_counter()

@@ -1,13 +1,15 @@
 """Speed, memory and size of the catalogue's systems.
 
-    python benchmarks/systems.py                       every narrow preset on 16 x 20 x 20 grey clips
+    python benchmarks/systems.py                  every narrow preset on 16 x 20 x 20 grey clips
     python benchmarks/systems.py c3d_small --clip 1 16 64 64 --batch 16
-    python benchmarks/systems.py --epoch 1000          one epoch of 1,000 clips of every narrow preset, two at a time
+    python benchmarks/systems.py --epoch 1000     one epoch of 1,000 clips of each, two at a time
 
-Each system runs in a process of its own. Training steps of three forms of the same network alternate, so that other load on the
-machine meets all alike: as vidrep trains (channels-last layout, automatic precision), the same precision in torch's default
-layout, and float32 in the default layout. Medians over steps; a ratio above 1 means that vidrep's form is faster. On a CPU the
-seconds are those of the process's own CPU time over its threads, so that other load on the machine does not count.
+Each system runs in a process of its own. Training steps of three forms of the same network
+alternate, so that other load on the machine meets all alike: as vidrep trains (channels-last
+layout, automatic precision), the same precision in torch's default layout, and float32 in the
+default layout. Medians over steps; a ratio above 1 means that vidrep's form is faster. On a CPU the
+seconds are those of the process's own CPU time over its threads, so that other load on the machine
+does not count.
 """
 
 import argparse
@@ -41,27 +43,42 @@ COLUMNS = {
 }
 
 
-def random_batch(shape: tuple[int, ...], size: int, device: Device, *, channels_last: bool) -> dict[str, torch.Tensor]:
+def random_batch(
+    shape: tuple[int, ...], size: int, device: Device, *, channels_last: bool
+) -> dict[str, torch.Tensor]:
     """Everything that a system may be fed, random and of the right shapes."""
     channels, frames, height, width = shape
     generator = torch.Generator().manual_seed(0)
     batch = {name: value.to(device.device) for name, value in blank_batch(shape, size).items()}
-    clips = torch.randint(256, (size, frames, height, width, channels), dtype=torch.uint8, generator=generator)
+    clips = torch.randint(
+        256, (size, frames, height, width, channels), dtype=torch.uint8, generator=generator
+    )
     flow = torch.randn(size, frames - 1, 2, height, width, generator=generator).half()
-    batch |= {"clip": device.clip(clips), "flow": device.flow(flow), "flow_backward": device.flow(flow)}
-    batch["labels"] = torch.nn.functional.one_hot(torch.arange(size) % CLASSES, CLASSES).to(device.device, torch.float32)
+    batch |= {
+        "clip": device.clip(clips),
+        "flow": device.flow(flow),
+        "flow_backward": device.flow(flow),
+    }
+    batch["labels"] = torch.nn.functional.one_hot(torch.arange(size) % CLASSES, CLASSES).to(
+        device.device, torch.float32
+    )
     return batch if channels_last else {name: value.contiguous() for name, value in batch.items()}
 
 
 class Form:
     """One form of a system, ready for training steps in its last stage."""
 
-    def __init__(self, objective, definition: dict, device: Device, batch: dict, *, channels_last: bool) -> None:
-        self.objective, self.device, self.batch = device.place(objective), device, batch
+    def __init__(
+        self, objective, definition: dict, device: Device, batch: dict, *, channels_last: bool
+    ) -> None:
+        self.objective = device.place(objective)
+        self.device = device
+        self.batch = batch
         if not channels_last:
             self.objective.to(memory_format=torch.contiguous_format)
         self.plans = stage_plans(objective, definition["recipe"])
-        self.recipe, self.seconds = definition["recipe"], []
+        self.recipe = definition["recipe"]
+        self.seconds = []
 
     def start(self, name: str, lr: float) -> None:
         self.objective.start_stage(name)
@@ -82,16 +99,21 @@ class Form:
 
 
 def clock(device: Device) -> float:
-    """Seconds so far: of the wall once a CUDA device has done what it was given, of CPU time over threads on a CPU."""
+    """Seconds so far: of the wall once a CUDA device has done what it was given, of CPU time over
+    threads on a CPU.
+    """
     if device.device.type == "cuda":
         torch.cuda.synchronize()
         return time.perf_counter()
     return time.process_time() / torch.get_num_threads()
 
 
-def measure(name: str, shape: tuple[int, ...], batch: int, steps: int, threads: int, gpus: int) -> dict:
+def measure(
+    name: str, shape: tuple[int, ...], batch: int, steps: int, threads: int, gpus: int
+) -> dict:
     """One row of the table; the steps of all training stages count, weighted by their epochs."""
-    best, plain = choose(gpus, "auto", threads), choose(gpus, "float32", threads)
+    best = choose(gpus, "auto", threads)
+    plain = choose(gpus, "float32", threads)
     definition = system(name).definition()
     torch.manual_seed(0)
     objective = build(definition, DataShape(shape, CLASSES, multi_label=True))
@@ -106,7 +128,8 @@ def measure(name: str, shape: tuple[int, ...], batch: int, steps: int, threads: 
         )
         for device, last in layouts
     ]
-    totals, epochs = [0.0] * len(forms), 0
+    totals = [0.0] * len(forms)
+    epochs = 0
     for plan in forms[0].plans:
         if plan.epochs == 0:
             continue
@@ -135,7 +158,8 @@ def measure(name: str, shape: tuple[int, ...], batch: int, steps: int, threads: 
 def inference(form: Form, device: Device, shape: tuple[int, ...], batch: int, steps: int) -> float:
     """Clips embedded a second, in float32 as activations are computed."""
     form.objective.eval()
-    clips, seconds = random_batch(shape, batch, device, channels_last=True), []
+    clips = random_batch(shape, batch, device, channels_last=True)
+    seconds = []
     for _ in range(steps + 1):
         started = clock(device)
         form.objective.embed(clips)
@@ -144,13 +168,20 @@ def inference(form: Form, device: Device, shape: tuple[int, ...], batch: int, st
 
 
 def one_epoch(name: str, clips: int) -> float:
-    """Seconds of one epoch of every training stage of a system on ``clips`` clips, on one thread."""
-    device, chosen, shape = choose(0, "auto", 1), system(name), clip_shape(name)
+    """Seconds of one epoch of every training stage of a system on ``clips`` clips, on one
+    thread.
+    """
+    device = choose(0, "auto", 1)
+    chosen = system(name)
+    shape = clip_shape(name)
     torch.manual_seed(0)
     form = Form(
-        build(chosen.definition(), DataShape(shape, CLASSES, multi_label=True)), chosen.definition(), device,
-        random_batch(shape, chosen.recipe["batch"], device, channels_last=True), channels_last=True,
-    )  # fmt: skip
+        build(chosen.definition(), DataShape(shape, CLASSES, multi_label=True)),
+        chosen.definition(),
+        device,
+        random_batch(shape, chosen.recipe["batch"], device, channels_last=True),
+        channels_last=True,
+    )
     started = time.perf_counter()
     for plan in form.plans:
         form.start(plan.name, plan.lr)
@@ -169,40 +200,74 @@ def epochs_of_all(names: list[str], clips: int) -> None:
     """One epoch of each system, two at a time."""
     started = time.perf_counter()
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for name, seconds in zip(names, pool.map(one_epoch, names, [clips] * len(names)), strict=True):
+        for name, seconds in zip(
+            names, pool.map(one_epoch, names, [clips] * len(names)), strict=True
+        ):
             print(f"{name:40} {seconds:7.1f} s", flush=True)
-    print(f"{len(names)} systems, one epoch of {clips:,} clips each, two at a time: {time.perf_counter() - started:.0f} s")
+    print(
+        f"{len(names)} systems, one epoch of {clips:,} clips each, two at a time:"
+        f" {time.perf_counter() - started:.0f} s"
+    )
 
 
 def main() -> None:
     """Read the command line, measure, print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="SYSTEM", help="systems of the catalogue (default: all narrow presets)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        "--clip", nargs=4, type=int, metavar=("C", "T", "H", "W"), help="size of the clips (default: the preset's)"
+        "names",
+        nargs="*",
+        metavar="SYSTEM",
+        help="systems of the catalogue (default: all narrow presets)",
+    )
+    parser.add_argument(
+        "--clip",
+        nargs=4,
+        type=int,
+        metavar=("C", "T", "H", "W"),
+        help="size of the clips (default: the preset's)",
     )
     parser.add_argument("--batch", type=int, default=32, help="clips per step (default: 32)")
     parser.add_argument("--steps", type=int, default=5, help="timed steps (default: 5)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1, as the pipeline trains)")
-    parser.add_argument("--gpus", type=int, default=0, help="1: measure on the first CUDA device (default: 0)")
     parser.add_argument(
-        "--epoch", type=int, metavar="CLIPS", help="instead: time one epoch of so many clips, two systems at a time"
+        "--threads", type=int, default=1, help="CPU threads (default: 1, as the pipeline trains)"
     )
-    parser.add_argument("--json", action="store_true", help="a line of JSON for each system instead of the table")
+    parser.add_argument(
+        "--gpus", type=int, default=0, help="1: measure on the first CUDA device (default: 0)"
+    )
+    parser.add_argument(
+        "--epoch",
+        type=int,
+        metavar="CLIPS",
+        help="instead: time one epoch of so many clips, two systems at a time",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="a line of JSON for each system instead of the table"
+    )
     args = parser.parse_args()
-    names = args.names or [name for name, entry in catalogue().items() if entry["preset"] == "narrow"]
+    names = args.names or [
+        name for name, entry in catalogue().items() if entry["preset"] == "narrow"
+    ]
     if args.epoch:
         return epochs_of_all(names, args.epoch)
     if not args.json:
         print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|", flush=True)
     for name in names:
         shape = tuple(args.clip or clip_shape(name))
-        row = describe(name) | apart(measure, name, shape, args.batch, args.steps, args.threads, args.gpus)
+        row = describe(name) | apart(
+            measure, name, shape, args.batch, args.steps, args.threads, args.gpus
+        )
         if args.json:
             print(json.dumps({key: row.get(key) for key in COLUMNS}), flush=True)
         else:
             print(
-                "| " + " | ".join(text.format(row[key]) if key in row else "" for key, text in COLUMNS.items()) + " |", flush=True
+                "| "
+                + " | ".join(
+                    text.format(row[key]) if key in row else "" for key, text in COLUMNS.items()
+                )
+                + " |",
+                flush=True,
             )
 
 

@@ -15,7 +15,12 @@ def main() -> None:
     parser.add_argument("--drawn", required=True, help="frames drawn by the run (.h5)")
     parser.add_argument("--run", required=True, help="name of the run, for the title")
     parser.add_argument("--count", type=int, default=4, help="clips to show (default: 4)")
-    parser.add_argument("--output", required=True, type=Path, help="the .webp file to write; an .html page goes beside it")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=Path,
+        help="the .webp file to write; an .html page goes beside it",
+    )
     args = parser.parse_args()
     with h5py.File(args.drawn, "r") as file:
         drawn = {name: value[: args.count] for name, value in file.items()}

@@ -1,4 +1,6 @@
-"""Animate a few test videos and the frames of other videos that a run matches to them: a WebP file, and a page that shows it."""
+"""Animate a few test videos and the frames of other videos that a run matches to them: a WebP file,
+and a page that shows it.
+"""
 
 from pathlib import Path
 
@@ -13,9 +15,16 @@ from vidrep.report.animation import page, webp
 def main() -> None:
     """Read the command line, draw, write; a run that embeds no frames gets an empty page."""
     parser = make_parser(__doc__)
-    parser.add_argument("--matches", required=True, help="matched videos, as align.py writes them (.h5)")
+    parser.add_argument(
+        "--matches", required=True, help="matched videos, as align.py writes them (.h5)"
+    )
     parser.add_argument("--run", required=True, help="name of the run, for the title")
-    parser.add_argument("--output", required=True, type=Path, help="the .webp file to write; an .html page goes beside it")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=Path,
+        help="the .webp file to write; an .html page goes beside it",
+    )
     args = parser.parse_args()
     with h5py.File(args.matches, "r") as file:
         matches = {name: value[:] for name, value in file.items()}

@@ -11,7 +11,13 @@ def main() -> None:
     """Read the command line, run the network over the clips of each split, write one file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of the run")
-    parser.add_argument("--videos", required=True, type=Path, nargs="+", help="untrimmed videos (.h5), named after their splits")
+    parser.add_argument(
+        "--videos",
+        required=True,
+        type=Path,
+        nargs="+",
+        help="untrimmed videos (.h5), named after their splits",
+    )
     add_device_options(parser)
     parser.add_argument("--output", required=True, type=Path, help="the .h5 file to write")
     args = parser.parse_args()
@@ -26,7 +32,11 @@ def main() -> None:
     splits = {path.stem: extract(path, objective, where) for path in args.videos}
     test = next(path for path in args.videos if path.stem == "test")
     splits["test_shifted"] = extract(test, objective, where, offset=objective.shape.clip[1] // 2)
-    about = {"dataset": record["dataset"], "system": record["system"]["name"], "seed": record["seed"]}
+    about = {
+        "dataset": record["dataset"],
+        "system": record["system"]["name"],
+        "seed": record["seed"],
+    }
     write_features(args.output, splits, about)
     del slots
 

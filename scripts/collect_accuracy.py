@@ -1,4 +1,6 @@
-"""Collect the scores of all runs on all evaluation sets, with the majority-set floor, into one table."""
+"""Collect the scores of all runs on all evaluation sets, with the majority-set floor, into one
+table.
+"""
 
 import pandas as pd
 
@@ -10,14 +12,23 @@ def main() -> None:
     """Read the command line, collect, write."""
     parser = make_parser(__doc__)
     parser.add_argument(
-        "--parts", required=True, nargs="+", help="<evaluated on>/<trained on>--<system>--seed<seed>.csv of all runs"
+        "--parts",
+        required=True,
+        nargs="+",
+        help="<evaluated on>/<trained on>--<system>--seed<seed>.csv of all runs",
     )
-    parser.add_argument("--train", required=True, nargs="+", help="training clips (.h5) of the evaluation sets")
-    parser.add_argument("--test", required=True, nargs="+", help="their test clips (.h5), in the same order")
+    parser.add_argument(
+        "--train", required=True, nargs="+", help="training clips (.h5) of the evaluation sets"
+    )
+    parser.add_argument(
+        "--test", required=True, nargs="+", help="their test clips (.h5), in the same order"
+    )
     parser.add_argument("--output", required=True, help="the .csv table to write")
     args = parser.parse_args()
     floors = [majority_set(*files) for files in zip(args.train, args.test, strict=True)]
-    write_table(pd.concat([collect(args.parts), pd.DataFrame(floors)], ignore_index=True), args.output)
+    write_table(
+        pd.concat([collect(args.parts), pd.DataFrame(floors)], ignore_index=True), args.output
+    )
 
 
 if __name__ == "__main__":

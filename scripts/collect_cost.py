@@ -1,4 +1,6 @@
-"""Collect what each system costs: parameters, multiply-adds, speed and memory, as its runs recorded them."""
+"""Collect what each system costs: parameters, multiply-adds, speed and memory, as its runs recorded
+them.
+"""
 
 from vidrep.command_line import make_parser, run
 from vidrep.tables import cost, write_table

@@ -7,7 +7,12 @@ from vidrep.tables import collect, write_table
 def main() -> None:
     """Read the command line, collect, write."""
     parser = make_parser(__doc__)
-    parser.add_argument("--parts", required=True, nargs="+", help="<trained on>--<system>--seed<seed>.csv of all runs")
+    parser.add_argument(
+        "--parts",
+        required=True,
+        nargs="+",
+        help="<trained on>--<system>--seed<seed>.csv of all runs",
+    )
     parser.add_argument("--output", required=True, help="the .csv table to write")
     args = parser.parse_args()
     write_table(collect(args.parts).drop(columns="evaluated_on"), args.output)

@@ -8,7 +8,10 @@ def main() -> None:
     """Read the command line, collect, write."""
     parser = make_parser(__doc__)
     parser.add_argument(
-        "--parts", required=True, nargs="+", help="<evaluated on>/<trained on>--<system>--seed<seed>.csv of all runs"
+        "--parts",
+        required=True,
+        nargs="+",
+        help="<evaluated on>/<trained on>--<system>--seed<seed>.csv of all runs",
     )
     parser.add_argument("--output", required=True, help="the .csv table to write")
     args = parser.parse_args()

@@ -1,4 +1,6 @@
-"""Put small tables whose rows say themselves what they belong to into one: scores of drawn frames, or verdicts on them."""
+"""Put small tables whose rows say themselves what they belong to into one: scores of drawn frames,
+or verdicts on them.
+"""
 
 from vidrep.command_line import make_parser, run
 from vidrep.tables import join, write_table
@@ -7,7 +9,9 @@ from vidrep.tables import join, write_table
 def main() -> None:
     """Read the command line, join, write."""
     parser = make_parser(__doc__)
-    parser.add_argument("--parts", required=True, nargs="+", help="tables (.csv) with the same columns")
+    parser.add_argument(
+        "--parts", required=True, nargs="+", help="tables (.csv) with the same columns"
+    )
     parser.add_argument("--output", required=True, help="the .csv table to write")
     args = parser.parse_args()
     write_table(join(args.parts), args.output)

@@ -1,4 +1,6 @@
-"""What the similarity tables of all evaluation sets mean: variance shares, agreement, matching layers, training versions."""
+"""What the similarity tables of all evaluation sets mean: variance shares, agreement, matching
+layers, training versions.
+"""
 
 import json
 from pathlib import Path
@@ -11,8 +13,16 @@ from vidrep.tables import write_table
 def main() -> None:
     """Read the command line, compute, write the four tables."""
     parser = make_parser(__doc__)
-    parser.add_argument("--tables", required=True, nargs="+", type=Path, help="similarity tables, <evaluation set>/<measure>.csv")
-    parser.add_argument("--factors", required=True, type=json.loads, help="properties of each system, as JSON")
+    parser.add_argument(
+        "--tables",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="similarity tables, <evaluation set>/<measure>.csv",
+    )
+    parser.add_argument(
+        "--factors", required=True, type=json.loads, help="properties of each system, as JSON"
+    )
     parser.add_argument("--measure", required=True, help="the measure by which layers are matched")
     parser.add_argument("--seed", type=int, default=0, help="experiment seed (default: 0)")
     parser.add_argument("--output", required=True, type=Path, help="folder to write the tables to")

@@ -7,20 +7,35 @@ from vidrep.command_line import key_value, make_parser, run
 
 def parse() -> argparse.Namespace:
     parser = make_parser(__doc__)
-    parser.add_argument("--kernels", required=True, nargs="+", help="kernel files of the runs, all of the same clips")
-    parser.add_argument("--measure", required=True, help="name of the measure, e.g. cka_linear_debiased")
+    parser.add_argument(
+        "--kernels",
+        required=True,
+        nargs="+",
+        help="kernel files of the runs, all of the same clips",
+    )
+    parser.add_argument(
+        "--measure", required=True, help="name of the measure, e.g. cka_linear_debiased"
+    )
     parser.add_argument("--output", required=True, help="CSV file to write")
     parser.add_argument("--seed", type=int, default=0, help="experiment seed (default: 0)")
     parser.add_argument(
-        "--permutations", type=int, default=199, help="fewest re-pairings for p values, 0 for none (default: 199)"
+        "--permutations",
+        type=int,
+        default=199,
+        help="fewest re-pairings for p values, 0 for none (default: 199)",
     )
     parser.add_argument(
         "--uncertainty",
         choices=("cheap", "all"),
         default="cheap",
-        help="intervals and p values: cheap: where they cost little beside the values; all: whatever they cost (default: cheap)",
+        help=(
+            "intervals and p values: cheap: where they cost little beside the values; all: whatever"
+            " they cost (default: cheap)"
+        ),
     )
-    parser.add_argument("--memory-mb", type=float, default=2048, help="memory for arrays of kernels (default: 2048)")
+    parser.add_argument(
+        "--memory-mb", type=float, default=2048, help="memory for arrays of kernels (default: 2048)"
+    )
     parser.add_argument(
         "--option",
         type=key_value,

@@ -1,4 +1,6 @@
-"""Compute the optical flow of a split: the truth, which only generated data sets have, or an estimate from pixels."""
+"""Compute the optical flow of a split: the truth, which only generated data sets have, or an
+estimate from pixels.
+"""
 
 import argparse
 
@@ -20,10 +22,18 @@ def main() -> None:
             raise ValueError(f"{args.clips}: no flow {args.method!r} without {', '.join(missing)}")
         n, frames, height, width = split.clips.shape[:4]
         fields = (
-            flow_of_clips(args.method, split.clips[block], **{name: split.extras[name][block] for name in needed})
+            flow_of_clips(
+                args.method,
+                split.clips[block],
+                **{name: split.extras[name][block] for name in needed},
+            )
             for block in blocks(n)
         )
-        attrs = {"dataset": split.attrs["dataset"], "split": split.attrs["split"], "method": args.method}
+        attrs = {
+            "dataset": split.attrs["dataset"],
+            "split": split.attrs["split"],
+            "method": args.method,
+        }
         write_flow(args.output, fields, (n, frames - 1, 2, height, width), attrs)
 
 

@@ -14,13 +14,19 @@ from vidrep.files import whole, write_rows
 def main() -> None:
     """Read the command line, judge, write both."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", required=True, type=Path, help="folder of the experiment, results/<experiment>")
-    parser.add_argument("--config", required=True, type=json.loads, help="the experiment's configuration as JSON")
+    parser.add_argument(
+        "--results", required=True, type=Path, help="folder of the experiment, results/<experiment>"
+    )
+    parser.add_argument(
+        "--config", required=True, type=json.loads, help="the experiment's configuration as JSON"
+    )
     parser.add_argument("--table", required=True, type=Path, help="the .csv table to write")
     parser.add_argument("--page", required=True, type=Path, help="the Markdown page to write")
     args = parser.parse_args()
     sources = args.config["fidelity"]["sources"]
-    rows = judge_all(Results(args.results), lambda line: print(line, file=sys.stderr, flush=True), sources)
+    rows = judge_all(
+        Results(args.results), lambda line: print(line, file=sys.stderr, flush=True), sources
+    )
     write_rows(args.table, COLUMNS, rows)
     with whole(args.page) as beside:
         beside.write_text(page(rows, setting(args.config)))

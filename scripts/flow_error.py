@@ -13,21 +13,33 @@ COLUMNS = ("dataset", "split", "method", "epe_px", "epe_px_median", "moving_pixe
 def main() -> None:
     """Read the command line, compare, write one row per estimate."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--truth", required=True, nargs="+", help="stores of true flow, one for each estimate")
-    parser.add_argument("--estimate", required=True, nargs="+", help="stores of estimated flow, in the same order")
+    parser.add_argument(
+        "--truth", required=True, nargs="+", help="stores of true flow, one for each estimate"
+    )
+    parser.add_argument(
+        "--estimate", required=True, nargs="+", help="stores of estimated flow, in the same order"
+    )
     parser.add_argument("--output", required=True, help="the .csv table to write")
     args = parser.parse_args()
     if len(args.truth) != len(args.estimate):
-        raise ValueError(f"{len(args.truth)} true flows for {len(args.estimate)} estimates: give one truth for each")
+        raise ValueError(
+            f"{len(args.truth)} true flows for {len(args.estimate)} estimates: give one truth for"
+            " each"
+        )
     with whole(args.output) as beside, open(beside, "w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         table.writeheader()
         for truth_path, estimate_path in zip(args.truth, args.estimate, strict=True):
-            truth, estimate = open_flow(truth_path), open_flow(estimate_path)
+            truth = open_flow(truth_path)
+            estimate = open_flow(estimate_path)
             if truth.flow.shape != estimate.flow.shape:
                 shapes = f"{estimate.flow.shape} and {truth.flow.shape}"
-                raise ValueError(f"{estimate_path} and {truth_path} have different shapes, {shapes}")
-            error = summarise_error((truth.flow[block], estimate.flow[block]) for block in blocks(truth.flow.shape[0]))
+                raise ValueError(
+                    f"{estimate_path} and {truth_path} have different shapes, {shapes}"
+                )
+            error = summarise_error(
+                (truth.flow[block], estimate.flow[block]) for block in blocks(truth.flow.shape[0])
+            )
             source = {key: estimate.attrs[key] for key in ("dataset", "split", "method")}
             table.writerow(source | error)
 

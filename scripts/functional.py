@@ -1,4 +1,6 @@
-"""Functional comparison of all runs on one evaluation set: agreement, divergence and stitching, as a long table."""
+"""Functional comparison of all runs on one evaluation set: agreement, divergence and stitching, as
+a long table.
+"""
 
 from pathlib import Path
 
@@ -8,11 +10,22 @@ from vidrep.command_line import make_parser, run
 def main() -> None:
     """Read the command line, the stores and the heads; write the table."""
     parser = make_parser(__doc__)
-    parser.add_argument("--stores", required=True, nargs="+", help="activation stores of the runs, all of the same clips")
     parser.add_argument(
-        "--weights", required=True, nargs="+", type=Path, help="weights.pt of the same runs, run.json beside each"
+        "--stores",
+        required=True,
+        nargs="+",
+        help="activation stores of the runs, all of the same clips",
     )
-    parser.add_argument("--test", required=True, help="test clips (.h5) of the evaluation set, for their labels")
+    parser.add_argument(
+        "--weights",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="weights.pt of the same runs, run.json beside each",
+    )
+    parser.add_argument(
+        "--test", required=True, help="test clips (.h5) of the evaluation set, for their labels"
+    )
     parser.add_argument("--seed", type=int, default=0, help="experiment seed (default: 0)")
     parser.add_argument("--output", required=True, help="CSV file to write")
     args = parser.parse_args()
@@ -28,7 +41,9 @@ def main() -> None:
         truth = clips.labels[[place[name] for name in ids]] > 0
         multi_label = bool(clips.attrs["multi_label"])
     heads = load_heads([path.parent for path in args.weights], answers)
-    write_table(args.output, answers, without, heads, truth, multi_label=multi_label, seed=args.seed)
+    write_table(
+        args.output, answers, without, heads, truth, multi_label=multi_label, seed=args.seed
+    )
 
 
 if __name__ == "__main__":

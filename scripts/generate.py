@@ -1,4 +1,6 @@
-"""Let a run draw test clips: pictures of a few, beside the truth, and scores of all, on its own data set and on others."""
+"""Let a run draw test clips: pictures of a few, beside the truth, and scores of all, on its own
+data set and on others.
+"""
 
 import argparse
 from pathlib import Path
@@ -14,17 +16,50 @@ def main() -> None:
     """Read the command line, draw, score, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of the run")
-    parser.add_argument("--test", required=True, nargs="+", type=Path, help="test clips (.h5) of each data set, its own first")
-    parser.add_argument("--train", required=True, nargs="+", help="their training clips (.h5), of which the mean frame is taken")
-    parser.add_argument("--test-flow", nargs="+", help="flow of the test clips (.zarr), for systems that are fed flow")
-    parser.add_argument("--test-flow-backward", nargs="+", help="backward flow of the test clips, for systems that are fed it")
-    parser.add_argument("--true-flow", help="true flow of the run's own test clips (.zarr), shown beside flow that a run draws")
+    parser.add_argument(
+        "--test",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="test clips (.h5) of each data set, its own first",
+    )
+    parser.add_argument(
+        "--train",
+        required=True,
+        nargs="+",
+        help="their training clips (.h5), of which the mean frame is taken",
+    )
+    parser.add_argument(
+        "--test-flow",
+        nargs="+",
+        help="flow of the test clips (.zarr), for systems that are fed flow",
+    )
+    parser.add_argument(
+        "--test-flow-backward",
+        nargs="+",
+        help="backward flow of the test clips, for systems that are fed it",
+    )
+    parser.add_argument(
+        "--true-flow",
+        help="true flow of the run's own test clips (.zarr), shown beside flow that a run draws",
+    )
     parser.add_argument("--count", required=True, type=int, help="clips to show")
-    parser.add_argument("--train-clips", required=True, type=int, help="clips that the run was trained on, seen once an epoch")
+    parser.add_argument(
+        "--train-clips",
+        required=True,
+        type=int,
+        help="clips that the run was trained on, seen once an epoch",
+    )
     add_device_options(parser)
-    parser.add_argument("--drawn", required=True, type=Path, help="the .h5 file of pictures to write")
-    parser.add_argument("--scores", required=True, type=Path, help="the .csv file of scores to write")
-    parser.add_argument("--verdict", required=True, type=Path, help="the .csv file to write: does the run predict?")
+    parser.add_argument(
+        "--drawn", required=True, type=Path, help="the .h5 file of pictures to write"
+    )
+    parser.add_argument(
+        "--scores", required=True, type=Path, help="the .csv file of scores to write"
+    )
+    parser.add_argument(
+        "--verdict", required=True, type=Path, help="the .csv file to write: does the run predict?"
+    )
     args = parser.parse_args()
     slots = gpu_slots.claim(args.gpus)
 
@@ -36,16 +71,23 @@ def main() -> None:
     where = device.choose(args.gpus, "float32", args.threads)
     objective, record = load_run(args.run, where)
     epochs = 0 if record["seed"] == UNTRAINED else sum(record["system"]["recipe"]["epochs"])
-    flows = [stores or [None] * len(args.test) for stores in (args.test_flow, args.test_flow_backward)]
-    rows, verdicts = [], []
+    flows = [
+        stores or [None] * len(args.test) for stores in (args.test_flow, args.test_flow_backward)
+    ]
+    rows = []
+    verdicts = []
     for test, train, flow, flow_backward in zip(args.test, args.train, *flows, strict=True):
         clips = split.load_split(test, flow, flow_backward_store=flow_backward)
         if test == args.test[0]:
             true_flow = open_flow(args.true_flow).flow[: args.count] if args.true_flow else None
-            drawing.write_generated(args.drawn, objective, clips, where, count=args.count, true_flow=true_flow)
+            drawing.write_generated(
+                args.drawn, objective, clips, where, count=args.count, true_flow=true_flow
+            )
         keys = (record["system"]["name"], record["dataset"], test.parent.name, record["seed"])
         mean_frame = baselines.mean_training_frame(train)
-        found, errors = scores.score_run(objective, clips, mean_frame, where, args.train_clips * epochs)
+        found, errors = scores.score_run(
+            objective, clips, mean_frame, where, args.train_clips * epochs
+        )
         rows += [keys + row for row in found]
         verdicts += [keys + verdict.verdict_row(errors)] if errors else []
     write_rows(args.scores, (*KEYS, *scores.COLUMNS), rows)

@@ -7,9 +7,13 @@ from vidrep.command_line import run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--file", required=True, help="activations and ids: .npz, .h5, .hdf5 or .zarr")
+    parser.add_argument(
+        "--file", required=True, help="activations and ids: .npz, .h5, .hdf5 or .zarr"
+    )
     parser.add_argument("--test", required=True, help="test clips (.h5) of the evaluation set")
-    parser.add_argument("--rows", required=True, type=int, help="test clips that are compared: the first so many")
+    parser.add_argument(
+        "--rows", required=True, type=int, help="test clips that are compared: the first so many"
+    )
     parser.add_argument("--dataset", required=True, help="what the network was trained on")
     parser.add_argument("--system", required=True, help="name of the network")
     parser.add_argument("--seed", required=True, type=int, help="seed of its training")

@@ -1,4 +1,6 @@
-"""Remove the activations and kernels of all runs but the best of each system and data set, and list what was removed."""
+"""Remove the activations and kernels of all runs but the best of each system and data set, and list
+what was removed.
+"""
 
 from pathlib import Path
 
@@ -9,9 +11,13 @@ from vidrep.retention import keep_best
 def main() -> None:
     """Read the command line, remove, write the list."""
     parser = make_parser(__doc__)
-    parser.add_argument("--records", required=True, nargs="+", type=Path, help="run.json of all trained runs")
+    parser.add_argument(
+        "--records", required=True, nargs="+", type=Path, help="run.json of all trained runs"
+    )
     parser.add_argument("--results", required=True, type=Path, help="the experiment's folder")
-    parser.add_argument("--output", required=True, type=Path, help="the CSV file to write: file, bytes")
+    parser.add_argument(
+        "--output", required=True, type=Path, help="the CSV file to write: file, bytes"
+    )
     args = parser.parse_args()
     keep_best(args.results, args.records, args.output)
 

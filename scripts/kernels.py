@@ -8,9 +8,14 @@ from vidrep.command_line import run
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--stores", required=True, nargs="+", help="activation stores (Zarr), each of one run on one evaluation set"
+        "--stores",
+        required=True,
+        nargs="+",
+        help="activation stores (Zarr), each of one run on one evaluation set",
     )
-    parser.add_argument("--outputs", required=True, nargs="+", help="HDF5 file of each, one group per layer")
+    parser.add_argument(
+        "--outputs", required=True, nargs="+", help="HDF5 file of each, one group per layer"
+    )
     arguments = parser.parse_args()
     from vidrep.similarity.files import write_kernels
 

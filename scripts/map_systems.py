@@ -1,4 +1,6 @@
-"""A map of the embeddings of all runs on one evaluation set: places in the plane, a tree, and how stable both are."""
+"""A map of the embeddings of all runs on one evaluation set: places in the plane, a tree, and how
+stable both are.
+"""
 
 from vidrep.command_line import make_parser, run
 
@@ -8,12 +10,23 @@ SAMPLES = 100  # half-samples of the clips
 def main() -> None:
     """Read the command line and the kernels of the last layers, map, write."""
     parser = make_parser(__doc__)
-    parser.add_argument("--kernels", required=True, nargs="+", help="kernel files of the runs, all of the same clips")
-    parser.add_argument("--measure", required=True, help="name of the measure whose distances are shown")
+    parser.add_argument(
+        "--kernels",
+        required=True,
+        nargs="+",
+        help="kernel files of the runs, all of the same clips",
+    )
+    parser.add_argument(
+        "--measure", required=True, help="name of the measure whose distances are shown"
+    )
     parser.add_argument("--evaluated-on", required=True, help="the evaluation set")
     parser.add_argument("--seed", type=int, default=0, help="experiment seed (default: 0)")
     parser.add_argument("--places", required=True, help="CSV file to write: a place for each run")
-    parser.add_argument("--branches", required=True, help="CSV file to write: the branches of the tree and their support")
+    parser.add_argument(
+        "--branches",
+        required=True,
+        help="CSV file to write: the branches of the tree and their support",
+    )
     args = parser.parse_args()
     from threadpoolctl import threadpool_limits
 
@@ -22,7 +35,8 @@ def main() -> None:
     from vidrep.structure.files import write_map
     from vidrep.structure.scaling import map_systems
 
-    embeddings = list({kernel.path: kernel for kernel in open_kernels(args.kernels)}.values())  # the last layer of each file
+    # the last layer of each file
+    embeddings = list({kernel.path: kernel for kernel in open_kernels(args.kernels)}.values())
     rng = stream(args.seed, "structure", "half-samples", args.evaluated_on)
     with threadpool_limits(1):
         found = map_systems(embeddings, args.measure, samples=SAMPLES, rng=rng)

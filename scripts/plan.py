@@ -1,4 +1,6 @@
-"""What the rest of an experiment will cost: jobs, CPU and GPU hours, memory and disk; and how far the last plan was off."""
+"""What the rest of an experiment will cost: jobs, CPU and GPU hours, memory and disk; and how far
+the last plan was off.
+"""
 
 import argparse
 import os
@@ -14,14 +16,31 @@ ROOT = Path(__file__).parent.parent
 
 def main() -> None:
     """Read the command line, plan, print, and keep the plan for the comparison afterwards."""
-    parser = argparse.ArgumentParser(description=__doc__, epilog="All other options are Snakemake's, such as --workflow-profile.")
-    parser.add_argument(
-        "--configfile", nargs="*", default=[ROOT / "config.yaml"], help="as for Snakemake: overlays of config.yaml"
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="All other options are Snakemake's, such as --workflow-profile."
     )
-    parser.add_argument("--directory", type=Path, default=Path(), help="as for Snakemake: where results/ lies (default: here)")
-    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="cores in use at a time (default: this machine's)")
+    parser.add_argument(
+        "--configfile",
+        nargs="*",
+        default=[ROOT / "config.yaml"],
+        help="as for Snakemake: overlays of config.yaml",
+    )
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        default=Path(),
+        help="as for Snakemake: where results/ lies (default: here)",
+    )
+    parser.add_argument(
+        "--cores",
+        type=int,
+        default=os.cpu_count(),
+        help="cores in use at a time (default: this machine's)",
+    )
     args, others = parser.parse_known_args()
-    directory, files = args.directory.resolve(), [Path(path).resolve() for path in args.configfile]  # Snakemake changes folders
+    # Snakemake changes folders
+    directory = args.directory.resolve()
+    files = [Path(path).resolve() for path in args.configfile]
 
     from snakemake import cli
 
@@ -30,7 +49,15 @@ def main() -> None:
     from vidrep.plan.jobs import dry_run
     from vidrep.plan.work import Workload
 
-    command = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(directory), "--cores", str(args.cores), *others]
+    command = [
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--directory",
+        str(directory),
+        "--cores",
+        str(args.cores),
+        *others,
+    ]
     command += ["--configfile", *map(str, files)]
     elsewhere = cli.parse_args(command)[1].executor is not None
     left = dry_run(command, elsewhere=elsewhere)
@@ -40,18 +67,25 @@ def main() -> None:
     if before := estimate.truth(planned, results):
         print(before, "\n")
     jobs = left or dry_run([*command, "--forceall"], elsewhere=elsewhere)
-    estimates = estimate.estimate(jobs, load, records.Rates(records.past(directory / "results")), results)
-    print(f"{load.experiment.name}: {'what is to be run' if left else 'nothing is to be run; what it took'}")
+    estimates = estimate.estimate(
+        jobs, load, records.Rates(records.past(directory / "results")), results
+    )
+    print(
+        f"{load.experiment.name}:"
+        f" {'what is to be run' if left else 'nothing is to be run; what it took'}"
+    )
     print(estimate.summary(estimates, args.cores))
     print(estimate.disk(estimates, load, load.config["retention"]))
-    older, newer = (planned, estimates) if left else (estimates, planned)  # of a finished job the plan of before stays
+    # of a finished job the plan of before stays
+    older, newer = (planned, estimates) if left else (estimates, planned)
     rows = {item.benchmark: item for item in [*older, *newer]}
     records.write_plan(results / "plan.csv", rows.values())
     print(f"Job by job: {results / 'plan.csv'}", file=sys.stderr)
 
 
 def completed(files: list[Path]) -> dict:
-    """The configuration that Snakemake makes of these files, later ones over earlier ones, with the schema's defaults.
+    """The configuration that Snakemake makes of these files, later ones over earlier ones, with the
+    schema's defaults.
 
     The first one is that of the working directory, which need not be there.
     """
@@ -62,7 +96,9 @@ def completed(files: list[Path]) -> dict:
     config: dict = {}
     for path in files if files[0].is_file() else files[1:]:
         update_config(config, yaml.safe_load(path.read_text()) or {})
-    fill_defaults(config, yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text()))
+    fill_defaults(
+        config, yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    )
     return config
 
 

@@ -10,13 +10,28 @@ from vidrep.report.style import looks, save
 def main() -> None:
     """Read the command line, draw, write."""
     parser = figure_parser(__doc__, "datasets", "families", "folder")
-    parser.add_argument("--alignment", required=True, help="table of alignment scores (alignment.csv)")
+    parser.add_argument(
+        "--alignment", required=True, help="table of alignment scores (alignment.csv)"
+    )
     parser.add_argument("--videos", required=True, type=int, help="test videos that were aligned")
     args = parser.parse_args()
-    columns = ("system", "trained_on", "evaluated_on", "seed", "metric", "labelled_videos", "value", "ci_low", "ci_high")
+    columns = (
+        "system",
+        "trained_on",
+        "evaluated_on",
+        "seed",
+        "metric",
+        "labelled_videos",
+        "value",
+        "ci_low",
+        "ci_high",
+    )
     table = read_table(args.alignment, columns)
     for dataset in args.datasets:
-        save(alignment_figure(table, dataset, looks(args.families), args.videos), args.output / f"{dataset}.png")
+        save(
+            alignment_figure(table, dataset, looks(args.families), args.videos),
+            args.output / f"{dataset}.png",
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Draw the confusion matrices of the probes of every system's embedding, a figure per evaluation set."""
+"""Draw the confusion matrices of the probes of every system's embedding, a figure per evaluation
+set.
+"""
 
 from vidrep.command_line import run
 from vidrep.reading import read_table
@@ -10,10 +12,23 @@ from vidrep.report.style import looks, save
 def main() -> None:
     """Read the command line, draw, write."""
     args = figure_parser(__doc__, "confusion", "datasets", "families", "folder").parse_args()
-    columns = ("system", "trained_on", "evaluated_on", "seed", "layer", "factor", "truth", "predicted", "count")
+    columns = (
+        "system",
+        "trained_on",
+        "evaluated_on",
+        "seed",
+        "layer",
+        "factor",
+        "truth",
+        "predicted",
+        "count",
+    )
     confusion = read_table(args.confusion, columns)
     for dataset in args.datasets:
-        save(confusion_figure(confusion, dataset, looks(args.families)), args.output / f"{dataset}.png")
+        save(
+            confusion_figure(confusion, dataset, looks(args.families)),
+            args.output / f"{dataset}.png",
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Draw the activities that a run detects in a few test videos, and its mean average precision against temporal overlap."""
+"""Draw the activities that a run detects in a few test videos, and its mean average precision
+against temporal overlap.
+"""
 
 import json
 from pathlib import Path
@@ -15,7 +17,9 @@ from vidrep.report.style import save
 def main() -> None:
     """Read the command line, draw, write."""
     parser = figure_parser(__doc__, "output")
-    parser.add_argument("--detections", required=True, type=Path, help="detections of the run (.json)")
+    parser.add_argument(
+        "--detections", required=True, type=Path, help="detections of the run (.json)"
+    )
     parser.add_argument("--probabilities", required=True, help="probabilities of its clips (.npz)")
     parser.add_argument("--scores", required=True, help="its scores (.csv)")
     parser.add_argument("--run", required=True, help="name of the run, for the title")

@@ -1,4 +1,6 @@
-"""Draw what an LSTM encoder and its decoders have learnt: weights as pictures, and predictions far beyond the clip."""
+"""Draw what an LSTM encoder and its decoders have learnt: weights as pictures, and predictions far
+beyond the clip.
+"""
 
 from pathlib import Path
 
@@ -9,8 +11,16 @@ from vidrep.report.drawing import figure_parser
 def main() -> None:
     """Read the command line, load, draw, write."""
     parser = figure_parser(__doc__, "output")
-    parser.add_argument("--trained", required=True, nargs="+", type=Path, help="files in the folder of the run")
-    parser.add_argument("--twin", required=True, nargs="+", type=Path, help="files in the folder of its untrained twin")
+    parser.add_argument(
+        "--trained", required=True, nargs="+", type=Path, help="files in the folder of the run"
+    )
+    parser.add_argument(
+        "--twin",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="files in the folder of its untrained twin",
+    )
     parser.add_argument("--test", required=True, help="test clips (.h5)")
     parser.add_argument("--run", required=True, help="name of the run, for the title")
     args = parser.parse_args()
@@ -26,7 +36,9 @@ def main() -> None:
     rollouts = None
     if "prediction" in trained.decoders:
         clips = load_split(args.test, count=MEASURED)
-        rollouts = roll_out({"trained": trained, "untrained": twin}, clips.batch(slice(None), device))
+        rollouts = roll_out(
+            {"trained": trained, "untrained": twin}, clips.batch(slice(None), device)
+        )
     save(features_figure(weight_pictures(trained), rollouts, args.run), args.output)
 
 

@@ -13,7 +13,10 @@ def main() -> None:
     """Read the command line, draw, write."""
     parser = figure_parser(__doc__, "accuracy", "clips", "families", "output")
     parser.add_argument(
-        "--lines", required=True, type=json.loads, help="name of each line to its systems and their labelled clips, as JSON"
+        "--lines",
+        required=True,
+        type=json.loads,
+        help="name of each line to its systems and their labelled clips, as JSON",
     )
     args = parser.parse_args()
     table = read_table(args.accuracy, ACCURACY_COLUMNS)

@@ -1,4 +1,6 @@
-"""Draw how alike runs answer, and how well a run's head reads another's features: a figure per evaluation set."""
+"""Draw how alike runs answer, and how well a run's head reads another's features: a figure per
+evaluation set.
+"""
 
 from pathlib import Path
 
@@ -12,7 +14,13 @@ from vidrep.report.style import save
 def main() -> None:
     """Read the command line, draw, write."""
     parser = figure_parser(__doc__, "families", "folder")
-    parser.add_argument("--tables", required=True, nargs="+", type=Path, help="functional comparisons, <evaluation set>.csv")
+    parser.add_argument(
+        "--tables",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="functional comparisons, <evaluation set>.csv",
+    )
     args = parser.parse_args()
     for path in args.tables:
         table = read_table(path, ("run_a", "run_b", "metric", "value", "n"))

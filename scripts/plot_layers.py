@@ -1,4 +1,6 @@
-"""Draw similarity tables: all layers of the systems trained on the evaluation set against each other."""
+"""Draw similarity tables: all layers of the systems trained on the evaluation set against each
+other.
+"""
 
 from vidrep.command_line import run
 from vidrep.report.drawing import draw_similarities

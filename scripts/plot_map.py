@@ -13,13 +13,28 @@ from vidrep.structure.files import BRANCHES, PLACES
 def main() -> None:
     """Read the command line, draw, write."""
     parser = figure_parser(__doc__, "families", "folder")
-    parser.add_argument("--places", required=True, nargs="+", type=Path, help="<evaluation set>/places.csv of each set")
-    parser.add_argument("--branches", required=True, nargs="+", type=Path, help="<evaluation set>/branches.csv of each set")
+    parser.add_argument(
+        "--places",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="<evaluation set>/places.csv of each set",
+    )
+    parser.add_argument(
+        "--branches",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="<evaluation set>/branches.csv of each set",
+    )
     parser.add_argument("--measure", required=True, help="whose distances are shown")
     args = parser.parse_args()
     for places, branches in zip(args.places, args.branches, strict=True):
         tables = read_table(places, PLACES), read_table(branches, BRANCHES)
-        save(map_figure(*tables, places.parent.name, args.measure, args.families), args.output / f"{places.parent.name}.png")
+        save(
+            map_figure(*tables, places.parent.name, args.measure, args.families),
+            args.output / f"{places.parent.name}.png",
+        )
 
 
 if __name__ == "__main__":

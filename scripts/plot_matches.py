@@ -11,7 +11,9 @@ from vidrep.report.style import save
 def main() -> None:
     """Read the command line, draw, write."""
     parser = figure_parser(__doc__, "output")
-    parser.add_argument("--matches", required=True, help="matched videos, as align.py writes them (.h5)")
+    parser.add_argument(
+        "--matches", required=True, help="matched videos, as align.py writes them (.h5)"
+    )
     parser.add_argument("--run", required=True, help="name of the run, for the title")
     args = parser.parse_args()
     with h5py.File(args.matches, "r") as file:

@@ -11,7 +11,9 @@ def main() -> None:
     """Read the command line, draw, write."""
     parser = figure_parser(__doc__, "clips", "datasets", "families", "folder")
     parser.add_argument("--prediction", required=True, help="table of scores (prediction.csv)")
-    parser.add_argument("--verdicts", required=True, help="table of verdicts (prediction_verdict.csv)")
+    parser.add_argument(
+        "--verdicts", required=True, help="table of verdicts (prediction_verdict.csv)"
+    )
     args = parser.parse_args()
     keys = ("system", "trained_on", "evaluated_on", "seed")
     table = read_table(args.prediction, (*keys, "part", "observed", "horizon", "metric", "value"))

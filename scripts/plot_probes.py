@@ -18,7 +18,10 @@ def main() -> None:
     confusion = read_table(args.confusion, (*columns, "count"))
     for dataset in args.datasets:
         clips = probed_clips(confusion, dataset)
-        save(probe_figure(probes, dataset, clips, looks(args.families)), args.output / f"{dataset}.png")
+        save(
+            probe_figure(probes, dataset, clips, looks(args.families)),
+            args.output / f"{dataset}.png",
+        )
 
 
 if __name__ == "__main__":

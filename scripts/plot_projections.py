@@ -14,7 +14,13 @@ from vidrep.report.style import save
 def main() -> None:
     """Read the command line, project, draw, write."""
     parser = figure_parser(__doc__, "folder")
-    parser.add_argument("--stores", required=True, nargs="+", type=Path, help="<evaluation set>/<run>.zarr of the runs to show")
+    parser.add_argument(
+        "--stores",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="<evaluation set>/<run>.zarr of the runs to show",
+    )
     parser.add_argument("--count", type=int, default=200, help="test clips to show (default: 200)")
     args = parser.parse_args()
     for dataset in dict.fromkeys(store.parent.name for store in args.stores):

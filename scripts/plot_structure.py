@@ -1,4 +1,6 @@
-"""Draw the shares of the distances between systems that their properties and their training data explain."""
+"""Draw the shares of the distances between systems that their properties and their training data
+explain.
+"""
 
 from vidrep.command_line import run
 from vidrep.reading import read_table

@@ -1,4 +1,6 @@
-"""Draw how alike the layers of one system are after training on different data, a figure per evaluation set."""
+"""Draw how alike the layers of one system are after training on different data, a figure per
+evaluation set.
+"""
 
 from vidrep.command_line import run
 from vidrep.report.drawing import draw_layers

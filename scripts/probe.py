@@ -11,17 +11,34 @@ from vidrep.probes.svm import Protocol, probe_store
 def main() -> None:
     """Read the command line, probe store by store, write the confusion counts of each."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stores", required=True, nargs="+", help="activation stores (.zarr) of the run, one an evaluation set")
-    parser.add_argument("--c", required=True, type=float, nargs="+", help="candidate values of C")
-    parser.add_argument("--folds", required=True, type=int, help="folds of the cross-validation that chooses C")
-    parser.add_argument("--components", type=int, help="principal components to project on (default: keep the features)")
     parser.add_argument(
-        "--outputs", required=True, type=Path, nargs="+", help="the .csv files to write: layer, factor, truth, predicted, count"
+        "--stores",
+        required=True,
+        nargs="+",
+        help="activation stores (.zarr) of the run, one an evaluation set",
+    )
+    parser.add_argument("--c", required=True, type=float, nargs="+", help="candidate values of C")
+    parser.add_argument(
+        "--folds", required=True, type=int, help="folds of the cross-validation that chooses C"
+    )
+    parser.add_argument(
+        "--components",
+        type=int,
+        help="principal components to project on (default: keep the features)",
+    )
+    parser.add_argument(
+        "--outputs",
+        required=True,
+        type=Path,
+        nargs="+",
+        help="the .csv files to write: layer, factor, truth, predicted, count",
     )
     args = parser.parse_args()
     protocol = Protocol(tuple(args.c), args.folds, args.components)
     for store, output in zip(args.stores, args.outputs, strict=True):
-        write_rows(output, ("layer", "factor", "truth", "predicted", "count"), probe_store(store, protocol))
+        write_rows(
+            output, ("layer", "factor", "truth", "predicted", "count"), probe_store(store, protocol)
+        )
 
 
 if __name__ == "__main__":

@@ -12,13 +12,34 @@ from vidrep.digits import read_digits
 def main() -> None:
     """Read the command line, render, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", required=True, choices=RECIPES, help="the version whose clips are the activities")
-    parser.add_argument("--split", required=True, choices=SPLITS, help="which digits and which random streams")
-    parser.add_argument("--count", required=True, type=int, help="number of videos")
-    parser.add_argument("--frames", required=True, type=int, nargs=2, help="frames of the shortest and of the longest video")
-    parser.add_argument("--piece", required=True, type=int, help="frames of the shortest segment or stretch of background")
     parser.add_argument(
-        "--background-step", required=True, type=float, help="movement in the background, share of the free range"
+        "--dataset",
+        required=True,
+        choices=RECIPES,
+        help="the version whose clips are the activities",
+    )
+    parser.add_argument(
+        "--split", required=True, choices=SPLITS, help="which digits and which random streams"
+    )
+    parser.add_argument("--count", required=True, type=int, help="number of videos")
+    parser.add_argument(
+        "--frames",
+        required=True,
+        type=int,
+        nargs=2,
+        help="frames of the shortest and of the longest video",
+    )
+    parser.add_argument(
+        "--piece",
+        required=True,
+        type=int,
+        help="frames of the shortest segment or stretch of background",
+    )
+    parser.add_argument(
+        "--background-step",
+        required=True,
+        type=float,
+        help="movement in the background, share of the free range",
     )
     parser.add_argument("--fps", required=True, type=float, help="frames a second")
     parser.add_argument("--size", required=True, type=int, help="side of the canvas in pixels")
@@ -44,7 +65,9 @@ def main() -> None:
         "classes": [str(label) for label in range(10)],
         "fps": args.fps,
     }
-    write_clips(args.output, {name: value for name, value in rendered.items() if name != "corners"}, attrs)
+    write_clips(
+        args.output, {name: value for name, value in rendered.items() if name != "corners"}, attrs
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Put every measure of similarity to the tests of the battery, on a finished experiment: a table and a page."""
+"""Put every measure of similarity to the tests of the battery, on a finished experiment: a table
+and a page.
+"""
 
 import argparse
 import json
@@ -13,9 +15,15 @@ from vidrep.files import whole, write_rows
 def main() -> None:
     """Read the command line, judge, write both."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", required=True, type=Path, help="folder of the experiment, results/<experiment>")
-    parser.add_argument("--config", required=True, type=json.loads, help="the experiment's configuration as JSON")
-    parser.add_argument("--measures", nargs="+", help="measures to judge (default: all that are registered)")
+    parser.add_argument(
+        "--results", required=True, type=Path, help="folder of the experiment, results/<experiment>"
+    )
+    parser.add_argument(
+        "--config", required=True, type=json.loads, help="the experiment's configuration as JSON"
+    )
+    parser.add_argument(
+        "--measures", nargs="+", help="measures to judge (default: all that are registered)"
+    )
     parser.add_argument("--table", required=True, type=Path, help="the .csv table to write")
     parser.add_argument("--page", required=True, type=Path, help="the Markdown page to write")
     args = parser.parse_args()

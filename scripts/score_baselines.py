@@ -12,8 +12,18 @@ from vidrep.tables import KEYS
 def main() -> None:
     """Read the command line, score, write."""
     parser = make_parser(__doc__)
-    parser.add_argument("--runs", required=True, nargs="+", help="scores of runs (generation/<data set>/<system>/seed<seed>.csv)")
-    parser.add_argument("--train", required=True, type=Path, help="training clips (.h5), of which the mean frame is taken")
+    parser.add_argument(
+        "--runs",
+        required=True,
+        nargs="+",
+        help="scores of runs (generation/<data set>/<system>/seed<seed>.csv)",
+    )
+    parser.add_argument(
+        "--train",
+        required=True,
+        type=Path,
+        help="training clips (.h5), of which the mean frame is taken",
+    )
     parser.add_argument("--test", required=True, type=Path, help="test clips (.h5)")
     add_device_options(parser)
     parser.add_argument("--output", required=True, type=Path, help="the .csv file to write")
@@ -24,9 +34,19 @@ def main() -> None:
 
     dataset = args.test.parent.name
     tables = [read_table(path, ("evaluated_on", "observed")) for path in args.runs]
-    observed = sorted({int(n) for table in tables for n in table.loc[table["evaluated_on"] == dataset, "observed"]})
-    found = score_baselines(args.train, args.test, observed, device.choose(args.gpus, "float32", args.threads))
-    rows = [(name, dataset, dataset, UNTRAINED, *row) for name, rows in found.items() for row in rows]
+    observed = sorted(
+        {
+            int(n)
+            for table in tables
+            for n in table.loc[table["evaluated_on"] == dataset, "observed"]
+        }
+    )
+    found = score_baselines(
+        args.train, args.test, observed, device.choose(args.gpus, "float32", args.threads)
+    )
+    rows = [
+        (name, dataset, dataset, UNTRAINED, *row) for name, rows in found.items() for row in rows
+    ]
     write_rows(args.output, (*KEYS, *COLUMNS), rows)
 
 

@@ -1,4 +1,6 @@
-"""Load a digit source, resample it to the patch size and split it into train, validation and test by image."""
+"""Load a digit source, resample it to the patch size and split it into train, validation and test
+by image.
+"""
 
 import argparse
 
@@ -9,12 +11,16 @@ from vidrep.digits import load_digits, write_digits
 def main() -> None:
     """Read the command line, load, split, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kind", required=True, choices=["sklearn", "mnist", "idx"], help="kind of source")
+    parser.add_argument(
+        "--kind", required=True, choices=["sklearn", "mnist", "idx"], help="kind of source"
+    )
     parser.add_argument("--folder", help="mnist: folder with the four .gz archives")
     parser.add_argument("--images", help="idx: file of images (.gz or plain)")
     parser.add_argument("--labels", help="idx: file of labels (.gz or plain)")
     parser.add_argument("--name", help="idx: what the source is called in files and figures")
-    parser.add_argument("--patch", type=int, help="side of a digit in pixels (default: the source's own)")
+    parser.add_argument(
+        "--patch", type=int, help="side of a digit in pixels (default: the source's own)"
+    )
     parser.add_argument("--seed", required=True, type=int, help="experiment seed")
     parser.add_argument("--output", required=True, help="the .npz file to write")
     args = parser.parse_args()

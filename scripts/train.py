@@ -14,25 +14,56 @@ from vidrep.training import gpu_slots
 def main() -> None:
     """Read the command line, claim a device, train, write the runs' folders."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--system", required=True, help="definition of the system as JSON: model, objective, recipe, ...")
     parser.add_argument(
-        "--datasets", required=True, nargs="+", help="name of the data set; for twins of all data sets of the system"
+        "--system",
+        required=True,
+        help="definition of the system as JSON: model, objective, recipe, ...",
+    )
+    parser.add_argument(
+        "--datasets",
+        required=True,
+        nargs="+",
+        help="name of the data set; for twins of all data sets of the system",
     )
     parser.add_argument("--train", required=True, nargs="+", help="training clips (.h5) of each")
-    parser.add_argument("--validation", required=True, nargs="+", help="validation clips (.h5) of each")
-    parser.add_argument("--train-flow", nargs="+", help="flow of the training clips (.zarr), for systems that are fed flow")
+    parser.add_argument(
+        "--validation", required=True, nargs="+", help="validation clips (.h5) of each"
+    )
+    parser.add_argument(
+        "--train-flow",
+        nargs="+",
+        help="flow of the training clips (.zarr), for systems that are fed flow",
+    )
     parser.add_argument("--validation-flow", nargs="+", help="flow of the validation clips (.zarr)")
     parser.add_argument(
-        "--train-flow-backward", nargs="+", help="backward flow of the training clips, for systems that are fed it"
+        "--train-flow-backward",
+        nargs="+",
+        help="backward flow of the training clips, for systems that are fed it",
     )
-    parser.add_argument("--validation-flow-backward", nargs="+", help="backward flow of the validation clips")
-    parser.add_argument("--weights", type=Path, help="file of pretrained weights that the model starts from")
+    parser.add_argument(
+        "--validation-flow-backward", nargs="+", help="backward flow of the validation clips"
+    )
+    parser.add_argument(
+        "--weights", type=Path, help="file of pretrained weights that the model starts from"
+    )
     parser.add_argument("--experiment-seed", required=True, type=int, help="seed of the experiment")
     parser.add_argument("--seed", required=True, help=f"seed of the run, or {UNTRAINED}")
-    parser.add_argument("--snapshots", type=int, nargs="*", default=[], help="numbers of epochs after which weights are kept")
+    parser.add_argument(
+        "--snapshots",
+        type=int,
+        nargs="*",
+        default=[],
+        help="numbers of epochs after which weights are kept",
+    )
     add_device_options(parser)
-    parser.add_argument("--precision", default="auto", help="auto, float32 or bfloat16 (default: auto)")
-    parser.add_argument("--code", default="", help="digest of the code; a checkpoint made by other code is not resumed")
+    parser.add_argument(
+        "--precision", default="auto", help="auto, float32 or bfloat16 (default: auto)"
+    )
+    parser.add_argument(
+        "--code",
+        default="",
+        help="digest of the code; a checkpoint made by other code is not resumed",
+    )
     parser.add_argument("--outputs", required=True, nargs="+", type=Path, help="folder of each run")
     args = parser.parse_args()
     slots = gpu_slots.claim(args.gpus)
@@ -46,12 +77,30 @@ def main() -> None:
     targets = needed_targets(definition)
     pretrained = sha256(args.weights) if args.weights else None
     where = device.choose(args.gpus, args.precision, args.threads)
-    flows = (args.train_flow, args.train_flow_backward, args.validation_flow, args.validation_flow_backward)
+    flows = (
+        args.train_flow,
+        args.train_flow_backward,
+        args.validation_flow,
+        args.validation_flow_backward,
+    )
     flows = [stores or [None] * len(args.datasets) for stores in flows]
     runs = zip(args.datasets, args.train, args.validation, *flows, args.outputs, strict=True)
-    for dataset, train_file, validation_file, train_flow, train_back, validation_flow, validation_back, folder in runs:
-        train = split.load_split(train_file, train_flow, flow_backward_store=train_back, targets=targets)
-        validation = split.load_split(validation_file, validation_flow, flow_backward_store=validation_back, targets=targets)
+    for (
+        dataset,
+        train_file,
+        validation_file,
+        train_flow,
+        train_back,
+        validation_flow,
+        validation_back,
+        folder,
+    ) in runs:
+        train = split.load_split(
+            train_file, train_flow, flow_backward_store=train_back, targets=targets
+        )
+        validation = split.load_split(
+            validation_file, validation_flow, flow_backward_store=validation_back, targets=targets
+        )
         train_run(
             definition,
             train,
@@ -61,7 +110,13 @@ def main() -> None:
             device=where,
             folder=folder,
             fingerprint=digest(
-                definition, args.experiment_seed, args.seed, args.code, train.checksum(), pretrained, args.snapshots
+                definition,
+                args.experiment_seed,
+                args.seed,
+                args.code,
+                train.checksum(),
+                pretrained,
+                args.snapshots,
             ),
             about={"dataset": dataset, "gpus": [slot.name for slot in slots]},
             report=partial(report, f"{dataset}/{definition['name']}/seed{args.seed}"),

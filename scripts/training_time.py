@@ -13,11 +13,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of the run")
     parser.add_argument("--test", required=True, help="test clips (.h5) of its data set")
-    parser.add_argument("--test-flow", help="flow of the test clips (.zarr), for systems that are fed flow")
-    parser.add_argument("--test-flow-backward", help="backward flow of the test clips, for systems that are fed it")
-    parser.add_argument("--epochs", required=True, nargs="+", type=int, help="numbers of epochs after which weights were kept")
+    parser.add_argument(
+        "--test-flow", help="flow of the test clips (.zarr), for systems that are fed flow"
+    )
+    parser.add_argument(
+        "--test-flow-backward", help="backward flow of the test clips, for systems that are fed it"
+    )
+    parser.add_argument(
+        "--epochs",
+        required=True,
+        nargs="+",
+        type=int,
+        help="numbers of epochs after which weights were kept",
+    )
     parser.add_argument("--rows", required=True, type=int, help="test clips that are compared")
-    parser.add_argument("--pooling", required=True, nargs="+", help="none, space_mean, or a grid: T H W")
+    parser.add_argument(
+        "--pooling", required=True, nargs="+", help="none, space_mean, or a grid: T H W"
+    )
     parser.add_argument("--measure", required=True, help="name of the measure")
     add_device_options(parser)
     parser.add_argument("--output", required=True, type=Path, help="the .csv file to write")
@@ -28,7 +40,9 @@ def main() -> None:
     from vidrep.training import device, split
 
     where = device.choose(args.gpus, "float32", args.threads)
-    clips = split.load_split(args.test, args.test_flow, args.rows, flow_backward_store=args.test_flow_backward)
+    clips = split.load_split(
+        args.test, args.test_flow, args.rows, flow_backward_store=args.test_flow_backward
+    )
     policy = args.pooling[0] if len(args.pooling) == 1 else [int(size) for size in args.pooling]
     found = layers_in_time(args.run, args.epochs, clips, args.rows, policy, where)
     write_rows(args.output, COLUMNS, pair_rows(found, args.measure))

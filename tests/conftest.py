@@ -25,7 +25,11 @@ TINY_CHANGES = {
         for name, entry in experiment.catalogue().items()
         if entry["model"] in ("two_stream", "temporal_stream")
     },
-    **{name: {"params": TINY_FUSION} for name, entry in experiment.catalogue().items() if entry["model"] == "fusion"},
+    **{
+        name: {"params": TINY_FUSION}
+        for name, entry in experiment.catalogue().items()
+        if entry["model"] == "fusion"
+    },
     "vivit_narrow": {"params": {"patch": [2, 8, 8]}},
     "timesformer_narrow": {"params": {"patch": [1, 8, 8]}},
     "timesformer_space_narrow": {"params": {"patch": [1, 8, 8]}},
@@ -38,10 +42,15 @@ TINY_CHANGES = {
     **{
         name: {
             "params": {"units": 16},
-            **({"objective_params": {"observed": 5}} if "observed" in chosen.objective_params else {}),
+            **(
+                {"objective_params": {"observed": 5}}
+                if "observed" in chosen.objective_params
+                else {}
+            ),
         }
         for name in experiment.catalogue()
-        if (chosen := experiment.system(name)).model in ("lstm_encoder", "percept_encoder", "recurrent_autoencoder")
+        if (chosen := experiment.system(name)).model
+        in ("lstm_encoder", "percept_encoder", "recurrent_autoencoder")
     },
     "temporal_coherence_narrow": {"objective_params": {"gap": 4}},
     "temporal_coherence_no_negatives_narrow": {"objective_params": {"gap": 4}},
@@ -72,20 +81,33 @@ NARROW = sorted(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that run Snakemake take minutes: they go first, so that no worker is left alone with one in the end."""
+    """Files that run Snakemake take minutes: they go first, so that no worker is left alone with
+    one in the end.
+    """
     items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
 
 
 @pytest.fixture(scope="session")
 def make_split() -> Callable[..., Split]:
-    """Factory of splits of random clips with random labels and flow; a lit corner of the clip tells its first label."""
+    """Factory of splits of random clips with random labels and flow; a lit corner of the clip tells
+    its first label.
+    """
 
     def make(
-        count: int = 12, *, split: str = "test", frames: int = 8, side: int = 16, classes: int = 4, seed: int = 0, **options
+        count: int = 12,
+        *,
+        split: str = "test",
+        frames: int = 8,
+        side: int = 16,
+        classes: int = 4,
+        seed: int = 0,
+        **options,
     ) -> Split:
         rng = np.random.default_rng([seed, count])
         shape = (
-            (count, frames, side, side) if options.get("channels", 1) == 1 else (count, frames, side, side, options["channels"])
+            (count, frames, side, side)
+            if options.get("channels", 1) == 1
+            else (count, frames, side, side, options["channels"])
         )
         first = rng.integers(classes, size=count)
         labels = np.zeros((count, classes), np.uint8)
@@ -98,10 +120,19 @@ def make_split() -> Callable[..., Split]:
         flow = rng.normal(size=(count, frames - 1, 2, side, side)).astype(np.float16)
         ids = [f"{split}/{i:06d}" for i in range(count)]
         flow_backward = torch.from_numpy(rng.normal(size=flow.shape).astype(np.float16))
-        targets = {name: torch.from_numpy(rng.integers(2, size=(count, target.size))) for name, target in TARGETS.items()}
+        targets = {
+            name: torch.from_numpy(rng.integers(2, size=(count, target.size)))
+            for name, target in TARGETS.items()
+        }
         multi_label = options.get("multi_label", True)
         return Split(
-            torch.from_numpy(clips), torch.from_numpy(labels), torch.from_numpy(flow), multi_label, ids, flow_backward, targets
+            torch.from_numpy(clips),
+            torch.from_numpy(labels),
+            torch.from_numpy(flow),
+            multi_label,
+            ids,
+            flow_backward,
+            targets,
         )
 
     return make

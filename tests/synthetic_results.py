@@ -1,4 +1,6 @@
-"""A results folder that follows the file contracts without training anything, for tests of what only reads results."""
+"""A results folder that follows the file contracts without training anything, for tests of what
+only reads results.
+"""
 
 import json
 from dataclasses import asdict
@@ -34,15 +36,27 @@ FAMILIES = {
     "lstm_composite_narrow": "LSTM autoencoder",
     "pixels": "control",
 }
-SEEDS = {"c3d_narrow": ("0", "1"), "two_stream_narrow": ("0",), "lstm_composite_narrow": ("0",), "pixels": ()}
-EXTRA_METRICS = {"two_stream_narrow": ("exact_set", "exact_set_spatial"), "lstm_composite_narrow": ()}
+SEEDS = {
+    "c3d_narrow": ("0", "1"),
+    "two_stream_narrow": ("0",),
+    "lstm_composite_narrow": ("0",),
+    "pixels": (),
+}
+EXTRA_METRICS = {
+    "two_stream_narrow": ("exact_set", "exact_set_spatial"),
+    "lstm_composite_narrow": (),
+}
 LABEL_LINES = {"c3d_narrow": {"c3d_narrow": 10, "two_stream_narrow": 100}}
 LAYERS = ("stem", "middle", "embedding")
 MEASURES = ("cka_linear_debiased", "procrustes")
 CONTROLS = ("test_shuffled", "test_reversed", "test_frozen", "test_one_frame")
-PREDICTION_TABLES = {"prediction": "prediction", "verdicts": "prediction_verdict"}  # option of the script to table
+# option of the script to table
+PREDICTION_TABLES = {"prediction": "prediction", "verdicts": "prediction_verdict"}
 CLASSES = 10
-TEST, FIT, FRAMES, SIZE = 40, 60, 6, 12
+TEST = 40
+FIT = 60
+FRAMES = 6
+SIZE = 12
 
 
 def make_results(root: Path) -> Path:
@@ -63,7 +77,12 @@ def make_results(root: Path) -> Path:
 
 def runs_on(evaluated: str) -> list[tuple[str, str, str]]:
     """(data set, system, seed) of the runs opened up on a set: all trained ones and its twins."""
-    trained = [(dataset, system, seed) for dataset in DATASETS for system, seeds in SEEDS.items() for seed in seeds]
+    trained = [
+        (dataset, system, seed)
+        for dataset in DATASETS
+        for system, seeds in SEEDS.items()
+        for seed in seeds
+    ]
     return trained + [(evaluated, system, "untrained") for system in FAMILIES]
 
 
@@ -76,26 +95,45 @@ def _labels(count: int, draw: np.random.Generator) -> np.ndarray:
 
 def _detection(stem: Path, draw: np.random.Generator) -> None:
     """Videos of 5 clips, clips 1 and 2 active; probabilities at random."""
-    videos, clips = 8, 5
+    videos = 8
+    clips = 5
     labels = np.zeros((videos, clips), int)
     classes = draw.integers(0, CLASSES, (videos, 1))
     labels[:, 1:3] = classes + 1
     segments = np.tile([[16, 48]], (videos, 1, 1))
     test = Videos(
-        np.zeros((videos * clips, 1), np.float32), np.full(videos, clips), labels.ravel(), segments, classes, CLASSES, 16, 0, 25.0
+        np.zeros((videos * clips, 1), np.float32),
+        np.full(videos, clips),
+        labels.ravel(),
+        segments,
+        classes,
+        CLASSES,
+        16,
+        0,
+        25.0,
     )
-    probabilities = {f"test_{head}": draw.dirichlet(np.ones(CLASSES + 1), videos * clips) for head in HEADS}
+    probabilities = {
+        f"test_{head}": draw.dirichlet(np.ones(CLASSES + 1), videos * clips) for head in HEADS
+    }
     settings = job.Settings(1, 0.4, (0, 1), (0.2, 0.4))
     job.write_probabilities(stem.with_suffix(".npz"), {"test": test}, probabilities)
     job.write_detections(stem.with_suffix(".json"), test, probabilities, settings, {})
-    write_rows(stem.with_suffix(".csv"), job.COLUMNS, job.score_rows({"test": test}, probabilities, settings))
+    write_rows(
+        stem.with_suffix(".csv"),
+        job.COLUMNS,
+        job.score_rows({"test": test}, probabilities, settings),
+    )
 
 
 def _data(root: Path, dataset: str, draw: np.random.Generator) -> None:
     attrs = {"dataset": dataset, "classes": [str(i) for i in range(CLASSES)], "multi_label": True}
     for split, count in (("test", TEST), ("train", FIT)):
         clips = draw.integers(0, 256, (count, FRAMES, SIZE, SIZE)).astype(np.uint8)
-        content = {"clips": clips, "labels": _labels(count, draw), "factors": {"digit": np.zeros(count)}}
+        content = {
+            "clips": clips,
+            "labels": _labels(count, draw),
+            "factors": {"digit": np.zeros(count)},
+        }
         write_clips(root / f"datasets/{dataset}/{split}.h5", content, {**attrs, "split": split})
     shape = (TEST, FRAMES - 1, 2, SIZE, SIZE)
     for method in ("true", "dis"):
@@ -112,7 +150,9 @@ def _runs(root: Path, dataset: str, draw: np.random.Generator) -> None:
             metrics = [("train", "loss"), ("validation", "loss")]
             metrics += [] if system == "lstm_composite_narrow" else [("validation", "exact_set")]
             rows = [(epoch, *metric, draw.random()) for epoch in (1, 2, 3) for metric in metrics]
-            pd.DataFrame(rows, columns=["epoch", "split", "metric", "value"]).to_csv(folder / "history.csv", index=False)
+            pd.DataFrame(rows, columns=["epoch", "split", "metric", "value"]).to_csv(
+                folder / "history.csv", index=False
+            )
     frames = {"observed": 4, "reconstruction": 4, "future": 2, "prediction": 2}
     path = root / f"generation/{dataset}/lstm_composite_narrow/seed0.h5"
     path.parent.mkdir(parents=True)
@@ -132,7 +172,10 @@ def _runs(root: Path, dataset: str, draw: np.random.Generator) -> None:
                 "classes": list(map(str, range(CLASSES))),
             }
         )
-        for target, split, count in ((group, "test", TEST), (group.create_group("fit"), "train", FIT)):
+        for target, split, count in (
+            (group, "test", TEST),
+            (group.create_group("fit"), "train", FIT),
+        ):
             write_ids(target, [f"{split}/{i:06d}" for i in range(count)])
             write_labels(target, _labels(count, draw))
             for layer in LAYERS:
@@ -142,7 +185,11 @@ def _runs(root: Path, dataset: str, draw: np.random.Generator) -> None:
 def _similarity(root: Path, dataset: str, draw: np.random.Generator) -> None:
     reps = [f"{d}/{s}/seed{k}/{layer}" for d, s, k in runs_on(dataset) for layer in LAYERS]
     for measure in MEASURES:
-        rows = [(a, b, 1.0 if a == b else draw.random(), TEST) for i, a in enumerate(reps) for b in reps[i:]]
+        rows = [
+            (a, b, 1.0 if a == b else draw.random(), TEST)
+            for i, a in enumerate(reps)
+            for b in reps[i:]
+        ]
         table = pd.DataFrame(rows, columns=["rep_a", "rep_b", "value", "n"])
         table.loc[1, "value"] = np.nan
         table["ci_low"], table["ci_high"] = table["value"] - 0.1, table["value"] + 0.1
@@ -162,48 +209,84 @@ def _functional(path: Path, dataset: str, draw: np.random.Generator) -> None:
 
 def _structure(root: Path) -> None:
     """Maps with made-up stability, and the tables of what the similarity tables mean."""
-    factors = {system: {"family": family, "objective": family} for system, family in FAMILIES.items()}
-    for name, table in collect(sorted(root.glob("similarity/*/*.csv")), factors, MEASURES[0], seed=0).items():
+    factors = {
+        system: {"family": family, "objective": family} for system, family in FAMILIES.items()
+    }
+    for name, table in collect(
+        sorted(root.glob("similarity/*/*.csv")), factors, MEASURES[0], seed=0
+    ).items():
         table.to_csv(root / f"tables/{name}.csv", index=False)
     for dataset in DATASETS:
-        table = read_table(root / f"similarity/{dataset}/{MEASURES[0]}.csv", ("rep_a", "rep_b", "value"))
+        table = read_table(
+            root / f"similarity/{dataset}/{MEASURES[0]}.csv", ("rep_a", "rep_b", "value")
+        )
         reps = [f"{d}/{s}/seed{k}/{LAYERS[-1]}" for d, s, k in runs_on(dataset)]
         values = square(table, reps)
         kept = defined(values)
         distances = as_distances(values[np.ix_(kept, kept)], MEASURES[0])
-        points, links = scaling.plane(distances), scaling.tree(distances)
-        spread, support = np.tile(0.01 * np.eye(2), (len(kept), 1, 1)), np.linspace(0, 1, len(links))
-        made = scaling.SystemMap(kept, points, spread, scaling.stress(distances, points), links, support, TEST)
-        write_map(made, reps, root / f"structure/{dataset}/places.csv", root / f"structure/{dataset}/branches.csv")
+        points = scaling.plane(distances)
+        links = scaling.tree(distances)
+        spread = np.tile(0.01 * np.eye(2), (len(kept), 1, 1))
+        support = np.linspace(0, 1, len(links))
+        made = scaling.SystemMap(
+            kept, points, spread, scaling.stress(distances, points), links, support, TEST
+        )
+        write_map(
+            made,
+            reps,
+            root / f"structure/{dataset}/places.csv",
+            root / f"structure/{dataset}/branches.csv",
+        )
 
 
 def _tables(folder: Path, draw: np.random.Generator) -> None:
-    accuracy, probes, confusion = [], [], []
+    accuracy = []
+    probes = []
+    confusion = []
     for evaluated in DATASETS:
         for trained_on, system, seed in runs_on(evaluated):
             run = (system, trained_on, evaluated, seed)
-            extra = {"two_stream_narrow": ("exact_set", "exact_set_spatial"), "lstm_composite_narrow": ()}.get(
-                system, ("exact_set",)
-            )
+            extra = {
+                "two_stream_narrow": ("exact_set", "exact_set_spatial"),
+                "lstm_composite_narrow": (),
+            }.get(system, ("exact_set",))
             splits = ("test", *CONTROLS) if trained_on == evaluated else ("test",)
-            accuracy += [(*run, split, metric, draw.random()) for split in splits for metric in ("loss", *extra)]
+            accuracy += [
+                (*run, split, metric, draw.random())
+                for split in splits
+                for metric in ("loss", *extra)
+            ]
             for layer in LAYERS if trained_on == evaluated else LAYERS[-1:]:
                 for digit in range(CLASSES):
                     factor = f"class_{digit}"
-                    probes.append((*run, layer, factor, "balanced_accuracy", 0.5 + draw.random() / 2, 0.5))
+                    probes.append(
+                        (*run, layer, factor, "balanced_accuracy", 0.5 + draw.random() / 2, 0.5)
+                    )
                     counts = draw.multinomial(TEST, [0.25] * 4)
                     confusion += [(*run, layer, factor, i // 2, i % 2, counts[i]) for i in range(4)]
-        accuracy.append(("majority_set", evaluated, evaluated, "untrained", "test", "exact_set", 0.02))
+        accuracy.append(
+            ("majority_set", evaluated, evaluated, "untrained", "test", "exact_set", 0.02)
+        )
     run = ["system", "trained_on", "evaluated_on", "seed"]
-    cost = {"system": list(SEEDS)[:3], "parameters": [10**5, 10**6, 10**6], "macs_per_clip": [10**7, 10**8, 10**8]}
+    cost = {
+        "system": list(SEEDS)[:3],
+        "parameters": [10**5, 10**6, 10**6],
+        "macs_per_clip": [10**7, 10**8, 10**8],
+    }
     tables = {
         **_prediction(),
         "accuracy": pd.DataFrame(accuracy, columns=[*run, "split", "metric", "value"]),
-        "probes": pd.DataFrame(probes, columns=[*run, "layer", "factor", "metric", "value", "chance"]),
-        "confusion": pd.DataFrame(confusion, columns=[*run, "layer", "factor", "truth", "predicted", "count"]),
+        "probes": pd.DataFrame(
+            probes, columns=[*run, "layer", "factor", "metric", "value", "chance"]
+        ),
+        "confusion": pd.DataFrame(
+            confusion, columns=[*run, "layer", "factor", "truth", "predicted", "count"]
+        ),
         "cost": pd.DataFrame(cost),
         "training_time": _training_time(),
-        "flow_error": pd.DataFrame({"dataset": DATASETS, "split": "test", "method": "dis", "epe_px": 0.5}),
+        "flow_error": pd.DataFrame(
+            {"dataset": DATASETS, "split": "test", "method": "dis", "epe_px": 0.5}
+        ),
     }
     folder.mkdir(parents=True)
     for name, table in tables.items():
@@ -211,28 +294,58 @@ def _tables(folder: Path, draw: np.random.Generator) -> None:
 
 
 def _training_time() -> pd.DataFrame:
-    """Every layer of the systems at two earlier times, compared with each other and with the end."""
+    """Every layer of the systems at two earlier times, compared with each other and with the
+    end.
+    """
     rows = [
-        (system, dataset, dataset, "0", layer, depth, a, b, b == 4, MEASURES[0], 0.5, 0.4, 0.6, TEST, "")
+        (
+            system,
+            dataset,
+            dataset,
+            "0",
+            layer,
+            depth,
+            a,
+            b,
+            b == 4,
+            MEASURES[0],
+            0.5,
+            0.4,
+            0.6,
+            TEST,
+            "",
+        )
         for dataset in DATASETS
         for system in list(SEEDS)[:2]
         for depth, layer in enumerate(LAYERS)
         for a, b in ((0, 2), (0, 4), (2, 4))
     ]
-    return pd.DataFrame(rows, columns=["system", "trained_on", "evaluated_on", "seed", *TRAINING_TIME])
+    return pd.DataFrame(
+        rows, columns=["system", "trained_on", "evaluated_on", "seed", *TRAINING_TIME]
+    )
 
 
 def _prediction() -> dict[str, pd.DataFrame]:
-    """Scores and verdicts of the system that draws frames, of its untrained twin, and of a baseline."""
-    rows, verdicts = [], []
+    """Scores and verdicts of the system that draws frames, of its untrained twin, and of a
+    baseline.
+    """
+    rows = []
+    verdicts = []
     for dataset in DATASETS:
-        for system, seed in (("lstm_composite_narrow", "0"), ("lstm_composite_narrow", "untrained"), ("black", "untrained")):
+        for system, seed in (
+            ("lstm_composite_narrow", "0"),
+            ("lstm_composite_narrow", "untrained"),
+            ("black", "untrained"),
+        ):
             keys = {"system": system, "trained_on": dataset, "evaluated_on": dataset, "seed": seed}
             verdicts.append({**keys, "verdict": "fails"})
             for part, horizons in (("reconstruction", range(4)), ("prediction", (1, 2))):
                 for metric in ("squared_error_per_frame", "ssim"):
                     scores = {"part": part, "observed": 4, "metric": metric}
-                    rows += [{**keys, **scores, "horizon": horizon, "value": 0.5 + horizon} for horizon in horizons]
+                    rows += [
+                        {**keys, **scores, "horizon": horizon, "value": 0.5 + horizon}
+                        for horizon in horizons
+                    ]
     return {"prediction": pd.DataFrame(rows), "prediction_verdict": pd.DataFrame(verdicts)}
 
 
@@ -241,11 +354,25 @@ def _alignment(root: Path) -> None:
     rows = [
         (system, dataset, dataset, seed, metric, videos, 0.5, 0.4, 0.6)
         for dataset in DATASETS
-        for system, seed in (("lstm_composite_narrow", "0"), ("lstm_composite_narrow", "untrained"), ("chance", "untrained"))
-        for metric in ("kendall_tau", "alignment_error", "progression_r2", "phase_accuracy", "digit_linear", "few_shot_accuracy")
+        for system, seed in (
+            ("lstm_composite_narrow", "0"),
+            ("lstm_composite_narrow", "untrained"),
+            ("chance", "untrained"),
+        )
+        for metric in (
+            "kendall_tau",
+            "alignment_error",
+            "progression_r2",
+            "phase_accuracy",
+            "digit_linear",
+            "few_shot_accuracy",
+        )
         for videos in ((1, 10) if metric == "few_shot_accuracy" else (10,))
     ]
-    columns = [*("system", "trained_on", "evaluated_on", "seed"), *("metric", "labelled_videos", "value", "ci_low", "ci_high")]
+    columns = [
+        *("system", "trained_on", "evaluated_on", "seed"),
+        *("metric", "labelled_videos", "value", "ci_low", "ci_high"),
+    ]
     pd.DataFrame(rows, columns=columns).to_csv(root / "tables/alignment.csv", index=False)
     with h5py.File(root / "matches.h5", "w") as file:
         file["clips"], file["digit"] = np.zeros((2, 3, 5, 8, 8), np.uint8), np.ones((2, 3), int)
@@ -253,12 +380,19 @@ def _alignment(root: Path) -> None:
 
 
 def _weights(root: Path) -> None:
-    """A trained run and its untrained twin of a small LSTM autoencoder for clips of ``_data``, with weights."""
+    """A trained run and its untrained twin of a small LSTM autoencoder for clips of ``_data``, with
+    weights.
+    """
     shape = DataShape((1, FRAMES, SIZE, SIZE), CLASSES, multi_label=True)
     changes = {"params": {"units": 8}, "objective_params": {"observed": FRAMES - 2}}
     definition = experiment.system({"name": "lstm_composite_narrow", **changes}).definition()
     for name in ("trained", "twin"):
-        write_run(root / name, build(definition, shape), [], {"system": definition, "data_shape": asdict(shape)})
+        write_run(
+            root / name,
+            build(definition, shape),
+            [],
+            {"system": definition, "data_shape": asdict(shape)},
+        )
 
 
 def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
@@ -267,7 +401,10 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
     def each(pattern: str) -> list[str]:
         return [str(path) for path in sorted(root.glob(pattern))]
 
-    table = {name: str(root / f"tables/{name}.csv") for name in ("accuracy", "probes", "confusion", "cost", "flow_error")}
+    table = {
+        name: str(root / f"tables/{name}.csv")
+        for name in ("accuracy", "probes", "confusion", "cost", "flow_error")
+    }
     prediction = [f"--{key}={root}/tables/{name}.csv" for key, name in PREDICTION_TABLES.items()]
     families = ["--families", json.dumps(FAMILIES)]
     tests = each("datasets/*/test.h5")
@@ -275,10 +412,18 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
     similarity = ["--tables", *each("similarity/*/*.csv"), *families, "--output", str(figures)]
     per_set = ["--datasets", *DATASETS, *families, "--output", str(figures)]
     first_seeds = {system: (seeds or ("untrained",))[0] for system, seeds in SEEDS.items()}
-    stores = [f"{root}/activations/{d}/{d}--{system}--seed{seed}.zarr" for d in DATASETS for system, seed in first_seeds.items()]
+    stores = [
+        f"{root}/activations/{d}/{d}--{system}--seed{seed}.zarr"
+        for d in DATASETS
+        for system, seed in first_seeds.items()
+    ]
     errors = ["--errors", table["flow_error"], "--output", str(figures)]
     found = {"detections": "json", "probabilities": "npz", "scores": "csv"}
-    detection = [part for key, suffix in found.items() for part in (f"--{key}", *each(f"detection/*.{suffix}"))]
+    detection = [
+        part
+        for key, suffix in found.items()
+        for part in (f"--{key}", *each(f"detection/*.{suffix}"))
+    ]
     features = [f"--{name}={root}/weights/{name}/run.json" for name in ("trained", "twin")]
     drawn = str(root / f"generation/{DATASETS[0]}/lstm_composite_narrow/seed0.h5")
     return {
@@ -288,26 +433,82 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         "plot_accuracy": [*accuracy, "--output", str(figures / "accuracy.png")],
         "plot_transfer": [*accuracy, "--output", str(figures / "transfer.png")],
         "plot_controls": [*accuracy, "--output", str(figures / "controls.png")],
-        "plot_few_labels": [*accuracy, "--lines", json.dumps(LABEL_LINES), "--output", str(figures / "few_labels.png")],
+        "plot_few_labels": [
+            *accuracy,
+            "--lines",
+            json.dumps(LABEL_LINES),
+            "--output",
+            str(figures / "few_labels.png"),
+        ],
         "plot_cost": [*accuracy, "--cost", table["cost"], "--output", str(figures / "cost.png")],
         "plot_probes": ["--probes", table["probes"], "--confusion", table["confusion"], *per_set],
         "plot_confusion": ["--confusion", table["confusion"], *per_set],
         "plot_similarity": similarity,
-        "plot_functional": ["--tables", *each("functional/*.csv"), *families, "--output", str(figures)],
+        "plot_functional": [
+            "--tables",
+            *each("functional/*.csv"),
+            *families,
+            "--output",
+            str(figures),
+        ],
         "plot_layers": similarity,
         "plot_map": [
-            *("--places", *each("structure/*/places.csv"), "--branches", *each("structure/*/branches.csv")),
+            *(
+                "--places",
+                *each("structure/*/places.csv"),
+                "--branches",
+                *each("structure/*/branches.csv"),
+            ),
             *("--measure", MEASURES[0], *families, "--output", str(figures)),
         ],
-        "plot_structure": ["--shares", f"{root}/tables/structure.csv", "--output", str(figures / "structure.png")],
+        "plot_structure": [
+            "--shares",
+            f"{root}/tables/structure.csv",
+            "--output",
+            str(figures / "structure.png"),
+        ],
         "plot_layer_matches": ["--matches", f"{root}/tables/layer_matches.csv", *per_set],
         "plot_versions": ["--versions", f"{root}/tables/versions.csv", *per_set],
         "plot_training_time": ["--training_time", f"{root}/tables/training_time.csv", *per_set],
         "plot_projections": ["--stores", *stores, "--output", str(figures)],
-        "plot_detection": [*detection, "--run", "c3d_narrow", "--output", str(figures / "detection.png")],
-        "plot_alignment": ["--alignment", f"{root}/tables/alignment.csv", "--videos", "9", *per_set],
-        "plot_matches": ["--matches", f"{root}/matches.h5", "--run", "a system", "--output", str(figures / "matches.png")],
-        "plot_features": [*features, "--test", tests[0], "--run", "a system", "--output", str(figures / "features.png")],
+        "plot_detection": [
+            *detection,
+            "--run",
+            "c3d_narrow",
+            "--output",
+            str(figures / "detection.png"),
+        ],
+        "plot_alignment": [
+            "--alignment",
+            f"{root}/tables/alignment.csv",
+            "--videos",
+            "9",
+            *per_set,
+        ],
+        "plot_matches": [
+            "--matches",
+            f"{root}/matches.h5",
+            "--run",
+            "a system",
+            "--output",
+            str(figures / "matches.png"),
+        ],
+        "plot_features": [
+            *features,
+            "--test",
+            tests[0],
+            "--run",
+            "a system",
+            "--output",
+            str(figures / "features.png"),
+        ],
         "plot_prediction": [*prediction, "--clips", *tests, *per_set],
-        "plot_generation": ["--drawn", drawn, "--run", "lstm_composite_narrow", "--output", str(figures / "generation.png")],
+        "plot_generation": [
+            "--drawn",
+            drawn,
+            "--run",
+            "lstm_composite_narrow",
+            "--output",
+            str(figures / "generation.png"),
+        ],
     }

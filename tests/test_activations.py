@@ -1,4 +1,6 @@
-"""Activations: what is stored is what the layers compute, whole, in order, and within the rounding of its type."""
+"""Activations: what is stored is what the layers compute, whole, in order, and within the rounding
+of its type.
+"""
 
 import math
 
@@ -12,7 +14,14 @@ from vidrep.activations import extract, store
 from vidrep.activations.capture import capturing
 from vidrep.activations.extract import open_up, store_activations
 from vidrep.activations.pooling import pool
-from vidrep.activations.store import LayerWriter, read_ids, read_labels, read_layer, write_ids, write_labels
+from vidrep.activations.store import (
+    LayerWriter,
+    read_ids,
+    read_labels,
+    read_layer,
+    write_ids,
+    write_labels,
+)
 from vidrep.objectives.base import Objective
 from vidrep.objectives.build import build
 from vidrep.training.loop import evaluate
@@ -34,11 +43,19 @@ def objective(tiny_system, make_split):
 
 def cells(size: int, count: int) -> list[slice]:
     """The cells of an adaptive average: they may share a border element."""
-    return [slice(math.floor(i * size / count), math.ceil((i + 1) * size / count)) for i in range(count)]
+    return [
+        slice(math.floor(i * size / count), math.ceil((i + 1) * size / count)) for i in range(count)
+    ]
 
 
 @pytest.mark.parametrize(
-    ("size", "grid"), [((6, 4, 8), [2, 2, 4]), ((7, 5, 9), [3, 2, 4]), ((2, 1, 3), [4, 2, 2]), ((3, 3, 3), [1, 1, 1])]
+    ("size", "grid"),
+    [
+        ((6, 4, 8), [2, 2, 4]),
+        ((7, 5, 9), [3, 2, 4]),
+        ((2, 1, 3), [4, 2, 2]),
+        ((3, 3, 3), [1, 1, 1]),
+    ],
 )
 def test_grids_against_a_loop(size, grid):
     maps = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
@@ -47,7 +64,9 @@ def test_grids_against_a_loop(size, grid):
     for t, times in enumerate(cells(size[0], reached[0])):
         for y, rows in enumerate(cells(size[1], reached[1])):
             for x, columns in enumerate(cells(size[2], reached[2])):
-                expected[:, :, t, y, x] = maps.numpy()[:, :, times, rows, columns].mean((2, 3, 4), dtype=np.float64)
+                expected[:, :, t, y, x] = maps.numpy()[:, :, times, rows, columns].mean(
+                    (2, 3, 4), dtype=np.float64
+                )
     pooled = pool(maps, grid)
     assert pooled.shape == expected.shape
     np.testing.assert_allclose(pooled, expected, rtol=1e-5, atol=1e-6)
@@ -56,21 +75,32 @@ def test_grids_against_a_loop(size, grid):
 @pytest.mark.parametrize("steps", [10, 7, 3])
 def test_grids_of_sequences_pool_time_only(steps):
     sequence = torch.randn(2, steps, 5, generator=torch.Generator().manual_seed(0))
-    pooled, expected = pool(sequence, [4, 2, 2]), [sequence.numpy()[:, part].mean(1) for part in cells(steps, min(4, steps))]
+    pooled = pool(sequence, [4, 2, 2])
+    expected = [sequence.numpy()[:, part].mean(1) for part in cells(steps, min(4, steps))]
     np.testing.assert_allclose(pooled, np.stack(expected, 1), rtol=1e-5, atol=1e-6)
 
 
 def test_other_policies():
-    maps, sequence, vector = torch.rand(2, 3, 4, 5, 6), torch.rand(2, 4, 5), torch.rand(2, 7)
+    maps = torch.rand(2, 3, 4, 5, 6)
+    sequence = torch.rand(2, 4, 5)
+    vector = torch.rand(2, 7)
     for activation in (maps, sequence, vector):
         assert pool(activation, "none") is activation
     np.testing.assert_allclose(pool(maps, "space_mean"), maps.numpy().mean((3, 4)), rtol=1e-5)
     assert pool(sequence, "space_mean") is sequence
     for policy in ("space_mean", [4, 2, 2]):
         assert pool(vector, policy) is vector
-    with pytest.raises(ValueError, match=r"config key activations.pooling: 'mean'; give none, space_mean or a grid \[t, h, w\]"):
+    with pytest.raises(
+        ValueError,
+        match=(
+            r"config key activations.pooling: 'mean'; give none, space_mean or a grid \[t, h, w\]"
+        ),
+    ):
         pool(maps, "mean")
-    with pytest.raises(ValueError, match=r"must be \(B, C, T, H, W\), \(B, T, D\) or \(B, D\); got shape \(2, 3, 4, 5\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"must be \(B, C, T, H, W\), \(B, T, D\) or \(B, D\); got shape \(2, 3, 4, 5\)",
+    ):
         pool(maps[..., 0], "none")
 
 
@@ -82,7 +112,8 @@ def test_captured_maps_are_those_of_the_forward_pass(narrow, tiny_system, make_s
     split = make_split(3)
     torch.manual_seed(0)
     objective = build(tiny_system(narrow).definition(), split.shape).eval()
-    model, by_hand = objective.model, {}
+    model = objective.model
+    by_hand = {}
     handles = [
         model.get_submodule(name).register_forward_hook(
             lambda module, _, output, name=name: by_hand.update({name: output.clone()})
@@ -112,7 +143,11 @@ def test_hooks_go_with_the_block_even_when_it_fails(objective):
 
 
 def test_captured_maps_are_float32_also_under_autocast(objective):
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), capturing(objective.model, ("conv1",)) as captured:
+    with (
+        torch.no_grad(),
+        torch.autocast("cpu", torch.bfloat16),
+        capturing(objective.model, ("conv1",)) as captured,
+    ):
         objective.model(torch.rand(1, 1, 8, 16, 16))
     assert captured["conv1"].dtype == torch.float32 and not captured["conv1"].requires_grad
 
@@ -127,14 +162,20 @@ def write(group: zarr.Group, values: np.ndarray, batch: int, dtype: str = "float
 
 
 @pytest.mark.parametrize("batch", [50, 256, 300, 1000])
-@pytest.mark.parametrize(("rows", "features"), [(600, (3,)), (512, (2, 2)), (17, (3, 2, 2, 2)), (1, (4,))])
+@pytest.mark.parametrize(
+    ("rows", "features"), [(600, (3,)), (512, (2, 2)), (17, (3, 2, 2, 2)), (1, (4,))]
+)
 def test_rows_arrive_in_order_whatever_the_batches(tmp_path, batch, rows, features):
     values = np.random.default_rng(0).normal(size=(rows, *features)).astype(np.float32)
     write(zarr.open_group(tmp_path / "s.zarr", mode="w"), values, batch)
     read = zarr.open_group(tmp_path / "s.zarr", mode="r")["layer"]
     assert np.array_equal(read[:], values) and read.attrs["original_shape"] == [9]
     assert np.array_equal(read_layer(tmp_path / "s.zarr", "layer"), values.reshape(rows, -1))
-    files = [path for path in (tmp_path / "s.zarr" / "layer").rglob("*") if path.is_file() and path.name != "zarr.json"]
+    files = [
+        path
+        for path in (tmp_path / "s.zarr" / "layer").rglob("*")
+        if path.is_file() and path.name != "zarr.json"
+    ]
     assert len(files) == -(-rows // store.ROWS_PER_SHARD), "one file a shard"
 
 
@@ -142,10 +183,16 @@ def test_each_shard_is_written_once_and_full(tmp_path, monkeypatch):
     """A shard that is written twice is rewritten as a whole: slow, and twice the memory."""
     written = []
     setitem = zarr.Array.__setitem__
-    monkeypatch.setattr(zarr.Array, "__setitem__", lambda self, key, value: (written.append(key), setitem(self, key, value))[1])
+    monkeypatch.setattr(
+        zarr.Array,
+        "__setitem__",
+        lambda self, key, value: (written.append(key), setitem(self, key, value))[1],
+    )
     write(zarr.open_group(tmp_path / "s.zarr", mode="w"), np.ones((600, 2), np.float32), 50)
     starts = [key.start for key in written]
-    assert all(start % store.ROWS_PER_SHARD == 0 for start in starts) and [key.stop for key in written] == [*starts[1:], 600]
+    assert all(start % store.ROWS_PER_SHARD == 0 for start in starts) and [
+        key.stop for key in written
+    ] == [*starts[1:], 600]
 
 
 def test_wide_layers_are_cut_into_feature_blocks(tmp_path):
@@ -157,15 +204,28 @@ def test_wide_layers_are_cut_into_feature_blocks(tmp_path):
 
 
 def test_float16_rounds_to_the_nearest(tmp_path):
-    values = (np.random.default_rng(0).normal(size=(200, 50)) * 10.0 ** np.arange(-6, 4).repeat(5)).astype(np.float32)
+    values = (
+        np.random.default_rng(0).normal(size=(200, 50)) * 10.0 ** np.arange(-6, 4).repeat(5)
+    ).astype(np.float32)
     write(zarr.open_group(tmp_path / "s.zarr", mode="w"), values, 64, "float16")
     read = read_layer(tmp_path / "s.zarr", "layer")
-    assert zarr.open_group(tmp_path / "s.zarr")["layer"].dtype == np.float16 and read.dtype == np.float32
-    assert (np.abs(read - values) <= HALF * np.abs(values) + 2.0**-25).all()  # the last term: below the normal range
+    assert (
+        zarr.open_group(tmp_path / "s.zarr")["layer"].dtype == np.float16
+        and read.dtype == np.float32
+    )
+    # the last term: below the normal range
+    assert (np.abs(read - values) <= HALF * np.abs(values) + 2.0**-25).all()
 
 
 @pytest.mark.parametrize(
-    ("bad", "dtype"), [(7e4, "float16"), (-7e4, "float16"), (math.inf, "float32"), (math.nan, "float32"), (math.nan, "float16")]
+    ("bad", "dtype"),
+    [
+        (7e4, "float16"),
+        (-7e4, "float16"),
+        (math.inf, "float32"),
+        (math.nan, "float32"),
+        (math.nan, "float16"),
+    ],
 )
 def test_what_does_not_fit_is_named(tmp_path, bad, dtype):
     values = np.ones((70, 2, 3), np.float32)
@@ -173,13 +233,19 @@ def test_what_does_not_fit_is_named(tmp_path, bad, dtype):
     with pytest.raises(ValueError) as error:
         write(zarr.open_group(tmp_path / "s.zarr", mode="w"), values, 20, dtype)
     assert str(error.value).startswith(
-        f"layer layer, clip 63: activation of size {abs(bad):g} does not fit {dtype}; set config key activations.dtype"
+        f"layer layer, clip 63: activation of size {abs(bad):g} does not fit {dtype}; set config"
+        " key activations.dtype"
     )
     assert "\n" not in str(error.value)
 
 
 def test_the_largest_float16_fits(tmp_path):
-    write(zarr.open_group(tmp_path / "s.zarr", mode="w"), np.full((2, 2), 65504, np.float32), 2, "float16")
+    write(
+        zarr.open_group(tmp_path / "s.zarr", mode="w"),
+        np.full((2, 2), 65504, np.float32),
+        2,
+        "float16",
+    )
     assert (read_layer(tmp_path / "s.zarr", "layer") == 65504).all()
 
 
@@ -188,7 +254,10 @@ def test_ids_and_labels_survive(tmp_path):
     write_ids(group, ["test/000004", "test/000010"])
     write_labels(group, np.array([[0, 1, 1], [1, 0, 0]]))
     assert read_ids(group) == ["test/000004", "test/000010"] and group["labels"].dtype == np.uint8
-    assert read_labels(tmp_path / "s.zarr", "fit").tolist() == [[False, True, True], [True, False, False]]
+    assert read_labels(tmp_path / "s.zarr", "fit").tolist() == [
+        [False, True, True],
+        [True, False, False],
+    ]
 
 
 # --- Opening up a run. ---
@@ -196,16 +265,23 @@ def test_ids_and_labels_survive(tmp_path):
 
 @pytest.mark.parametrize("clips", [15, 17, 13])
 @pytest.mark.parametrize("policy", ["none", "space_mean", [2, 2, 2]])
-def test_a_store_holds_what_the_layers_compute(objective, make_split, cpu, tmp_path, monkeypatch, policy, clips):
+def test_a_store_holds_what_the_layers_compute(
+    objective, make_split, cpu, tmp_path, monkeypatch, policy, clips
+):
     monkeypatch.setattr(extract, "BATCH", 5)
     monkeypatch.setattr(store, "ROWS_PER_SHARD", 4)
-    test, fit = make_split(clips), make_split(9, split="train", seed=1)
+    test = make_split(clips)
+    fit = make_split(9, split="train", seed=1)
     attrs = {"dataset": "d", "system": "s", "seed": 3}
     options = {"rows": 13, "policy": policy, "dtype": "float16", "device": cpu}
     scores = open_up(objective, test, fit, tmp_path / "run.zarr", attrs, **options)
 
     root = zarr.open_group(tmp_path / "run.zarr", mode="r")
-    assert dict(root.attrs) == {**attrs, "layers": ["conv1", "conv2", "embedding"], "pooling": policy}
+    assert dict(root.attrs) == {
+        **attrs,
+        "layers": ["conv1", "conv2", "embedding"],
+        "pooling": policy,
+    }
     assert read_ids(root) == test.ids[:13] and read_ids(root["fit"]) == fit.ids
     assert (read_labels(tmp_path / "run.zarr") == (test.labels[:13] > 0).numpy()).all()
     assert (read_labels(tmp_path / "run.zarr", "fit") == (fit.labels > 0).numpy()).all()
@@ -216,10 +292,11 @@ def test_a_store_holds_what_the_layers_compute(objective, make_split, cpu, tmp_p
                 maps = objective.model.get_submodule(name)(maps)
             expected = pool(maps, policy).flatten(1).numpy()
             read = read_layer(tmp_path / "run.zarr", name, group)
-            assert read.shape == expected.shape and (root[group] if group else root)[name].attrs["original_shape"] == list(
-                maps.shape[1:]
-            )
-            assert (np.abs(read - expected) <= HALF * np.abs(expected) + 1e-6).all(), name  # batches of 5 sum in another order
+            assert read.shape == expected.shape and (root[group] if group else root)[name].attrs[
+                "original_shape"
+            ] == list(maps.shape[1:])
+            # batches of 5 sum in another order
+            assert (np.abs(read - expected) <= HALF * np.abs(expected) + 1e-6).all(), name
     assert policy != "none" or root["conv1"].shape == (13, 3, 8, 8, 8)
     assert scores.keys() == evaluate(objective, test, cpu).keys()
     for name, value in evaluate(objective, test, cpu).items():
@@ -230,12 +307,22 @@ def test_every_narrow_system_can_be_opened_up(narrow, tiny_system, make_split, c
     split = make_split(4)
     torch.manual_seed(0)
     objective = build(tiny_system(narrow).definition(), split.shape)
-    open_up(objective, split, split, tmp_path / "run.zarr", {}, rows=9, policy=[2, 2, 2], dtype="float32", device=cpu)
+    open_up(
+        objective,
+        split,
+        split,
+        tmp_path / "run.zarr",
+        {},
+        rows=9,
+        policy=[2, 2, 2],
+        dtype="float32",
+        device=cpu,
+    )
     for name in objective.model.layers:
         values = read_layer(tmp_path / "run.zarr", name)
-        assert len(values) == 4 and np.isfinite(values).all() and (values.std() > 0 or name == "flow"), (
-            name
-        )  # flow starts at zero
+        assert (
+            len(values) == 4 and np.isfinite(values).all() and (values.std() > 0 or name == "flow")
+        ), name  # flow starts at zero
         assert np.array_equal(values, read_layer(tmp_path / "run.zarr", name, "fit"))
 
 
@@ -243,18 +330,25 @@ def test_controls_are_opened_up_without_scores(make_split, cpu, tmp_path):
     split = make_split(3)
     definition = {"model": "pixels", "params": {}, "objective": "none", "objective_params": {}}
     options = {"rows": 3, "policy": "none", "dtype": "float32", "device": cpu}
-    assert open_up(build(definition, split.shape), split, split, tmp_path / "run.zarr", {}, **options) == {}
-    np.testing.assert_allclose(read_layer(tmp_path / "run.zarr", "pixels"), split.clips.flatten(1) / 255, rtol=1e-6)
+    assert (
+        open_up(build(definition, split.shape), split, split, tmp_path / "run.zarr", {}, **options)
+        == {}
+    )
+    np.testing.assert_allclose(
+        read_layer(tmp_path / "run.zarr", "pixels"), split.clips.flatten(1) / 255, rtol=1e-6
+    )
 
 
 class Growing(nn.Module):
     """The last clip's activation is too large for float16."""
 
-    inputs, layers = ("clip",), ("small", "large")
+    inputs = ("clip",)
+    layers = ("small", "large")
 
     def __init__(self):
         super().__init__()
-        self.small, self.large = nn.Flatten(), nn.Identity()
+        self.small = nn.Flatten()
+        self.large = nn.Identity()
 
     def forward(self, clip):
         return self.large(self.small(clip) * 1e6)
@@ -265,10 +359,21 @@ def test_nothing_half_written_when_a_value_does_not_fit(make_split, cpu, tmp_pat
     split.clips[:5] = 0
     split.clips[5] = 255
     options = {"rows": 6, "policy": "none", "dtype": "float16", "device": cpu}
-    with pytest.raises(ValueError, match=r"^layer large, clip 5: activation of size 1e\+06 does not fit float16"):
-        open_up(Objective(Growing(), split.shape), split, split, tmp_path / "run.zarr", {}, **options)
+    with pytest.raises(
+        ValueError, match=r"^layer large, clip 5: activation of size 1e\+06 does not fit float16"
+    ):
+        open_up(
+            Objective(Growing(), split.shape), split, split, tmp_path / "run.zarr", {}, **options
+        )
     assert not list(tmp_path.iterdir())
-    open_up(Objective(Growing(), split.shape), split, split, tmp_path / "run.zarr", {}, **{**options, "dtype": "float32"})
+    open_up(
+        Objective(Growing(), split.shape),
+        split,
+        split,
+        tmp_path / "run.zarr",
+        {},
+        **{**options, "dtype": "float32"},
+    )
     assert read_layer(tmp_path / "run.zarr", "large")[5].tolist() == [1e6] * 8 * 16 * 16
 
 
@@ -276,6 +381,13 @@ def test_same_run_same_bytes(objective, make_split, cpu, tmp_path):
     split = make_split(5)
     for name in ("a", "b"):
         group = zarr.open_group(tmp_path / name, mode="w")
-        store_activations(objective, split, group, rows=5, policy=[2, 2, 2], dtype="float16", device=cpu)
-    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
-    assert files and all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
+        store_activations(
+            objective, split, group, rows=5, policy=[2, 2, 2], dtype="float16", device=cpu
+        )
+    files = sorted(
+        path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()
+    )
+    assert files and all(
+        (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+        for file in files
+    )

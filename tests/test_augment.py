@@ -10,7 +10,8 @@ from vidrep.training.augment import flip, flip_flow, flip_some
 from vidrep.training.split import Split
 from vidrep.training.targets import TARGETS, make_target
 
-SIZE, PATCH = 14, 4
+SIZE = 14
+PATCH = 4
 GENERATED = ("true", "true_box", "true_backward", "true_box_backward")
 
 
@@ -22,23 +23,29 @@ def patches_and_corners(mirrored: bool = False) -> tuple[np.ndarray, np.ndarray]
     )
     corners = rng.integers(SIZE - PATCH + 1, size=(5, 6, 2, 2))
     if mirrored:
-        patches, corners = patches[..., ::-1], corners.copy()
+        patches = patches[..., ::-1]
+        corners = corners.copy()
         corners[..., 1] = SIZE - PATCH - corners[..., 1]
     return patches, corners
 
 
 def batch_of(cpu, mirrored: bool = False, method: str = "true") -> dict[str, torch.Tensor]:
-    """The clips with their flow, rendered and computed anew from mirrored patches and places where ``mirrored``."""
+    """The clips with their flow, rendered and computed anew from mirrored patches and places where
+    ``mirrored``.
+    """
     patches, corners = patches_and_corners(mirrored)
     clips = compose(patches, corners, SIZE)
     flow = torch.from_numpy(flow_of_clips(method, clips, patches, corners))
     labels = torch.eye(5, dtype=torch.uint8)
-    return Split(torch.from_numpy(clips), labels, flow, False, list("abcde"), flow, {}).batch(slice(0, 5), cpu)
+    return Split(torch.from_numpy(clips), labels, flow, False, list("abcde"), flow, {}).batch(
+        slice(0, 5), cpu
+    )
 
 
 def test_flipping_twice_changes_nothing(make_split, cpu):
     batch = make_split(6).batch(slice(0, 6), cpu)
-    once, twice = flip(batch), flip(flip(batch))
+    once = flip(batch)
+    twice = flip(flip(batch))
     assert set(batch) == set(twice) == {"clip", "labels", "row", "flow", "flow_backward", *TARGETS}
     assert all(torch.equal(batch[name], twice[name]) for name in batch)
     for name in ("clip", "flow", "flow_backward", "directions"):
@@ -49,12 +56,15 @@ def test_flipping_twice_changes_nothing(make_split, cpu):
 
 @pytest.mark.parametrize("method", GENERATED)
 def test_a_flipped_batch_is_that_of_the_mirrored_world(cpu, method):
-    flipped, expected = flip(batch_of(cpu, method=method)), batch_of(cpu, mirrored=True, method=method)
+    flipped = flip(batch_of(cpu, method=method))
+    expected = batch_of(cpu, mirrored=True, method=method)
     assert torch.equal(flipped["clip"], expected["clip"])
     for name in ("flow", "flow_backward"):
         assert expected[name].any() and torch.equal(flipped[name], expected[name])
         uncorrected = batch_of(cpu, method=method)[name].flip(-1)
-        assert not torch.equal(uncorrected, expected[name]), "without the change of sign it is another motion"
+        assert not torch.equal(uncorrected, expected[name]), (
+            "without the change of sign it is another motion"
+        )
         assert torch.equal(uncorrected[:, 1], expected[name][:, 1])
 
 
@@ -72,12 +82,15 @@ def test_flow_is_turned_round_along_x_alone():
 def test_some_clips_are_flipped_and_each_as_a_whole(make_split, cpu):
     batch = make_split(200).batch(slice(0, 200), cpu)
     torch.manual_seed(0)
-    flipped, mirrored = flip_some(batch, 0.3), flip(batch)
+    flipped = flip_some(batch, 0.3)
+    mirrored = flip(batch)
     is_mirrored = (flipped["clip"] == mirrored["clip"]).flatten(1).all(1)
     assert 40 <= is_mirrored.sum() <= 80  # 60 expected, with a standard deviation of 6.5
     for name in batch:
         shape = (-1, *[1] * (batch[name].ndim - 1))
-        assert torch.equal(flipped[name], torch.where(is_mirrored.view(shape), mirrored[name], batch[name])), name
+        assert torch.equal(
+            flipped[name], torch.where(is_mirrored.view(shape), mirrored[name], batch[name])
+        ), name
     torch.manual_seed(0)
     again = flip_some(batch, 0.3)
     assert all(torch.equal(again[name], flipped[name]) for name in batch)
@@ -92,8 +105,11 @@ def test_without_flips_nothing_is_drawn(make_split, cpu):
 
 def test_direction_sectors_are_mirrored_with_the_motion():
     direction = np.random.default_rng(0).uniform(0, 2 * np.pi, size=(40, 2))
-    mirrored = np.mod(np.arctan2(np.sin(direction), -np.cos(direction)), 2 * np.pi)  # x turned round, y as it was
-    target, expected = (make_target("directions", {"direction_rad": values}) for values in (direction, mirrored))
+    # x turned round, y as it was
+    mirrored = np.mod(np.arctan2(np.sin(direction), -np.cos(direction)), 2 * np.pi)
+    target, expected = (
+        make_target("directions", {"direction_rad": values}) for values in (direction, mirrored)
+    )
     batch = {"clip": torch.zeros(40, 1, 2, 2, 2), "directions": torch.from_numpy(target)}
     assert torch.equal(flip(batch)["directions"], torch.from_numpy(expected))
 
@@ -108,9 +124,16 @@ def test_sectors_are_counted_from_the_right_by_way_of_down():
 
 
 def test_targets_that_cannot_be_made_are_named():
-    with pytest.raises(ValueError, match="target 'speeds' needs the factor speed_class; this data set has start"):
+    with pytest.raises(
+        ValueError, match="target 'speeds' needs the factor speed_class; this data set has start"
+    ):
         make_target("speeds", {"start": np.zeros((3, 2))})
-    with pytest.raises(ValueError, match="target 'directions' needs the factor direction_rad; this data set has none"):
+    with pytest.raises(
+        ValueError,
+        match="target 'directions' needs the factor direction_rad; this data set has none",
+    ):
         make_target("directions", {})
-    with pytest.raises(ValueError, match="unknown target 'colours': give one of directions, speeds"):
+    with pytest.raises(
+        ValueError, match="unknown target 'colours': give one of directions, speeds"
+    ):
         make_target("colours", {})

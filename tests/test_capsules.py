@@ -1,4 +1,6 @@
-"""Capsules: squash, routing and margin loss agree with plain NumPy, and drawings belong to their classes."""
+"""Capsules: squash, routing and margin loss agree with plain NumPy, and drawings belong to their
+classes.
+"""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,12 @@ from vidrep.training.run import train_run
 from vidrep.training.split import Split
 
 SHAPE = DataShape((1, 5, 12, 12), 4, multi_label=True)
-TINY = {"convs": [[4, [3, 3, 3], [1, 2, 2]]], "primary": [3, 4, [1, 3, 3], 1], "capsules": 4, "size": 5}
+TINY = {
+    "convs": [[4, [3, 3, 3], [1, 2, 2]]],
+    "primary": [3, 4, [1, 3, 3], 1],
+    "capsules": 4,
+    "size": 5,
+}
 
 
 def numpy_squash(vectors: np.ndarray) -> np.ndarray:
@@ -47,11 +54,20 @@ def random_predictions(seed: int = 0) -> torch.Tensor:
 
 
 def test_squash_keeps_directions_and_brings_lengths_below_one():
-    vectors = torch.randn(6, 4, 5, generator=torch.Generator().manual_seed(0)) * torch.tensor([0.01, 1, 100, 3])[:, None]
-    np.testing.assert_allclose(squash(vectors), numpy_squash(vectors.double().numpy()), rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(squash(vectors.transpose(1, 2), dim=1), squash(vectors).transpose(1, 2))
+    vectors = (
+        torch.randn(6, 4, 5, generator=torch.Generator().manual_seed(0))
+        * torch.tensor([0.01, 1, 100, 3])[:, None]
+    )
+    np.testing.assert_allclose(
+        squash(vectors), numpy_squash(vectors.double().numpy()), rtol=1e-4, atol=1e-6
+    )
+    torch.testing.assert_close(
+        squash(vectors.transpose(1, 2), dim=1), squash(vectors).transpose(1, 2)
+    )
     assert (squash(vectors).norm(dim=-1) < 1).all()
-    assert squash(torch.tensor([3.0, 4.0])).tolist() == pytest.approx([25 / 26 * 0.6, 25 / 26 * 0.8])
+    assert squash(torch.tensor([3.0, 4.0])).tolist() == pytest.approx(
+        [25 / 26 * 0.6, 25 / 26 * 0.8]
+    )
 
 
 def test_squash_has_a_gradient_at_zero():
@@ -73,7 +89,9 @@ def test_routing_against_loops(iterations):
 
 
 def test_routing_follows_agreement():
-    """Six capsules agree on class 0 and scatter on class 1: the longer they route, the longer class 0 and the shorter class 1."""
+    """Six capsules agree on class 0 and scatter on class 1: the longer they route, the longer class
+    0 and the shorter class 1.
+    """
     predictions = torch.zeros(1, 6, 2, 6)
     predictions[0, :, 0, 0] = 1
     predictions[0, range(6), 1, range(6)] = 1
@@ -82,12 +100,19 @@ def test_routing_follows_agreement():
 
 
 def test_gradient_is_that_of_the_last_round():
-    """With the coefficients of the last round as constants, the gradient is the same; the full gradient is another."""
+    """With the coefficients of the last round as constants, the gradient is the same; the full
+    gradient is another.
+    """
     predictions = random_predictions().requires_grad_()
     upper, coefficients = route(predictions, 3)
     direction = torch.randn(upper.shape, generator=torch.Generator().manual_seed(1))
     (found,) = torch.autograd.grad((upper * direction).sum(), predictions)
-    constant = torch.stack([torch.from_numpy(numpy_route(p.double().numpy(), 3)[1]).float() for p in predictions.detach()])
+    constant = torch.stack(
+        [
+            torch.from_numpy(numpy_route(p.double().numpy(), 3)[1]).float()
+            for p in predictions.detach()
+        ]
+    )
     last = squash((constant[..., None] * predictions).sum(1))
     (expected,) = torch.autograd.grad((last * direction).sum(), predictions)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
@@ -102,10 +127,15 @@ def test_primary_capsules_are_squashed_channel_groups():
     for kind in range(3):
         channels = slice(4 * kind, 4 * kind + 4)
         expected = np.moveaxis(numpy_squash(np.moveaxis(raw[:, channels], 1, -1)), -1, 1)
-        np.testing.assert_allclose(layer(maps)[:, channels].detach(), expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            layer(maps)[:, channels].detach(), expected, rtol=1e-4, atol=1e-6
+        )
 
 
-@pytest.mark.parametrize(("pool", "lower"), [("none", 2 * 3 * 2 * 2), ("time", 2 * 2 * 2), ("space", 2 * 3), ("space_time", 2)])
+@pytest.mark.parametrize(
+    ("pool", "lower"),
+    [("none", 2 * 3 * 2 * 2), ("time", 2 * 2 * 2), ("space", 2 * 3), ("space_time", 2)],
+)
 def test_pooled_capsules_predict_with_their_own_matrices(pool, lower):
     torch.manual_seed(0)
     options = {"coordinates": False, "capsules": 3, "size": 4, "iterations": 3}
@@ -113,27 +143,36 @@ def test_pooled_capsules_predict_with_their_own_matrices(pool, lower):
     primary = torch.randn(2, 10, 3, 2, 2)
     vectors = primary.reshape(2, 2, 5, 3, 2, 2).numpy()
     axes = {"none": (), "time": (3,), "space": (4, 5), "space_time": (3, 4, 5)}[pool]
-    pooled = np.moveaxis(vectors.mean(axes, keepdims=True) if axes else vectors, 2, -1).reshape(2, lower, 5)
+    pooled = np.moveaxis(vectors.mean(axes, keepdims=True) if axes else vectors, 2, -1).reshape(
+        2, lower, 5
+    )
     weight = layer.weight.detach().numpy().reshape(lower, 3, 4, 5)
-    expected = np.stack([[[weight[i, j] @ pooled[b, i] for j in range(3)] for i in range(lower)] for b in range(2)])
+    expected = np.stack(
+        [[[weight[i, j] @ pooled[b, i] for j in range(3)] for i in range(lower)] for b in range(2)]
+    )
     np.testing.assert_allclose(layer.predictions(primary).detach(), expected, rtol=1e-4, atol=1e-5)
     assert layer(primary).shape == (2, 12)
 
 
 def test_coordinates_tell_the_centre_of_mass():
     vectors = torch.zeros(1, 1, 2, 1, 5, 9)
-    vectors[0, 0, :, 0, 4, 2] = torch.tensor([0.6, 0.8])  # one capsule of length 1, in the last row and the third column
+    # one capsule of length 1, in the last row and the third column
+    vectors[0, 0, :, 0, 4, 2] = torch.tensor([0.6, 0.8])
     mean = with_coordinates(vectors).sum((3, 4, 5))[0, 0]
     torch.testing.assert_close(mean, torch.tensor([0.6, 0.8, 1.0, -0.5]), rtol=0, atol=1e-3)
 
 
 def test_first_class_capsules_have_a_raw_length_near_one():
-    """Whatever their number, unit capsules give one round of routing something to squash to about 1/2."""
+    """Whatever their number, unit capsules give one round of routing something to squash to about
+    1/2.
+    """
     for types in (4, 64):
         torch.manual_seed(0)
         options = {"coordinates": False, "capsules": 10, "size": 16, "iterations": 1}
         layer = ClassCapsules(types, 8, (1, 2, 2), pool="none", **options)
-        unit = torch.nn.functional.normalize(torch.randn(20, types, 8, 1, 2, 2), dim=2).flatten(1, 2)
+        unit = torch.nn.functional.normalize(torch.randn(20, types, 8, 1, 2, 2), dim=2).flatten(
+            1, 2
+        )
         assert 0.4 < layer(unit).unflatten(1, (10, 16)).norm(dim=-1).mean() < 0.6
 
 
@@ -146,16 +185,28 @@ def test_reference_has_the_sizes_of_the_paper():
         image = models.create("capsules", clip_shape=(1, 3, 28, 28), pool="none", coordinates=False)
     assert model.conv1[0].weight.shape == (256, 1, 3, 9, 9)
     assert model.class_capsules.weight.shape == (32 * 14, 160, 8 + 2)
-    # On three frames of MNIST the paper's counts: 1152 primary capsules, 1,474,560 weights of its class capsules.
-    assert image.class_capsules.weight.shape == (1152, 160, 8) and image.class_capsules.weight.numel() == 1_474_560
+    # On three frames of MNIST the paper's counts: 1152 primary capsules, 1,474,560 weights of its
+    # class capsules.
+    assert (
+        image.class_capsules.weight.shape == (1152, 160, 8)
+        and image.class_capsules.weight.numel() == 1_474_560
+    )
     assert sum(p.numel() for p in image.primary.parameters()) == 256 * 256 * 81 + 256
 
 
 @pytest.mark.parametrize(
     ("shape", "params", "message"),
     [
-        ((1, 2, 20, 20), {}, r"a feature map of \(2, 20, 20\) \(T, H, W\) is smaller than the kernel \(3, 9, 9\)"),
-        ((1, 16, 16, 16), {}, r"a feature map of \(14, 8, 8\) \(T, H, W\) is smaller than the kernel \(1, 9, 9\)"),
+        (
+            (1, 2, 20, 20),
+            {},
+            r"a feature map of \(2, 20, 20\) \(T, H, W\) is smaller than the kernel \(3, 9, 9\)",
+        ),
+        (
+            (1, 16, 16, 16),
+            {},
+            r"a feature map of \(14, 8, 8\) \(T, H, W\) is smaller than the kernel \(1, 9, 9\)",
+        ),
         ((1, 16, 20, 20), {"pool": "max"}, "pool must be one of none, time, space, space_time"),
         ((1, 16, 20, 20), {"iterations": 0}, "iterations positive"),
     ],
@@ -170,12 +221,19 @@ def test_impossible_sizes(shape, params, message):
 
 def tiny_objective(shape: DataShape = SHAPE, **params) -> CapsuleMargin:
     torch.manual_seed(0)
-    return CapsuleMargin(models.create("capsules", clip_shape=shape.clip, **TINY), shape, decoder=[6, 7], **params)
+    return CapsuleMargin(
+        models.create("capsules", clip_shape=shape.clip, **TINY), shape, decoder=[6, 7], **params
+    )
 
 
 def tiny_batch(shape: DataShape = SHAPE) -> dict[str, torch.Tensor]:
-    labels = torch.tensor([[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 1]] if shape.multi_label else [[0, 1, 0, 0]] * 3).float()
-    return {"clip": torch.rand(3, *shape.clip, generator=torch.Generator().manual_seed(2)), "labels": labels}
+    labels = torch.tensor(
+        [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 1, 1]] if shape.multi_label else [[0, 1, 0, 0]] * 3
+    ).float()
+    return {
+        "clip": torch.rand(3, *shape.clip, generator=torch.Generator().manual_seed(2)),
+        "labels": labels,
+    }
 
 
 def test_margin_loss_by_hand():
@@ -213,7 +271,8 @@ def test_longest():
 
 
 def test_each_class_is_drawn_from_its_capsule_alone():
-    objective, batch = tiny_objective().eval(), tiny_batch()
+    objective = tiny_objective().eval()
+    batch = tiny_batch()
     with torch.no_grad():
         capsules = objective.class_capsules(batch)
         drawn = objective.reconstruct(batch)
@@ -222,21 +281,29 @@ def test_each_class_is_drawn_from_its_capsule_alone():
             for name in range(4):
                 alone = torch.zeros(4, 5)
                 alone[name] = capsules[clip, name]
-                expected = objective.decoder(alone.flatten()[None])[0] if batch["labels"][clip, name] else torch.zeros(1, 12, 12)
+                expected = (
+                    objective.decoder(alone.flatten()[None])[0]
+                    if batch["labels"][clip, name]
+                    else torch.zeros(1, 12, 12)
+                )
                 torch.testing.assert_close(drawn[clip, name], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_loss_adds_the_weighted_squared_error_of_the_middle_frame():
-    objective, batch = tiny_objective(reconstruction=0.25), tiny_batch()
+    objective = tiny_objective(reconstruction=0.25)
+    batch = tiny_batch()
     with torch.no_grad():
         margin = margin_loss(objective.class_capsules(batch).norm(dim=-1), batch["labels"])
-        error = ((objective.reconstruct(batch).sum(1) - batch["clip"][:, :, 2]) ** 2).flatten(1).sum(1)
+        error = (
+            ((objective.reconstruct(batch).sum(1) - batch["clip"][:, :, 2]) ** 2).flatten(1).sum(1)
+        )
         torch.testing.assert_close(objective.loss(batch), (margin + 0.25 * error).mean())
     assert torch.equal(middle_frame(batch["clip"]), batch["clip"][:, :, 2])
 
 
 def test_clips_without_labels_are_no_obstacle():
-    objective, batch = tiny_objective(), tiny_batch()
+    objective = tiny_objective()
+    batch = tiny_batch()
     batch["labels"] = torch.zeros(3, 4)
     loss = objective.loss(batch)
     loss.backward()
@@ -261,7 +328,9 @@ def test_models_that_do_not_fit(model, params, message):
 
 def test_reference_weighs_reconstruction_as_the_paper():
     with torch.device("meta"):
-        objective = build(experiment.system("capsules").definition(), DataShape((1, 16, 64, 64), 10, True))
+        objective = build(
+            experiment.system("capsules").definition(), DataShape((1, 16, 64, 64), 10, True)
+        )
     widths = [layer.out_features for layer in objective.decoder if hasattr(layer, "out_features")]
     assert (objective.reconstruction, widths) == (0.0005, [512, 1024, 64 * 64])
 
@@ -278,10 +347,13 @@ def test_digits_alone_make_up_the_frame():
 
 def test_correlations_against_numpy():
     rng = np.random.default_rng(0)
-    drawn, true = rng.random((3, 2, 4, 4)), rng.random((3, 2, 4, 4))
+    drawn = rng.random((3, 2, 4, 4))
+    true = rng.random((3, 2, 4, 4))
     found = correlations(drawn, true)
     for clip, j, k in np.ndindex(3, 2, 2):
-        assert found[clip, j, k] == pytest.approx(np.corrcoef(drawn[clip, j].ravel(), true[clip, k].ravel())[0, 1])
+        assert found[clip, j, k] == pytest.approx(
+            np.corrcoef(drawn[clip, j].ravel(), true[clip, k].ravel())[0, 1]
+        )
 
 
 @pytest.fixture
@@ -294,17 +366,37 @@ def results(tmp_path) -> Results:
     (tmp_path / "datasets" / "digits_only_slow").mkdir(parents=True)
     write_clips(tmp_path / "datasets" / "digits_only_slow" / "test.h5", rendered["test"], attrs)
     split = Split(
-        torch.from_numpy(rendered["train"]["clips"]), torch.from_numpy(rendered["train"]["labels"]), None, True, ["train"] * 12
+        torch.from_numpy(rendered["train"]["clips"]),
+        torch.from_numpy(rendered["train"]["labels"]),
+        None,
+        True,
+        ["train"] * 12,
     )
-    changes = {"params": {**TINY, "capsules": 10}, "objective_params": {"decoder": [4]}, "recipe": {"epochs": [1], "batch": 4}}
-    definition = {**experiment.system({"name": "capsules_narrow", **changes}).definition(), "first_seed": 0}
+    changes = {
+        "params": {**TINY, "capsules": 10},
+        "objective_params": {"decoder": [4]},
+        "recipe": {"epochs": [1], "batch": 4},
+    }
+    definition = {
+        **experiment.system({"name": "capsules_narrow", **changes}).definition(),
+        "first_seed": 0,
+    }
     folder = tmp_path / "runs" / "digits_only_slow" / "capsules_narrow" / "seed0"
-    options = {"seed": 0, "run_seed": 0, "device": Device(torch.device("cpu"), "float32"), "fingerprint": "", "about": {}}
+    options = {
+        "seed": 0,
+        "run_seed": 0,
+        "device": Device(torch.device("cpu"), "float32"),
+        "fingerprint": "",
+        "about": {},
+    }
     train_run(definition, split, split, folder=folder, report=lambda line: None, **options)
     key = ("digits_only_slow", "digits_only_slow", "capsules_narrow")
     (tmp_path / "tables").mkdir()
     pd.DataFrame(
-        [(*key, seed, "test", "present_above_half", value) for seed, value in (("0", 0.75), ("untrained", 0.0))],
+        [
+            (*key, seed, "test", "present_above_half", value)
+            for seed, value in (("0", 0.75), ("untrained", 0.0))
+        ],
         columns=["trained_on", "evaluated_on", "system", "seed", "split", "metric", "value"],
     ).to_csv(tmp_path / "tables" / "accuracy.csv", index=False)
     return Results(tmp_path)
@@ -312,5 +404,6 @@ def results(tmp_path) -> Results:
 
 def test_claims_are_measured(results):
     long, apart = (claim.measure(results) for claim in CLAIMS)
-    assert long.measured.startswith("75.0 % of 12 test clips") and long.holds is False  # 12 clips do not decide it
+    # 12 clips do not decide it
+    assert long.measured.startswith("75.0 % of 12 test clips") and long.holds is False
     assert "mean correlation" in apart.measured and isinstance(apart.holds, bool)

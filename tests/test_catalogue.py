@@ -1,4 +1,6 @@
-"""Every system of the catalogue can be built, is complete, and the reference ones have the published sizes."""
+"""Every system of the catalogue can be built, is complete, and the reference ones have the
+published sizes.
+"""
 
 import json
 import re
@@ -14,15 +16,22 @@ from vidrep.listing import clip_shape
 from vidrep.objectives.base import DataShape, Objective
 from vidrep.objectives.build import build
 
-SCHEMA = yaml.safe_load((Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml").read_text())
+SCHEMA = yaml.safe_load(
+    (Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml").read_text()
+)
 every_entry = pytest.mark.parametrize("name", sorted(experiment.catalogue()))
 
 
 def build_without_memory(name: str, **changes) -> Objective:
-    """A system for grey clips as long and as large as it is described for, on the meta device: reference sizes need gigabytes."""
+    """A system for grey clips as long and as large as it is described for, on the meta device:
+    reference sizes need gigabytes.
+    """
     chosen = experiment.system({"name": name, **changes})
     with torch.device("meta"):
-        return build(json.loads(json.dumps(chosen.definition())), DataShape((1, *clip_shape(name)[1:]), 10, multi_label=True))
+        return build(
+            json.loads(json.dumps(chosen.definition())),
+            DataShape((1, *clip_shape(name)[1:]), 10, multi_label=True),
+        )
 
 
 def parameters(network: torch.nn.Module) -> int:
@@ -31,21 +40,29 @@ def parameters(network: torch.nn.Module) -> int:
 
 @every_entry
 def test_every_system_is_built_and_fits_its_recipe(name):
-    chosen, objective = experiment.system(name), build_without_memory(name)
+    chosen = experiment.system(name)
+    objective = build_without_memory(name)
     assert objective.model.inputs == chosen.inputs
     assert set(objective.model.layers) <= {layer for layer, _ in objective.model.named_modules()}
     if chosen.preset == "control":
         assert objective.stages == () and chosen.seeds == ()
     else:
         assert len(chosen.recipe["epochs"]) == len(objective.stages)
-        assert not isinstance(chosen.recipe["lr"], list) or len(chosen.recipe["lr"]) == len(objective.stages)
+        assert not isinstance(chosen.recipe["lr"], list) or len(chosen.recipe["lr"]) == len(
+            objective.stages
+        )
 
 
 @every_entry
 def test_every_entry_is_complete(name):
     entry = experiment.catalogue()[name]
-    assert entry["preset"] in {"reference", "narrow", "control"} and entry["family"] and entry["citation"]
-    assert entry["preset"] == "control" or re.search(r"arXiv|pp\. \d+", entry["citation"])  # pages where there is no preprint
+    assert (
+        entry["preset"] in {"reference", "narrow", "control"}
+        and entry["family"]
+        and entry["citation"]
+    )
+    # pages where there is no preprint
+    assert entry["preset"] == "control" or re.search(r"arXiv|pp\. \d+", entry["citation"])
     assert set(entry.get("recipe", {})) <= set(experiment.DEFAULT_RECIPE)
     allowed = SCHEMA["properties"]["systems"]["items"]["anyOf"][1]
     shown = {key: value for key, value in entry.items() if key != "preset"}
@@ -59,7 +76,10 @@ def test_every_family_has_a_reference_and_a_narrow_system():
     assert families["reference"] == families["narrow"]
 
 
-@pytest.mark.parametrize(("name", "count"), [("c3d_small", 1_122_708), ("r3d_small", 1_209_492), ("r2plus1d_small", 1_212_671)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("c3d_small", 1_122_708), ("r3d_small", 1_209_492), ("r2plus1d_small", 1_212_671)],
+)
 def test_trainable_parameters_of_the_reference_classifiers(name, count):
     objective = build_without_memory(name)
     assert objective.outputs == 20 and parameters(objective) == count
@@ -67,11 +87,14 @@ def test_trainable_parameters_of_the_reference_classifiers(name, count):
 
 def test_parameters_of_the_reference_cnn_and_lstm():
     objective = build_without_memory("cnn_lstm_small")
-    head, frame_head = 20 * (512 + 1), 20 * (4096 + 1)
+    head = 20 * (512 + 1)
+    frame_head = 20 * (4096 + 1)
     assert parameters(objective) == 558_016 + 17_843_712 + head + frame_head
 
 
-LSTM_OF_PIXELS, LSTM_OF_NOTHING = (4 * 2048 * (inputs + 2048) + 4 * 2048 + 3 * 2048 for inputs in (4096, 0))
+LSTM_OF_PIXELS, LSTM_OF_NOTHING = (
+    4 * 2048 * (inputs + 2048) + 4 * 2048 + 3 * 2048 for inputs in (4096, 0)
+)
 READOUT = 4096 * (2048 + 1)
 
 
@@ -83,7 +106,9 @@ READOUT = 4096 * (2048 + 1)
     ],
 )
 def test_parameters_of_the_reference_composite_model(conditional, decoder, millions):
-    objective = build_without_memory("lstm_composite", objective_params={"conditional": conditional})
+    objective = build_without_memory(
+        "lstm_composite", objective_params={"conditional": conditional}
+    )
     assert parameters(objective.model) == LSTM_OF_PIXELS and round(LSTM_OF_PIXELS / 1e6, 1) == 50.3
     assert parameters(objective) == LSTM_OF_PIXELS + 2 * decoder
     assert round(parameters(objective) / 1e6, 1) == millions
@@ -91,14 +116,27 @@ def test_parameters_of_the_reference_composite_model(conditional, decoder, milli
 
 def test_reference_recipes_are_those_of_the_sources():
     recipes = {name: experiment.system(name).recipe for name in experiment.catalogue()}
-    assert [recipes[name]["lr"] for name in ("c3d_small", "r3d_small", "r2plus1d_small")] == [5e-4] * 3
+    assert [recipes[name]["lr"] for name in ("c3d_small", "r3d_small", "r2plus1d_small")] == [
+        5e-4
+    ] * 3
     assert recipes["cnn_lstm_small"]["lr"] == [5e-4, 5e-6]
     for name in ("c3d_small", "r3d_small", "r2plus1d_small", "cnn_lstm_small"):
-        assert (recipes[name]["optimiser"], recipes[name]["schedule"], recipes[name]["batch"]) == ("adam", "constant", 32)
+        assert (recipes[name]["optimiser"], recipes[name]["schedule"], recipes[name]["batch"]) == (
+            "adam",
+            "constant",
+            32,
+        )
         assert set(recipes[name]["epochs"]) == {50}
-    assert recipes["lstm_composite"]["batch"] == 80 and experiment.system("lstm_composite").objective_params["observed"] == 10
+    assert (
+        recipes["lstm_composite"]["batch"] == 80
+        and experiment.system("lstm_composite").objective_params["observed"] == 10
+    )
     two_stream = build_without_memory("two_stream").model
-    assert (two_stream.temporal.stacks.length, recipes["two_stream"]["optimiser"], recipes["two_stream"]["lr"]) == (
+    assert (
+        two_stream.temporal.stacks.length,
+        recipes["two_stream"]["optimiser"],
+        recipes["two_stream"]["lr"],
+    ) == (
         10,
         "sgd",
         1e-2,

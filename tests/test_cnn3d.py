@@ -1,4 +1,6 @@
-"""3-D CNNs: data flow of the pseudo-3-D blocks, parameter counts in closed form, the single-label head."""
+"""3-D CNNs: data flow of the pseudo-3-D blocks, parameter counts in closed form, the single-label
+head.
+"""
 
 import numpy as np
 import pytest
@@ -29,7 +31,9 @@ def on_meta(name: str, shape: DataShape = REFERENCE) -> nn.Module:
 
 
 def unlike_fresh(module: nn.Module) -> nn.Module:
-    """The module in evaluation, its batch normalisations with statistics and weights that do something."""
+    """The module in evaluation, its batch normalisations with statistics and weights that do
+    something.
+    """
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm3d):
             for values in (norm.running_mean, norm.weight.data, norm.bias.data):
@@ -38,25 +42,43 @@ def unlike_fresh(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def functional(layer: nn.Sequential, maps: torch.Tensor, *, stride: int = 1, relu: bool = True) -> torch.Tensor:
-    """Convolution with zeros around the map, batch normalisation and ReLU, from the weights alone."""
-    convolution, norm = layer[0], layer[1]
+def functional(
+    layer: nn.Sequential, maps: torch.Tensor, *, stride: int = 1, relu: bool = True
+) -> torch.Tensor:
+    """Convolution with zeros around the map, batch normalisation and ReLU, from the weights
+    alone.
+    """
+    convolution = layer[0]
+    norm = layer[1]
     padding = [size // 2 for size in convolution.weight.shape[2:]]
     maps = F.conv3d(maps, convolution.weight, convolution.bias, stride, padding)
-    mean, scale = norm.running_mean[:, None, None, None], (norm.running_var + 1e-3).rsqrt()[:, None, None, None]
+    mean = norm.running_mean[:, None, None, None]
+    scale = (norm.running_var + 1e-3).rsqrt()[:, None, None, None]
     maps = (maps - mean) * scale * norm.weight[:, None, None, None] + norm.bias[:, None, None, None]
     return maps.clamp_min(0) if relu else maps
 
 
-FLOWS = {"a": lambda s, t, x: t(s(x)), "b": lambda s, t, x: s(x) + t(x), "c": lambda s, t, x: s(x) + t(s(x))}
+FLOWS = {
+    "a": lambda s, t, x: t(s(x)),
+    "b": lambda s, t, x: s(x) + t(x),
+    "c": lambda s, t, x: s(x) + t(s(x)),
+}
 
 
-@pytest.mark.parametrize(("channels_in", "stride"), [(8, 1), (8, 2), (6, 1)], ids=["identity", "strided", "wider"])
+@pytest.mark.parametrize(
+    ("channels_in", "stride"), [(8, 1), (8, 2), (6, 1)], ids=["identity", "strided", "wider"]
+)
 @pytest.mark.parametrize("kind", FLOWS)
 def test_pseudo_blocks_against_their_definition(kind, channels_in, stride):
     torch.manual_seed(0)
     block = unlike_fresh(PseudoBlock(channels_in, 8, kind=kind, stride=stride))
-    assert block.space[0].weight.shape == (2, 2, 1, 3, 3) and block.time[0].weight.shape == (2, 2, 3, 1, 1)
+    assert block.space[0].weight.shape == (2, 2, 1, 3, 3) and block.time[0].weight.shape == (
+        2,
+        2,
+        3,
+        1,
+        1,
+    )
     maps = torch.randn(2, channels_in, 5, 6, 7)
 
     def space(x):
@@ -79,7 +101,9 @@ def test_pseudo_blocks_against_their_definition(kind, channels_in, stride):
 def test_p3d_cycles_through_its_kinds():
     kinds = {}
     for blocks in ("abc", "b"):
-        model = models.create("p3d", clip_shape=(1, 4, 8, 8), blocks=blocks, depth=26, widths=[4, 8, 8, 8, 8])
+        model = models.create(
+            "p3d", clip_shape=(1, 4, 8, 8), blocks=blocks, depth=26, widths=[4, 8, 8, 8, 8]
+        )
         kinds[blocks] = "".join(model.get_submodule(f"res{number}").kind for number in range(8))
     assert kinds == {"abc": "abcabcab", "b": "bbbbbbbb"}
 
@@ -94,12 +118,21 @@ def test_p3d_depths(depth, blocks):
 def test_p3d_sizes_of_the_reference_maps():
     with torch.device("meta"):
         model = models.create("p3d", clip_shape=(1, 16, 64, 64))
-        maps, sizes = torch.empty(1, 1, 16, 64, 64), {}
+        maps = torch.empty(1, 1, 16, 64, 64)
+        sizes = {}
         for name in model.layers:
             maps = model.get_submodule(name)(maps)
             sizes[name] = tuple(maps.shape[1:])
-    assert sizes["stem"] == (64, 16, 32, 32) and sizes["res2"] == (256, 16, 32, 32) and sizes["res6"] == (512, 8, 16, 16)
-    assert sizes["res12"] == (1024, 4, 8, 8) and sizes["res15"] == (2048, 2, 4, 4) and sizes["embedding"] == (2048,)
+    assert (
+        sizes["stem"] == (64, 16, 32, 32)
+        and sizes["res2"] == (256, 16, 32, 32)
+        and sizes["res6"] == (512, 8, 16, 16)
+    )
+    assert (
+        sizes["res12"] == (1024, 4, 8, 8)
+        and sizes["res15"] == (2048, 2, 4, 4)
+        and sizes["embedding"] == (2048,)
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,8 +140,14 @@ def test_p3d_sizes_of_the_reference_maps():
     [
         ({"blocks": "d"}, "blocks must be one of a, b, c, abc, got 'd'"),
         ({"depth": 18}, "depth must be one of 14, 26, 50, 101, 152, got 18"),
-        ({"widths": [8, 16, 16, 16]}, "widths must be five numbers, those of the stages multiples of 4"),
-        ({"widths": [8, 16, 18, 16, 16]}, "widths must be five numbers, those of the stages multiples of 4"),
+        (
+            {"widths": [8, 16, 16, 16]},
+            "widths must be five numbers, those of the stages multiples of 4",
+        ),
+        (
+            {"widths": [8, 16, 18, 16, 16]},
+            "widths must be five numbers, those of the stages multiples of 4",
+        ),
     ],
 )
 def test_impossible_p3d(params, message):
@@ -125,8 +164,11 @@ def conv_norm(before: int, after: int, volume: int) -> int:
 
 
 def residual_network(stem: int, widths: list[int], blocks: tuple[int, ...], block) -> int:
-    """Stem, then ``block(before, after)`` and, where a stage begins with other channels or size, a projection."""
-    total, before = stem, widths[0]
+    """Stem, then ``block(before, after)`` and, where a stage begins with other channels or size, a
+    projection.
+    """
+    total = stem
+    before = widths[0]
     for stage, (after, number) in enumerate(zip(widths[1:], blocks, strict=True)):
         for i in range(number):
             total += block(before, after)
@@ -150,10 +192,17 @@ def factorised(before: int, after: int) -> int:
 
 def pseudo(before: int, after: int) -> int:
     inner = after // 4
-    return conv_norm(before, inner, 1) + conv_norm(inner, inner, 9) + conv_norm(inner, inner, 3) + conv_norm(inner, after, 1)
+    return (
+        conv_norm(before, inner, 1)
+        + conv_norm(inner, inner, 9)
+        + conv_norm(inner, inner, 3)
+        + conv_norm(inner, after, 1)
+    )
 
 
-SMALL, LARGE, EIGHTEEN = [32, 32, 64, 64, 128], [64, 64, 128, 256, 512], (2, 2, 2, 2)
+SMALL = [32, 32, 64, 64, 128]
+LARGE = [64, 64, 128, 256, 512]
+EIGHTEEN = (2, 2, 2, 2)
 PUBLISHED_P3D = [64, 256, 512, 1024, 2048]
 
 
@@ -182,11 +231,17 @@ FOUR = [(1, 64, 27), (64, 64, 27), (64, 128, 27), (128, 128, 27)]
     [
         ("c3d_large", 44_482_324, 44.5),
         ("c3d_five", sum(conv_norm(*sizes) for sizes in FIVE) + 20 * (4096 + 1), 0.50),
-        ("c3d_four", sum(conv_norm(*sizes) for sizes in FOUR) + 1024 * (4096 + 1) + 20 * (1024 + 1), 4.99),
+        (
+            "c3d_four",
+            sum(conv_norm(*sizes) for sizes in FOUR) + 1024 * (4096 + 1) + 20 * (1024 + 1),
+            4.99,
+        ),
     ],
 )
 def test_parameters_of_c3d_variants(name, parameters, millions):
-    assert count(on_meta(name)) == parameters and parameters / 1e6 == pytest.approx(millions, abs=0.01 if millions < 10 else 0.05)
+    assert count(on_meta(name)) == parameters and parameters / 1e6 == pytest.approx(
+        millions, abs=0.01 if millions < 10 else 0.05
+    )
 
 
 @pytest.mark.parametrize("name", ["p3d", "p3d_a", "p3d_b", "p3d_c"])
@@ -197,11 +252,16 @@ def test_parameters_of_p3d(name):
 
 
 def test_p3d_is_a_resnet_50_with_time_convolutions():
-    """A 2-D ResNet-50 for colour has 25,557,032 parameters with its 1000-class head and without biases of convolutions."""
+    """A 2-D ResNet-50 for colour has 25,557,032 parameters with its 1000-class head and without
+    biases of convolutions.
+    """
     with torch.device("meta"):
         model = models.create("p3d", clip_shape=(3, 16, 64, 64))
     biases = sum(layer.bias.numel() for layer in model.modules() if isinstance(layer, nn.Conv3d))
-    time = sum(blocks * (3 * inner**2 + 2 * inner) for blocks, inner in ((3, 64), (4, 128), (6, 256), (3, 512)))
+    time = sum(
+        blocks * (3 * inner**2 + 2 * inner)
+        for blocks, inner in ((3, 64), (4, 128), (6, 256), (3, 512))
+    )
     assert count(model) - biases - time == 25_557_032 - 1000 * 2049
 
 
@@ -209,7 +269,9 @@ def test_p3d_is_a_resnet_50_with_time_convolutions():
 
 
 def test_single_label_head_of_c3d_against_the_definition():
-    """One output a class; element-wise sigmoid cross-entropy, averaged over everything; the largest output wins."""
+    """One output a class; element-wise sigmoid cross-entropy, averaged over everything; the largest
+    output wins.
+    """
     shape = DataShape((1, 8, 16, 16), 6, multi_label=False)
     torch.manual_seed(0)
     objective = build(system("c3d_narrow").definition(), shape).eval()
@@ -217,14 +279,18 @@ def test_single_label_head_of_c3d_against_the_definition():
     assert objective.heads["all"].out_features == 6
     with torch.no_grad():
         outputs = objective.heads["all"](objective.model(batch["clip"])).double().numpy()
-    probability, truth = 1 / (1 + np.exp(-outputs)), batch["labels"].numpy()
+    probability = 1 / (1 + np.exp(-outputs))
+    truth = batch["labels"].numpy()
     entropy = -(truth * np.log(probability) + (1 - truth) * np.log(1 - probability))
     assert objective.loss(batch).item() == pytest.approx(entropy.mean(), rel=1e-5)
     with torch.no_grad():
         read = objective.probabilities(objective.logits(batch))[""]
         scores = objective.score(batch)
     np.testing.assert_allclose(read, probability, rtol=1e-5)  # a sigmoid, not a softmax
-    assert scores["exact_set"].tolist() == (outputs.argmax(1) == [0, 3, 3, 5, 1]).astype(float).tolist()
+    assert (
+        scores["exact_set"].tolist()
+        == (outputs.argmax(1) == [0, 3, 3, 5, 1]).astype(float).tolist()
+    )
     np.testing.assert_allclose(scores["loss"], entropy.mean(1), rtol=1e-5)
 
 
@@ -254,4 +320,6 @@ def test_label_shift_counts_how_many_classes_answers_are_off(make_split):
     objective = Fixed([[0, 0, 1, 0], [0, 1, 0, 1], [0, 0, 0, 0]])
     # Labels 0 and 1 answered with 2: +1.5; 3 answered with 1 and 3: -1; no answer: left out.
     shift, error = label_shift(objective, split)
-    assert shift == pytest.approx(0.25) and error == pytest.approx(np.std([1.5, -1.0], ddof=1) / 2**0.5)
+    assert shift == pytest.approx(0.25) and error == pytest.approx(
+        np.std([1.5, -1.0], ddof=1) / 2**0.5
+    )

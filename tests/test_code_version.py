@@ -26,9 +26,14 @@ def library(tmp_path, monkeypatch):
         "vidrep/objectives/__init__.py": "OBJECTIVES = {}\n",
         "vidrep/training/__init__.py": "from vidrep.training import loop\n",
         "vidrep/training/loop.py": "import os\nfrom vidrep import base\nRATE = 1\n",
-        "vidrep/base.py": 'SIZE = 3\n\n\ndef double(x):\n    """Twice."""\n    return 2 * x  # twice\n',
+        "vidrep/base.py": (
+            'SIZE = 3\n\n\ndef double(x):\n    """Twice."""\n    return 2 * x  # twice\n'
+        ),
         "vidrep/unused.py": "X = 1\n",
-        "train.py": "def main():\n    from vidrep.training.loop import RATE\n    from vidrep import models\n",
+        "train.py": (
+            "def main():\n    from vidrep.training.loop import RATE\n    from vidrep import"
+            " models\n"
+        ),
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +62,8 @@ def digest(*files: Path) -> str:
 def after(root: Path, name: str, old: str, new: str, *files: str) -> bool:
     """Does the digest of ``files`` change when ``old`` becomes ``new`` in the file ``name``?"""
     paths = [root / file for file in files]
-    before, text = digest(*paths), (root / name).read_text()
+    before = digest(*paths)
+    text = (root / name).read_text()
     assert old in text
     (root / name).write_text(text.replace(old, new))
     changed = digest(*paths) != before
@@ -81,7 +87,8 @@ def test_words_and_layout_do_not_count(library, old, new):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("SIZE = 3", "SIZE = 4"), ("2 * x", "x * 2"), ('"""Twice."""', "x += 1"), ("double", "twice")]
+    ("old", "new"),
+    [("SIZE = 3", "SIZE = 4"), ("2 * x", "x * 2"), ('"""Twice."""', "x += 1"), ("double", "twice")],
 )
 def test_code_counts_through_all_imports(library, old, new):
     assert after(library, "vidrep/base.py", old, new, "train.py")
@@ -105,7 +112,8 @@ def test_what_a_run_depends_on(library, name, old, counts):
 
 
 def test_order_and_repetition_of_files_do_not_count(library):
-    one, two = library / "train.py", library / "vidrep/models/plain.py"
+    one = library / "train.py"
+    two = library / "vidrep/models/plain.py"
     assert digest(one, two) == digest(two, one) == digest(one, two, one)
     assert digest(one) != digest(two)
 
@@ -114,7 +122,9 @@ def test_order_and_repetition_of_files_do_not_count(library):
 def copy(tmp_path, monkeypatch):
     """A copy of the real library and scripts, to be edited."""
     for folder in ("vidrep", "scripts"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
     use_library(monkeypatch, tmp_path / "vidrep")
     return tmp_path
 
@@ -125,8 +135,12 @@ def system_digests(root: Path) -> dict[str, str]:
     digests = {}
     for name, entry in experiment.catalogue().items():
         model = source_file(entry["model"], models.MODELS, "model").relative_to(ROOT)
-        objective = source_file(entry["objective"], objectives.OBJECTIVES, "objective").relative_to(ROOT)
-        digests[name] = code_version.code_version(root / "scripts" / "train.py", root / model, root / objective)
+        objective = source_file(entry["objective"], objectives.OBJECTIVES, "objective").relative_to(
+            ROOT
+        )
+        digests[name] = code_version.code_version(
+            root / "scripts" / "train.py", root / model, root / objective
+        )
     return digests
 
 
@@ -160,10 +174,19 @@ def test_an_edit_touches_the_runs_that_use_it(copy, file, touched):
 
 
 def test_the_digest_is_the_same_in_every_process():
-    code = "import sys; from vidrep.code_version import code_version; print(code_version(sys.argv[1]))"
+    code = (
+        "import sys; from vidrep.code_version import code_version; print(code_version(sys.argv[1]))"
+    )
     command = [sys.executable, "-c", code, str(ROOT / "scripts" / "train.py")]
     runs = [
-        subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env={"PYTHONHASHSEED": seed}).stdout
+        subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+            env={"PYTHONHASHSEED": seed},
+        ).stdout
         for seed in ("1", "2")
     ]
     assert runs[0] == runs[1] and len(runs[0].strip()) == 16

@@ -1,4 +1,6 @@
-"""Long lists of files reach the scripts: the limit of a command line does not apply to what the rules write."""
+"""Long lists of files reach the scripts: the limit of a command line does not apply to what the
+rules write.
+"""
 
 import json
 import os
@@ -12,18 +14,25 @@ from snakemake.shell import shell
 
 ROOT = Path(__file__).parent.parent
 RUNS = 5000
-LIMIT = os.sysconf("SC_ARG_MAX")  # bytes of arguments and environment that a program can be started with
+# bytes of arguments and environment that a program can be started with
+LIMIT = os.sysconf("SC_ARG_MAX")
 
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory) -> list[Path]:
-    """The ``run.json`` of 5,000 runs, in folders with names so long that they exceed the limit together."""
+    """The ``run.json`` of 5,000 runs, in folders with names so long that they exceed the limit
+    together.
+    """
     folder = tmp_path_factory.mktemp("runs").joinpath(*["x" * 200] * 3)
     folder.mkdir(parents=True)
-    numbers = dict.fromkeys(("parameters", "macs_per_clip", "train_clips_per_s", "infer_clips_per_s", "peak_bytes"), 7)
+    numbers = dict.fromkeys(
+        ("parameters", "macs_per_clip", "train_clips_per_s", "infer_clips_per_s", "peak_bytes"), 7
+    )
     paths = [folder / f"{i}.json" for i in range(RUNS)]
     for i, path in enumerate(paths):
-        path.write_text(json.dumps({"system": {"name": f"system_{i % 3}"}, **numbers, "parameters": i}))
+        path.write_text(
+            json.dumps({"system": {"name": f"system_{i % 3}"}, **numbers, "parameters": i})
+        )
     return paths
 
 
@@ -35,13 +44,20 @@ def test_five_thousand_paths_reach_a_script(records, tmp_path, monkeypatch):
     monkeypatch.setenv("VIDREP_SCRIPTS", str(ROOT / "scripts"))
     rule = (ROOT / "workflow/rules/tables.smk").read_text().split("rule collect_cost:")[1]
     command = re.search(r'shell:\n\s+"(.*)"\n', rule)[1].replace("\\\\", "\\")
-    filled = {"{input.records}": text, "{output.table}": "cost.csv", "{log}": "cost.log", "python ": f"{sys.executable} "}
+    filled = {
+        "{input.records}": text,
+        "{output.table}": "cost.csv",
+        "{log}": "cost.log",
+        "python ": f"{sys.executable} ",
+    }
     for name, value in filled.items():
         command = command.replace(name, value)
     shell(command.replace("{", "{{").replace("}", "}}"))
     table = pd.read_csv("cost.csv")
     assert table["system"].tolist() == ["system_0", "system_1", "system_2"]
-    assert table["parameters"].tolist() == [pd.Series(range(i, RUNS, 3)).median() // 1 for i in range(3)]
+    assert table["parameters"].tolist() == [
+        pd.Series(range(i, RUNS, 3)).median() // 1 for i in range(3)
+    ]
 
 
 def test_rules_pass_the_files_of_all_runs_so():
@@ -53,6 +69,11 @@ def test_rules_pass_the_files_of_all_runs_so():
         "report.smk": "{params.files}",
     }
     for name, argument in lists.items():
-        commands = re.findall(r'shell:\n((?:\s+".*"\n)+)', (ROOT / "workflow/rules" / name).read_text())
+        commands = re.findall(
+            r'shell:\n((?:\s+".*"\n)+)', (ROOT / "workflow/rules" / name).read_text()
+        )
         used = [command for command in commands if argument in command]
-        assert used and all(re.search(r"printf '%s[\\]+n' [^|]*" + re.escape(argument) + " [|] python", c) for c in used), name
+        assert used and all(
+            re.search(r"printf '%s[\\]+n' [^|]*" + re.escape(argument) + " [|] python", c)
+            for c in used
+        ), name

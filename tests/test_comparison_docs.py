@@ -1,4 +1,6 @@
-"""The page on comparing says what the code does: its table is the registry's, and its example runs."""
+"""The page on comparing says what the code does: its table is the registry's, and its example
+runs.
+"""
 
 import re
 import subprocess

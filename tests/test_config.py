@@ -1,4 +1,6 @@
-"""The configuration: defaults in one place, and mistakes that end in one line naming the key before the first job."""
+"""The configuration: defaults in one place, and mistakes that end in one line naming the key before
+the first job.
+"""
 
 import copy
 from pathlib import Path
@@ -15,14 +17,17 @@ ROOT = Path(__file__).parent.parent
 SCHEMA_FILE = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 SCHEMA = yaml.safe_load(SCHEMA_FILE.read_text())
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
-TRAIN, TEST = DEFAULT["clips"]["train"], DEFAULT["clips"]["test"]
+TRAIN = DEFAULT["clips"]["train"]
+TEST = DEFAULT["clips"]["test"]
 
 
 def default(**changes) -> dict:
     """The default configuration with sections changed key by key, other values replaced."""
     config = copy.deepcopy(DEFAULT)
     for key, value in changes.items():
-        config[key] = {**config[key], **value} if isinstance(value, dict) and key in config else value
+        config[key] = (
+            {**config[key], **value} if isinstance(value, dict) and key in config else value
+        )
     return config
 
 
@@ -62,7 +67,10 @@ def test_default_and_shipped_experiments_are_legal():
         overlay = yaml.safe_load(path.read_text())
         config = {
             **DEFAULT,
-            **{key: {**DEFAULT[key], **value} if isinstance(value, dict) else value for key, value in overlay.items()},
+            **{
+                key: {**DEFAULT[key], **value} if isinstance(value, dict) else value
+                for key, value in overlay.items()
+            },
         }
         assert schema_error(config, SCHEMA) is None, path.name
         assert check(complete(config)).systems, path.name
@@ -87,12 +95,20 @@ def test_measures_of_the_schema_exist():
         ({"datasets": ["digits_only", "digits_only"]}, "datasets", ["digits_only"]),
         ({"digits": {"kind": "svhn"}}, "digits.kind", ["'svhn'", "mnist"]),
         ({"training": {"precision": "half"}}, "training.precision", ["'half'", "bfloat16"]),
-        ({"similarity": {"measures": ["cosine"]}}, "similarity.measures.0", ["'cosine'", "cka_linear"]),
+        (
+            {"similarity": {"measures": ["cosine"]}},
+            "similarity.measures.0",
+            ["'cosine'", "cka_linear"],
+        ),
         ({"probes": {"c": [0]}}, "probes.c.0", ["0"]),
         ({"flow": {"estimators": ["raft"]}}, "flow.estimators.0", ["'raft'", "dis"]),
         ({"systems": [{"name": "c3d_narrow", "seed": 1}]}, "systems.0", ["'seed'", "seeds"]),
         ({"systems": [{"seeds": [1]}]}, "systems.0", ["name"]),
-        ({"systems": [{"name": "c3d_narrow", "recipe": {"lr": -1}}]}, "systems.0.recipe.lr", ["-1"]),
+        (
+            {"systems": [{"name": "c3d_narrow", "recipe": {"lr": -1}}]},
+            "systems.0.recipe.lr",
+            ["-1"],
+        ),
         (
             {"systems": [{"name": "c3d_narrow", "recipe": {"optimizer": "adam"}}]},
             "systems.0.recipe",
@@ -114,16 +130,25 @@ def test_the_schema_names_key_and_value(config, key, words):
         ({"digits": {"kind": "idx", "images": "a"}}, "config key digits: kind idx needs labels"),
         (
             {"video": {"patch_px": 20}},
-            "config key video.patch_px: a digit of 20 px does not fit on a canvas of 20 px; make patch_px smaller",
+            (
+                "config key video.patch_px: a digit of 20 px does not fit on a canvas of 20 px;"
+                " make patch_px smaller"
+            ),
         ),
-        ({"activations": {"clips": TEST + 1}}, f"config key activations.clips: {TEST + 1} clips wanted, clips.test is {TEST}"),
+        (
+            {"activations": {"clips": TEST + 1}},
+            f"config key activations.clips: {TEST + 1} clips wanted, clips.test is {TEST}",
+        ),
         (
             {"activations": {"fit_clips": TRAIN + 1}},
             f"config key activations.fit_clips: {TRAIN + 1} clips wanted, clips.train is {TRAIN}",
         ),
         (
             {"systems": ["c3d_narow"]},
-            "config key systems: 'c3d_narow' is not in the catalogue and names no model of its own; known: c3d_",
+            (
+                "config key systems: 'c3d_narow' is not in the catalogue and names no model of its"
+                " own; known: c3d_"
+            ),
         ),
         (
             {"systems": ["pixels", {"name": "pixels"}]},
@@ -131,7 +156,10 @@ def test_the_schema_names_key_and_value(config, key, words):
         ),
         (
             {"video": {"frames": 10}, "systems": ["two_stream_narrow"]},
-            "config key video.frames: 10 frames have 9 flow fields, too few for the stack of 10 of system two_stream_narrow",
+            (
+                "config key video.frames: 10 frames have 9 flow fields, too few for the stack of 10"
+                " of system two_stream_narrow"
+            ),
         ),
         (
             {"systems": [{"name": "two_stream_narrow", "params": {"stack": 16}}]},
@@ -139,17 +167,26 @@ def test_the_schema_names_key_and_value(config, key, words):
         ),
         (
             {"systems": [{"name": "two_stream_narrow", "params": {"bidirectional": True}}]},
-            "config key systems, two_stream_narrow: params.bidirectional is True and inputs are ['clip', 'flow']; bidirectional",
+            (
+                "config key systems, two_stream_narrow: params.bidirectional is True and inputs are"
+                " ['clip', 'flow']; bidirectional"
+            ),
         ),
         (
             {"systems": [{"name": "temporal_narrow", "inputs": ["flow", "flow_backward"]}]},
-            "config key systems, temporal_narrow: params.bidirectional is False and inputs are ['flow', 'flow_backward']",
+            (
+                "config key systems, temporal_narrow: params.bidirectional is False and inputs are"
+                " ['flow', 'flow_backward']"
+            ),
         ),
         (
             {"video": {"frames": 10}, "systems": ["lstm_composite_narrow"]},
             "config key video.frames: system lstm_composite_narrow observes 10 of 10 frames",
         ),
-        ({"systems": [{"name": "own", "model": "c4d"}]}, "config key systems, own: unknown model 'c4d': give one of c3d"),
+        (
+            {"systems": [{"name": "own", "model": "c4d"}]},
+            "config key systems, own: unknown model 'c4d': give one of c3d",
+        ),
         (
             {"systems": [{"name": "own", "model": "no_such_file:Net"}]},
             "config key systems, own: model 'no_such_file:Net': there is no module 'no_such_file'",
@@ -160,11 +197,17 @@ def test_the_schema_names_key_and_value(config, key, words):
         ),
         (
             {"systems": [{"name": "c3d_narrow", "recipe": {"epochs": [3, 3]}}]},
-            "config key systems, c3d_narrow.recipe.epochs: [3, 3] for the training stages train of objective classification",
+            (
+                "config key systems, c3d_narrow.recipe.epochs: [3, 3] for the training stages train"
+                " of objective classification"
+            ),
         ),
         (
             {"systems": [{"name": "cnn_lstm_narrow", "recipe": {"lr": [0.1, 0.1, 0.1]}}]},
-            "config key systems, cnn_lstm_narrow.recipe.lr: [0.1, 0.1, 0.1] for the training stages frames, sequence of",
+            (
+                "config key systems, cnn_lstm_narrow.recipe.lr: [0.1, 0.1, 0.1] for the training"
+                " stages frames, sequence of"
+            ),
         ),
     ],
 )
@@ -177,7 +220,14 @@ def test_mistakes_across_keys_are_named(changes, message):
 
 
 def test_limits_themselves_are_legal():
-    check(complete(default(video={"frames": 11, "patch_px": 19}, activations={"clips": TEST, "fit_clips": TRAIN})))
+    check(
+        complete(
+            default(
+                video={"frames": 11, "patch_px": 19},
+                activations={"clips": TEST, "fit_clips": TRAIN},
+            )
+        )
+    )
     check(complete(default(digits={"kind": "idx", "images": "a", "labels": "b"})))
 
 
@@ -187,38 +237,73 @@ def test_limits_themselves_are_legal():
 def test_entries_change_the_catalogue_where_they_say_so():
     plain = experiment.system("two_stream_narrow")
     changed = experiment.system(
-        {"name": "two_stream_narrow", "params": {"stack": 4}, "recipe": {"lr": 0.1}, "seeds": [3, 5], "flow": "dis"}
+        {
+            "name": "two_stream_narrow",
+            "params": {"stack": 4},
+            "recipe": {"lr": 0.1},
+            "seeds": [3, 5],
+            "flow": "dis",
+        }
     )
-    assert changed.params == {**plain.params, "stack": 4} and changed.recipe == {**plain.recipe, "lr": 0.1}
-    assert (changed.seeds, changed.flow) == ((3, 5), "dis") and (plain.seeds, plain.flow) == ((0,), "true")
-    assert "stack" not in experiment.catalogue()["two_stream_narrow"]["params"], "the catalogue itself stays as it is"
+    assert changed.params == {**plain.params, "stack": 4} and changed.recipe == {
+        **plain.recipe,
+        "lr": 0.1,
+    }
+    assert (changed.seeds, changed.flow) == ((3, 5), "dis") and (plain.seeds, plain.flow) == (
+        (0,),
+        "true",
+    )
+    assert "stack" not in experiment.catalogue()["two_stream_narrow"]["params"], (
+        "the catalogue itself stays as it is"
+    )
     assert experiment.system("two_stream_narrow") == plain
 
 
 def test_own_systems_get_defaults():
     own = experiment.system({"name": "mine", "model": "my_file:Net"})
-    assert (own.preset, own.objective, own.inputs, own.flow, own.seeds) == ("own", "classification", ("clip",), None, (0,))
+    assert (own.preset, own.objective, own.inputs, own.flow, own.seeds) == (
+        "own",
+        "classification",
+        ("clip",),
+        None,
+        (0,),
+    )
     assert own.recipe == experiment.DEFAULT_RECIPE
 
 
 def test_definitions_leave_display_fields_out():
     plain, shown = (
-        experiment.system({"name": "c3d_narrow", **extra}) for extra in ({}, {"family": "x", "citation": "y", "seeds": [4]})
+        experiment.system({"name": "c3d_narrow", **extra})
+        for extra in ({}, {"family": "x", "citation": "y", "seeds": [4]})
     )
     assert plain.definition() == shown.definition()
-    assert plain.definition() != experiment.system({"name": "c3d_narrow", "recipe": {"lr": 1.0}}).definition()
+    assert (
+        plain.definition()
+        != experiment.system({"name": "c3d_narrow", "recipe": {"lr": 1.0}}).definition()
+    )
 
 
 def test_runs_of_an_experiment():
-    config = default(datasets=["digits_only", "velocity_only"], systems=[{"name": "c3d_narrow", "seeds": [0, 1]}, "pixels"])
+    config = default(
+        datasets=["digits_only", "velocity_only"],
+        systems=[{"name": "c3d_narrow", "seeds": [0, 1]}, "pixels"],
+    )
     runs = Experiment(config)
     assert [run.stem for run in runs.trained_runs()] == [
-        f"{data}--c3d_narrow--seed{seed}" for data in ("digits_only", "velocity_only") for seed in (0, 1)
+        f"{data}--c3d_narrow--seed{seed}"
+        for data in ("digits_only", "velocity_only")
+        for seed in (0, 1)
     ]
-    twins = {Run(data, name, UNTRAINED) for data in ("digits_only", "velocity_only") for name in ("c3d_narrow", "pixels")}
+    twins = {
+        Run(data, name, UNTRAINED)
+        for data in ("digits_only", "velocity_only")
+        for name in ("c3d_narrow", "pixels")
+    }
     assert set(runs.untrained_runs()) == twins and len(runs.runs()) == 8
     opened = runs.evaluated_on("velocity_only")
-    assert [run for run in opened if run.seed != UNTRAINED] == runs.trained_runs(), "transfer: all trained runs on every set"
+    assert [run for run in opened if run.seed != UNTRAINED] == runs.trained_runs(), (
+        "transfer: all trained runs on every set"
+    )
     assert {run.dataset for run in opened if run.seed == UNTRAINED} == {"velocity_only"}
 
 
@@ -229,16 +314,30 @@ def test_backward_flow_is_of_the_method_of_the_forward_flow():
         "flow_backward": "true_box_backward",
     }
     assert experiment.flow_inputs(("clip",), None) == {}
-    assert experiment.system("temporal_bidirectional").flow == "true" and experiment.system("c3d_narrow").flow is None
+    assert (
+        experiment.system("temporal_bidirectional").flow == "true"
+        and experiment.system("c3d_narrow").flow is None
+    )
 
 
 def test_flow_methods_are_those_used_or_scored():
     fed = {"name": "two_stream_narrow", "flow": "farneback"}
-    assert Experiment(default(systems=["pixels"], flow={"estimators": []})).flow_methods() == ["true"]
-    assert Experiment(default(systems=[fed], flow={"estimators": ["dis"]})).flow_methods() == ["dis", "farneback", "true"]
+    assert Experiment(default(systems=["pixels"], flow={"estimators": []})).flow_methods() == [
+        "true"
+    ]
+    assert Experiment(default(systems=[fed], flow={"estimators": ["dis"]})).flow_methods() == [
+        "dis",
+        "farneback",
+        "true",
+    ]
 
 
-STARTER = {"name": "tuned", "model": "lstm_encoder", "params": {"units": 256}, "weights": "run:lstm_composite_narrow"}
+STARTER = {
+    "name": "tuned",
+    "model": "lstm_encoder",
+    "params": {"units": 256},
+    "weights": "run:lstm_composite_narrow",
+}
 
 
 def test_a_system_starts_from_the_runs_of_another():
@@ -250,11 +349,23 @@ def test_a_system_starts_from_the_runs_of_another():
 @pytest.mark.parametrize(
     ("systems", "message"),
     [
-        (["c3d_narrow", STARTER], "'lstm_composite_narrow' is no other trained system of this experiment"),
+        (
+            ["c3d_narrow", STARTER],
+            "'lstm_composite_narrow' is no other trained system of this experiment",
+        ),
         ([{**STARTER, "weights": "run:tuned"}], "'tuned' is no other trained system"),
-        (["c3d_narrow", {**STARTER, "weights": "run:c3d_narrow"}], "c3d_narrow has model c3d, not lstm_encoder"),
-        (["lstm_composite_narrow", {**STARTER, "seeds": [0, 3]}], "not trained on digits_only with seed 3"),
-        ([{"name": "lstm_composite_narrow", "datasets": ["digits_only"]}, STARTER], "not trained on velocity_only with seed 0"),
+        (
+            ["c3d_narrow", {**STARTER, "weights": "run:c3d_narrow"}],
+            "c3d_narrow has model c3d, not lstm_encoder",
+        ),
+        (
+            ["lstm_composite_narrow", {**STARTER, "seeds": [0, 3]}],
+            "not trained on digits_only with seed 3",
+        ),
+        (
+            [{"name": "lstm_composite_narrow", "datasets": ["digits_only"]}, STARTER],
+            "not trained on velocity_only with seed 0",
+        ),
     ],
 )
 def test_what_cannot_be_started_from_ends_in_one_line(systems, message):
@@ -263,7 +374,9 @@ def test_what_cannot_be_started_from_ends_in_one_line(systems, message):
 
 
 def test_more_labels_than_clips_end_in_one_line():
-    with pytest.raises(ValueError, match=rf"c3d_narrow.recipe.labelled: {TRAIN + 1} clips, clips.train is {TRAIN}"):
+    with pytest.raises(
+        ValueError, match=rf"c3d_narrow.recipe.labelled: {TRAIN + 1} clips, clips.train is {TRAIN}"
+    ):
         check(default(systems=[{"name": "c3d_narrow", "recipe": {"labelled": TRAIN + 1}}]))
 
 
@@ -293,7 +406,12 @@ def test_external_activations_stand_beside_the_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.npz").touch()
     first = {"name": "mine", "file": "mine.npz", "evaluated_on": "digits_only", "family": "mine"}
-    made = check(complete(default(external=[first, {**first, "seed": 3, "trained_on": "kinetics"}])))
-    assert made.compared_on("digits_only")[-2:] == [Run("external", "mine", 0), Run("kinetics", "mine", 3)]
+    made = check(
+        complete(default(external=[first, {**first, "seed": 3, "trained_on": "kinetics"}]))
+    )
+    assert made.compared_on("digits_only")[-2:] == [
+        Run("external", "mine", 0),
+        Run("kinetics", "mine", 3),
+    ]
     assert made.compared_on("velocity_only") == made.evaluated_on("velocity_only")
     assert made.families()["mine"] == "mine" and set(made.families()) == {*made.systems, "mine"}

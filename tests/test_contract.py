@@ -1,7 +1,8 @@
 """Every system of the catalogue keeps the contract of models and objectives, in grey and in colour.
 
-Narrow systems and controls run on clips of the default experiment; reference systems, which would take gigabytes and minutes at
-their published size, run on the smallest frames that they accept, with all their width but that of LSTMs of thousands of units.
+Narrow systems and controls run on clips of the default experiment; reference systems, which would
+take gigabytes and minutes at their published size, run on the smallest frames that they accept,
+with all their width but that of LSTMs of thousands of units.
 """
 
 import io
@@ -23,8 +24,12 @@ MANY_UNITS = 256
 STEPS = {"narrow": 6, "own": 6, "reference": 3}
 RATE = {"narrow": 1e-3, "own": 1e-3, "reference": 1e-4}
 
-# Models and objectives that no catalogue entry joins, as items of the configuration's systems; in grey, at the narrow size.
-SMALL_C3D = {"model": "c3d", "params": {"stem": [4, 3, [1, 2, 2]], "stages": [[8, 1, 2], [8, 1, 2]]}}
+# Models and objectives that no catalogue entry joins, as items of the configuration's systems; in
+# grey, at the narrow size.
+SMALL_C3D = {
+    "model": "c3d",
+    "params": {"stem": [4, 3, [1, 2, 2]], "stages": [[8, 1, 2], [8, 1, 2]]},
+}
 CROSSINGS = [
     {
         "name": "c3d_predicts",
@@ -52,14 +57,32 @@ CROSSINGS = [
         "objective": "cycle_consistency",
         "objective_params": {"weights": {"tcn": 1.0}},
     },
-    {"name": "lstm_encoder_classifies", "model": "lstm_encoder", "params": {"units": 16, "num_layers": 2}},
+    {
+        "name": "lstm_encoder_classifies",
+        "model": "lstm_encoder",
+        "params": {"units": 16, "num_layers": 2},
+    },
     {
         "name": "st_autoencoder_classifies",
         "model": "st_autoencoder",
-        "params": {"channels": 4, "memory_channels": 6, "kernel": 3, "memory_kernel": 3, "flow_kernel": 5},
+        "params": {
+            "channels": 4,
+            "memory_channels": 6,
+            "kernel": 3,
+            "memory_kernel": 3,
+            "flow_kernel": 5,
+        },
     },
-    {"name": "simvp_classifies", "model": "simvp", "params": {"channels": 4, "translator_channels": 16, "translator_depth": 2}},
-    {"name": "pred_rnn_classifies", "model": "pred_rnn", "params": {"channels": 8, "depth": 2, "kernel": 3}},
+    {
+        "name": "simvp_classifies",
+        "model": "simvp",
+        "params": {"channels": 4, "translator_channels": 16, "translator_depth": 2},
+    },
+    {
+        "name": "pred_rnn_classifies",
+        "model": "pred_rnn",
+        "params": {"channels": 8, "depth": 2, "kernel": 3},
+    },
 ]
 
 
@@ -73,7 +96,9 @@ def fits(chosen: System, shape: tuple[int, ...]) -> str | None:
 
 
 def smallest_side(chosen: System, channels: int, frames: int) -> int:
-    return next(side for side in range(1, 300) if fits(chosen, (channels, frames, side, side)) is None)
+    return next(
+        side for side in range(1, 300) if fits(chosen, (channels, frames, side, side)) is None
+    )
 
 
 @dataclass
@@ -87,7 +112,10 @@ class Case:
     def batch(self, seed: int = 0) -> dict[str, torch.Tensor]:
         """Random clips of two labels each, and random flow."""
         generator = torch.Generator().manual_seed(seed)
-        batch = {name: torch.rand(value.shape, generator=generator) for name, value in blank_batch(self.shape, BATCH).items()}
+        batch = {
+            name: torch.rand(value.shape, generator=generator)
+            for name, value in blank_batch(self.shape, BATCH).items()
+        }
         batch["row"] = torch.arange(BATCH)
         batch["labels"] = torch.eye(CLASSES)[:BATCH] + torch.eye(CLASSES)[1 : BATCH + 1]
         return {**batch, "labelled": batch} if self.objective.semi_supervised else batch
@@ -99,7 +127,9 @@ def new(chosen: System, shape: tuple[int, ...], seed: int = 0) -> Objective:
 
 
 def cases(narrow: tuple[int, ...], reference: tuple[int, ...]):
-    """Parametrises ``case``: numbers of channels for narrow systems and controls, and for reference systems; crossings."""
+    """Parametrises ``case``: numbers of channels for narrow systems and controls, and for reference
+    systems; crossings.
+    """
     chosen = [
         (name, channels)
         for name in sorted(catalogue())
@@ -119,10 +149,12 @@ every_size = cases(narrow=(1,), reference=(1,))  # colour changes a system's fir
 def case(request) -> Case:
     name, channels = request.param
     if isinstance(name, dict):
-        chosen, shape = system(name), CLIPS["narrow"]
+        chosen = system(name)
+        shape = CLIPS["narrow"]
         return Case(chosen, shape, new(chosen, shape))
     params = catalogue()[name].get("params", {})
-    small = {"image_px": 32} if params.get("trunk", "digit_cnn") != "digit_cnn" else {}  # published trunks enlarge small frames
+    # published trunks enlarge small frames
+    small = {"image_px": 32} if params.get("trunk", "digit_cnn") != "digit_cnn" else {}
     if params.get("units", 0) > MANY_UNITS:
         small["units"] = MANY_UNITS
     chosen, (_, frames, *side) = system({"name": name, "params": small}), clip_shape(name)
@@ -142,7 +174,11 @@ def test_layers_are_real_and_in_order_and_end_in_the_embedding(case):
     for name, output in captured.items():
         assert len(output) == BATCH and output.ndim in (2, 3, 5) and output.isfinite().all(), name
         assert pool(output, [2, 1, 1]).shape[0] == BATCH
-    joined = torch.cat([stream.mean(1) for stream in embeddings], 1) if len(embeddings) > 1 else embeddings[0]
+    joined = (
+        torch.cat([stream.mean(1) for stream in embeddings], 1)
+        if len(embeddings) > 1
+        else embeddings[0]
+    )
     assert torch.equal(captured[objective.model.layers[-1]], joined)
 
 
@@ -150,7 +186,9 @@ def test_layers_are_real_and_in_order_and_end_in_the_embedding(case):
 def test_every_trained_parameter_gets_a_gradient_and_the_loss_falls(case):
     if not case.objective.stages:
         pytest.skip("a control is not trained")
-    objective, batch, reached = new(case.chosen, case.shape), case.batch(), set()
+    objective = new(case.chosen, case.shape)
+    batch = case.batch()
+    reached = set()
     trained = {name for name, parameter in objective.named_parameters() if parameter.requires_grad}
     for stage, epochs in zip(objective.stages, case.chosen.recipe["epochs"], strict=True):
         if epochs == 0 and case.chosen.preset == "reference":
@@ -160,7 +198,11 @@ def test_every_trained_parameter_gets_a_gradient_and_the_loss_falls(case):
         objective.prepare(stage, [batch])
         if epochs == 0:
             continue
-        parameters = {name: parameter for name, parameter in objective.named_parameters() if parameter.requires_grad}
+        parameters = {
+            name: parameter
+            for name, parameter in objective.named_parameters()
+            if parameter.requires_grad
+        }
         optimiser = torch.optim.Adam(parameters.values(), lr=RATE[case.chosen.preset])
         losses = []
         for _ in range(STEPS[case.chosen.preset] + 1):
@@ -173,7 +215,11 @@ def test_every_trained_parameter_gets_a_gradient_and_the_loss_falls(case):
             loss.backward()
             for name, parameter in parameters.items():
                 assert parameter.grad is None or parameter.grad.isfinite().all(), name
-            reached |= {name for name, parameter in parameters.items() if parameter.grad is not None and parameter.grad.any()}
+            reached |= {
+                name
+                for name, parameter in parameters.items()
+                if parameter.grad is not None and parameter.grad.any()
+            }
             optimiser.step()
         assert min(losses[1:]) < losses[0], f"stage {stage}: {losses}"
     assert trained - reached == set(), "no gradient"
@@ -192,8 +238,13 @@ def test_scores_are_one_value_a_clip(case):
 
 @every_size
 def test_deterministic_under_a_seed_and_through_a_file(case, tmp_path):
-    first, again, other = case.objective, new(case.chosen, case.shape), new(case.chosen, case.shape, seed=7)
-    assert all(torch.equal(one, two) for one, two in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
+    first = case.objective
+    again = new(case.chosen, case.shape)
+    other = new(case.chosen, case.shape, seed=7)
+    assert all(
+        torch.equal(one, two)
+        for one, two in zip(first.state_dict().values(), again.state_dict().values(), strict=True)
+    )
     outputs = []
     for objective in (first, again):
         objective.eval()
@@ -214,11 +265,16 @@ def test_deterministic_under_a_seed_and_through_a_file(case, tmp_path):
 def test_smallest_legal_sizes_run_and_smaller_ones_say_why(case):
     channels, frames, *_ = case.shape
     side = smallest_side(case.chosen, channels, frames)
-    fewest = next(count for count in range(1, 300) if fits(case.chosen, (channels, count, side, side)) is None)
+    fewest = next(
+        count for count in range(1, 300) if fits(case.chosen, (channels, count, side, side)) is None
+    )
     for shape in {(channels, frames, side, side), (channels, fewest, side, side)}:
         with torch.device("meta"), torch.no_grad():
             objective = build_on_meta(case.chosen, shape).eval()
-            assert all(stream.shape[0] == BATCH for stream in streams(objective.embed(blank_batch(shape, BATCH))).values())
+            assert all(
+                stream.shape[0] == BATCH
+                for stream in streams(objective.embed(blank_batch(shape, BATCH))).values()
+            )
     for shape in [(channels, frames, side - 1, side - 1), (channels, fewest - 1, side, side)]:
         reason = fits(case.chosen, shape)
         assert reason and "\n" not in reason, shape

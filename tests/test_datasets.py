@@ -1,4 +1,6 @@
-"""BouncingMNIST: geometry against plain loops, published statistics, independence of splits, files."""
+"""BouncingMNIST: geometry against plain loops, published statistics, independence of splits,
+files.
+"""
 
 import itertools
 import subprocess
@@ -14,14 +16,36 @@ from vidrep.datasets.bouncing import compose, draw_digits, square_patch, traject
 from vidrep.digits import SPLITS, load_digits, write_digits
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
-FAST, SLOW = 0.1, 0.03
-# label: mean pixels per frame, share of frames at a wall, of 16 frames at 64 px with patches of 28 px
+FAST = 0.1
+SLOW = 0.03
+# label: mean pixels per frame, share of frames at a wall, of 16 frames at 64 px with patches of 28
+# px
 GOLDEN = {
-    FAST: [(3.48, 0.12), (6.60, 0.22), (9.69, 0.32), (12.72, 0.41), (14.34, 0.45), (18.68, 0.57), (20.18, 0.61), (21.35, 0.63),
-           (22.57, 0.64), (24.07, 0.65)],
-    SLOW: [(1.15, 0.04), (2.15, 0.07), (3.16, 0.11), (4.15, 0.14), (5.16, 0.18), (6.12, 0.21), (7.11, 0.24), (7.84, 0.26),
-           (9.01, 0.30), (9.69, 0.32)],
-}  # fmt: skip
+    FAST: [
+        (3.48, 0.12),
+        (6.60, 0.22),
+        (9.69, 0.32),
+        (12.72, 0.41),
+        (14.34, 0.45),
+        (18.68, 0.57),
+        (20.18, 0.61),
+        (21.35, 0.63),
+        (22.57, 0.64),
+        (24.07, 0.65),
+    ],
+    SLOW: [
+        (1.15, 0.04),
+        (2.15, 0.07),
+        (3.16, 0.11),
+        (4.15, 0.14),
+        (5.16, 0.18),
+        (6.12, 0.21),
+        (7.11, 0.24),
+        (7.84, 0.26),
+        (9.01, 0.30),
+        (9.69, 0.32),
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +60,14 @@ def large_digits():
 
 def bounce_slowly(start: float, velocity: float, frames: int) -> tuple[list[float], list[bool]]:
     """The rule as the papers' code has it: move, clamp, turn, record."""
-    positions, hits = [], []
+    positions = []
+    hits = []
     for _ in range(frames):
         start += velocity
         hit = not 0 < start < 1
         if hit:
-            start, velocity = (0.0 if start <= 0 else 1.0), -velocity
+            start = 0.0 if start <= 0 else 1.0
+            velocity = -velocity
         positions.append(start)
         hits.append(hit)
     return positions, hits
@@ -50,7 +76,9 @@ def bounce_slowly(start: float, velocity: float, frames: int) -> tuple[list[floa
 def test_trajectories_agree_with_a_frame_by_frame_loop():
     rng = np.random.default_rng(0)
     start = rng.random(3000)
-    velocity = np.concatenate([rng.uniform(-1, 1, 1500), rng.uniform(-0.05, 0.05, 1000), rng.uniform(-7, 7, 500)])
+    velocity = np.concatenate(
+        [rng.uniform(-1, 1, 1500), rng.uniform(-0.05, 0.05, 1000), rng.uniform(-7, 7, 500)]
+    )
     position, hit = trajectories(start, velocity, 40)
     expected = [bounce_slowly(s, v, 40) for s, v in zip(start, velocity, strict=True)]
     np.testing.assert_allclose(position, [e[0] for e in expected], atol=1e-9)
@@ -59,7 +87,16 @@ def test_trajectories_agree_with_a_frame_by_frame_loop():
 
 @pytest.mark.parametrize(
     ("start", "velocity"),
-    [(0.3, 0.0), (0.0, -0.25), (0.0, 0.25), (0.5, 0.5), (0.5, -1.0), (0.25, 3.0), (0.999, 1e-15), (0.4, -0.6)],
+    [
+        (0.3, 0.0),
+        (0.0, -0.25),
+        (0.0, 0.25),
+        (0.5, 0.5),
+        (0.5, -1.0),
+        (0.25, 3.0),
+        (0.999, 1e-15),
+        (0.4, -0.6),
+    ],
 )
 def test_trajectories_at_special_places(start, velocity):
     position, hit = trajectories(np.array(start), np.array(velocity), 12)
@@ -72,7 +109,8 @@ def test_trajectories_at_special_places(start, velocity):
 @pytest.mark.parametrize("label", range(10))
 def test_golden_speeds_and_wall_hits(step, label):
     rng = np.random.default_rng(label)
-    n, free = 40000, 36
+    n = 40000
+    free = 36
     direction = rng.uniform(0, 2 * np.pi, n)
     velocity = step * (label + 1) * np.stack([np.sin(direction), np.cos(direction)], -1)
     position, hit = trajectories(rng.random((n, 2)), velocity, 16)
@@ -94,7 +132,9 @@ def test_golden_speeds_and_wall_hits(step, label):
     ],
 )
 def test_golden_overlaps(large_digits, name, frames_overlap, always_overlap):
-    overlap = render(recipe(name, frames=16, size=64, patch=28), large_digits, count=3000, seed=1)[2]["overlap"]
+    overlap = render(recipe(name, frames=16, size=64, patch=28), large_digits, count=3000, seed=1)[
+        2
+    ]["overlap"]
     tolerance = 0.02  # three standard errors of 3000 clips
     assert overlap.mean() == pytest.approx(frames_overlap, abs=tolerance)
     if always_overlap is not None:
@@ -102,7 +142,9 @@ def test_golden_overlaps(large_digits, name, frames_overlap, always_overlap):
 
 
 def test_labels_are_multi_hot_sets(digits):
-    _, labels, factors = render(recipe("digits_only", frames=2, size=20, patch=8), digits, count=20000, seed=1)
+    _, labels, factors = render(
+        recipe("digits_only", frames=2, size=20, patch=8), digits, count=20000, seed=1
+    )
     assert labels.dtype == np.uint8 and labels.max() == 1
     assert [tuple(np.flatnonzero(row)) for row in labels[:50]] == [
         tuple(sorted(set(pair))) for pair in factors["digit"][:50].tolist()
@@ -116,7 +158,9 @@ def test_labels_are_multi_hot_sets(digits):
 @pytest.mark.parametrize("name", RECIPES)
 def test_same_seed_same_bytes(digits, name):
     version = recipe(name, frames=5, size=20, patch=8)
-    first, again, other = (render(version, digits, split="test", count=7, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (
+        render(version, digits, split="test", count=7, seed=seed) for seed in (1, 1, 2)
+    )
     assert first[0].tobytes() == again[0].tobytes() and first[1].tobytes() == again[1].tobytes()
     assert all(first[2][factor].tobytes() == again[2][factor].tobytes() for factor in first[2])
     assert first[0].tobytes() != other[0].tobytes()
@@ -128,7 +172,12 @@ def test_splits_share_neither_digits_nor_trajectories(digits):
     for first, second in itertools.combinations(parts, 2):
         assert not set(first["digit_image"].ravel()) & set(second["digit_image"].ravel())
         pairs = [
-            {(*start, angle) for start, angle in zip(p["start"].reshape(-1, 2), p["direction_rad"].ravel(), strict=True)}
+            {
+                (*start, angle)
+                for start, angle in zip(
+                    p["start"].reshape(-1, 2), p["direction_rad"].ravel(), strict=True
+                )
+            }
             for p in (first, second)
         ]
         assert len(pairs[0]) == 4000 and not pairs[0] & pairs[1]
@@ -136,12 +185,18 @@ def test_splits_share_neither_digits_nor_trajectories(digits):
 
 def test_clips_match_across_versions(digits):
     versions = [recipe(name, frames=4, size=20, patch=8, digits=2) for name in RECIPES]
-    first, *others = (render(version, digits, split="test", count=50, seed=1)[2] for version in versions)
-    for other, factor in itertools.product(others, ("digit_image", "digit", "start", "direction_rad")):
+    first, *others = (
+        render(version, digits, split="test", count=50, seed=1)[2] for version in versions
+    )
+    for other, factor in itertools.product(
+        others, ("digit_image", "digit", "start", "direction_rad")
+    ):
         assert np.array_equal(first[factor], other[factor])
 
 
-@pytest.mark.parametrize(("name", "count"), [("one_digit", 1), ("digits_only", 2), ("three_digits", 3)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("one_digit", 1), ("digits_only", 2), ("three_digits", 3)]
+)
 def test_versions_show_as_many_digits_as_their_name_says(digits, name, count):
     _, labels, factors = render(recipe(name, frames=3, size=20, patch=8), digits, count=60, seed=1)
     assert factors["digit"].shape == (60, count) and labels.sum(1).max() == count
@@ -149,34 +204,55 @@ def test_versions_show_as_many_digits_as_their_name_says(digits, name, count):
 
 
 def test_factor_digit_image_names_the_drawn_image(digits):
-    rendered = render_split(recipe("digits_only", frames=2, size=20, patch=8), digits, "validation", 30, 1)
+    rendered = render_split(
+        recipe("digits_only", frames=2, size=20, patch=8), digits, "validation", 30, 1
+    )
     assert np.array_equal(rendered["patches"], digits.images[rendered["factors"]["digit_image"]])
-    assert np.array_equal(rendered["factors"]["digit"], digits.labels[rendered["factors"]["digit_image"]])
+    assert np.array_equal(
+        rendered["factors"]["digit"], digits.labels[rendered["factors"]["digit_image"]]
+    )
 
 
 def test_every_image_is_used_before_any_comes_again():
     drawn = draw_digits(np.zeros(10), 25, np.random.default_rng(0))
-    assert sorted(drawn[:10]) == sorted(drawn[10:20]) == list(range(10)) and len(set(drawn[20:])) == 5
+    assert (
+        sorted(drawn[:10]) == sorted(drawn[10:20]) == list(range(10)) and len(set(drawn[20:])) == 5
+    )
 
 
 @pytest.mark.parametrize(("size", "patch", "side"), [(64, 28, 14), (20, 8, 4)])
 def test_velocity_only_shows_two_equal_squares(digits, large_digits, size, patch, side):
     source = digits if patch == 8 else large_digits
-    rendered = render_split(recipe("velocity_only", frames=16, size=size, patch=patch), source, "train", 200, 1)
-    clips, overlap = rendered["clips"], rendered["factors"]["overlap"]
+    rendered = render_split(
+        recipe("velocity_only", frames=16, size=size, patch=patch), source, "train", 200, 1
+    )
+    clips = rendered["clips"]
+    overlap = rendered["factors"]["overlap"]
     assert set(np.unique(clips)) == {0, 255}
     lit = (clips > 0).sum((2, 3))
-    assert lit.min() >= side**2 and np.all(lit[~overlap] == 2 * side**2) and np.all(lit[overlap] < 2 * side**2)
+    assert (
+        lit.min() >= side**2
+        and np.all(lit[~overlap] == 2 * side**2)
+        and np.all(lit[overlap] < 2 * side**2)
+    )
     margin = (patch - side) // 2
     assert not clips[:, :, :margin].any() and not clips[:, :, -margin:].any()
 
 
 def test_boxes_bound_the_lit_squares(digits):
-    rendered = render_split(recipe("velocity_only", frames=8, size=20, patch=8, digits=1), digits, "train", 40, 1)
+    rendered = render_split(
+        recipe("velocity_only", frames=8, size=20, patch=8, digits=1), digits, "train", 40, 1
+    )
     for clip, boxes in zip(rendered["clips"], rendered["boxes"], strict=True):
         for frame, (top, left, bottom, right) in zip(clip, boxes[:, 0], strict=True):
-            rows, columns = np.flatnonzero(frame.any(1)), np.flatnonzero(frame.any(0))
-            assert (top, left, bottom, right) == (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
+            rows = np.flatnonzero(frame.any(1))
+            columns = np.flatnonzero(frame.any(0))
+            assert (top, left, bottom, right) == (
+                rows[0],
+                columns[0],
+                rows[-1] + 1,
+                columns[-1] + 1,
+            )
 
 
 @pytest.mark.parametrize("patch", range(4, 13))
@@ -198,20 +274,29 @@ def test_compose_is_a_maximum_over_moving_patches():
 
 
 def test_motion_scales_with_the_free_range(digits, large_digits):
-    small = render_split(recipe("digits_and_velocity", frames=16, size=20, patch=8), digits, "train", 50, 1)["corners"]
-    large = render_split(recipe("digits_and_velocity", frames=16, size=64, patch=28), large_digits, "train", 50, 1)["corners"]
+    small = render_split(
+        recipe("digits_and_velocity", frames=16, size=20, patch=8), digits, "train", 50, 1
+    )["corners"]
+    large = render_split(
+        recipe("digits_and_velocity", frames=16, size=64, patch=28), large_digits, "train", 50, 1
+    )["corners"]
     assert small.min() == 0 and small.max() == 12 and large.max() == 36
     assert np.array_equal(small, large // 3)  # both truncate the same share of 12 and of 36 pixels
 
 
 def wall_free_speed(corners: np.ndarray, free_px: int) -> np.ndarray:
-    """Speed along one axis from steps (n, T-1, k) that do not end at a wall; where there is none, the largest step."""
-    steps, wall = np.abs(np.diff(corners, axis=1)), np.isin(corners[:, 1:], (0, free_px))
+    """Speed along one axis from steps (n, T-1, k) that do not end at a wall; where there is none,
+    the largest step.
+    """
+    steps = np.abs(np.diff(corners, axis=1))
+    wall = np.isin(corners[:, 1:], (0, free_px))
     free = ~wall
     return np.where(free.any(1), (steps * free).sum(1) / np.maximum(free.sum(1), 1), steps.max(1))
 
 
-@pytest.mark.parametrize(("name", "naive_share"), [("velocity_only", 0.14), ("velocity_only_slow", 0.52)])
+@pytest.mark.parametrize(
+    ("name", "naive_share"), [("velocity_only", 0.14), ("velocity_only_slow", 0.52)]
+)
 def test_labels_can_be_read_from_the_boxes(large_digits, name, naive_share):
     version = recipe(name, frames=16, size=64, patch=28)
     rendered = render_split(version, large_digits, "test", 4000, 1)
@@ -221,13 +306,18 @@ def test_labels_can_be_read_from_the_boxes(large_digits, name, naive_share):
         label = np.clip(np.rint(speed / (version.step * version.free_px)) - 1, 0, 9)
         return (np.sort(label, 1) == rendered["factors"]["label_set"]).all(1).mean()
 
-    assert share_right(np.hypot(*(wall_free_speed(corners[..., axis], 36) for axis in range(2)))) == 1.0
+    assert (
+        share_right(np.hypot(*(wall_free_speed(corners[..., axis], 36) for axis in range(2))))
+        == 1.0
+    )
     naive = np.hypot(*np.moveaxis(np.diff(corners, axis=1), -1, 0)).mean(1)
     assert share_right(naive) == pytest.approx(naive_share, abs=0.03)
 
 
 def test_wall_hits_are_where_corners_touch_the_walls(digits):
-    rendered = render_split(recipe("digits_and_velocity", frames=16, size=20, patch=8), digits, "train", 100, 1)
+    rendered = render_split(
+        recipe("digits_and_velocity", frames=16, size=20, patch=8), digits, "train", 100, 1
+    )
     hits = rendered["factors"]["wall_hits"]
     assert np.all(np.isin(rendered["corners"], (0, 12)).any(-1)[hits])
 
@@ -253,21 +343,39 @@ def test_images_must_have_the_size_of_the_patch(digits):
 
 
 def test_render_needs_no_digits():
-    clips, labels, factors = render(recipe("digits_only", frames=3, size=24, patch=10), count=4, seed=1)
-    assert clips.shape == (4, 3, 24, 24) and labels.shape == (4, 10) and factors["boxes"].shape == (4, 3, 2, 4)
+    clips, labels, factors = render(
+        recipe("digits_only", frames=3, size=24, patch=10), count=4, seed=1
+    )
+    assert (
+        clips.shape == (4, 3, 24, 24)
+        and labels.shape == (4, 10)
+        and factors["boxes"].shape == (4, 3, 2, 4)
+    )
 
 
 def test_file_holds_everything(tmp_path, digits):
     version = recipe("digits_and_velocity", frames=6, size=20, patch=8)
     rendered = render_split(version, digits, "test", 9, 1)
-    attrs = {"split": "test", "seed": 1, "recipe": {"name": "x", "step": 0.1}, "classes": ["a", "b"], "multi_label": True}
+    attrs = {
+        "split": "test",
+        "seed": 1,
+        "recipe": {"name": "x", "step": 0.1},
+        "classes": ["a", "b"],
+        "multi_label": True,
+    }
     write_clips(tmp_path / "test.h5", rendered, attrs)
     with open_clips(tmp_path / "test.h5") as read:
         assert len(read) == 9 and read.ids[8] == "test/000008" and read.attrs == attrs
-        assert read.clips.chunks == (1, 6, 20, 20) and np.array_equal(read.clips[3:5], rendered["clips"][3:5])
-        assert np.array_equal(read.labels, rendered["labels"]) and np.array_equal(read.extras["boxes"][:], rendered["boxes"])
+        assert read.clips.chunks == (1, 6, 20, 20) and np.array_equal(
+            read.clips[3:5], rendered["clips"][3:5]
+        )
+        assert np.array_equal(read.labels, rendered["labels"]) and np.array_equal(
+            read.extras["boxes"][:], rendered["boxes"]
+        )
         assert set(read.factors) == set(rendered["factors"])
-        assert all(np.array_equal(read.factors[name], value) for name, value in rendered["factors"].items())
+        assert all(
+            np.array_equal(read.factors[name], value) for name, value in rendered["factors"].items()
+        )
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, digits):
@@ -277,32 +385,60 @@ def test_a_failed_write_leaves_nothing(tmp_path, digits):
     with pytest.raises(ValueError, match="labels has 3 rows for 4 clips"):
         write_clips(tmp_path / "test.h5", rendered | {"labels": rendered["labels"][:3]}, {})
     with pytest.raises(ValueError, match="clips must be uint8, got float32"):
-        write_clips(tmp_path / "test.h5", rendered | {"clips": rendered["clips"].astype(np.float32)}, {})
+        write_clips(
+            tmp_path / "test.h5", rendered | {"clips": rendered["clips"].astype(np.float32)}, {}
+        )
     assert not list(tmp_path.iterdir())
 
 
 def test_other_files_are_not_clips(tmp_path):
     (tmp_path / "text.h5").write_text("text")
-    with pytest.raises(ValueError, match=r"text\.h5: not a readable HDF5 file"), open_clips(tmp_path / "text.h5"):
+    with (
+        pytest.raises(ValueError, match=r"text\.h5: not a readable HDF5 file"),
+        open_clips(tmp_path / "text.h5"),
+    ):
         pass
     h5py.File(tmp_path / "empty.h5", "w").close()
-    with pytest.raises(ValueError, match=r"empty\.h5: not a file of clips"), open_clips(tmp_path / "empty.h5"):
+    with (
+        pytest.raises(ValueError, match=r"empty\.h5: not a file of clips"),
+        open_clips(tmp_path / "empty.h5"),
+    ):
         pass
-    with pytest.raises(FileNotFoundError, match=r"none\.h5: no such file"), open_clips(tmp_path / "none.h5"):
+    with (
+        pytest.raises(FileNotFoundError, match=r"none\.h5: no such file"),
+        open_clips(tmp_path / "none.h5"),
+    ):
         pass
 
 
 def test_script_repeats_its_bytes_and_names_bad_input(tmp_path, digits):
     write_digits(digits, tmp_path / "digits.npz")
-    command = [sys.executable, SCRIPTS / "render_dataset.py", "--dataset", "velocity_only", "--split", "test", "--count", "5"]
+    command = [
+        sys.executable,
+        SCRIPTS / "render_dataset.py",
+        "--dataset",
+        "velocity_only",
+        "--split",
+        "test",
+        "--count",
+        "5",
+    ]
     command += ["--frames", "4", "--size", "20", "--seed", "1", "--digits", tmp_path / "digits.npz"]
     for name in ("a.h5", "b.h5"):
         subprocess.run([*command, "--patch", "8", "--output", tmp_path / name], check=True)
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
     with open_clips(tmp_path / "a.h5") as read:
         assert read.clips.shape == (5, 4, 20, 20)
-        assert read.attrs["digit_source"] == "sklearn" and read.attrs["digit_sha256"] == digits.sha256
+        assert (
+            read.attrs["digit_source"] == "sklearn" and read.attrs["digit_sha256"] == digits.sha256
+        )
         assert read.attrs["recipe"]["name"] == "velocity_only" and read.attrs["multi_label"] is True
-    bad = subprocess.run([*command, "--patch", "30", "--output", tmp_path / "c.h5"], capture_output=True, text=True)
-    assert bad.returncode == 1 and bad.stderr.startswith("error: digit patch of 30 px") and bad.stderr.count("\n") == 1
+    bad = subprocess.run(
+        [*command, "--patch", "30", "--output", tmp_path / "c.h5"], capture_output=True, text=True
+    )
+    assert (
+        bad.returncode == 1
+        and bad.stderr.startswith("error: digit patch of 30 px")
+        and bad.stderr.count("\n") == 1
+    )
     assert not (tmp_path / "c.h5").exists()

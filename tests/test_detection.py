@@ -1,4 +1,6 @@
-"""Temporal activity detection: videos, clip labels, labeller, post-processing and evaluation against loops and closed forms."""
+"""Temporal activity detection: videos, clip labels, labeller, post-processing and evaluation
+against loops and closed forms.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -21,7 +23,14 @@ from vidrep.detection.evaluate import (
     detection_map,
     hit_at,
 )
-from vidrep.detection.features import Videos, clip_labels, embed_clips, extract, read_features, write_features
+from vidrep.detection.features import (
+    Videos,
+    clip_labels,
+    embed_clips,
+    extract,
+    read_features,
+    write_features,
+)
 from vidrep.detection.labeller import (
     HEADS,
     Labeller,
@@ -41,7 +50,9 @@ from vidrep.objectives.build import build
 from vidrep.tables import collect, write_table
 
 SCHEMA = Path(__file__).parent.parent / "workflow/schemas/config.schema.yaml"
-TINY = LabellerRecipe(units=16, layers=1, dropout=0.1, background_weight=0.3, lr=5e-3, epochs=8, batch=8)
+TINY = LabellerRecipe(
+    units=16, layers=1, dropout=0.1, background_weight=0.3, lr=5e-3, epochs=8, batch=8
+)
 CLASSES = 4
 
 
@@ -59,20 +70,26 @@ def make_recipe(name: str = "velocity_only", activities: int = 1) -> UntrimmedRe
 
 
 def walk(start, direction, steps, edges):
-    """One point, frame by frame: move, clamp, turn round at a wall; the speed is that of the piece the frame lies in."""
-    places, place, heading = [], start, direction
+    """One point, frame by frame: move, clamp, turn round at a wall; the speed is that of the piece
+    the frame lies in.
+    """
+    places = []
+    place = start
+    heading = direction
     for piece, step in enumerate(steps):
         for _ in range(edges[piece], edges[piece + 1]):
             place = place + heading * step
             if step > 0 and (place >= 1 or place <= 0):
-                place, heading = min(max(place, 0.0), 1.0), -heading
+                place = min(max(place, 0.0), 1.0)
+                heading = -heading
             places.append(place)
     return places
 
 
 def test_speed_changes_leave_no_jump():
     rng = np.random.default_rng(0)
-    start, angle = rng.random((20, 2, 2)), rng.random((20, 2)) * 2 * np.pi
+    start = rng.random((20, 2, 2))
+    angle = rng.random((20, 2)) * 2 * np.pi
     direction = np.stack([np.sin(angle), np.cos(angle)], -1)
     steps = rng.choice([0.0, 0.01, 0.13, 0.4, 0.97], (20, 4))
     edges = np.concatenate([np.zeros((20, 1), int), np.cumsum(rng.integers(0, 30, (20, 4)), 1)], 1)
@@ -86,10 +103,13 @@ def test_speed_changes_leave_no_jump():
 def test_videos_are_as_their_factors_say(digits, name):
     videos = make_recipe(name)
     rendered = render_untrimmed(videos, digits, "train", 20, seed=1)
-    factors, clips = rendered["factors"], rendered["clips"]
+    factors = rendered["factors"]
+    clips = rendered["clips"]
     assert clips.dtype == np.uint8 and clips.shape[2:] == (20, 20)
     assert factors["frames"].min() >= 80 and factors["frames"].max() <= 120
-    shown = [np.bincount(row[row >= 0], minlength=10) > 0 for row in factors["segment_class"].astype(int)]
+    shown = [
+        np.bincount(row[row >= 0], minlength=10) > 0 for row in factors["segment_class"].astype(int)
+    ]
     np.testing.assert_array_equal(rendered["labels"] > 0, shown)
     assert (rendered["labels"].sum(0) == 2).all()  # 20 videos, 10 classes, one each
     for i, frames in enumerate(factors["frames"]):
@@ -100,7 +120,10 @@ def test_videos_are_as_their_factors_say(digits, name):
         for first, end in zip(edges[1:-1:2], edges[2::2], strict=False):
             label = factors["segment_class"][i, 0]
             if videos.version.class_velocity:
-                assert moved[first + 1 : end - 1].max() <= np.ceil(12 * 0.1 * (label + 1)) and moved[first + 1 : end - 1].any()
+                assert (
+                    moved[first + 1 : end - 1].max() <= np.ceil(12 * 0.1 * (label + 1))
+                    and moved[first + 1 : end - 1].any()
+                )
             squares = clips[i, :first].max((1, 2)) == 255
             assert squares.all()  # background shows the square
         if videos.version.class_velocity:
@@ -110,22 +133,37 @@ def test_videos_are_as_their_factors_say(digits, name):
 def test_activities_show_digits_of_their_class_and_background_hides_them(digits):
     rendered = render_untrimmed(make_recipe("digits_only"), digits, "test", 10, seed=2)
     for clip, corners, factors in zip(
-        rendered["clips"], rendered["corners"], zip(*rendered["factors"].values(), strict=True), strict=True
+        rendered["clips"],
+        rendered["corners"],
+        zip(*rendered["factors"].values(), strict=True),
+        strict=True,
     ):
         frames, segments, classes, images = factors
         for which, (first, end) in enumerate(segments[segments[:, 0] >= 0]):
             assert (digits.labels[images[which]] == classes[which]).all()
-            for frame, inside in ((first, True), (end - 1, True), (first - 1, False), (min(end, frames - 1), False)):
+            for frame, inside in (
+                (first, True),
+                (end - 1, True),
+                (first - 1, False),
+                (min(end, frames - 1), False),
+            ):
                 canvas = np.zeros((20, 20), np.uint8)
                 for (top, left), image in zip(corners[frame], images[which], strict=True):
-                    patch = digits.images[image] if inside else np.pad(np.full((4, 4), 255, np.uint8), 2)
+                    patch = (
+                        digits.images[image]
+                        if inside
+                        else np.pad(np.full((4, 4), 255, np.uint8), 2)
+                    )
                     part = canvas[top : top + 8, left : left + 8]
                     np.maximum(part, patch, out=part)
                 np.testing.assert_array_equal(clip[frame], canvas)
 
 
 def test_splits_share_neither_digits_nor_trajectories(digits):
-    rendered = {name: render_untrimmed(make_recipe("digits_only"), digits, name, 20, 0) for name in ("train", "test")}
+    rendered = {
+        name: render_untrimmed(make_recipe("digits_only"), digits, name, 20, 0)
+        for name in ("train", "test")
+    }
     train, test = (set(part["factors"]["digit_image"].ravel()) - {-1} for part in rendered.values())
     assert not train & test
     assert not np.array_equal(rendered["train"]["corners"][:, 0], rendered["test"]["corners"][:, 0])
@@ -144,7 +182,9 @@ def test_recipe_says_what_is_wrong():
         UntrimmedRecipe(version, shortest=90, piece=20)
     with pytest.raises(ValueError, match="1 or 2 activities"):
         UntrimmedRecipe(version, shortest=90, piece=10, activities=3)
-    mute = BouncingRecipe(class_velocity=False, hide_digits=True, step=0.1, frames=100, size=20, patch=8)
+    mute = BouncingRecipe(
+        class_velocity=False, hide_digits=True, step=0.1, frames=100, size=20, patch=8
+    )
     with pytest.raises(ValueError, match="no activity"):
         UntrimmedRecipe(mute, shortest=90, piece=10)
 
@@ -152,10 +192,14 @@ def test_recipe_says_what_is_wrong():
 # clips and their labels
 
 
-def random_truth(rng, videos: int = 12, segments: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def random_truth(
+    rng, videos: int = 12, segments: int = 2
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lengths, segments and classes of videos with one or two segments that do not overlap."""
     frames = rng.integers(120, 300, videos)
-    edges = np.sort(np.stack([rng.choice(n, 2 * segments, replace=False) for n in frames]), 1).reshape(videos, segments, 2)
+    edges = np.sort(
+        np.stack([rng.choice(n, 2 * segments, replace=False) for n in frames]), 1
+    ).reshape(videos, segments, 2)
     classes = np.repeat(rng.integers(0, CLASSES, (videos, 1)), segments, 1)
     single = rng.random(videos) < 0.5
     edges[single, 1:], classes[single, 1:] = -1, -1
@@ -166,15 +210,20 @@ def random_truth(rng, videos: int = 12, segments: int = 2) -> tuple[np.ndarray, 
 def test_clip_labels_against_counting_frames(offset):
     rng = np.random.default_rng(0)
     frames, segments, classes = random_truth(rng)
-    classes[:, 1] = np.where(classes[:, 1] >= 0, (classes[:, 0] + 1) % CLASSES, -1)  # two classes in one video count apart
-    labels, clips = clip_labels(frames, segments, classes, classes=CLASSES, clip_frames=16, offset=offset)
+    # two classes in one video count apart
+    classes[:, 1] = np.where(classes[:, 1] >= 0, (classes[:, 0] + 1) % CLASSES, -1)
+    labels, clips = clip_labels(
+        frames, segments, classes, classes=CLASSES, clip_frames=16, offset=offset
+    )
     expected = []
     for total, places, names in zip(frames, segments, classes, strict=True):
         by_frame = np.zeros(total, int)
         for (first, end), name in zip(places, names, strict=True):
             by_frame[max(first, 0) : max(end, 0)] = name + 1
         for i in range((total - offset) // 16):
-            counts = np.bincount(by_frame[offset + 16 * i : offset + 16 * (i + 1)], minlength=CLASSES + 1)[1:]
+            counts = np.bincount(
+                by_frame[offset + 16 * i : offset + 16 * (i + 1)], minlength=CLASSES + 1
+            )[1:]
             expected.append(counts.argmax() + 1 if counts.max() >= 8 else 0)
     np.testing.assert_array_equal(labels, expected)
     assert clips.sum() == len(labels)
@@ -182,25 +231,43 @@ def test_clip_labels_against_counting_frames(offset):
 
 def test_a_video_without_a_clip_is_named():
     with pytest.raises(ValueError, match="10 frames has no clip of 16"):
-        clip_labels(np.array([10, 40]), np.full((2, 1, 2), -1), np.full((2, 1), -1), classes=3, clip_frames=16)
+        clip_labels(
+            np.array([10, 40]),
+            np.full((2, 1, 2), -1),
+            np.full((2, 1), -1),
+            classes=3,
+            clip_frames=16,
+        )
 
 
 def test_features_are_the_embeddings_of_the_clips(digits, tiny_system, cpu, tmp_path):
-    videos = UntrimmedRecipe(recipe("velocity_only", frames=60, size=16, patch=8), shortest=40, piece=8)
+    videos = UntrimmedRecipe(
+        recipe("velocity_only", frames=60, size=16, patch=8), shortest=40, piece=8
+    )
     rendered = render_untrimmed(videos, digits, "test", 20, 0)
     rendered.pop("corners")
-    write_clips(tmp_path / "test.h5", rendered, {"dataset": "velocity_only_untrimmed", "split": "test", "classes": [], "fps": 8})
-    objective = build(tiny_system("c3d_narrow").definition(), DataShape((1, 8, 16, 16), 10, True)).eval()
+    write_clips(
+        tmp_path / "test.h5",
+        rendered,
+        {"dataset": "velocity_only_untrimmed", "split": "test", "classes": [], "fps": 8},
+    )
+    objective = build(
+        tiny_system("c3d_narrow").definition(), DataShape((1, 8, 16, 16), 10, True)
+    ).eval()
     found = extract(tmp_path / "test.h5", objective, cpu, offset=3)
     np.testing.assert_array_equal(found.clips, (rendered["factors"]["frames"] - 3) // 8)
     last = found.clips[:18].sum() + 1  # the second clip of video 18
     clip = torch.from_numpy(rendered["clips"][18:19, 11:19])
-    np.testing.assert_allclose(found.features[last], embed_clips(objective, clip, cpu)[0], atol=1e-5)
+    np.testing.assert_allclose(
+        found.features[last], embed_clips(objective, clip, cpu)[0], atol=1e-5
+    )
     write_features(tmp_path / "features.h5", {"test": found}, {"seed": 0})
     splits, attrs = read_features(tmp_path / "features.h5")
     assert attrs == {"seed": 0}
     for field in dataclasses.fields(Videos):
-        np.testing.assert_array_equal(getattr(splits["test"], field.name), getattr(found, field.name))
+        np.testing.assert_array_equal(
+            getattr(splits["test"], field.name), getattr(found, field.name)
+        )
 
 
 # post-processing
@@ -210,9 +277,13 @@ def make_videos(seed: int, videos: int = 12, *, noise: float = 0.0, offset: int 
     """Videos whose features are their one-hot clip labels with noise."""
     rng = np.random.default_rng(seed)
     frames, segments, classes = random_truth(rng, videos)
-    labels, clips = clip_labels(frames, segments, classes, classes=CLASSES, clip_frames=16, offset=offset)
+    labels, clips = clip_labels(
+        frames, segments, classes, classes=CLASSES, clip_frames=16, offset=offset
+    )
     features = np.eye(CLASSES + 1)[labels] + noise * rng.normal(size=(len(labels), CLASSES + 1))
-    return Videos(features.astype(np.float32), clips, labels, segments, classes, CLASSES, 16, offset, 8.0)
+    return Videos(
+        features.astype(np.float32), clips, labels, segments, classes, CLASSES, 16, offset, 8.0
+    )
 
 
 def random_probabilities(rng, clips: int) -> np.ndarray:
@@ -231,16 +302,21 @@ def test_smoothing_against_a_loop_per_video(k):
 
 
 def test_the_last_clip_is_used_and_one_clip_is_enough():
-    active, still = [0.0, 1.0], [1.0, 0.0]
-    found = detect(np.array([still] * 5 + [active]), np.array([6]), k=1, alpha=0.5, clip_frames=16, fps=16)
-    assert (found.start_s.tolist(), found.end_s.tolist()) == ([5.0], [6.0])  # (0 + 1) / 2 reaches 0.5, (0 + 0 + 1) / 3 does not
+    active = [0.0, 1.0]
+    still = [1.0, 0.0]
+    found = detect(
+        np.array([still] * 5 + [active]), np.array([6]), k=1, alpha=0.5, clip_frames=16, fps=16
+    )
+    # (0 + 1) / 2 reaches 0.5, (0 + 0 + 1) / 3 does not
+    assert (found.start_s.tolist(), found.end_s.tolist()) == ([5.0], [6.0])
     one = detect(np.array([[0.3, 0.7]]), np.array([1]), k=5, alpha=0.2, clip_frames=16, fps=8)
     assert (one.start_s[0], one.end_s[0], one.score[0]) == (0.0, 2.0, pytest.approx(0.7))
 
 
 def test_the_filter_is_symmetric():
     rng = np.random.default_rng(3)
-    values, clips = random_probabilities(rng, 20), np.array([20])
+    values = random_probabilities(rng, 20)
+    clips = np.array([20])
     np.testing.assert_allclose(smooth(values[::-1], clips, 4)[::-1], smooth(values, clips, 4))
 
 
@@ -267,14 +343,19 @@ def test_perfect_features_give_perfect_detections():
     videos = make_videos(5, 40)
     lengths = np.diff(videos.segments, axis=2)[..., 0]
     gaps = videos.segments[:, 1, 0] - videos.segments[:, 0, 1]
-    clear = np.where(videos.segment_class >= 0, lengths >= 32, True).all(1) & ((gaps >= 32) | (videos.segment_class[:, 1] < 0))
+    clear = np.where(videos.segment_class >= 0, lengths >= 32, True).all(1) & (
+        (gaps >= 32) | (videos.segment_class[:, 1] < 0)
+    )
     inside = np.repeat(clear, videos.clips)
     one_hot = np.eye(CLASSES + 1)[videos.labels][inside]
     truth = true_segments(videos.segments[clear], videos.segment_class[clear], videos.fps)
     found = detect(one_hot, videos.clips[clear], k=0, alpha=0.2, clip_frames=16, fps=videos.fps)
     assert detection_map(found, truth, (0.5,))[0] == 1.0
     assert len(found) == len(truth) > 10
-    whole = np.isin(np.arange(len(truth)), np.flatnonzero(truth.end_s <= (16 * videos.clips[clear] / videos.fps)[truth.video]))
+    whole = np.isin(
+        np.arange(len(truth)),
+        np.flatnonzero(truth.end_s <= (16 * videos.clips[clear] / videos.fps)[truth.video]),
+    )
     for a, b in ((found.start_s, truth.start_s), (found.end_s, truth.end_s)):
         assert np.abs(a - b)[whole].max() <= 8 / videos.fps
 
@@ -307,7 +388,8 @@ def test_segments_fall_with_k_and_time_with_alpha():
     values = random_probabilities(np.random.default_rng(8), len(videos.labels))
     for k in (0, 2):
         lasting = [
-            job.segment_scores(values, videos, k, alpha, (0.5,))["detected_s"] for alpha in (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)
+            job.segment_scores(values, videos, k, alpha, (0.5,))["detected_s"]
+            for alpha in (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)
         ]
         assert lasting == sorted(lasting, reverse=True) and lasting[-1] < lasting[0]
 
@@ -316,8 +398,10 @@ def test_segments_fall_with_k_and_time_with_alpha():
 
 
 def random_segments(rng, videos: int, count: int) -> Segments:
-    start, length = rng.random(count) * 10, 0.3 + 4 * rng.random(count)
-    video, label = rng.integers(0, videos, count), rng.integers(0, CLASSES, count)
+    start = rng.random(count) * 10
+    length = 0.3 + 4 * rng.random(count)
+    video = rng.integers(0, videos, count)
+    label = rng.integers(0, CLASSES, count)
     return Segments(video, label, start, start + length, rng.random(count))
 
 
@@ -326,22 +410,40 @@ def looped_map(found: Segments, truth: Segments, threshold: float) -> float:
     values = []
     for label in sorted(set(truth.label.tolist())):
         there = [i for i in range(len(truth)) if truth.label[i] == label]
-        ranked = sorted((i for i in range(len(found)) if found.label[i] == label), key=lambda i: -found.score[i])
-        taken, precisions, hits = set(), [], 0
+        ranked = sorted(
+            (i for i in range(len(found)) if found.label[i] == label), key=lambda i: -found.score[i]
+        )
+        taken = set()
+        precisions = []
+        hits = 0
         for rank, i in enumerate(ranked, start=1):
-            best, best_overlap = None, 0.0
+            best = None
+            best_overlap = 0.0
             for j in there:
                 if j in taken or truth.video[j] != found.video[i]:
                     continue
-                inter = min(found.end_s[i], truth.end_s[j]) - max(found.start_s[i], truth.start_s[j])
-                union = found.end_s[i] - found.start_s[i] + truth.end_s[j] - truth.start_s[j] - max(inter, 0)
+                inter = min(found.end_s[i], truth.end_s[j]) - max(
+                    found.start_s[i], truth.start_s[j]
+                )
+                union = (
+                    found.end_s[i]
+                    - found.start_s[i]
+                    + truth.end_s[j]
+                    - truth.start_s[j]
+                    - max(inter, 0)
+                )
                 if max(inter, 0) / union > best_overlap:
-                    best, best_overlap = j, inter / union
+                    best = j
+                    best_overlap = inter / union
             if best is not None and best_overlap >= threshold:
                 taken.add(best)
                 hits += 1
             precisions.append((hits / rank, best is not None and best_overlap >= threshold))
-        area = sum(max(p for p, _ in precisions[i:]) for i, (_, correct) in enumerate(precisions) if correct)
+        area = sum(
+            max(p for p, _ in precisions[i:])
+            for i, (_, correct) in enumerate(precisions)
+            if correct
+        )
         values.append(area / len(there))
     return float(np.mean(values))
 
@@ -349,7 +451,8 @@ def looped_map(found: Segments, truth: Segments, threshold: float) -> float:
 def test_detection_map_against_loops():
     rng = np.random.default_rng(9)
     for _ in range(10):
-        found, truth = random_segments(rng, 5, 60), random_segments(rng, 5, 25)
+        found = random_segments(rng, 5, 60)
+        truth = random_segments(rng, 5, 25)
         expected = [looped_map(found, truth, threshold) for threshold in THRESHOLDS]
         np.testing.assert_allclose(detection_map(found, truth), expected, atol=1e-12)
 
@@ -362,16 +465,20 @@ def test_map_falls_with_overlap_and_duplicates_are_wrong():
     by_overlap = detection_map(found, truth)
     assert (np.diff(by_overlap) <= 0).all() and by_overlap[0] > by_overlap[-1]
     assert detection_map(truth, truth, (0.9,))[0] == 1.0
-    one = truth.where(np.array([0, 0, 1]))  # the first twice, ranked above another of its class: right, wrong, right
+    # the first twice, ranked above another of its class: right, wrong, right
+    one = truth.where(np.array([0, 0, 1]))
     two = Segments(one.video, np.zeros(3, int), one.start_s, one.end_s, np.array([3.0, 2.0, 1.0]))
-    assert detection_map(two, two.where(np.array([0, 2])), (0.9,))[0] == pytest.approx((1 + 2 / 3) / 2)
+    assert detection_map(two, two.where(np.array([0, 2])), (0.9,))[0] == pytest.approx(
+        (1 + 2 / 3) / 2
+    )
     assert average_precision(np.array([True, False, True]), 2) == pytest.approx((1 + 2 / 3) / 2)
     assert detection_map(truth.where(np.zeros(len(truth), bool)), truth, (0.5,))[0] == 0.0
 
 
 def test_classification_scores_against_loops():
     rng = np.random.default_rng(11)
-    scores, present = rng.random((30, CLASSES)), rng.random((30, CLASSES)) < 0.3
+    scores = rng.random((30, CLASSES))
+    present = rng.random((30, CLASSES)) < 0.3
     values = []
     for k in range(CLASSES):
         correct = [bool(present[i, k]) for i in sorted(range(30), key=lambda i: -scores[i, k])]
@@ -379,7 +486,10 @@ def test_classification_scores_against_loops():
         values.append(sum(max(precision[i:]) for i in range(30) if correct[i]) / sum(correct))
     assert classification_map(scores, present) == pytest.approx(np.mean(values))
     for rank in (1, 3):
-        hits = [any(present[i, k] for k in sorted(range(CLASSES), key=lambda k: -scores[i, k])[:rank]) for i in range(30)]
+        hits = [
+            any(present[i, k] for k in sorted(range(CLASSES), key=lambda k: -scores[i, k])[:rank])
+            for i in range(30)
+        ]
         assert hit_at(scores, present, rank) == pytest.approx(np.mean(hits))
 
 
@@ -387,7 +497,9 @@ def test_classification_scores_against_loops():
 
 
 def test_reference_size():
-    reference = LabellerRecipe(units=512, layers=1, dropout=0.5, background_weight=0.3, lr=1e-5, epochs=100, batch=16)
+    reference = LabellerRecipe(
+        units=512, layers=1, dropout=0.5, background_weight=0.3, lr=1e-5, epochs=100, batch=16
+    )
     with torch.device("meta"):
         labeller = make_labeller("lstm", 4096, 200, reference)
     counted = sum(p.numel() for p in labeller.parameters())
@@ -401,7 +513,9 @@ def test_a_video_is_labelled_alike_alone_and_among_others(cpu):
     together = np.split(predict(labeller, videos, cpu), np.cumsum(videos.clips)[:-1])
     for i in (0, 5, 11):
         part = np.repeat(np.arange(len(videos)) == i, videos.clips)
-        alone = dataclasses.replace(videos, features=videos.features[part], clips=videos.clips[i : i + 1])
+        alone = dataclasses.replace(
+            videos, features=videos.features[part], clips=videos.clips[i : i + 1]
+        )
         np.testing.assert_allclose(predict(labeller, alone, cpu), together[i], atol=1e-6)
     assert together[0].sum(1) == pytest.approx(np.ones(videos.clips[0]))
 
@@ -410,19 +524,26 @@ def test_padding_enters_no_statistics():
     videos = make_videos(13)
     labeller = Labeller(CLASSES + 1, CLASSES, units=8, layers=1, dropout=0.0).train()
     labeller.norm.momentum = 1.0
-    packed = torch.nn.utils.rnn.pack_sequence(sequences(videos.features, videos.clips), enforce_sorted=False)
+    packed = torch.nn.utils.rnn.pack_sequence(
+        sequences(videos.features, videos.clips), enforce_sorted=False
+    )
     assert len(labeller(packed)) == videos.clips.sum()
     np.testing.assert_allclose(labeller.norm.running_mean, videos.features.mean(0), atol=1e-6)
 
 
 def test_loss_weighs_background():
-    scores, labels = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.5, 0.5]]), torch.tensor([0, 1, 1])
+    scores = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.5, 0.5]])
+    labels = torch.tensor([0, 1, 1])
     nll = [np.log1p(np.exp(-1)), np.log1p(np.exp(-2)), np.log(2)]
-    assert clip_loss(scores, labels, 0.3).item() == pytest.approx((0.3 * nll[0] + nll[1] + nll[2]) / 2.3)
+    assert clip_loss(scores, labels, 0.3).item() == pytest.approx(
+        (0.3 * nll[0] + nll[1] + nll[2]) / 2.3
+    )
 
 
 def remembering(seed: int) -> Videos:
-    """Videos whose second half carries the class that the first clip shows: only memory can tell it."""
+    """Videos whose second half carries the class that the first clip shows: only memory can tell
+    it.
+    """
     videos = make_videos(seed, 40)
     clips = np.full(40, 8)
     labels = np.zeros((40, 8), int)
@@ -430,19 +551,25 @@ def remembering(seed: int) -> Videos:
     features = np.zeros((40, 8, CLASSES + 1), np.float32)
     features[np.arange(40), 0, labels[:, -1]] = 1
     features[:, 4:, 0] = 1
-    return dataclasses.replace(videos, features=features.reshape(320, -1), clips=clips, labels=labels.ravel())
+    return dataclasses.replace(
+        videos, features=features.reshape(320, -1), clips=clips, labels=labels.ravel()
+    )
 
 
 def test_the_lstm_remembers_and_training_repeats(cpu):
     recipe_ = dataclasses.replace(TINY, epochs=40, lr=1e-2)
-    train, validation = remembering(0), remembering(1)
+    train = remembering(0)
+    validation = remembering(1)
     accuracy = {}
     for head in HEADS:
         labeller, losses = train_labeller(head, train, validation, recipe_, seed=3, device=cpu)
         accuracy[head] = (predict(labeller, validation, cpu).argmax(1) == validation.labels).mean()
         assert min(losses) < losses[0]
     again, _ = train_labeller(head, train, validation, recipe_, seed=3, device=cpu)
-    assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), labeller.state_dict().values(), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(again.state_dict().values(), labeller.state_dict().values(), strict=True)
+    )
     assert accuracy["lstm"] > 0.9 > accuracy["softmax"]
     with pytest.raises(ValueError, match="unknown head"):
         make_labeller("gru", 3, 3, TINY)
@@ -452,8 +579,12 @@ def test_the_lstm_remembers_and_training_repeats(cpu):
 
 
 def test_job_writes_the_same_bytes_again_and_claims_read_them(cpu, tmp_path):
-    splits = {name: make_videos(seed, 30, noise=0.4) for seed, name in enumerate(("train", "validation", "test"))}
-    splits["test_two_activities"] = make_videos(9, 8)  # with one activity each: the claim about two must fail
+    splits = {
+        name: make_videos(seed, 30, noise=0.4)
+        for seed, name in enumerate(("train", "validation", "test"))
+    }
+    # with one activity each: the claim about two must fail
+    splits["test_two_activities"] = make_videos(9, 8)
     settings = job.Settings(1, 0.4, (0, 1, 5), (0.2, 0.4, 0.7))
     about = {"dataset": "velocity_only", "system": "c3d_narrow", "seed": 0}
     for number in (1, 2):
@@ -461,15 +592,24 @@ def test_job_writes_the_same_bytes_again_and_claims_read_them(cpu, tmp_path):
         probabilities = job.label_clips(splits, TINY, seed=0, device=cpu, report=lambda line: None)
         stem = folder / "velocity_only--c3d_narrow--seed0"
         job.write_probabilities(stem.with_suffix(".npz"), splits, probabilities)
-        job.write_detections(stem.with_suffix(".json"), splits["test"], probabilities, settings, about)
-        write_rows(stem.with_suffix(".csv"), job.COLUMNS, job.score_rows(splits, probabilities, settings))
+        job.write_detections(
+            stem.with_suffix(".json"), splits["test"], probabilities, settings, about
+        )
+        write_rows(
+            stem.with_suffix(".csv"), job.COLUMNS, job.score_rows(splits, probabilities, settings)
+        )
     for suffix in ("npz", "json", "csv"):
-        first, second = (tmp_path / n / f"detection/velocity_only--c3d_narrow--seed0.{suffix}" for n in "12")
+        first, second = (
+            tmp_path / n / f"detection/velocity_only--c3d_narrow--seed0.{suffix}" for n in "12"
+        )
         assert first.read_bytes() == second.read_bytes()
     assert len(list(folder.iterdir())) == 3  # nothing half-written beside them
 
     write_features(folder / "velocity_only--c3d_narrow--seed0.features.h5", splits, about)
-    write_table(collect([str(stem) + ".csv"]).drop(columns="evaluated_on"), folder.parent / "tables/detection.csv")
+    write_table(
+        collect([str(stem) + ".csv"]).drop(columns="evaluated_on"),
+        folder.parent / "tables/detection.csv",
+    )
     results = claim.Results(folder.parent)
     findings = [one.measure(results) for one in temporal_activity_detection.CLAIMS]
     assert all(finding.measured for finding in findings)
@@ -488,9 +628,18 @@ WRONG = {
     "systems": ({"systems": ["r3d_narrow"]}, "detection.systems: 'r3d_narrow'"),
     "a control": ({"systems": ["pixels"]}, "detection.systems: 'pixels'"),
     "flow": ({"systems": ["two_stream_narrow"]}, "choose from c3d_narrow"),
-    "data set": ({"systems": ["c3d_narrow"], "datasets": ["velocity_only_slow"]}, "c3d_narrow on velocity_only_slow"),
-    "short videos": ({"systems": ["c3d_narrow"], "videos": {"frames": [100, 200]}}, "detection.videos.frames"),
-    "wrong order": ({"systems": ["c3d_narrow"], "videos": {"frames": [500, 400]}}, "detection.videos.frames"),
+    "data set": (
+        {"systems": ["c3d_narrow"], "datasets": ["velocity_only_slow"]},
+        "c3d_narrow on velocity_only_slow",
+    ),
+    "short videos": (
+        {"systems": ["c3d_narrow"], "videos": {"frames": [100, 200]}},
+        "detection.videos.frames",
+    ),
+    "wrong order": (
+        {"systems": ["c3d_narrow"], "videos": {"frames": [500, 400]}},
+        "detection.videos.frames",
+    ),
 }
 
 

@@ -1,4 +1,6 @@
-"""Digit sources: real images, strict files, disjoint splits, downloads that are whole or nothing."""
+"""Digit sources: real images, strict files, disjoint splits, downloads that are whole or
+nothing.
+"""
 
 import gzip
 import hashlib
@@ -22,7 +24,10 @@ SCRIPTS = Path(__file__).parent.parent / "scripts"
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
-    return struct.pack(f">I{array.ndim}I", 0x0800 | array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+    return (
+        struct.pack(f">I{array.ndim}I", 0x0800 | array.ndim, *array.shape)
+        + array.astype(np.uint8).tobytes()
+    )
 
 
 @pytest.fixture
@@ -62,12 +67,18 @@ def test_split_follows_the_seed_and_content_hash_does_not():
 
 @pytest.mark.parametrize("patch", [4, 8, 28])
 def test_resampling_keeps_brightness_and_place(patch):
-    native, resampled = (load_digits({"kind": "sklearn"}, patch=side, seed=1).images / 255 for side in (8, patch))
+    native, resampled = (
+        load_digits({"kind": "sklearn"}, patch=side, seed=1).images / 255 for side in (8, patch)
+    )
     assert resampled.shape[1:] == (patch, patch)
     assert np.allclose(native.mean((1, 2)), resampled.mean((1, 2)), atol=0.03)
     for axis in (1, 2):
-        centres = [(image.sum(3 - axis) @ (np.arange(image.shape[1]) + 0.5)) / image.sum((1, 2)) for image in (native, resampled)]
-        assert np.abs(centres[0] / 8 - centres[1] / patch).max() < 0.03  # a quarter of an original pixel
+        centres = [
+            (image.sum(3 - axis) @ (np.arange(image.shape[1]) + 0.5)) / image.sum((1, 2))
+            for image in (native, resampled)
+        ]
+        # a quarter of an original pixel
+        assert np.abs(centres[0] / 8 - centres[1] / patch).max() < 0.03
 
 
 def test_file_round_trip_is_exact_and_repeats_its_bytes(tmp_path):
@@ -90,7 +101,9 @@ def test_other_files_are_not_digits(tmp_path, content):
 
 def test_any_idx_pair(pair):
     images_path, labels_path, images, labels = pair
-    digits = load_digits({"kind": "idx", "images": images_path, "labels": labels_path, "name": "runes"}, seed=1)
+    digits = load_digits(
+        {"kind": "idx", "images": images_path, "labels": labels_path, "name": "runes"}, seed=1
+    )
     assert digits.name == "runes"
     assert np.array_equal(digits.images, images) and np.array_equal(digits.labels, labels)
     assert [len(digits.splits[name]) for name in SPLITS] == [140, 20, 40]
@@ -100,7 +113,8 @@ def test_any_idx_pair(pair):
 def test_mnist_folder_tests_on_its_test_files(tmp_path):
     rng = np.random.default_rng(0)
     for part, count in (("train", 60), ("t10k", 10)):
-        images, labels = rng.integers(0, 256, (count, 28, 28), np.uint8), np.arange(count) % 10
+        images = rng.integers(0, 256, (count, 28, 28), np.uint8)
+        labels = np.arange(count) % 10
         (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(images)))
         (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(labels)))
     digits = load_digits({"kind": "mnist", "folder": tmp_path}, seed=1)
@@ -109,9 +123,14 @@ def test_mnist_folder_tests_on_its_test_files(tmp_path):
     assert_partition(digits)
 
 
-@pytest.mark.skipif("VIDREP_TEST_DATA" not in os.environ, reason="VIDREP_TEST_DATA does not name a folder with mnist/")
+@pytest.mark.skipif(
+    "VIDREP_TEST_DATA" not in os.environ,
+    reason="VIDREP_TEST_DATA does not name a folder with mnist/",
+)
 def test_real_mnist():
-    digits = load_digits({"kind": "mnist", "folder": Path(os.environ["VIDREP_TEST_DATA"]) / "mnist"}, seed=1)
+    digits = load_digits(
+        {"kind": "mnist", "folder": Path(os.environ["VIDREP_TEST_DATA"]) / "mnist"}, seed=1
+    )
     assert digits.images.shape == (70000, 28, 28)
     assert [len(digits.splits[name]) for name in SPLITS] == [50000, 10000, 10000]
     assert_partition(digits)
@@ -132,9 +151,21 @@ IMAGES = idx_bytes(np.zeros((3, 4, 4)))
         (b"\x00\x00\x0d\x03" + IMAGES[4:], "magic"),
         (idx_bytes(np.zeros(5)) + b" " * 20, "magic"),
         (gzip.compress(IMAGES, mtime=0)[:-9], "truncated or damaged gzip"),
-        (gzip.compress(IMAGES, mtime=0)[:15] + b"??" + gzip.compress(IMAGES, mtime=0)[17:], "truncated or damaged gzip"),
+        (
+            gzip.compress(IMAGES, mtime=0)[:15] + b"??" + gzip.compress(IMAGES, mtime=0)[17:],
+            "truncated or damaged gzip",
+        ),
     ],
-    ids=["last byte", "header", "empty", "one byte more", "type", "dimensions", "gzip cut", "gzip changed"],
+    ids=[
+        "last byte",
+        "header",
+        "empty",
+        "one byte more",
+        "type",
+        "dimensions",
+        "gzip cut",
+        "gzip changed",
+    ],
 )
 def test_bad_idx_files_are_named(tmp_path, content, problem):
     path = tmp_path / "images-idx3"
@@ -186,14 +217,23 @@ class Mirror(SimpleHTTPRequestHandler):
 def mirrors(tmp_path):
     """Base address of a local server and the table of the one file that it knows."""
     content = np.random.default_rng(0).bytes(5000)
-    versions = {"good": content, "truncated": content[:3000], "altered": b"x" + content[1:], "endless": content * 3}
+    versions = {
+        "good": content,
+        "truncated": content[:3000],
+        "altered": b"x" + content[1:],
+        "endless": content * 3,
+    }
     for folder, version in versions.items():
         (tmp_path / "www" / folder).mkdir(parents=True)
         (tmp_path / "www" / folder / "file.gz").write_bytes(version)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Mirror, directory=tmp_path / "www"))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", {"file.gz": (len(content), hashlib.sha256(content).hexdigest())}, content
+    yield (
+        f"http://127.0.0.1:{server.server_port}",
+        {"file.gz": (len(content), hashlib.sha256(content).hexdigest())},
+        content,
+    )
     server.shutdown()
     server.server_close()
 
@@ -207,9 +247,14 @@ def no_proxy(monkeypatch):
 @pytest.mark.usefixtures("no_proxy")
 def test_fetch_takes_the_first_mirror_that_delivers_the_file(tmp_path, mirrors):
     base, files, content = mirrors
-    addresses = [f"{base}/{folder}/" for folder in ("missing", "truncated", "altered", "endless", "good")]
+    addresses = [
+        f"{base}/{folder}/" for folder in ("missing", "truncated", "altered", "endless", "good")
+    ]
     output = tmp_path / "out" / "file.gz"
-    assert fetch("file.gz", ["http://127.0.0.1:9", *addresses], output, files=files) == f"{base}/good/file.gz"
+    assert (
+        fetch("file.gz", ["http://127.0.0.1:9", *addresses], output, files=files)
+        == f"{base}/good/file.gz"
+    )
     assert output.read_bytes() == content
     assert list(output.parent.iterdir()) == [output]
 
@@ -218,8 +263,15 @@ def test_fetch_takes_the_first_mirror_that_delivers_the_file(tmp_path, mirrors):
 def test_fetch_keeps_nothing_when_every_mirror_fails(tmp_path, mirrors):
     base, files, _ = mirrors
     output = tmp_path / "out" / "file.gz"
-    with pytest.raises(ValueError, match=r"could not fetch file\.gz from any of 4 mirrors") as caught:
-        fetch("file.gz", [f"{base}/{folder}" for folder in ("missing", "truncated", "altered", "endless")], output, files=files)
+    with pytest.raises(
+        ValueError, match=r"could not fetch file\.gz from any of 4 mirrors"
+    ) as caught:
+        fetch(
+            "file.gz",
+            [f"{base}/{folder}" for folder in ("missing", "truncated", "altered", "endless")],
+            output,
+            files=files,
+        )
     for reason in ("404", "got 3000 bytes, expected 5000", "sha256", "got more than 5000 bytes"):
         assert reason in str(caught.value)
     assert not output.exists()
@@ -228,14 +280,27 @@ def test_fetch_keeps_nothing_when_every_mirror_fails(tmp_path, mirrors):
 @pytest.mark.usefixtures("no_proxy")
 def test_fetch_script_fails_in_one_line(tmp_path, mirrors):
     output = tmp_path / "labels.gz"
-    command = [sys.executable, SCRIPTS / "fetch_mnist.py", "--file", "t10k-labels-idx1-ubyte.gz", "--output", output]
+    command = [
+        sys.executable,
+        SCRIPTS / "fetch_mnist.py",
+        "--file",
+        "t10k-labels-idx1-ubyte.gz",
+        "--output",
+        output,
+    ]
     done = subprocess.run([*command, "--mirrors", mirrors[0]], capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: could not fetch t10k-labels-idx1-ubyte.gz") and done.stderr.count("\n") == 1
+    assert (
+        done.stderr.startswith("error: could not fetch t10k-labels-idx1-ubyte.gz")
+        and done.stderr.count("\n") == 1
+    )
     assert not output.exists()
 
 
-@pytest.mark.skipif("VIDREP_TEST_DATA" not in os.environ, reason="VIDREP_TEST_DATA does not name a folder with mnist/")
+@pytest.mark.skipif(
+    "VIDREP_TEST_DATA" not in os.environ,
+    reason="VIDREP_TEST_DATA does not name a folder with mnist/",
+)
 def test_checksums_are_those_of_the_real_archives(tmp_path):
     mirror = (Path(os.environ["VIDREP_TEST_DATA"]) / "mnist").resolve().as_uri()
     for name in FILES:
@@ -243,8 +308,20 @@ def test_checksums_are_those_of_the_real_archives(tmp_path):
 
 
 def test_split_script(tmp_path, pair):
-    command = [sys.executable, SCRIPTS / "split_digits.py", "--seed", "1", "--output", tmp_path / "d.npz"]
-    subprocess.run([*command, "--kind", "idx", "--images", pair[0], "--labels", pair[1], "--patch", "6"], check=True)
+    command = [
+        sys.executable,
+        SCRIPTS / "split_digits.py",
+        "--seed",
+        "1",
+        "--output",
+        tmp_path / "d.npz",
+    ]
+    subprocess.run(
+        [*command, "--kind", "idx", "--images", pair[0], "--labels", pair[1], "--patch", "6"],
+        check=True,
+    )
     assert read_digits(tmp_path / "d.npz").images.shape == (200, 6, 6)
-    bad = subprocess.run([*command, "--kind", "mnist", "--folder", tmp_path], capture_output=True, text=True)
+    bad = subprocess.run(
+        [*command, "--kind", "mnist", "--folder", tmp_path], capture_output=True, text=True
+    )
     assert bad.returncode == 1 and bad.stderr.startswith("error: ") and bad.stderr.count("\n") == 1

@@ -1,4 +1,6 @@
-"""Activations of other networks: the same kernels whatever the order of clips, and one line for what does not fit."""
+"""Activations of other networks: the same kernels whatever the order of clips, and one line for
+what does not fit.
+"""
 
 import subprocess
 import sys
@@ -18,15 +20,24 @@ from vidrep.similarity.external import import_activations
 from vidrep.similarity.files import open_kernels, write_kernels
 
 ROOT = Path(__file__).parent.parent
-STORED, COMPARED = 90, 70  # more rows than are copied at a time
+STORED = 90  # more rows than are copied at a time
+COMPARED = 70
 ATTRS = {"dataset": "external", "system": "mine", "seed": 2}
 
 
 @pytest.fixture
 def test_clips(tmp_path) -> Path:
     path = tmp_path / "test.h5"
-    content = {"clips": np.zeros((STORED, 3, 2, 2), np.uint8), "labels": np.zeros((STORED, 2), np.uint8), "factors": {}}
-    write_clips(path, content, {"dataset": "digits_only", "split": "test", "classes": ["0", "1"], "multi_label": True})
+    content = {
+        "clips": np.zeros((STORED, 3, 2, 2), np.uint8),
+        "labels": np.zeros((STORED, 2), np.uint8),
+        "factors": {},
+    }
+    write_clips(
+        path,
+        content,
+        {"dataset": "digits_only", "split": "test", "classes": ["0", "1"], "multi_label": True},
+    )
     return path
 
 
@@ -67,13 +78,22 @@ def write(path: Path, arrays: dict, ids) -> Path:
 @pytest.mark.parametrize("suffix", [".npz", ".h5", ".zarr"])
 def test_rows_are_put_in_the_order_of_the_clips(suffix, layers, test_clips, tmp_path):
     order = np.random.default_rng(1).permutation(STORED)
-    padded = {name: np.concatenate([x, np.full_like(x, 7)[: STORED - COMPARED]]) for name, x in layers.items()}
-    file = write(tmp_path / f"a{suffix}", {name: x[order] for name, x in padded.items()}, [names(STORED)[i] for i in order])
+    padded = {
+        name: np.concatenate([x, np.full_like(x, 7)[: STORED - COMPARED]])
+        for name, x in layers.items()
+    }
+    file = write(
+        tmp_path / f"a{suffix}",
+        {name: x[order] for name, x in padded.items()},
+        [names(STORED)[i] for i in order],
+    )
     import_activations(file, test_clips, tmp_path / "store.zarr", count=COMPARED, attrs=ATTRS)
     store = zarr.open_group(tmp_path / "store.zarr", mode="r")
     assert store["ids"][:].tolist() == names(COMPARED) and store.attrs["layers"] == list(layers)
     with open_clips(test_clips) as clips:
-        assert (store["labels"][:] == clips.labels[:COMPARED]).all() and store.attrs["evaluated_on"] == clips.attrs["dataset"]
+        assert (store["labels"][:] == clips.labels[:COMPARED]).all() and store.attrs[
+            "evaluated_on"
+        ] == clips.attrs["dataset"]
     assert [store[name].dtype for name in layers] == [np.float16, np.float64, np.float64]
     for name, expected in layers.items():
         np.testing.assert_array_equal(store[name][:], expected)
@@ -93,23 +113,36 @@ def test_a_store_of_them_is_compared_as_any_other(layers, test_clips, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x, ids: (x, None), r"a.npz: it does not say which clips .* test/000000, e.g. numpy.savez\(file, ids=ids"),
+        (
+            lambda x, ids: (x, None),
+            r"a.npz: it does not say which clips .* test/000000, e.g. numpy.savez\(file, ids=ids",
+        ),
         (
             lambda x, ids: (x[:-5], ids[:-5]),
-            "a.npz: 5 of the 70 clips .* missing from ids: test/000065, test/000066, test/000067, ...; "
-            "needed are test/000000 to test/000069, in any order",
+            (
+                "a.npz: 5 of the 70 clips .* missing from ids: test/000065, test/000066,"
+                " test/000067, ...; needed are test/000000 to test/000069, in any order"
+            ),
         ),
-        (lambda x, ids: (x, [f"train/{i:06d}" for i in range(COMPARED)]), "70 of the 70 clips .* missing .* test/000000"),
+        (
+            lambda x, ids: (x, [f"train/{i:06d}" for i in range(COMPARED)]),
+            "70 of the 70 clips .* missing .* test/000000",
+        ),
         (lambda x, ids: (x, [*ids[:-1], ids[3]]), "a.npz: ids name test/000003 twice"),
         (lambda x, ids: (x[:-1], ids), "a.npz: array 'embedding' has 69 rows, ids name 70 clips"),
-        (lambda x, ids: (x.astype("U5"), ids), "a.npz: array 'embedding' is <U5 .* expected numbers"),
+        (
+            lambda x, ids: (x.astype("U5"), ids),
+            "a.npz: array 'embedding' is <U5 .* expected numbers",
+        ),
         (
             lambda x, ids: (np.where(np.arange(COMPARED)[:, None] == 66, np.nan, x), ids),
             "a.npz: array 'embedding': activations of clip test/000066 are not finite",
         ),
     ],
 )
-def test_what_does_not_fit_ends_in_one_line_and_leaves_nothing(change, message, layers, test_clips, tmp_path):
+def test_what_does_not_fit_ends_in_one_line_and_leaves_nothing(
+    change, message, layers, test_clips, tmp_path
+):
     values, ids = change(layers["embedding"], names(COMPARED))
     file = write(tmp_path / "a.npz", {"embedding": values}, ids)
     with pytest.raises(ValueError, match=message) as error:
@@ -118,8 +151,26 @@ def test_what_does_not_fit_ends_in_one_line_and_leaves_nothing(change, message, 
 
 
 def test_the_script_reports_in_one_line(test_clips, tmp_path):
-    command = [sys.executable, ROOT / "scripts/import_activations.py", "--file", "none.npz", "--test", test_clips, "--rows", "5"]
-    command += ["--dataset", "external", "--system", "mine", "--seed", "0", "--output", "store.zarr"]
+    command = [
+        sys.executable,
+        ROOT / "scripts/import_activations.py",
+        "--file",
+        "none.npz",
+        "--test",
+        test_clips,
+        "--rows",
+        "5",
+    ]
+    command += [
+        "--dataset",
+        "external",
+        "--system",
+        "mine",
+        "--seed",
+        "0",
+        "--output",
+        "store.zarr",
+    ]
     done = subprocess.run([*map(str, command)], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr == "error: none.npz: no such file\n"
 
@@ -132,7 +183,15 @@ def test_figures_show_them_in_the_colour_of_their_family():
     table = pd.DataFrame(pairs, columns=["rep_a", "rep_b"]).assign(value=0.5, n=20)
     families = {"c3d_narrow": "3-D CNN", "mine": "mine"}
     runs = embedding_figure(table, "digits_only", "cka_linear", families)
-    labels = {label.get_text().split("  ")[1]: label.get_color() for label in runs.axes[1].get_yticklabels()}
+    labels = {
+        label.get_text().split("  ")[1]: label.get_color()
+        for label in runs.axes[1].get_yticklabels()
+    }
     assert "mine ← external #0" in labels and len(set(labels.values())) == 2
     layers = layer_figure(table, "digits_only", "cka_linear", families)
-    assert [label.get_text() for label in layers.axes[0].get_yticklabels()] == ["conv1", "embedding", "stem", "embedding"]
+    assert [label.get_text() for label in layers.axes[0].get_yticklabels()] == [
+        "conv1",
+        "embedding",
+        "stem",
+        "embedding",
+    ]

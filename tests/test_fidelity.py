@@ -1,4 +1,6 @@
-"""The fidelity page: scores are read from the tables, comparisons follow Newcombe, failures and gaps stay visible."""
+"""The fidelity page: scores are read from the tables, comparisons follow Newcombe, failures and
+gaps stay visible.
+"""
 
 import json
 import subprocess
@@ -10,7 +12,17 @@ import numpy as np
 import pytest
 
 from vidrep.fidelity import SOURCES, page
-from vidrep.fidelity.claim import Claim, Finding, NotRun, Results, Score, all_hold, at_least, difference, greater
+from vidrep.fidelity.claim import (
+    Claim,
+    Finding,
+    NotRun,
+    Results,
+    Score,
+    all_hold,
+    at_least,
+    difference,
+    greater,
+)
 from vidrep.files import write_rows
 
 ROOT = Path(__file__).parent.parent
@@ -20,8 +32,14 @@ ROOT = Path(__file__).parent.parent
 def results(tmp_path) -> Results:
     """An experiment of one system with two seeds and a twin, on 50 test clips."""
     head = ("system", "trained_on", "evaluated_on", "seed", "split", "metric", "value")
-    rows = [("net", "a", "a", seed, "test", "exact_set", value) for seed, value in (("0", 0.5), ("1", 0.7), ("untrained", 0.1))]
-    rows += [("net", "a", "b", "0", "test", "exact_set", 0.2), ("net", "a", "a", "0", "test_shuffled", "exact_set", 0.3)]
+    rows = [
+        ("net", "a", "a", seed, "test", "exact_set", value)
+        for seed, value in (("0", 0.5), ("1", 0.7), ("untrained", 0.1))
+    ]
+    rows += [
+        ("net", "a", "b", "0", "test", "exact_set", 0.2),
+        ("net", "a", "a", "0", "test_shuffled", "exact_set", 0.3),
+    ]
     rows += [("majority_set", "a", "a", "", "test", "exact_set", 0.04)]
     write_rows(tmp_path / "tables" / "accuracy.csv", head, rows)
     for name in "ab":
@@ -32,7 +50,10 @@ def results(tmp_path) -> Results:
 
 
 def test_scores_are_means_over_trained_seeds(results):
-    assert (results.score("net", "a").value, results.score("net", "a").n) == (pytest.approx(0.6), 100)
+    assert (results.score("net", "a").value, results.score("net", "a").n) == (
+        pytest.approx(0.6),
+        100,
+    )
     assert results.score("net@untrained", "a").value == 0.1
     assert results.score("net", "a", on="b").value == 0.2
     assert results.score("net", "a", split="test_shuffled").value == 0.3
@@ -52,8 +73,14 @@ def test_difference_is_newcombes():
 
 def test_verdicts_need_the_interval():
     high, middle, low = (Score(value, 400, str(value)) for value in (0.6, 0.55, 0.3))
-    assert greater(high, low).holds and not greater(high, middle).holds and not greater(low, high).holds
-    assert at_least(high, low).holds and at_least(middle, high).holds and not at_least(low, high).holds
+    assert (
+        greater(high, low).holds
+        and not greater(high, middle).holds
+        and not greater(low, high).holds
+    )
+    assert (
+        at_least(high, low).holds and at_least(middle, high).holds and not at_least(low, high).holds
+    )
     found = {True: Finding("yes", True), False: Finding("no", False), None: Finding("open", None)}
     assert all_hold([found[True], found[True]]).holds is True
     assert all_hold([found[True], found[None]]).holds is None
@@ -65,14 +92,26 @@ def _missing(results):
 
 
 def test_every_verdict_is_on_the_page(results, monkeypatch):
-    measures = {"one": lambda r: Finding("1", True), "two": lambda r: Finding("2", False), "three": lambda r: Finding("3", None)}
-    claims = [Claim("two_stream", name, "e", "h", measure, "too small") for name, measure in measures.items()]
-    monkeypatch.setattr(page, "claims", lambda sources: [*claims, Claim("two_stream", "four", "e", "h", _missing)])
+    measures = {
+        "one": lambda r: Finding("1", True),
+        "two": lambda r: Finding("2", False),
+        "three": lambda r: Finding("3", None),
+    }
+    claims = [
+        Claim("two_stream", name, "e", "h", measure, "too small")
+        for name, measure in measures.items()
+    ]
+    monkeypatch.setattr(
+        page, "claims", lambda sources: [*claims, Claim("two_stream", "four", "e", "h", _missing)]
+    )
     rows = page.judge_all(results, lambda line: None)
     assert [row[-1] for row in rows] == ["holds", "fails", "undecided", "not run"]
     assert [row[-2] for row in rows] == ["", "too small", "", ""]
     text = page.page(rows, "setting")
-    assert "4 claims: 1 holds, 1 fails, 1 undecided, 1 not run" in text and "not in this experiment: net on c" in text
+    assert (
+        "4 claims: 1 holds, 1 fails, 1 undecided, 1 not run" in text
+        and "not in this experiment: net on c" in text
+    )
     assert "2. two: **fails**" in text and "* why not: too small" in text
 
 
@@ -85,7 +124,9 @@ def test_claims_are_complete_and_distinct():
 
 
 def test_the_script_writes_table_and_page(results):
-    """On an experiment that holds next to nothing, every claim that needs a run is reported as not run."""
+    """On an experiment that holds next to nothing, every claim that needs a run is reported as not
+    run.
+    """
     config = {
         "experiment": "tiny",
         "digits": {"kind": "sklearn"},
@@ -94,10 +135,25 @@ def test_the_script_writes_table_and_page(results):
         "seed": 0,
         "fidelity": {"sources": ["capsules", "two_stream"]},
     }
-    command = [sys.executable, ROOT / "scripts" / "fidelity.py", "--results", results.folder, "--config", json.dumps(config)]
-    command += ["--table", results.folder / "fidelity.csv", "--page", results.folder / "fidelity.md"]
+    command = [
+        sys.executable,
+        ROOT / "scripts" / "fidelity.py",
+        "--results",
+        results.folder,
+        "--config",
+        json.dumps(config),
+    ]
+    command += [
+        "--table",
+        results.folder / "fidelity.csv",
+        "--page",
+        results.folder / "fidelity.md",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     text = (results.folder / "fidelity.md").read_text()
     assert "not run" in text and "50 test clips" in text
-    assert [title for title in SOURCES.values() if title in text] == [SOURCES["two_stream"], SOURCES["capsules"]]
+    assert [title for title in SOURCES.values() if title in text] == [
+        SOURCES["two_stream"],
+        SOURCES["capsules"],
+    ]

@@ -8,13 +8,19 @@ from vidrep.files import whole, write_rows
 
 
 def content(folder) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path):
     target = tmp_path / "deep" / "down" / "table.csv"
     with whole(target) as beside:
-        assert beside.parent == target.parent and beside.suffix == ".csv", "on the same disk, and writers choose formats by it"
+        assert beside.parent == target.parent and beside.suffix == ".csv", (
+            "on the same disk, and writers choose formats by it"
+        )
         assert beside.name.startswith(".") and str(os.getpid()) in beside.name
         beside.write_text("new")
         assert not target.exists()

@@ -1,4 +1,6 @@
-"""Fusion CNNs: published shapes and sizes, what each fusion and each stream sees, and the two normalisations."""
+"""Fusion CNNs: published shapes and sizes, what each fusion and each stream sees, and the two
+normalisations.
+"""
 
 import numpy as np
 import pandas as pd
@@ -14,10 +16,21 @@ from vidrep.models.fusion_trunk import LRN, LocalResponseNorm
 from vidrep.objectives.build import build as build_objective
 
 FUSIONS = ("single", "early", "late", "slow")
-# Maps of the public re-implementation at 170 px without padding, after each pooling: channels and side.
-VALID = {"conv1": (96, 27), "conv2": (256, 11), "conv3": (384, 9), "conv4": (384, 7), "conv5": (256, 2)}
-TIMES = {"single": (1, 1, 1), "early": (1, 1, 1), "late": (2, 2, 2), "slow": (4, 2, 1)}  # of conv1, conv2, and all later ones
-SMALL = {"convs": [[32, 7, 2, 2], [64, 5, 1, 2], [96, 3, 1, 1], [96, 3, 1, 1], [64, 3, 1, 2]], "dense": [256]}
+# Maps of the public re-implementation at 170 px without padding, after each pooling: channels and
+# side.
+VALID = {
+    "conv1": (96, 27),
+    "conv2": (256, 11),
+    "conv3": (384, 9),
+    "conv4": (384, 7),
+    "conv5": (256, 2),
+}
+# of conv1, conv2, and all later ones
+TIMES = {"single": (1, 1, 1), "early": (1, 1, 1), "late": (2, 2, 2), "slow": (4, 2, 1)}
+SMALL = {
+    "convs": [[32, 7, 2, 2], [64, 5, 1, 2], [96, 3, 1, 1], [96, 3, 1, 1], [64, 3, 1, 2]],
+    "dense": [256],
+}
 TINY = {"convs": [[4, 3, 1, 2], [5, 3, 1, 1], [6, 3, 1, 2]], "dense": [7]}
 TINY_SLOW = {**TINY, "frames": 8, "slow": [[2, 2], [2, 2], [2, 2]], "gap": 5}
 ENSEMBLE = ("fusion_single_narrow", "fusion_slow_narrow")
@@ -59,7 +72,11 @@ def test_shapes_without_padding_at_170_px(fusion):
     times = (*TIMES[fusion], TIMES[fusion][-1], TIMES[fusion][-1])
     for (name, (channels, side)), steps in zip(VALID.items(), times, strict=True):
         assert found[f"full.{name}"] == (channels, steps, side, side)
-    assert found["fc6"] == found["fc7"] == (4096,) and list(found) == [*(f"full.{name}" for name in VALID), "fc6", "fc7"]
+    assert found["fc6"] == found["fc7"] == (4096,) and list(found) == [
+        *(f"full.{name}" for name in VALID),
+        "fc6",
+        "fc7",
+    ]
 
 
 def test_convolutions_before_their_pooling_at_170_px():
@@ -69,7 +86,9 @@ def test_convolutions_before_their_pooling_at_170_px():
         model = build((3, 1, 170, 170), fusion="single", padding="valid")
         for module in model.modules():
             if isinstance(module, nn.Conv3d | nn.MaxPool3d):
-                module.register_forward_hook(lambda _, inputs, output: sides.append(output.shape[-1]))
+                module.register_forward_hook(
+                    lambda _, inputs, output: sides.append(output.shape[-1])
+                )
         model(torch.empty(2, 3, 1, 170, 170))
     assert sides == [54, 27, 23, 11, 9, 7, 5, 2]
 
@@ -82,7 +101,9 @@ def test_maps_of_the_paper_are_7_by_7_in_every_stream(fusion):
     assert found["context.conv5"] == found["fovea.conv5"] == (256, steps, 7, 7)
 
 
-def closed_form(fusion: str, channels: int, convs, dense, side: int, frames: int = 10, streams: int = 1) -> int:
+def closed_form(
+    fusion: str, channels: int, convs, dense, side: int, frames: int = 10, streams: int = 1
+) -> int:
     """Weights and biases, layer by layer; ``side`` of the last maps."""
     extents = {"early": [frames], "slow": [4, 2, 2]}.get(fusion, [])
     extents += [1] * (len(convs) - len(extents))
@@ -92,7 +113,8 @@ def closed_form(fusion: str, channels: int, convs, dense, side: int, frames: int
         channels = width
     features = streams * channels * side**2 * (2 if fusion == "late" else 1)
     for units in dense:
-        total, features = total + units * (features + 1), units
+        total = total + units * (features + 1)
+        features = units
     return total
 
 
@@ -109,14 +131,19 @@ def test_parameters(fusion):
     assert count(paper) == closed_form(fusion, 3, ALEXNET, dense, 7)
     assert count(multires) == closed_form(fusion, 3, ALEXNET, dense, 7, streams=2)
     assert count(small) == closed_form(fusion, 1, SMALL["convs"], SMALL["dense"], 4)
-    assert count(batch) - count(small) == 2 * (32 + 64)  # scale and shift after the first two convolutions
+    # scale and shift after the first two convolutions
+    assert count(batch) - count(small) == 2 * (32 + 64)
 
 
 def test_small_network_for_64_px():
     found = shapes((1, 16, 64, 64), fusion="slow", **SMALL)
     assert [found[f"full.conv{number}"] for number in (1, 2, 3, 4, 5)] == [
-        (32, 4, 16, 16), (64, 2, 8, 8), (96, 1, 8, 8), (96, 1, 8, 8), (64, 1, 4, 4),
-    ]  # fmt: skip
+        (32, 4, 16, 16),
+        (64, 2, 8, 8),
+        (96, 1, 8, 8),
+        (96, 1, 8, 8),
+        (64, 1, 4, 4),
+    ]
     assert found["fc6"] == (256,)
 
 
@@ -128,14 +155,20 @@ def test_first_kernel_of_early_fusion_spans_all_frames():
 
 def test_reference_entries_are_those_of_the_paper():
     for name in ("fusion_single", "fusion_early", "fusion_late", "fusion_slow", "fusion_multires"):
-        entry, system = experiment.catalogue()[name], experiment.system(name)
+        entry = experiment.catalogue()[name]
+        system = experiment.system(name)
         shape = entry["clip"]
         with torch.device("meta"):
             model = build(shape, **system.params)
         assert shape[2:] == ([178, 178] if name == "fusion_multires" else [170, 170])
         assert model.get_submodule(model.layers[-3])[0].out_channels == 256
         recipe = system.recipe
-        assert (recipe["optimiser"], recipe["lr"], recipe["weight_decay"], recipe["batch"]) == ("sgd", 1e-3, 5e-4, 32)
+        assert (recipe["optimiser"], recipe["lr"], recipe["weight_decay"], recipe["batch"]) == (
+            "sgd",
+            1e-3,
+            5e-4,
+            32,
+        )
 
 
 # --- Time. ---
@@ -144,28 +177,36 @@ def test_reference_entries_are_those_of_the_paper():
 @pytest.mark.parametrize(
     ("fusion", "frames", "read"),
     [
-        ("single", 16, [8]), ("single", 1, [0]), ("single", 5, [2]),
-        ("early", 16, range(3, 13)), ("slow", 10, range(10)), ("early", 13, range(2, 12)),
-        ("late", 16, [0, 15]), ("late", 18, [1, 16]),
+        ("single", 16, [8]),
+        ("single", 1, [0]),
+        ("single", 5, [2]),
+        ("early", 16, range(3, 13)),
+        ("slow", 10, range(10)),
+        ("early", 13, range(2, 12)),
+        ("late", 16, [0, 15]),
+        ("late", 18, [1, 16]),
     ],
-)  # fmt: skip
+)
 def test_frames_come_from_the_middle(fusion, frames, read):
     assert list(range(frames))[frame_window(fusion, frames, 10, 15)] == list(read)
 
 
 @every_fusion
 def test_frames_outside_the_window_change_nothing(fusion):
-    model, frames = build((1, 16, 20, 20), fusion=fusion, **TINY).eval(), clip(16)
+    model = build((1, 16, 20, 20), fusion=fusion, **TINY).eval()
+    frames = clip(16)
     outside = torch.ones(16, dtype=torch.bool)
     outside[model.window] = False
     changed = frames.clone()
     changed[:, :, outside] = 0
     assert torch.equal(model(frames), model(changed))
-    assert model.train()(frames).isfinite().all()  # the same frames in training: nothing is drawn but dropout
+    # the same frames in training: nothing is drawn but dropout
+    assert model.train()(frames).isfinite().all()
 
 
 def test_late_fusion_is_one_tower_run_twice():
-    model, frames = build(fusion="late", **TINY_SLOW).eval(), clip()
+    model = build(fusion="late", **TINY_SLOW).eval()
+    frames = clip()
     tower = [model.full(frames[:, :, [time]]).flatten(1) for time in (1, 6)]
     torch.testing.assert_close(model(frames), model.fc4(torch.cat(tower, 1)))
     single = build(fusion="single", **TINY_SLOW)
@@ -177,20 +218,30 @@ def test_late_fusion_is_one_tower_run_twice():
 
 
 def test_slow_fusion_against_overlapping_windows():
-    """The first layer by hand: windows of four frames, two apart, through one 3-D kernel; then pairs."""
+    """The first layer by hand: windows of four frames, two apart, through one 3-D kernel; then
+    pairs.
+    """
     model = build((1, 10, 20, 20), fusion="slow", norm="batch", **TINY).eval()
     frames = clip(10)
-    first, second = model.full.conv1[0], model.full.conv2[0]
+    first = model.full.conv1[0]
+    second = model.full.conv2[0]
     by_hand = torch.stack(
         [
-            sum(F.conv2d(frames[:, :, start + k], first.weight[:, :, k], padding=1) for k in range(4)) + first.bias[:, None, None]
+            sum(
+                F.conv2d(frames[:, :, start + k], first.weight[:, :, k], padding=1)
+                for k in range(4)
+            )
+            + first.bias[:, None, None]
             for start in (0, 2, 4, 6)
         ],
         2,
     )
     torch.testing.assert_close(first(frames), by_hand)
     maps = model.full.conv1(frames)
-    pair = sum(F.conv2d(maps[:, :, 2 + k], second.weight[:, :, k], padding=1) for k in range(2)) + second.bias[:, None, None]
+    pair = (
+        sum(F.conv2d(maps[:, :, 2 + k], second.weight[:, :, k], padding=1) for k in range(2))
+        + second.bias[:, None, None]
+    )
     torch.testing.assert_close(second(maps)[:, :, 1], pair)
 
 
@@ -207,19 +258,32 @@ def test_context_is_the_2_by_2_mean_and_fovea_the_centre():
 
 def test_streams_have_weights_of_their_own_and_half_the_pixels():
     full = build(fusion="slow", **TINY_SLOW)
-    both, fovea, context = (build(fusion="slow", streams=name, **TINY_SLOW) for name in ("multires", "fovea", "context"))
-    assert count(both.fovea) == count(both.context) == count(full.full) and count(both.fc4) == 2 * count(full.fc4) - 7
-    assert [layer.split(".")[0] for layer in both.layers] == ["context"] * 3 + ["fovea"] * 3 + ["fc4"]
+    both, fovea, context = (
+        build(fusion="slow", streams=name, **TINY_SLOW) for name in ("multires", "fovea", "context")
+    )
+    assert (
+        count(both.fovea) == count(both.context) == count(full.full)
+        and count(both.fc4) == 2 * count(full.fc4) - 7
+    )
+    assert [layer.split(".")[0] for layer in both.layers] == ["context"] * 3 + ["fovea"] * 3 + [
+        "fc4"
+    ]
     frames = clip()
-    pixels = [sum(model.view(name, frames).numel() for name in model.streams) for model in (full, both, fovea, context)]
+    pixels = [
+        sum(model.view(name, frames).numel() for name in model.streams)
+        for model in (full, both, fovea, context)
+    ]
     assert [value / pixels[0] for value in pixels] == [1, 0.5, 0.25, 0.25]
-    torch.testing.assert_close(both.fc4[0].in_features, full.fc4[0].in_features * 2)  # no last pooling in the half streams
+    # no last pooling in the half streams
+    torch.testing.assert_close(both.fc4[0].in_features, full.fc4[0].in_features * 2)
 
 
 # --- Normalisation. ---
 
 
-def response_normalised(maps: np.ndarray, radius: int, bias: float, alpha: float, beta: float) -> np.ndarray:
+def response_normalised(
+    maps: np.ndarray, radius: int, bias: float, alpha: float, beta: float
+) -> np.ndarray:
     """tf.nn.local_response_normalization on (B, C, ...) by its formula."""
     result = np.empty_like(maps)
     for channel in range(maps.shape[1]):
@@ -235,17 +299,27 @@ def test_local_response_normalisation_in_the_meaning_of_tensorflow(lrn):
     convolution, rectifier, normalisation = model.full.conv1
     with torch.no_grad():
         maps = rectifier(convolution(50 * clip().double()[:, :, :1]))
-        torch.testing.assert_close(normalisation(maps).numpy(), response_normalised(maps.numpy(), *lrn), rtol=1e-9, atol=1e-9)
-        torchs = nn.LocalResponseNorm(2 * lrn[0] + 1, alpha=lrn[2] * (2 * lrn[0] + 1), beta=lrn[3], k=lrn[1])
+        torch.testing.assert_close(
+            normalisation(maps).numpy(),
+            response_normalised(maps.numpy(), *lrn),
+            rtol=1e-9,
+            atol=1e-9,
+        )
+        torchs = nn.LocalResponseNorm(
+            2 * lrn[0] + 1, alpha=lrn[2] * (2 * lrn[0] + 1), beta=lrn[3], k=lrn[1]
+        )
         torch.testing.assert_close(normalisation(maps), torchs(maps), rtol=1e-9, atol=1e-9)
     assert LRN == (2, 2.0, 1e-4, 0.5)
 
 
-@pytest.mark.parametrize(("norm", "kind"), [("local", LocalResponseNorm), ("batch", nn.BatchNorm3d)])
+@pytest.mark.parametrize(
+    ("norm", "kind"), [("local", LocalResponseNorm), ("batch", nn.BatchNorm3d)]
+)
 def test_both_normalisations_stand_in_the_same_places(norm, kind):
     model = build((1, 16, 64, 64), fusion="slow", norm=norm, **SMALL)
     kinds = [[type(part) for part in model.get_submodule(layer)] for layer in model.layers[:-1]]
-    plain, pooling = [nn.Conv3d, nn.ReLU], [nn.MaxPool3d]
+    plain = [nn.Conv3d, nn.ReLU]
+    pooling = [nn.MaxPool3d]
     assert kinds == [[*plain, kind, *pooling]] * 2 + [plain] * 2 + [plain + pooling]
 
 
@@ -255,18 +329,36 @@ def test_both_normalisations_stand_in_the_same_places(norm, kind):
 def test_ensemble_averages_probabilities(make_split, tiny_system):
     split = make_split(20)
     torch.manual_seed(0)
-    pair = [build_objective(tiny_system(name).definition(), split.shape).eval() for name in ENSEMBLE]
+    pair = [
+        build_objective(tiny_system(name).definition(), split.shape).eval() for name in ENSEMBLE
+    ]
     batch = {"clip": split.clips[:, None].float() / 255, "labels": split.labels.float()}
     with torch.no_grad():
-        mean = sum(torch.sigmoid(objective.heads["all"](objective.model(batch["clip"]))) for objective in pair) / 2
+        mean = (
+            sum(
+                torch.sigmoid(objective.heads["all"](objective.model(batch["clip"])))
+                for objective in pair
+            )
+            / 2
+        )
     present = mean[:, 1::2] > mean[:, ::2]  # outputs are pairs (off, on)
-    assert ensemble(pair, split) == pytest.approx((present == (split.labels > 0)).all(1).float().mean().item())
+    assert ensemble(pair, split) == pytest.approx(
+        (present == (split.labels > 0)).all(1).float().mean().item()
+    )
 
 
 def test_epochs_to_a_level():
-    rows = [(1, "validation", "exact_set", 0.1), (2, "validation", "exact_set", 0.5), (1, "train", "loss", 9.0)]
+    rows = [
+        (1, "validation", "exact_set", 0.1),
+        (2, "validation", "exact_set", 0.5),
+        (1, "train", "loss", 9.0),
+    ]
     history = pd.DataFrame(rows, columns=["epoch", "split", "metric", "value"])
-    assert (epochs_to(history, 0.1), epochs_to(history, 0.4), epochs_to(history, 0.6)) == (1, 2, float("inf"))
+    assert (epochs_to(history, 0.1), epochs_to(history, 0.4), epochs_to(history, 0.6)) == (
+        1,
+        2,
+        float("inf"),
+    )
 
 
 def test_the_shapes_of_the_paper_need_no_run():
@@ -282,12 +374,28 @@ def test_the_shapes_of_the_paper_need_no_run():
         ((1, 9, 64, 64), {"fusion": "slow"}, "slow fusion spans 10 frames, clips have 9"),
         ((1, 9, 64, 64), {"fusion": "early"}, "early fusion spans 10 frames, clips have 9"),
         ((1, 15, 64, 64), {"fusion": "late"}, "late fusion spans 16 frames, clips have 15"),
-        ((1, 16, 64, 64), {"fusion": "slow", "frames": 8}, r"slow fusion of 8 frames .* ends in 0 time steps, not in one"),
+        (
+            (1, 16, 64, 64),
+            {"fusion": "slow", "frames": 8},
+            r"slow fusion of 8 frames .* ends in 0 time steps, not in one",
+        ),
         ((1, 18, 64, 64), {"fusion": "slow", "frames": 18}, "ends in 2 time steps"),
-        ((1, 16, 64, 64), {"padding": "valid"}, r"conv3 of \(2, 3, 3\) \(T, H, W\) does not fit on maps of \(2, 2, 2\)"),
+        (
+            (1, 16, 64, 64),
+            {"padding": "valid"},
+            r"conv3 of \(2, 3, 3\) \(T, H, W\) does not fit on maps of \(2, 2, 2\)",
+        ),
         ((1, 16, 8, 8), {}, "too small for pooling"),
-        ((1, 16, 64, 64), {"fusion": "middle"}, "fusion must be one of single, early, late, slow, got 'middle'"),
-        ((1, 16, 64, 64), {"streams": "both"}, "streams must be one of full, multires, fovea, context"),
+        (
+            (1, 16, 64, 64),
+            {"fusion": "middle"},
+            "fusion must be one of single, early, late, slow, got 'middle'",
+        ),
+        (
+            (1, 16, 64, 64),
+            {"streams": "both"},
+            "streams must be one of full, multires, fovea, context",
+        ),
         ((1, 16, 64, 64), {"norm": "layer"}, "norm must be one of local, batch"),
         ((1, 16, 64, 64), {"padding": "full"}, "padding must be one of valid, same"),
         ((1, 16, 64, 64), {"dense": []}, "dense must not be empty"),

@@ -1,4 +1,6 @@
-"""Drawn frames: their scores against independent formulas, the trivial predictors, the verdict, the files, and the animation."""
+"""Drawn frames: their scores against independent formulas, the trivial predictors, the verdict, the
+files, and the animation.
+"""
 
 import importlib.util
 import json
@@ -39,7 +41,10 @@ class Painter(Objective):
 
     def __init__(self, shape, grey=0.25, parts=drawing.PARTS, **extras) -> None:
         super().__init__(nn.Identity(), shape)
-        self.grey, self.parts, self.extras, self.observed = grey, parts, extras, OBSERVED
+        self.grey = grey
+        self.parts = parts
+        self.extras = extras
+        self.observed = OBSERVED
 
     def generate(self, batch):
         truth = drawing.split_parts(batch["clip"], self.observed)
@@ -50,7 +55,10 @@ class Oracle(Painter):
     """Draws the truth, a little dark."""
 
     def generate(self, batch):
-        return {part: 0.9 * truth for part, truth in drawing.split_parts(batch["clip"], self.observed).items()}
+        return {
+            part: 0.9 * truth
+            for part, truth in drawing.split_parts(batch["clip"], self.observed).items()
+        }
 
 
 # --- Scores of single frames. ---
@@ -61,7 +69,8 @@ def slow_ssim(x: np.ndarray, y: np.ndarray) -> float:
     found = []
     for i in range(x.shape[0] - 6):
         for j in range(x.shape[1] - 6):
-            a, b = x[i : i + 7, j : j + 7].ravel(), y[i : i + 7, j : j + 7].ravel()
+            a = x[i : i + 7, j : j + 7].ravel()
+            b = y[i : i + 7, j : j + 7].ravel()
             (var_a, cov), (_, var_b) = np.cov(a, b)
             found.append(
                 (2 * a.mean() * b.mean() + 1e-4)
@@ -78,7 +87,8 @@ def test_scores_of_frames_are_those_of_slow_formulas(channels):
     found = metrics.frame_scores(torch.from_numpy(drawn), torch.from_numpy(truth))
     for b in range(2):
         for k in range(3):
-            x, y = drawn[b, :, k].astype(float), truth[b, :, k].astype(float)
+            x = drawn[b, :, k].astype(float)
+            y = truth[b, :, k].astype(float)
             pairs = list(zip(x.ravel(), y.ravel(), strict=True))
             square = sum((p - q) ** 2 for p, q in pairs)
             expected = {
@@ -89,33 +99,48 @@ def test_scores_of_frames_are_those_of_slow_formulas(channels):
                 "nats_per_frame": -sum(q * np.log(p) + (1 - q) * np.log(1 - p) for p, q in pairs),
                 "ssim": np.mean([slow_ssim(x[c], y[c]) for c in range(channels)]),
             }
-            assert {name: values[b, k].item() for name, values in found.items()} == pytest.approx(expected, rel=1e-4)
+            assert {name: values[b, k].item() for name, values in found.items()} == pytest.approx(
+                expected, rel=1e-4
+            )
 
 
 def test_perfect_and_hopeless_frames_have_finite_scores():
-    black, white = torch.zeros(1, 1, 1, 8, 8), torch.ones(1, 1, 1, 8, 8)
-    perfect, hopeless = metrics.frame_scores(white, white), metrics.frame_scores(black, white)
-    assert perfect["psnr_db"].item() == pytest.approx(metrics.MAX_PSNR_DB) and perfect["ssim"].item() == pytest.approx(1)
+    black = torch.zeros(1, 1, 1, 8, 8)
+    white = torch.ones(1, 1, 1, 8, 8)
+    perfect = metrics.frame_scores(white, white)
+    hopeless = metrics.frame_scores(black, white)
+    assert perfect["psnr_db"].item() == pytest.approx(metrics.MAX_PSNR_DB) and perfect[
+        "ssim"
+    ].item() == pytest.approx(1)
     assert hopeless["psnr_db"].item() == 0 and hopeless["ssim"].item() == pytest.approx(0, abs=1e-3)
-    assert hopeless["nats_per_frame"].item() == pytest.approx(-64 * np.log(metrics.MARGIN), rel=1e-5)
+    assert hopeless["nats_per_frame"].item() == pytest.approx(
+        -64 * np.log(metrics.MARGIN), rel=1e-5
+    )
 
 
 def test_small_frames_have_no_ssim():
-    assert "ssim" not in metrics.frame_scores(torch.zeros(1, 1, 2, 6, 8), torch.zeros(1, 1, 2, 6, 8))
+    assert "ssim" not in metrics.frame_scores(
+        torch.zeros(1, 1, 2, 6, 8), torch.zeros(1, 1, 2, 6, 8)
+    )
 
 
 # --- Baselines. ---
 
 
 def test_baselines_are_what_they_are_called():
-    clip, mean = torch.rand(2, 3, 8, 9, 9), torch.rand(3, 1, 9, 9)
+    clip = torch.rand(2, 3, 8, 9, 9)
+    mean = torch.rand(3, 1, 9, 9)
     seen, future = drawing.split_parts(clip, OBSERVED).values()
-    found = {name: baselines.draw_baseline(name, seen, future, mean) for name in baselines.BASELINES[:-1]}
+    found = {
+        name: baselines.draw_baseline(name, seen, future, mean) for name in baselines.BASELINES[:-1]
+    }
     assert all(frames.shape == future.shape for frames in found.values())
     for t in range(3):
         assert not found["black"][:, :, t].any()
         assert torch.equal(found["repeat_last"][:, :, t], clip[:, :, 4])
-        torch.testing.assert_close(found["mean_of_inputs"][:, :, t], sum(clip[:, :, i] for i in range(5)) / 5)
+        torch.testing.assert_close(
+            found["mean_of_inputs"][:, :, t], sum(clip[:, :, i] for i in range(5)) / 5
+        )
         assert torch.equal(found["mean_frame"][1, :, t], mean[:, 0])
         torch.testing.assert_close(found["half_last"][1, :, t], clip[1, :, 4] / 2 + mean[:, 0] / 2)
 
@@ -132,31 +157,72 @@ def test_the_blurred_truth_is_blurred_in_space_alone():
 def test_the_mean_frame_is_that_of_all_clips(tmp_path, colour, monkeypatch):
     monkeypatch.setattr(baselines, "BLOCK", 3)
     clips = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 6, *colour)).astype(np.uint8)
-    write_clips(tmp_path / "train.h5", {"clips": clips, "labels": np.zeros((7, 2), np.uint8), "factors": {}}, {})
+    write_clips(
+        tmp_path / "train.h5",
+        {"clips": clips, "labels": np.zeros((7, 2), np.uint8), "factors": {}},
+        {},
+    )
     mean = baselines.mean_training_frame(tmp_path / "train.h5")
     assert mean.shape == (*(colour or (1,)), 1, 5, 6)
     expected = clips.mean((0, 1)) / 255
-    np.testing.assert_allclose(mean[:, 0].permute(1, 2, 0).reshape(expected.shape), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        mean[:, 0].permute(1, 2, 0).reshape(expected.shape), expected, atol=1e-6
+    )
 
 
 DATA = os.environ.get("VIDREP_TEST_DATA")
 
 # Measured on 2,000 clips of Srivastava et al.'s dynamics with MNIST's test digits, frames 11 to 20.
 REFERENCE = {
-    "black": {"squared_error_per_frame": 176.8, "absolute_error_per_frame": 204.6, "psnr_db": 13.79, "ssim": 0.773},
-    "mean_frame": {"squared_error_per_frame": 155.4, "absolute_error_per_frame": 350.8, "psnr_db": 14.33, "ssim": 0.222},
-    "mean_of_inputs": {"squared_error_per_frame": 190.0, "absolute_error_per_frame": 355.0, "psnr_db": 13.51, "ssim": 0.470},
-    "repeat_last": {"squared_error_per_frame": 289.5, "absolute_error_per_frame": 341.4, "psnr_db": 11.69, "ssim": 0.656},
-    "blurred_truth": {"squared_error_per_frame": 19.4, "absolute_error_per_frame": 84.3, "psnr_db": 23.33, "ssim": 0.926},
+    "black": {
+        "squared_error_per_frame": 176.8,
+        "absolute_error_per_frame": 204.6,
+        "psnr_db": 13.79,
+        "ssim": 0.773,
+    },
+    "mean_frame": {
+        "squared_error_per_frame": 155.4,
+        "absolute_error_per_frame": 350.8,
+        "psnr_db": 14.33,
+        "ssim": 0.222,
+    },
+    "mean_of_inputs": {
+        "squared_error_per_frame": 190.0,
+        "absolute_error_per_frame": 355.0,
+        "psnr_db": 13.51,
+        "ssim": 0.470,
+    },
+    "repeat_last": {
+        "squared_error_per_frame": 289.5,
+        "absolute_error_per_frame": 341.4,
+        "psnr_db": 11.69,
+        "ssim": 0.656,
+    },
+    "blurred_truth": {
+        "squared_error_per_frame": 19.4,
+        "absolute_error_per_frame": 84.3,
+        "psnr_db": 23.33,
+        "ssim": 0.926,
+    },
 }
 
 
-@pytest.mark.skipif(not (DATA and (Path(DATA) / "mnist").is_dir()), reason="VIDREP_TEST_DATA names no folder with mnist/")
+@pytest.mark.skipif(
+    not (DATA and (Path(DATA) / "mnist").is_dir()),
+    reason="VIDREP_TEST_DATA names no folder with mnist/",
+)
 def test_baselines_on_moving_mnist_have_their_known_scores(tmp_path, cpu):
     digits = load_digits({"kind": "mnist", "folder": Path(DATA) / "mnist"}, seed=0)
-    recipe = BouncingRecipe(class_velocity=False, hide_digits=False, step=0.1, frames=20, size=64, patch=28)
+    recipe = BouncingRecipe(
+        class_velocity=False, hide_digits=False, step=0.1, frames=20, size=64, patch=28
+    )
     for split, count in (("train", 200), ("test", 400)):
-        content = render(recipe, *digits.split(split), count, lambda purpose, split=split: stream(0, split, purpose))
+        content = render(
+            recipe,
+            *digits.split(split),
+            count,
+            lambda purpose, split=split: stream(0, split, purpose),
+        )
         content = {name: content[name] for name in ("clips", "labels")}
         write_clips(tmp_path / f"{split}.h5", content | {"factors": {}}, {"multi_label": True})
     found = scores.score_baselines(tmp_path / "train.h5", tmp_path / "test.h5", [10], cpu)
@@ -164,11 +230,13 @@ def test_baselines_on_moving_mnist_have_their_known_scores(tmp_path, cpu):
         table = pd.DataFrame(found[name], columns=scores.COLUMNS).query("part == 'prediction'")
         means = table.groupby("metric")["value"].mean()
         for metric, value in expected.items():
-            tolerance = 0.05 if (name, metric) != ("mean_frame", "ssim") else 0.1  # a small value, of a mean of fewer clips
+            # a small value, of a mean of fewer clips
+            tolerance = 0.05 if (name, metric) != ("mean_frame", "ssim") else 0.1
             assert means[metric] == pytest.approx(value, rel=tolerance), (name, metric)
     floor = pd.DataFrame(found["truth"], columns=scores.COLUMNS)
     assert set(floor["metric"]) == {"nats_per_frame"}
-    assert floor["value"].mean() == pytest.approx(86.3, rel=0.05)  # Kalchbrenner et al., arXiv 1610.00527, on the fixed test set
+    # Kalchbrenner et al., arXiv 1610.00527, on the fixed test set
+    assert floor["value"].mean() == pytest.approx(86.3, rel=0.05)
 
 
 # --- Scores of runs. ---
@@ -181,13 +249,22 @@ def test_a_run_is_scored_on_all_clips_frame_by_frame(make_split, cpu, monkeypatc
     table = pd.DataFrame(rows, columns=scores.COLUMNS)
     clips = split.clips.numpy() / 255.0
     squares = ((clips - 0.25) ** 2).sum((2, 3))  # (n, T)
-    for part, first, frames in (("reconstruction", 0, range(OBSERVED)), ("prediction", 1, range(OBSERVED, 8))):
+    for part, first, frames in (
+        ("reconstruction", 0, range(OBSERVED)),
+        ("prediction", 1, range(OBSERVED, 8)),
+    ):
         line = table[(table["part"] == part) & (table["metric"] == "squared_error_per_frame")]
         assert list(line["horizon"]) == list(range(first, first + len(frames)))
         np.testing.assert_allclose(line["value"], squares[:, list(frames)].mean(0), rtol=1e-5)
-    assert set(table["observed"]) == {OBSERVED} and set(table["clips_seen"]) == {300} and set(table["split"]) == {"test"}
+    assert (
+        set(table["observed"]) == {OBSERVED}
+        and set(table["clips_seen"]) == {300}
+        and set(table["split"]) == {"test"}
+    )
     np.testing.assert_allclose(errors["prediction"], squares[:, OBSERVED:].mean(1), rtol=1e-5)
-    np.testing.assert_allclose(errors["black"], (clips[:, OBSERVED:] ** 2).sum((2, 3)).mean(1), rtol=1e-5)
+    np.testing.assert_allclose(
+        errors["black"], (clips[:, OBSERVED:] ** 2).sum((2, 3)).mean(1), rtol=1e-5
+    )
     repeated = ((clips[:, OBSERVED:] - clips[:, OBSERVED - 1 : OBSERVED]) ** 2).sum((2, 3)).mean(1)
     np.testing.assert_allclose(errors["repeat_last"], repeated, rtol=1e-5)
 
@@ -203,8 +280,14 @@ def test_runs_that_predict_nothing_get_no_verdict(make_split, cpu):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"grey": 1.5}, r"Painter draws reconstruction with values from 1.5 to 1.5; draw them in \[0, 1\]"),
-        ({"prediction": torch.zeros(4, 1, 1, 16, 16)}, r"draws prediction of shape \(4, 1, 1, 16, 16\), not \(4, 1, 3, 16, 16\)"),
+        (
+            {"grey": 1.5},
+            r"Painter draws reconstruction with values from 1.5 to 1.5; draw them in \[0, 1\]",
+        ),
+        (
+            {"prediction": torch.zeros(4, 1, 1, 16, 16)},
+            r"draws prediction of shape \(4, 1, 1, 16, 16\), not \(4, 1, 3, 16, 16\)",
+        ),
     ],
 )
 def test_frames_that_do_not_fit_are_refused(make_split, cpu, wrong, message):
@@ -232,9 +315,13 @@ def test_only_what_clearly_beats_every_rival_predicts(rival):
         errors = {"prediction": own, **dict.fromkeys(verdict.RIVALS, own + 1)}
         errors[rival] = own + margin + rng.normal(0, 0.5, 100)
         row = dict(zip(verdict.COLUMNS, verdict.verdict_row(errors), strict=True))
-        assert row[f"beats_{rival}"] == clearly and row["verdict"] == ("predicts" if clearly else "fails")
+        assert row[f"beats_{rival}"] == clearly and row["verdict"] == (
+            "predicts" if clearly else "fails"
+        )
         assert all(row[f"beats_{name}"] for name in verdict.RIVALS if name != rival)
-        assert row[f"minus_{rival}"] == pytest.approx(row[verdict.ERROR] - row[f"{rival}_{verdict.ERROR}"])
+        assert row[f"minus_{rival}"] == pytest.approx(
+            row[verdict.ERROR] - row[f"{rival}_{verdict.ERROR}"]
+        )
         assert row[f"minus_{rival}_low"] <= row[f"minus_{rival}"] <= row[f"minus_{rival}_high"]
 
 
@@ -243,7 +330,9 @@ def test_who_draws_what_needs_no_learning_fails(make_split, cpu, grey, same_as):
     split = make_split(12)
     _, errors = scores.score_run(Painter(split.shape, grey=grey), split, MEAN, cpu, 0)
     row = dict(zip(verdict.COLUMNS, verdict.verdict_row(errors), strict=True))
-    assert row[f"minus_{same_as}"] == 0 and not row[f"beats_{same_as}"] and row["verdict"] == "fails"
+    assert (
+        row[f"minus_{same_as}"] == 0 and not row[f"beats_{same_as}"] and row["verdict"] == "fails"
+    )
 
 
 def test_who_knows_the_future_predicts(make_split, cpu):
@@ -259,12 +348,18 @@ def test_masked_input_and_flow_lie_beside_the_frames(tmp_path, make_split, cpu):
     split = make_split(4)
     flow = torch.randn(3, 2, 2, 16, 16)
     painter = Painter(split.shape, masked=torch.full((3, 1, OBSERVED, 16, 16), 0.5), flow=flow)
-    drawing.write_generated(tmp_path / "drawn.h5", painter, split, cpu, count=3, true_flow=split.flow.numpy())
+    drawing.write_generated(
+        tmp_path / "drawn.h5", painter, split, cpu, count=3, true_flow=split.flow.numpy()
+    )
     with h5py.File(tmp_path / "drawn.h5") as file:
         assert file["masked"].shape == (3, OBSERVED, 16, 16) and (file["masked"][:] == 128).all()
-        np.testing.assert_array_equal(file["flow"][:], flow.numpy().swapaxes(1, 2).astype(np.float16))
+        np.testing.assert_array_equal(
+            file["flow"][:], flow.numpy().swapaxes(1, 2).astype(np.float16)
+        )
         # The first field leads from the last observed frame to the first one that is predicted.
-        np.testing.assert_array_equal(file["true_flow"][:], split.flow.numpy()[:3, OBSERVED - 1 : OBSERVED + 1])
+        np.testing.assert_array_equal(
+            file["true_flow"][:], split.flow.numpy()[:3, OBSERVED - 1 : OBSERVED + 1]
+        )
         assert list(file.attrs["ids"]) == split.ids[:3]
 
 
@@ -273,7 +368,10 @@ def test_joined_tables_keep_whole_numbers_and_survive_empty_ones(tmp_path):
     (tmp_path / "b.csv").write_text("system,seed,value,clips_seen\nblack,untrained,2.5,\n")
     (tmp_path / "c.csv").write_text("system,seed,value,clips_seen\n")
     table = join([str(tmp_path / f"{name}.csv") for name in "abc"])
-    assert table.to_csv(index=False) == "system,seed,value,clips_seen\nx,0,1.5,300\nblack,untrained,2.5,\n"
+    assert (
+        table.to_csv(index=False)
+        == "system,seed,value,clips_seen\nx,0,1.5,300\nblack,untrained,2.5,\n"
+    )
     assert list(join([str(tmp_path / "c.csv")])) == ["system", "seed", "value", "clips_seen"]
 
 
@@ -285,7 +383,10 @@ def drawn() -> dict[str, np.ndarray]:
     """Frames as the files hold them: 3 clips of 4 seen and 2 future frames of 6 x 8 pixels."""
     rng = np.random.default_rng(0)
     frames = {"observed": 4, "future": 2, "masked": 4, "reconstruction": 4, "prediction": 2}
-    return {name: rng.integers(0, 256, (3, count, 6, 8)).astype(np.uint8) for name, count in frames.items()}
+    return {
+        name: rng.integers(0, 256, (3, count, 6, 8)).astype(np.uint8)
+        for name, count in frames.items()
+    }
 
 
 def labels(figure) -> list[str]:
@@ -296,9 +397,19 @@ def test_strips_show_what_there_is(drawn):
     rows = ["observed", "future", "masked", "reconstruction", "prediction"]
     assert labels(strips.generation_figure(drawn, "a run")) == 3 * rows
     flow = {name: np.ones((3, 2, 2, 6, 8), np.float16) for name in ("flow", "true_flow")}
-    assert labels(strips.generation_figure(drawn | flow, "a run")) == 3 * [*rows, "flow", "true flow"]
-    whole = {name: drawn[name] for name in ("observed", "masked", "reconstruction")} | {"future": drawn["future"][:, :0]}
-    assert labels(strips.generation_figure(whole, "a run")) == 3 * ["observed", "masked", "reconstruction"]
+    assert labels(strips.generation_figure(drawn | flow, "a run")) == 3 * [
+        *rows,
+        "flow",
+        "true flow",
+    ]
+    whole = {name: drawn[name] for name in ("observed", "masked", "reconstruction")} | {
+        "future": drawn["future"][:, :0]
+    }
+    assert labels(strips.generation_figure(whole, "a run")) == 3 * [
+        "observed",
+        "masked",
+        "reconstruction",
+    ]
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -315,13 +426,23 @@ def test_the_animation_shows_every_pixel(drawn, masked):
         for name in ("observed", "masked", "reconstruction") if t < 4 else ("future", "prediction"):
             for clip in drawn[name][:, t % 4] if name in drawn else []:
                 tile = np.repeat(clip.repeat(factor, 0).repeat(factor, 1)[..., None], 3, -1)
-                windows = np.lib.stride_tricks.sliding_window_view(shown[..., 0], tile.shape[:2])[:, :]
-                corner = np.argwhere((windows[..., 0, 0] == tile[0, 0, 0]) & (windows[..., -1, -1] == tile[-1, -1, 0]))
-                assert any((shown[y : y + tile.shape[0], x : x + tile.shape[1]] == tile).all() for y, x in corner), (name, t)
+                windows = np.lib.stride_tricks.sliding_window_view(shown[..., 0], tile.shape[:2])[
+                    :, :
+                ]
+                corner = np.argwhere(
+                    (windows[..., 0, 0] == tile[0, 0, 0])
+                    & (windows[..., -1, -1] == tile[-1, -1, 0])
+                )
+                assert any(
+                    (shown[y : y + tile.shape[0], x : x + tile.shape[1]] == tile).all()
+                    for y, x in corner
+                ), (name, t)
 
 
 def test_failing_systems_are_marked():
-    table = pd.DataFrame({"system": ["a", "a", "b", "b", "a"], "seed": ["0", "1", "0", "untrained", "untrained"]})
+    table = pd.DataFrame(
+        {"system": ["a", "a", "b", "b", "a"], "seed": ["0", "1", "0", "untrained", "untrained"]}
+    )
     table["verdict"] = ["fails", "predicts", "predicts", "fails", "fails"]
     assert prediction.failures(table) == {"a": "✗ 1 of 2 seeds fail"}
     table["verdict"] = "fails"
@@ -331,14 +452,24 @@ def test_failing_systems_are_marked():
 def test_the_figure_puts_the_first_horizon_behind_the_bar():
     keys = {"trained_on": "d", "evaluated_on": "d", "seed": "0"}
     rows = [
-        {"system": system, "part": part, "observed": 4, "horizon": h, "metric": metric, "value": 1.0 + h, **keys}
+        {
+            "system": system,
+            "part": part,
+            "observed": 4,
+            "horizon": h,
+            "metric": metric,
+            "value": 1.0 + h,
+            **keys,
+        }
         for system in ("mine", "black")
         for part, horizons in (("reconstruction", range(4)), ("prediction", (1, 2, 3)))
         for h in horizons
         for metric in prediction.METRICS
     ]
     verdicts = pd.DataFrame([{"system": "mine", "verdict": "fails", **keys}])
-    figure = prediction.prediction_figure(pd.DataFrame(rows), verdicts, "d", 40, looks({"mine": "own"}))
+    figure = prediction.prediction_figure(
+        pd.DataFrame(rows), verdicts, "d", 40, looks({"mine": "own"})
+    )
     lines = {tuple(line.get_xdata()) for line in figure.axes[0].lines}
     assert {(0, 1, 2, 3), (4, 5, 6)} <= lines
     assert [text.get_text() for text in figure.axes[0].texts] == ["✗"]
@@ -357,11 +488,25 @@ def test_the_scripts_go_from_a_run_to_the_tables(tmp_path, make_split, monkeypat
             split = make_split(8, seed=i)
             content = {"clips": split.clips.numpy(), "labels": split.labels.numpy(), "factors": {}}
             (tmp_path / dataset).mkdir(exist_ok=True)
-            write_clips(tmp_path / dataset / f"{name}.h5", content, {"multi_label": True, "split": name})
-    chosen = system({"name": "lstm_composite_narrow", "params": {"units": 8}, "objective_params": {"observed": OBSERVED}})
+            write_clips(
+                tmp_path / dataset / f"{name}.h5", content, {"multi_label": True, "split": name}
+            )
+    chosen = system(
+        {
+            "name": "lstm_composite_narrow",
+            "params": {"units": 8},
+            "objective_params": {"observed": OBSERVED},
+        }
+    )
     objective = build(chosen.definition(), split.shape)
     shape = {"clip": split.shape.clip, "classes": split.shape.classes, "multi_label": True}
-    record = {"system": chosen.definition(), "data_shape": shape, "dataset": "own", "seed": 0, "experiment_seed": 0}
+    record = {
+        "system": chosen.definition(),
+        "data_shape": shape,
+        "dataset": "own",
+        "seed": 0,
+        "experiment_seed": 0,
+    }
     write_run(tmp_path / "run", objective, [], json.loads(json.dumps(record)))
 
     def run(name: str, **options) -> None:
@@ -371,13 +516,27 @@ def test_the_scripts_go_from_a_run_to_the_tables(tmp_path, make_split, monkeypat
         spec.loader.exec_module(module)
         words = [name]
         for key, value in options.items():
-            words += [f"--{key.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+            words += [
+                f"--{key.replace('_', '-')}",
+                *map(str, value if isinstance(value, list) else [value]),
+            ]
         monkeypatch.setattr(sys, "argv", words)
         module.main()
 
     files = {name: tmp_path / f"seed0.{suffix}" for name, suffix in FILES.items()}
-    tests, trains = ([tmp_path / dataset / f"{name}.h5" for dataset in ("own", "other")] for name in ("test", "train"))
-    run("generate", run=tmp_path / "run", test=tests, train=trains, count=2, train_clips=100, **files)
+    tests, trains = (
+        [tmp_path / dataset / f"{name}.h5" for dataset in ("own", "other")]
+        for name in ("test", "train")
+    )
+    run(
+        "generate",
+        run=tmp_path / "run",
+        test=tests,
+        train=trains,
+        count=2,
+        train_clips=100,
+        **files,
+    )
     output = tmp_path / "baselines.csv"
     run("score_baselines", runs=files["scores"], train=trains[0], test=tests[0], output=output)
     parts = [files["scores"], tmp_path / "baselines.csv"]
@@ -387,7 +546,13 @@ def test_the_scripts_go_from_a_run_to_the_tables(tmp_path, make_split, monkeypat
     own = table[table["system"] == chosen.name]
     assert set(own["evaluated_on"]) == {"own", "other"} and set(own["trained_on"]) == {"own"}
     assert set(own["clips_seen"]) == {100 * sum(chosen.recipe["epochs"])}
-    assert set(table.loc[table["evaluated_on"] == "own", "system"]) == {chosen.name, *baselines.BASELINES}
+    assert set(table.loc[table["evaluated_on"] == "own", "system"]) == {
+        chosen.name,
+        *baselines.BASELINES,
+    }
     assert table.loc[table["system"] != chosen.name, "clips_seen"].isna().all()
     verdicts = pd.read_csv(files["verdict"])
-    assert list(verdicts["verdict"]) == ["fails", "fails"] and list(verdicts["evaluated_on"]) == ["own", "other"]
+    assert list(verdicts["verdict"]) == ["fails", "fails"] and list(verdicts["evaluated_on"]) == [
+        "own",
+        "other",
+    ]

@@ -1,4 +1,6 @@
-"""GPU slots with pretended devices: concurrent jobs never share one, and a killed job gives its device back."""
+"""GPU slots with pretended devices: concurrent jobs never share one, and a killed job gives its
+device back.
+"""
 
 import itertools
 import os
@@ -37,7 +39,9 @@ def start(count: int, seconds: float) -> subprocess.Popen:
     """A job that holds ``count`` of the visible devices for a while."""
     command = [sys.executable, "-c", WORKER, str(count), str(seconds)]
     env = {**os.environ, "TMPDIR": tempfile.gettempdir()}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=env
+    )
 
 
 def test_jobs_never_overlap_on_a_device():
@@ -93,13 +97,16 @@ def test_a_claim_shows_the_held_devices_only():
 def test_more_than_there_is_ends_in_one_line(visible, count, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     known = len([name for name in visible.split(",") if name])
-    with pytest.raises(ValueError, match=rf"^{count} GPU\(s\) wanted, {known} visible; lower `--resources gpu=`"):
+    with pytest.raises(
+        ValueError, match=rf"^{count} GPU\(s\) wanted, {known} visible; lower `--resources gpu=`"
+    ):
         gpu_slots.claim(count)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
 
 
 @pytest.mark.parametrize(
-    ("visible", "devices"), [("", []), ("3", ["3"]), ("1,0", ["1", "0"]), ("GPU-af,GPU-07", ["GPU-af", "GPU-07"])]
+    ("visible", "devices"),
+    [("", []), ("3", ["3"]), ("1,0", ["1", "0"]), ("GPU-af,GPU-07", ["GPU-af", "GPU-07"])],
 )
 def test_the_pool_is_what_is_visible(visible, devices, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)

@@ -1,4 +1,6 @@
-"""Out of memory, gradients are computed in pieces and add up to those of the batch; memory enough, nothing changes."""
+"""Out of memory, gradients are computed in pieces and add up to those of the batch; memory enough,
+nothing changes.
+"""
 
 import json
 
@@ -12,25 +14,33 @@ from vidrep.training.gradients import Gradients, take
 from vidrep.training.run import train_run
 
 PLAIN = {
-    "name": "plain", "model": "conv_lstm", "objective": "classification", "objective_params": {}, "first_seed": 0,
+    "name": "plain",
+    "model": "conv_lstm",
+    "objective": "classification",
+    "objective_params": {},
+    "first_seed": 0,
     "params": {"stages": [[4, 2]]},
     "recipe": {**DEFAULT_RECIPE, "optimiser": "sgd", "lr": 0.1, "batch": 7, "epochs": [2]},
-}  # fmt: skip
+}
 
 
 class Small(nn.Module):
-    """Squared distance of a linear map from its target on a device whose memory holds ``limit`` clips."""
+    """Squared distance of a linear map from its target on a device whose memory holds ``limit``
+    clips.
+    """
 
     def __init__(self, limit: int) -> None:
         super().__init__()
         torch.manual_seed(3)
         self.layer = nn.Linear(5, 2)
-        self.limit, self.seen = limit, []
+        self.limit = limit
+        self.seen = []
 
     def loss(self, batch: dict) -> torch.Tensor:
         self.seen.append(len(batch["clip"]))
         if len(batch["clip"]) > self.limit:
-            (self.layer(batch["clip"]) * 7).sum().backward()  # what a failed attempt leaves behind must not count
+            # what a failed attempt leaves behind must not count
+            (self.layer(batch["clip"]) * 7).sum().backward()
             raise torch.OutOfMemoryError("pretended")
         return ((self.layer(batch["clip"]) - batch["labelled"]["labels"]) ** 2).mean()
 
@@ -45,12 +55,15 @@ def batch() -> dict:
 
 
 def limited(limit: int, batch: dict, cpu) -> tuple[Small, Gradients, torch.Tensor, list[str]]:
-    objective, lines = Small(limit), []
+    objective = Small(limit)
+    lines = []
     gradients = Gradients(cpu, lines.append)
     return objective, gradients, gradients.compute(objective, batch), lines
 
 
-@pytest.mark.parametrize(("limit", "seen"), [(8, [8]), (5, [8, 4, 4]), (3, [8, 4, 2, 2, 2, 2]), (1, [8, 4, 2] + [1] * 8)])
+@pytest.mark.parametrize(
+    ("limit", "seen"), [(8, [8]), (5, [8, 4, 4]), (3, [8, 4, 2, 2, 2, 2]), (1, [8, 4, 2] + [1] * 8)]
+)
 def test_pieces_add_up_to_the_batch(limit, seen, batch, cpu):
     objective, _, loss, lines = limited(limit, batch, cpu)
     assert objective.seen == seen and len(lines) == len([size for size in seen if size > limit])
@@ -76,7 +89,9 @@ def test_what_memory_holds_is_remembered_and_said_once(batch, cpu):
     objective, gradients, _, lines = limited(4, batch, cpu)
     gradients.compute(objective, batch)
     assert objective.seen == [8, 4, 4, 4, 4]
-    assert lines == ["out of memory with 8 clips at a time: from now on 4, gradients accumulated over 8"]
+    assert lines == [
+        "out of memory with 8 clips at a time: from now on 4, gradients accumulated over 8"
+    ]
 
 
 def test_not_even_one_clip_ends_in_one_line(batch, cpu):
@@ -91,10 +106,15 @@ def test_other_errors_are_not_swallowed(batch, cpu):
         Gradients(cpu, print).compute(objective, batch)
 
 
-def test_a_run_out_of_memory_ends_like_one_that_was_not_and_says_so(make_split, cpu, tmp_path, monkeypatch):
-    train, validation = make_split(14, split="train", seed=1), make_split(7, split="validation", seed=2)
+def test_a_run_out_of_memory_ends_like_one_that_was_not_and_says_so(
+    make_split, cpu, tmp_path, monkeypatch
+):
+    train = make_split(14, split="train", seed=1)
+    validation = make_split(7, split="validation", seed=2)
     options = {"seed": 0, "run_seed": 0, "device": cpu, "fingerprint": "", "about": {}}
-    train_run(PLAIN, train, validation, folder=tmp_path / "whole", report=lambda line: None, **options)
+    train_run(
+        PLAIN, train, validation, folder=tmp_path / "whole", report=lambda line: None, **options
+    )
     kind = type(build(PLAIN, train.shape))
     loss = kind.loss
 
@@ -108,7 +128,10 @@ def test_a_run_out_of_memory_ends_like_one_that_was_not_and_says_so(make_split, 
     train_run(PLAIN, train, validation, folder=tmp_path / "pieces", report=lines.append, **options)
     whole, pieces = (torch.load(tmp_path / name / "weights.pt") for name in ("whole", "pieces"))
     for name in whole:
-        torch.testing.assert_close(pieces[name], whole[name], rtol=1e-4, atol=1e-6)  # sums in another order
-    records = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("whole", "pieces")]
+        # sums in another order
+        torch.testing.assert_close(pieces[name], whole[name], rtol=1e-4, atol=1e-6)
+    records = [
+        json.loads((tmp_path / name / "run.json").read_text()) for name in ("whole", "pieces")
+    ]
     assert [record["clips_at_a_time"] for record in records] == [None, 4]
     assert [line for line in lines if line.startswith("out of memory with 7 clips")]

@@ -1,4 +1,6 @@
-"""LSTM encoders and their decoders, autoencoders with codes, percepts, rollouts, and what is shown of them."""
+"""LSTM encoders and their decoders, autoencoders with codes, percepts, rollouts, and what is shown
+of them.
+"""
 
 import copy
 
@@ -17,7 +19,15 @@ from vidrep.objectives.build import build
 from vidrep.objectives.lstm_composite import LSTMComposite
 from vidrep.objectives.percept_composite import PerceptComposite
 from vidrep.objectives.reconstruction import Reconstruction
-from vidrep.report.features import GATES, Rollouts, features_figure, frame_energy, mosaic, roll_out, weight_pictures
+from vidrep.report.features import (
+    GATES,
+    Rollouts,
+    features_figure,
+    frame_energy,
+    mosaic,
+    roll_out,
+    weight_pictures,
+)
 from vidrep.training.pretrained import start_from
 
 OBSERVED = 5
@@ -39,7 +49,10 @@ def lively(objective: nn.Module) -> nn.Module:
 
 def composite(shape: DataShape = SHAPE, num_layers: int = 1, **options) -> LSTMComposite:
     model = models.create(
-        "lstm_encoder", clip_shape=LSTMComposite.model_clip_shape(shape.clip, OBSERVED), units=6, num_layers=num_layers
+        "lstm_encoder",
+        clip_shape=LSTMComposite.model_clip_shape(shape.clip, OBSERVED),
+        units=6,
+        num_layers=num_layers,
     )
     return lively(LSTMComposite(model, shape, OBSERVED, **options))
 
@@ -50,7 +63,9 @@ def parameters(module: nn.Module) -> int:
 
 def reference(name: str):
     with torch.device("meta"):
-        return build(experiment.system(name).definition(), DataShape((1, 16, 64, 64), 10, multi_label=True))
+        return build(
+            experiment.system(name).definition(), DataShape((1, 16, 64, 64), 10, multi_label=True)
+        )
 
 
 # --- Published sizes. ---
@@ -58,7 +73,8 @@ def reference(name: str):
 LSTM_ENCODER = 4 * 2048 * (4096 + 2048) + 4 * 2048 + 3 * 2048
 LSTM_DECODER = 4 * 2048 * (1024 + 2048) + 4 * 2048 + 3 * 2048
 GRU_ENCODER, GRU_DECODER = (3 * 2048 * (inputs + 2048) + 3 * 2048 for inputs in (4096, 1024))
-CODE, READOUT = 1024 * (2048 + 1), 4096 * (2048 + 1)
+CODE = 1024 * (2048 + 1)
+READOUT = 4096 * (2048 + 1)
 
 
 def conv(channels_in: int, channels: int) -> int:
@@ -67,7 +83,17 @@ def conv(channels_in: int, channels: int) -> int:
 
 
 DENSE = 2048 * 1024 + 1024 + 1024 * 2048 + 2048
-C3D = conv(1, 32) + conv(32, 64) + conv(64, 64) + DENSE + 2 * conv(64, 64) + conv(64, 32) + conv(32, 32) + 27 * 32 + 1
+C3D = (
+    conv(1, 32)
+    + conv(32, 64)
+    + conv(64, 64)
+    + DENSE
+    + 2 * conv(64, 64)
+    + conv(64, 32)
+    + conv(32, 32)
+    + 27 * 32
+    + 1
+)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +105,10 @@ C3D = conv(1, 32) + conv(32, 64) + conv(64, 64) + DENSE + 2 * conv(64, 64) + con
     ],
 )
 def test_parameters_of_the_published_autoencoders(name, count, millions):
-    assert parameters(reference(name)) == count and round(count / 1e6, 2 if millions < 10 else 1) == millions
+    assert (
+        parameters(reference(name)) == count
+        and round(count / 1e6, 2 if millions < 10 else 1) == millions
+    )
 
 
 def test_maps_of_the_convolutional_autoencoders():
@@ -92,7 +121,9 @@ def test_maps_of_the_convolutional_autoencoders():
 
 
 def test_wirings_of_the_catalogue():
-    """Every wiring of the paper's table has a narrow system; the released file's two-layer model has a reference."""
+    """Every wiring of the paper's table has a narrow system; the released file's two-layer model
+    has a reference.
+    """
     entries = {name: experiment.system(name) for name in experiment.catalogue()}
     wirings = {
         (
@@ -102,8 +133,16 @@ def test_wirings_of_the_catalogue():
         for s in entries.values()
         if (s.model, s.objective, s.preset) == ("lstm_encoder", "lstm_composite", "narrow")
     }
-    past, future = ("reconstruction",), ("prediction",)
-    assert wirings >= {(past, ()), (past, past), (future, ()), (future, future), (past + future, ()), (past + future, future)}
+    past = ("reconstruction",)
+    future = ("prediction",)
+    assert wirings >= {
+        (past, ()),
+        (past, past),
+        (future, ()),
+        (future, future),
+        (past + future, ()),
+        (past + future, future),
+    }
     deep = build_meta_model("lstm_composite_deep")
     assert (deep.units, deep.num_layers) == (2048, 2)
 
@@ -117,11 +156,16 @@ def build_meta_model(name: str):
 
 def test_gru_against_numpy():
     torch.manual_seed(0)
-    layer, inputs, state = GRU(3, 4, activation="relu"), torch.randn(2, 5, 3), torch.randn(2, 4)
+    layer = GRU(3, 4, activation="relu")
+    inputs = torch.randn(2, 5, 3)
+    state = torch.randn(2, 4)
     sequence, last = layer.unroll(inputs, state)
-    weight, bias = layer.weight_input.detach().double().numpy(), layer.bias.detach().double().numpy()
+    weight = layer.weight_input.detach().double().numpy()
+    bias = layer.bias.detach().double().numpy()
     assert bias.tolist() == [1.0] * 8 + [0.0] * 4
-    gates_of, candidate_of = (w.detach().double().numpy() for w in (layer.weight_gates, layer.weight_candidate))
+    gates_of, candidate_of = (
+        w.detach().double().numpy() for w in (layer.weight_gates, layer.weight_candidate)
+    )
     hidden = state.double().numpy()
     for t in range(5):
         drive = inputs[:, t].double().numpy() @ weight.T + bias
@@ -137,7 +181,9 @@ def test_gru_against_numpy():
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_codes_are_read_forwards_and_frames_come_out_backwards(cell):
-    objective = lively(Reconstruction(RecurrentAutoencoder(SHAPE.clip, cell=cell, units=6, code=3), SHAPE))
+    objective = lively(
+        Reconstruction(RecurrentAutoencoder(SHAPE.clip, cell=cell, units=6, code=3), SHAPE)
+    )
     clip = batch_of(2)["clip"]
     frames = clip.transpose(1, 2).flatten(2)
     hidden, state = objective.model.encoder.unroll(frames)
@@ -147,15 +193,19 @@ def test_codes_are_read_forwards_and_frames_come_out_backwards(cell):
     for step in range(8):
         _, state = objective.decoder.cell.unroll(codes[:, step : step + 1], state)
         hidden = state if cell == "gru" else state[0]
-        expected[:, 7 - step] = objective.decoder.readout(hidden)  # the first step draws the last frame
+        # the first step draws the last frame
+        expected[:, 7 - step] = objective.decoder.readout(hidden)
     drawn = objective.draw(clip)
-    torch.testing.assert_close(drawn, expected.sigmoid().reshape(2, 1, 8, 3, 4).detach(), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        drawn, expected.sigmoid().reshape(2, 1, 8, 3, 4).detach(), rtol=1e-4, atol=1e-5
+    )
 
 
 class Copy(nn.Module):
     """An autoencoder that gives back what it is fed, as logits."""
 
-    inputs, layers = ("clip",), ()
+    inputs = ("clip",)
+    layers = ()
 
     def forward(self, clip):
         return clip.flatten(1)
@@ -168,24 +218,39 @@ class Copy(nn.Module):
 
 
 def test_the_target_of_denoising_is_clean():
-    objective, batch = Reconstruction(Copy(), SHAPE, noise=0.3), batch_of(50)
+    objective = Reconstruction(Copy(), SHAPE, noise=0.3)
+    batch = batch_of(50)
     torch.manual_seed(0)
     loss = objective.loss(batch)
     torch.manual_seed(0)
     noisy = (batch["clip"] + 0.3 * torch.randn_like(batch["clip"])).clamp(0, 1)
     assert loss.item() == pytest.approx((noisy - batch["clip"]).square().mean().item(), rel=1e-3)
     torch.manual_seed(0)
-    assert objective.loss(batch) == loss and objective.loss(batch) != loss, "new noise at every step, from torch's generator"
-    scores, clean = objective.score(batch), Reconstruction(Copy(), SHAPE).score(batch)
-    assert scores["loss"].max() < 1e-6 and set(clean) == {"loss", "reconstruction_squared_error_per_frame"}
-    torch.testing.assert_close(
-        scores["denoised_squared_error_per_frame"], scores["noisy_squared_error_per_frame"], rtol=1e-3, atol=0
+    assert objective.loss(batch) == loss and objective.loss(batch) != loss, (
+        "new noise at every step, from torch's generator"
     )
-    # Clipped noise of deviation s on values in [0, 1] has a squared error below s^2, here over 12 values a frame.
+    scores = objective.score(batch)
+    clean = Reconstruction(Copy(), SHAPE).score(batch)
+    assert scores["loss"].max() < 1e-6 and set(clean) == {
+        "loss",
+        "reconstruction_squared_error_per_frame",
+    }
+    torch.testing.assert_close(
+        scores["denoised_squared_error_per_frame"],
+        scores["noisy_squared_error_per_frame"],
+        rtol=1e-3,
+        atol=0,
+    )
+    # Clipped noise of deviation s on values in [0, 1] has a squared error below s^2, here over 12
+    # values a frame.
     assert 0.3 * 12 * 0.09 < scores["noisy_squared_error_per_frame"].mean() < 12 * 0.09
-    halves = [objective.score({"clip": batch["clip"][part]}) for part in (slice(0, 20), slice(20, 50))]
+    halves = [
+        objective.score({"clip": batch["clip"][part]}) for part in (slice(0, 20), slice(20, 50))
+    ]
     for name, values in scores.items():
-        assert torch.equal(values, torch.cat([half[name] for half in halves])), "scores do not depend on batches"
+        assert torch.equal(values, torch.cat([half[name] for half in halves])), (
+            "scores do not depend on batches"
+        )
     drawn = objective.generate(batch)
     assert drawn["masked"].min() >= 0 and drawn["masked"].max() <= 1
     torch.testing.assert_close(drawn["reconstruction"], drawn["masked"], rtol=0, atol=1e-4)
@@ -193,7 +258,9 @@ def test_the_target_of_denoising_is_clean():
 
 def test_a_denoiser_beats_its_input():
     torch.manual_seed(0)
-    objective = Reconstruction(RecurrentAutoencoder(SHAPE.clip, units=24, code=16), SHAPE, noise=0.3)
+    objective = Reconstruction(
+        RecurrentAutoencoder(SHAPE.clip, units=24, code=16), SHAPE, noise=0.3
+    )
     kinds = (torch.rand(3, *SHAPE.clip, generator=torch.Generator().manual_seed(3)) > 0.5).float()
     optimiser = torch.optim.Adam(objective.parameters(), lr=0.01)
     for _ in range(150):
@@ -201,30 +268,41 @@ def test_a_denoiser_beats_its_input():
         objective.loss({"clip": kinds.repeat(4, 1, 1, 1, 1)}).backward()
         optimiser.step()
     scores = objective.eval().score({"clip": kinds})
-    assert scores["denoised_squared_error_per_frame"].mean() < 0.5 * scores["noisy_squared_error_per_frame"].mean()
+    assert (
+        scores["denoised_squared_error_per_frame"].mean()
+        < 0.5 * scores["noisy_squared_error_per_frame"].mean()
+    )
 
 
 # --- Linear outputs and percepts. ---
 
 
 def test_linear_outputs_have_squared_error():
-    objective, batch = composite(output="linear", conditional=("prediction",)), batch_of(3)
+    objective = composite(output="linear", conditional=("prediction",))
+    batch = batch_of(3)
     for teacher in (True, False):
         pairs = objective.decode(batch, teacher=teacher)
-        errors = {name: ((drawn - truth) ** 2).sum(-1).mean(-1) for name, (drawn, truth) in pairs.items()}
+        errors = {
+            name: ((drawn - truth) ** 2).sum(-1).mean(-1) for name, (drawn, truth) in pairs.items()
+        }
         total = errors["reconstruction"] + errors["prediction"]
         if teacher:
             torch.testing.assert_close(objective.loss(batch), total.mean())
         else:
             scores = objective.score(batch)
             torch.testing.assert_close(scores["loss"], total)
-            torch.testing.assert_close(scores["prediction_squared_error_per_frame"], errors["prediction"])
+            torch.testing.assert_close(
+                scores["prediction_squared_error_per_frame"], errors["prediction"]
+            )
             assert not any("nats" in name for name in scores)
     own = objective.decode(batch, teacher=False)["prediction"][0]
     layer = objective.decoders["prediction"].layers[0]
     state = layer.step(None, objective.states(objective.embed(batch))[0])
-    state = layer.step(own[:, 0], state)  # what it is fed is its own output as it is, not a sigmoid of it
-    torch.testing.assert_close(own[:, 1], objective.decoders["prediction"].readout(state[0]), rtol=1e-4, atol=1e-4)
+    # what it is fed is its own output as it is, not a sigmoid of it
+    state = layer.step(own[:, 0], state)
+    torch.testing.assert_close(
+        own[:, 1], objective.decoders["prediction"].readout(state[0]), rtol=1e-4, atol=1e-4
+    )
     drawn = objective.generate(batch)["prediction"]
     assert drawn.min() == 0 and drawn.max() == 1 and own.min() < 0, "pictures are clipped to [0, 1]"
 
@@ -233,7 +311,11 @@ def percepts(**options) -> PerceptComposite:
     torch.manual_seed(0)
     shape = DataShape((1, 8, 6, 6), 10, multi_label=True)
     model = models.create(
-        "percept_encoder", clip_shape=(1, OBSERVED, 6, 6), trunk_params={"widths": [2, 3, 7]}, units=6, num_layers=2
+        "percept_encoder",
+        clip_shape=(1, OBSERVED, 6, 6),
+        trunk_params={"widths": [2, 3, 7]},
+        units=6,
+        num_layers=2,
     )
     return PerceptComposite(model, shape, OBSERVED, **options)
 
@@ -248,14 +330,18 @@ def test_percepts_are_what_is_read_and_drawn():
     by_parts = objective.decode_from(objective.embed(batch), features, teacher=False)
     for name, (values, _) in decoded.items():
         torch.testing.assert_close(values, by_parts[name][0])
-    assert set(objective.score(batch)) == {"loss", *(f"{part}_squared_error_per_frame" for part in decoded)}
+    assert set(objective.score(batch)) == {
+        "loss",
+        *(f"{part}_squared_error_per_frame" for part in decoded),
+    }
     objective.loss(batch).backward()
     assert all(p.grad is None for p in objective.model.trunk.parameters()), "the trunk is frozen"
     assert not objective.generates and not hasattr(objective, "generate"), "percepts are no frames"
 
 
 def test_percepts_start_from_the_networks_own_weights(tmp_path):
-    first, second = percepts().model, percepts().model
+    first = percepts().model
+    second = percepts().model
     with torch.no_grad():
         second.trunk.net.dense[1].weight.zero_()
     torch.save(first.trunk.net.state_dict(), tmp_path / "weights.pt")
@@ -280,25 +366,37 @@ def test_a_classifier_starts_from_the_encoder_of_a_composite_run(tmp_path):
     clip = batch_of(3)["clip"]
     sequence = classifier.embed({"clip": clip})
     assert sequence.shape == (3, 8, 6), "a state for every step: the loss is taken at each"
-    hidden = pretrained.model(clip[:, :, :OBSERVED])[:, 12:18]  # h of layer 2 after the observed frames
+    # h of layer 2 after the observed frames
+    hidden = pretrained.model(clip[:, :, :OBSERVED])[:, 12:18]
     torch.testing.assert_close(sequence[:, OBSERVED - 1], hidden)
     assert classifier.logits({"clip": clip})[""].shape == (3, 8, 20)
 
 
 def test_dropout_spares_the_recurrent_connections():
     torch.manual_seed(0)
-    model = models.create("lstm_encoder", clip_shape=SHAPE.clip, units=50, num_layers=2, output="sequence", dropout=0.5).train()
+    model = models.create(
+        "lstm_encoder",
+        clip_shape=SHAPE.clip,
+        units=50,
+        num_layers=2,
+        output="sequence",
+        dropout=0.5,
+    ).train()
     lively(model).train()
     inputs = {}
     for number, cell in enumerate(model.cells):
         unroll = cell.unroll
-        cell.unroll = lambda x, number=number, unroll=unroll: (inputs.__setitem__(number, x), unroll(x))[1]
+        cell.unroll = lambda x, number=number, unroll=unroll: (
+            inputs.__setitem__(number, x),
+            unroll(x),
+        )[1]
     clip = batch_of(2)["clip"]
     sequence = model(clip)
     assert (inputs[0] == model.frame_vectors(clip)).all(), "nothing of the frames is dropped"
     for values in (inputs[1], sequence):
         assert 0.35 < (values == 0).float().mean() < 0.65
-    first = PeepholeLSTM.unroll(model.cells[0], inputs[0])[0]  # its own recurrence is whole: what is kept is twice the state
+    # its own recurrence is whole: what is kept is twice the state
+    first = PeepholeLSTM.unroll(model.cells[0], inputs[0])[0]
     kept = inputs[1] != 0
     torch.testing.assert_close(inputs[1][kept], 2 * first[kept])
 
@@ -309,7 +407,8 @@ def test_dropout_spares_the_recurrent_connections():
 @pytest.mark.parametrize("conditional", [(), ("prediction",)])
 @pytest.mark.parametrize("num_layers", [1, 2])
 def test_a_rollout_goes_on_where_the_prediction_ends(conditional, num_layers):
-    objective, batch = composite(conditional=conditional, num_layers=num_layers), batch_of(3)
+    objective = composite(conditional=conditional, num_layers=num_layers)
+    batch = batch_of(3)
     seen = []
     objective.model.register_forward_hook(lambda *args: seen.append(1))
     drawn = objective.rollout(batch, 40)
@@ -317,7 +416,9 @@ def test_a_rollout_goes_on_where_the_prediction_ends(conditional, num_layers):
     torch.testing.assert_close(drawn[:, :, :3], objective.generate(batch)["prediction"])
     torch.testing.assert_close(objective.rollout(batch, 7), drawn[:, :, :7])
     observed = {"clip": batch["clip"][:, :, :OBSERVED]}
-    assert torch.equal(objective.rollout(observed, 40), drawn), "no frame beyond the observed ones is used"
+    assert torch.equal(objective.rollout(observed, 40), drawn), (
+        "no frame beyond the observed ones is used"
+    )
 
 
 def test_no_rollout_without_prediction():
@@ -331,8 +432,20 @@ def test_no_rollout_without_prediction():
 @pytest.mark.parametrize(
     ("model", "params", "objective", "options", "message"),
     [
-        ("lstm_encoder", {"output": "all"}, "classification", {}, "output must be one of state, sequence"),
-        ("lstm_encoder", {"output": "sequence"}, "lstm_composite", {"observed": 5}, "needs one embedding"),
+        (
+            "lstm_encoder",
+            {"output": "all"},
+            "classification",
+            {},
+            "output must be one of state, sequence",
+        ),
+        (
+            "lstm_encoder",
+            {"output": "sequence"},
+            "lstm_composite",
+            {"observed": 5},
+            "needs one embedding",
+        ),
         (
             "lstm_encoder",
             {},
@@ -340,10 +453,34 @@ def test_no_rollout_without_prediction():
             {"observed": 5, "output": "softmax"},
             "output is 'softmax'; give one of logistic, linear",
         ),
-        ("lstm_encoder", {}, "percept_composite", {"observed": 5}, "model LSTMEncoder has no trunk"),
-        ("lstm_encoder", {}, "reconstruction", {}, "objective reconstruction: model LSTMEncoder has no make_decoder"),
-        ("recurrent_autoencoder", {"cell": "rnn"}, "reconstruction", {}, "cell must be one of lstm, gru, got 'rnn'"),
-        ("recurrent_autoencoder", {"activation": "elu"}, "reconstruction", {}, "activation must be one of tanh, relu, linear"),
+        (
+            "lstm_encoder",
+            {},
+            "percept_composite",
+            {"observed": 5},
+            "model LSTMEncoder has no trunk",
+        ),
+        (
+            "lstm_encoder",
+            {},
+            "reconstruction",
+            {},
+            "objective reconstruction: model LSTMEncoder has no make_decoder",
+        ),
+        (
+            "recurrent_autoencoder",
+            {"cell": "rnn"},
+            "reconstruction",
+            {},
+            "cell must be one of lstm, gru, got 'rnn'",
+        ),
+        (
+            "recurrent_autoencoder",
+            {"activation": "elu"},
+            "reconstruction",
+            {},
+            "activation must be one of tanh, relu, linear",
+        ),
         ("recurrent_autoencoder", {}, "reconstruction", {"noise": -1}, "noise of at least 0"),
         ("conv_autoencoder", {}, "reconstruction", {}, "too small for pooling"),
         (
@@ -351,15 +488,30 @@ def test_no_rollout_without_prediction():
             {"stages": [[2, 2, 1]], "deconvs": [[2, 2]]},
             "reconstruction",
             {},
-            r"the decoder draws \(8, 4, 4\) \(T, H, W\) from a map of \(4, 2, 2\), the clips are \(8, 3, 4\)",
+            (
+                r"the decoder draws \(8, 4, 4\) \(T, H, W\) from a map of \(4, 2, 2\), the clips"
+                r" are \(8, 3, 4\)"
+            ),
         ),
-        ("percept_encoder", {"trunk": "i3d"}, "percept_composite", {"observed": 5}, "trunk must be an image network"),
+        (
+            "percept_encoder",
+            {"trunk": "i3d"},
+            "percept_composite",
+            {"observed": 5},
+            "trunk must be an image network",
+        ),
     ],
 )
 def test_impossible_systems(model, params, objective, options, message):
-    params = {**params, **({"units": 4} if model.startswith(("lstm", "recurrent", "percept")) else {})}
+    params = {
+        **params,
+        **({"units": 4} if model.startswith(("lstm", "recurrent", "percept")) else {}),
+    }
     with pytest.raises(ValueError, match=message) as error:
-        build({"model": model, "params": params, "objective": objective, "objective_params": options}, SHAPE)
+        build(
+            {"model": model, "params": params, "objective": objective, "objective_params": options},
+            SHAPE,
+        )
     assert "\n" not in str(error.value)
 
 
@@ -373,14 +525,16 @@ def test_weights_as_pictures():
         "output weights, reconstruction",
         "output weights, prediction",
     ]
-    cell, readout = objective.model.cells[0], objective.decoders["prediction"].readout
+    cell = objective.model.cells[0]
+    readout = objective.decoders["prediction"].readout
     for place, gate in enumerate(GATES):
         rows = cell.weight_input.detach()[6 * place : 6 * (place + 1)].numpy().reshape(6, 1, 3, 4)
         order = np.argsort(-np.linalg.norm(rows.reshape(6, -1), axis=1))
         np.testing.assert_array_equal(pictures[f"input weights, {gate}"], rows[order])
     strongest = readout.weight.detach().square().sum(0).argmax()
     np.testing.assert_array_equal(
-        pictures["output weights, prediction"][0], readout.weight.detach()[:, strongest].reshape(1, 3, 4).numpy()
+        pictures["output weights, prediction"][0],
+        readout.weight.detach()[:, strongest].reshape(1, 3, 4).numpy(),
     )
 
 
@@ -389,8 +543,12 @@ def test_mosaic_by_hand():
     weights[0], weights[1, 0, 0, 0] = 1.0, -1.0
     picture = mosaic(weights, columns=2)
     assert picture.shape == (5, 5, 3)
-    assert (picture[:2, :2] == 1).all() and (picture[0, 3] == 0).all() and (picture[1, 3] == 0.5).all()
-    assert (picture[3:, :2] == 0.5).all() and (picture[3:, 3:] == 1).all() and (picture[2] == 1).all(), "white where no tile is"
+    assert (
+        (picture[:2, :2] == 1).all() and (picture[0, 3] == 0).all() and (picture[1, 3] == 0.5).all()
+    )
+    assert (
+        (picture[3:, :2] == 0.5).all() and (picture[3:, 3:] == 1).all() and (picture[2] == 1).all()
+    ), "white where no tile is"
 
 
 def test_rollouts_and_their_energy():
@@ -401,20 +559,32 @@ def test_rollouts_and_their_energy():
     energy = ((drawn[:, :, 1:] - drawn[:, :, :-1]) ** 2).sum((1, 3, 4)).mean(0)
     np.testing.assert_allclose(rollouts.energies["trained"], energy, rtol=1e-4, atol=1e-9)
     assert rollouts.strips["trained"].shape == (3, 12, 3, 4) and rollouts.last == 4
-    np.testing.assert_allclose(rollouts.strips["trained"][:, 0] / 255, batch["clip"][:3, 0, 4], atol=0.5 / 255 + 1e-6)
-    np.testing.assert_allclose(rollouts.strips["trained"][:, 2] / 255, drawn[:3, 0, 9], atol=0.5 / 255 + 1e-6)
+    np.testing.assert_allclose(
+        rollouts.strips["trained"][:, 0] / 255, batch["clip"][:3, 0, 4], atol=0.5 / 255 + 1e-6
+    )
+    np.testing.assert_allclose(
+        rollouts.strips["trained"][:, 2] / 255, drawn[:3, 0, 9], atol=0.5 / 255 + 1e-6
+    )
     clips = batch["clip"].numpy()
-    assert rollouts.data_energy == pytest.approx(((clips[:, :, 1:] - clips[:, :, :-1]) ** 2).sum((1, 3, 4)).mean(), rel=1e-4)
+    assert rollouts.data_energy == pytest.approx(
+        ((clips[:, :, 1:] - clips[:, :, :-1]) ** 2).sum((1, 3, 4)).mean(), rel=1e-4
+    )
     assert torch.equal(
         frame_energy(batch["clip"][:, :, :2]),
-        F.mse_loss(batch["clip"][:, :, 0], batch["clip"][:, :, 1], reduction="none").sum((1, 2, 3))[:, None],
+        F.mse_loss(batch["clip"][:, :, 0], batch["clip"][:, :, 1], reduction="none").sum((1, 2, 3))[
+            :, None
+        ],
     )
 
 
 @pytest.mark.parametrize("parts", [("reconstruction",), ("reconstruction", "prediction")])
 def test_the_figure_has_a_panel_for_each_kind_of_weights(parts):
     objective = composite(parts=parts)
-    rollouts: Rollouts | None = roll_out({"trained": objective, "untrained": objective}, batch_of(4)) if len(parts) > 1 else None
+    rollouts: Rollouts | None = (
+        roll_out({"trained": objective, "untrained": objective}, batch_of(4))
+        if len(parts) > 1
+        else None
+    )
     figure = features_figure(weight_pictures(objective), rollouts, "a run")
     titles = [axes.get_title(loc="left") for part in figure.subfigs for axes in part.axes]
     assert [title for title in titles if "weights" in title] == list(weight_pictures(objective))

@@ -21,7 +21,8 @@ from vidrep.training.loop import evaluate
 from vidrep.training.run import write_run
 
 ROOT = Path(__file__).parent.parent
-CLIPS, FRAMES = 10, 8
+CLIPS = 10
+FRAMES = 8
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +36,18 @@ def content(tmp_path_factory):
     path = tmp_path_factory.mktemp("own") / "own" / "test.h5"
     path.parent.mkdir()
     arrays = {"clips": clips, "labels": labels, "corners": corners, "patches": patches}
-    write_clips(path, {**arrays, "factors": {}}, {"dataset": "own", "split": "test", "multi_label": True, "classes": ["a", "b"]})
+    write_clips(
+        path,
+        {**arrays, "factors": {}},
+        {"dataset": "own", "split": "test", "multi_label": True, "classes": ["a", "b"]},
+    )
     return path, arrays
 
 
 def test_controls_are_those_that_the_configuration_offers():
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())["properties"]["controls"]
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())[
+        "properties"
+    ]["controls"]
     assert schema["default"] == schema["items"]["enum"] == list(ORDERS)
 
 
@@ -49,21 +56,31 @@ def test_shuffles_are_permutations_that_change_every_clip(frames):
     order = frame_order("shuffled", 500, frames, seed=0)
     own = np.arange(frames)
     assert (np.sort(order, axis=1) == own).all()
-    assert (order != own).any(1).all(), "chance alone would leave half of the two-frame clips as they are"
+    assert (order != own).any(1).all(), (
+        "chance alone would leave half of the two-frame clips as they are"
+    )
     if frames > 2:
         assert len(np.unique(order, axis=0)) > 4, "each clip has its own order"
-    places = np.stack([(order == frame).mean(0) for frame in own])  # how often each frame lands at each time
+    # how often each frame lands at each time
+    places = np.stack([(order == frame).mean(0) for frame in own])
     if frames == 16:
         assert abs(places - 1 / 16).max() < 0.06  # 5 standard deviations of a share of 500
 
 
 def test_a_clip_keeps_its_shuffle_whatever_the_number_of_clips():
-    assert np.array_equal(frame_order("shuffled", 5, 8, seed=0), frame_order("shuffled", 50, 8, seed=0)[:5])
-    assert not np.array_equal(frame_order("shuffled", 5, 8, seed=0), frame_order("shuffled", 5, 8, seed=1))
+    assert np.array_equal(
+        frame_order("shuffled", 5, 8, seed=0), frame_order("shuffled", 50, 8, seed=0)[:5]
+    )
+    assert not np.array_equal(
+        frame_order("shuffled", 5, 8, seed=0), frame_order("shuffled", 5, 8, seed=1)
+    )
 
 
 def test_unknown_controls_are_named():
-    with pytest.raises(ValueError, match="unknown control 'mirrored': choose one of shuffled, reversed, frozen, one_frame"):
+    with pytest.raises(
+        ValueError,
+        match="unknown control 'mirrored': choose one of shuffled, reversed, frozen, one_frame",
+    ):
         frame_order("mirrored", 2, 8, seed=0)
 
 
@@ -71,7 +88,11 @@ def expected_frames(control: str) -> np.ndarray:
     """(n, T) the frame shown at each time, -1 for black; written down by hand for 8 frames."""
     if control == "shuffled":
         return frame_order("shuffled", CLIPS, FRAMES, seed=3)
-    rows = {"reversed": [7, 6, 5, 4, 3, 2, 1, 0], "frozen": [4] * 8, "one_frame": [-1, -1, -1, -1, 4, -1, -1, -1]}
+    rows = {
+        "reversed": [7, 6, 5, 4, 3, 2, 1, 0],
+        "frozen": [4] * 8,
+        "one_frame": [-1, -1, -1, -1, 4, -1, -1, -1],
+    }
     return np.array([rows[control]] * CLIPS)
 
 
@@ -81,17 +102,22 @@ def test_frames_stand_where_they_should(content, control):
     split = load_manipulated(path, control, flows={}, seed=3)
     assert split.flow is None and split.ids[9] == "test/000009"
     assert np.array_equal(split.labels, arrays["labels"])
-    for clip, shown, row in zip(arrays["clips"], split.clips.numpy(), expected_frames(control), strict=True):
+    for clip, shown, row in zip(
+        arrays["clips"], split.clips.numpy(), expected_frames(control), strict=True
+    ):
         for frame, source in zip(shown, row, strict=True):
             assert np.array_equal(frame, clip[source] if source >= 0 else np.zeros_like(frame))
 
 
 def flow_by_hand(patches: np.ndarray, corners: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Exact flow (n, T-1, 2, 16, 16), pixel by pixel: the brighter patch moves, of equals the first."""
+    """Exact flow (n, T-1, 2, 16, 16), pixel by pixel: the brighter patch moves, of equals the
+    first.
+    """
     flow = np.zeros((CLIPS, FRAMES - 1, 2, 16, 16))
     for clip in range(CLIPS):
         for t in range(FRAMES - 1):
-            here, there = corners[clip, order[clip, t]], corners[clip, order[clip, t + 1]]
+            here = corners[clip, order[clip, t]]
+            there = corners[clip, order[clip, t + 1]]
             brightest = np.zeros((16, 16))
             for digit in range(2):
                 for (i, j), light in np.ndenumerate(patches[clip, digit]):
@@ -110,7 +136,9 @@ def test_exact_flow_leads_from_each_shown_place_to_the_next(content, control):
     if control in ("frozen", "one_frame"):
         assert not split.flow.any()
     else:
-        assert np.array_equal(split.flow, flow_by_hand(arrays["patches"], arrays["corners"], expected_frames(control)))
+        assert np.array_equal(
+            split.flow, flow_by_hand(arrays["patches"], arrays["corners"], expected_frames(control))
+        )
 
 
 def test_reversed_flow_is_not_the_flow_in_reverse(content):
@@ -125,7 +153,9 @@ def test_backward_flow_of_reversed_clips_is_the_forward_flow_in_reverse(content)
     path, arrays = content
     split = load_manipulated(path, "reversed", flows={"flow_backward": "true_backward"}, seed=3)
     assert split.flow is None
-    assert np.array_equal(split.flow_backward, exact_flow(arrays["patches"], arrays["corners"], 16)[:, ::-1])
+    assert np.array_equal(
+        split.flow_backward, exact_flow(arrays["patches"], arrays["corners"], 16)[:, ::-1]
+    )
 
 
 @pytest.mark.parametrize("control", ORDERS)
@@ -134,14 +164,17 @@ def test_estimated_flow_is_that_of_the_manipulated_frames(content, control):
     split = load_manipulated(path, control, flows={"flow": "dis"}, seed=3)
     assert np.array_equal(split.flow, estimate_flow(split.clips.numpy(), "dis"))
     moving = split.flow.numpy().any((0, 2, 3, 4))  # which of the 7 fields move in some clip
-    expected = {"frozen": [False] * 7, "one_frame": [False] * 3 + [True] * 2 + [False] * 2}  # the frame appears, then goes
+    # the frame appears, then goes
+    expected = {"frozen": [False] * 7, "one_frame": [False] * 3 + [True] * 2 + [False] * 2}
     assert moving.tolist() == expected.get(control, [True] * 7)
 
 
 def test_colour_clips_are_manipulated_alike(tmp_path):
     clips = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 5, 3), dtype=np.uint8)
     content = {"clips": clips, "labels": np.eye(3, dtype=np.uint8), "factors": {}}
-    write_clips(tmp_path / "test.h5", content, {"dataset": "own", "split": "test", "multi_label": False})
+    write_clips(
+        tmp_path / "test.h5", content, {"dataset": "own", "split": "test", "multi_label": False}
+    )
     split = load_manipulated(tmp_path / "test.h5", "one_frame", flows={}, seed=0)
     assert np.array_equal(split.clips[:, 2], clips[:, 2]) and not split.clips[:, [0, 1, 3]].any()
     with pytest.raises(ValueError, match="no flow 'true' without patches, corners"):
@@ -164,9 +197,13 @@ def tiny_run(content, tiny_system, tmp_path):
 
 def test_scores_are_those_of_the_manipulated_split(tiny_run, cpu):
     _, objective, path = tiny_run
-    rows = control_scores(objective, path, ["reversed", "frozen"], flows={"flow": "true"}, seed=3, device=cpu)
+    rows = control_scores(
+        objective, path, ["reversed", "frozen"], flows={"flow": "true"}, seed=3, device=cpu
+    )
     for control in ("reversed", "frozen"):
-        expected = evaluate(objective, load_manipulated(path, control, flows={"flow": "true"}, seed=3), cpu)
+        expected = evaluate(
+            objective, load_manipulated(path, control, flows={"flow": "true"}, seed=3), cpu
+        )
         assert [(f"test_{control}", name, value) for name, value in expected.items()] == [
             row for row in rows if row[0] == f"test_{control}"
         ]
@@ -183,7 +220,11 @@ def test_runs_are_scored_so_on_their_own_data_set_alone(tiny_run, tmp_path, monk
     files = [str(own), str(other)]
     for path in (own, other):
         flow = path.parent / "true.zarr"
-        monkeypatch.setattr(sys, "argv", ["compute_flow.py", "--clips", str(path), "--method", "true", "--output", str(flow)])
+        monkeypatch.setattr(
+            sys,
+            "argv",
+            ["compute_flow.py", "--clips", str(path), "--method", "true", "--output", str(flow)],
+        )
         runpy.run_path(str(ROOT / "scripts/compute_flow.py"), run_name="__main__")
     flows = [str(Path(path).parent / "true.zarr") for path in files]
     command = [
@@ -199,7 +240,19 @@ def test_runs_are_scored_so_on_their_own_data_set_alone(tiny_run, tmp_path, monk
         "--fit-flow",
         *flows,
     ]
-    command += ["--rows", "4", "--fit-rows", "4", "--pooling", "none", "--threads", "1", "--controls", "shuffled", "frozen"]
+    command += [
+        "--rows",
+        "4",
+        "--fit-rows",
+        "4",
+        "--pooling",
+        "none",
+        "--threads",
+        "1",
+        "--controls",
+        "shuffled",
+        "frozen",
+    ]
     command += ["--stores", *[str(tmp_path / f"{name}.zarr") for name in "ab"]]
     command += ["--scores", *[str(tmp_path / f"{name}.csv") for name in "ab"]]
     monkeypatch.setattr(sys, "argv", command)
@@ -213,7 +266,14 @@ def test_runs_are_scored_so_on_their_own_data_set_alone(tiny_run, tmp_path, monk
         return found
 
     scores = splits("a")
-    assert list(scores) == ["test", "test_shuffled", "test_frozen"] and list(splits("b")) == ["test"]
+    assert list(scores) == ["test", "test_shuffled", "test_frozen"] and list(splits("b")) == [
+        "test"
+    ]
     seed = json.loads((folder / "run.json").read_text())["experiment_seed"]
-    expected = evaluate(objective, load_manipulated(own, "shuffled", flows={"flow": "true"}, seed=seed), cpu)
-    assert scores["test_shuffled"] == pytest.approx(expected, rel=1e-6) and scores["test"] != scores["test_shuffled"]
+    expected = evaluate(
+        objective, load_manipulated(own, "shuffled", flows={"flow": "true"}, seed=seed), cpu
+    )
+    assert (
+        scores["test_shuffled"] == pytest.approx(expected, rel=1e-6)
+        and scores["test"] != scores["test_shuffled"]
+    )

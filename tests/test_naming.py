@@ -1,4 +1,6 @@
-"""From names to objects: the library's tables, users' own modules, and errors in one line that name the thing."""
+"""From names to objects: the library's tables, users' own modules, and errors in one line that name
+the thing.
+"""
 
 import subprocess
 import sys
@@ -24,7 +26,8 @@ class Net(nn.Module):
     def __init__(self, clip_shape, *, units=3):
         super().__init__()
         channels, frames, height, width = clip_shape
-        self.flat = nn.Sequential(nn.Flatten(), nn.Linear(channels * frames * height * width, units))
+        pixels = channels * frames * height * width
+        self.flat = nn.Sequential(nn.Flatten(), nn.Linear(pixels, units))
 
     def forward(self, clip):
         return self.flat(clip)
@@ -57,15 +60,23 @@ def one_line(error) -> str:
 
 def test_names_of_the_table_and_own_names():
     assert resolve("path", TABLE, "thing") is Path
-    assert resolve("collections:OrderedDict", TABLE, "thing") is __import__("collections").OrderedDict
+    assert (
+        resolve("collections:OrderedDict", TABLE, "thing") is __import__("collections").OrderedDict
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("tree", "unknown thing 'tree': give one of broken, path, or your own as module:attribute"),
-        ("nowhere_to_be:Found", "thing 'nowhere_to_be:Found': there is no module 'nowhere_to_be' on the Python path"),
-        ("xml.nowhere:Found", "thing 'xml.nowhere:Found': there is no module 'xml.nowhere' on the Python path"),
+        (
+            "nowhere_to_be:Found",
+            "thing 'nowhere_to_be:Found': there is no module 'nowhere_to_be' on the Python path",
+        ),
+        (
+            "xml.nowhere:Found",
+            "thing 'xml.nowhere:Found': there is no module 'xml.nowhere' on the Python path",
+        ),
         ("pathlib:NoPath", "thing 'pathlib:NoPath': module pathlib has no 'NoPath'"),
         ("broken", "thing 'broken': module pathlib has no 'NoPath'"),
     ],
@@ -84,16 +95,32 @@ def test_a_module_that_lacks_a_dependency_is_not_called_missing(own):
 
 def test_own_model_in_an_objective_of_the_library(own):
     own("own_video_net", OWN_MODEL)
-    definition = {"model": "own_video_net:Net", "params": {"units": 5}, "objective": "classification", "objective_params": {}}
+    definition = {
+        "model": "own_video_net:Net",
+        "params": {"units": 5},
+        "objective": "classification",
+        "objective_params": {},
+    }
     objective = build(definition, DataShape((1, 2, 4, 4), 3, True))
     assert objective.heads["all"].weight.shape == (6, 5)
-    with pytest.raises(ValueError, match="model 'own_video_net:Net': unknown parameter 'width'; it takes units"):
+    with pytest.raises(
+        ValueError, match="model 'own_video_net:Net': unknown parameter 'width'; it takes units"
+    ):
         build({**definition, "params": {"width": 5}}, DataShape((1, 2, 4, 4), 3, True))
 
 
 def test_own_objective_for_a_model_of_the_library(own):
-    own("own_task", "from vidrep.objectives.base import Objective\nclass Task(Objective):\n    stages = ('only',)\n")
-    definition = {"model": "pixels", "params": {}, "objective": "own_task:Task", "objective_params": {}}
+    own(
+        "own_task",
+        "from vidrep.objectives.base import Objective\nclass Task(Objective):\n    stages ="
+        " ('only',)\n",
+    )
+    definition = {
+        "model": "pixels",
+        "params": {},
+        "objective": "own_task:Task",
+        "objective_params": {},
+    }
     objective = build(definition, DataShape((1, 2, 4, 4), 3, True))
     assert objective.stages == ("only",) and isinstance(objective.model, nn.Module)
     with pytest.raises(ValueError) as error:
@@ -115,9 +142,16 @@ def test_source_files_are_found_without_importing_them(own):
     ("name", "message"),
     [
         ("tree", "unknown thing 'tree': give one of broken, path, or your own as module:attribute"),
-        ("nowhere_to_be:Found", "thing 'nowhere_to_be:Found': there is no module 'nowhere_to_be' on the Python path"),
-        ("nowhere.to.be:Found", "thing 'nowhere.to.be:Found': there is no module 'nowhere.to.be' on the Python path"),
-        ("sys:path", "thing 'sys:path': there is no module 'sys' on the Python path"),  # built in: it has no file
+        (
+            "nowhere_to_be:Found",
+            "thing 'nowhere_to_be:Found': there is no module 'nowhere_to_be' on the Python path",
+        ),
+        (
+            "nowhere.to.be:Found",
+            "thing 'nowhere.to.be:Found': there is no module 'nowhere.to.be' on the Python path",
+        ),
+        # built in: it has no file
+        ("sys:path", "thing 'sys:path': there is no module 'sys' on the Python path"),
     ],
 )
 def test_source_files_of_nothing(name, message):
@@ -127,7 +161,9 @@ def test_source_files_of_nothing(name, message):
 
 
 def test_class_constants_are_read_without_importing(own):
-    own("own_stages", """
+    own(
+        "own_stages",
+        """
 from own_parent import Parent as Base
 from torch.nn import Module
 raise RuntimeError("imported")
@@ -143,15 +179,27 @@ class Property:
 class Set(Plain):
     def __init__(self, count): self.stages = ("x",) * count
 class Unknown(Module): pass
-""")  # fmt: skip
-    own("own_parent", "from vidrep.objectives.classification import Classification\nclass Parent(Classification): pass\n")
+""",
+    )
+    own(
+        "own_parent",
+        "from vidrep.objectives.classification import Classification\nclass Parent(Classification):"
+        " pass\n",
+    )
     own("own_room/__init__", "")
     own("own_room/task", "from .base import Base\nclass Task(Base): pass\n")
     own("own_room/base", "class Base: stages = ('deep',)\n")
     expected = {
-        "Plain": ("one", "two"), "Noted": ("one",), "Child": ("one", "two"), "Mixed": ("train",), "Computed": None,
-        "Property": None, "Set": None, "Unknown": None, "Missing": None,
-    }  # fmt: skip
+        "Plain": ("one", "two"),
+        "Noted": ("one",),
+        "Child": ("one", "two"),
+        "Mixed": ("train",),
+        "Computed": None,
+        "Property": None,
+        "Set": None,
+        "Unknown": None,
+        "Missing": None,
+    }
     assert {name: class_constant(f"own_stages:{name}", "stages") for name in expected} == expected
     assert class_constant("own_room.task:Task", "stages") == ("deep",)
     assert class_constant("no_such_module:Task", "stages") is None
@@ -160,7 +208,9 @@ class Unknown(Module): pass
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_stages_read_are_those_of_the_class(name):
-    assert class_constant(OBJECTIVES[name], "stages") == resolve(name, OBJECTIVES, "objective").stages
+    assert (
+        class_constant(OBJECTIVES[name], "stages") == resolve(name, OBJECTIVES, "objective").stages
+    )
 
 
 def test_arguments_are_checked_by_name():
@@ -199,13 +249,18 @@ def test_scripts_keep_the_traceback_of_our_own_bugs():
 
 def test_reading_an_experiment_imports_no_torch():
     code = (
-        "import sys, yaml; from vidrep import config, code_version, experiment, objectives, models;"
-        "from vidrep.training import gpu_slots; from vidrep.naming import source_file;"
-        "[source_file(e['model'], models.MODELS, 'model') for e in experiment.catalogue().values()];"
-        "[config._check_stages(experiment.system(name)) for name in experiment.catalogue()];"
-        "print(sorted({'torch', 'numpy', 'zarr', 'h5py', 'sklearn'} & set(sys.modules)))"
+        "import sys, yaml; from vidrep import config, code_version, experiment, objectives,"
+        " models;from vidrep.training import gpu_slots; from vidrep.naming import"
+        " source_file;[source_file(e['model'], models.MODELS, 'model') for e in"
+        " experiment.catalogue().values()];[config._check_stages(experiment.system(name)) for name"
+        " in experiment.catalogue()];print(sorted({'torch', 'numpy', 'zarr', 'h5py', 'sklearn'} &"
+        " set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(models.__file__).parents[2]
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(models.__file__).parents[2],
     )
     assert done.stdout == "[]\n"

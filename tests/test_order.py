@@ -1,4 +1,6 @@
-"""Which clips are trained on: few labelled ones, and partners for objectives that also learn from the rest."""
+"""Which clips are trained on: few labelled ones, and partners for objectives that also learn from
+the rest.
+"""
 
 import torch
 
@@ -11,7 +13,13 @@ LABELS = torch.eye(3)[torch.arange(60) % 3]
 
 
 def job(objective, labelled) -> Job:
-    train = Split(torch.zeros(60, 2, 4, 4, dtype=torch.uint8), LABELS, None, False, [f"train/{i}" for i in range(60)])
+    train = Split(
+        torch.zeros(60, 2, 4, 4, dtype=torch.uint8),
+        LABELS,
+        None,
+        False,
+        [f"train/{i}" for i in range(60)],
+    )
     return Job(objective, {}, train, train, 5, None, None, None, labelled)
 
 
@@ -40,7 +48,9 @@ def test_classes_that_run_out_leave_the_rest_to_the_others():
 def test_an_order_repeats_few_clips_evenly():
     order = epoch_order(torch.tensor([7, 9, 11]), 10, seed=0)
     counts = [order.tolist().count(row) for row in (7, 9, 11)]
-    assert len(order) == 10 and sorted(counts) == [3, 3, 4] and set(order[:3].tolist()) == {7, 9, 11}
+    assert (
+        len(order) == 10 and sorted(counts) == [3, 3, 4] and set(order[:3].tolist()) == {7, 9, 11}
+    )
 
 
 def test_without_labels_to_save_an_epoch_is_one_random_order_of_all():
@@ -54,4 +64,8 @@ def test_supervised_epochs_see_labelled_clips_alone_and_mixed_ones_see_both():
     order, partners = job(Plain(), few).orders(1)
     assert len(order) == 60 and set(order.tolist()) == {4, 5} and partners is None
     order, partners = job(Mixed(), few).orders(1)
-    assert sorted(order.tolist()) == list(range(60)) and len(partners) == 60 and set(partners.tolist()) == {4, 5}
+    assert (
+        sorted(order.tolist()) == list(range(60))
+        and len(partners) == 60
+        and set(partners.tolist()) == {4, 5}
+    )

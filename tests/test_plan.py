@@ -1,4 +1,6 @@
-"""Plans: what Snakemake would run, how much work that is, what is learnt from records, and what retention leaves."""
+"""Plans: what Snakemake would run, how much work that is, what is learnt from records, and what
+retention leaves.
+"""
 
 import json
 from pathlib import Path
@@ -21,34 +23,67 @@ HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load
 @pytest.fixture(scope="module")
 def load() -> Workload:
     config = yaml.safe_load((ROOT / "workflow/experiments/smoke.yaml").read_text())
-    fill_defaults(config, yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text()))
+    fill_defaults(
+        config, yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    )
     return Workload(check(config))
 
 
 def job(rule: str, benchmark: str, gpu: int = 0, **wildcards: str) -> Job:
-    return Job(rule, wildcards, 1, gpu, 1000, ("a.csv",), f"results/smoke/benchmarks/{benchmark}.tsv")
+    return Job(
+        rule, wildcards, 1, gpu, 1000, ("a.csv",), f"results/smoke/benchmarks/{benchmark}.tsv"
+    )
 
 
-def planned(rule: str, units: float, system: str = "", gpu: int = 0, basis: str = "units", seed: int | str = 0) -> Estimate:
-    return Estimate(f"benchmarks/stage/d--{system}--seed{seed}.tsv", rule, system, units, gpu, 1.0, 2.0, 10.0, 5.0, 5.0, basis)
+def planned(
+    rule: str,
+    units: float,
+    system: str = "",
+    gpu: int = 0,
+    basis: str = "units",
+    seed: int | str = 0,
+) -> Estimate:
+    return Estimate(
+        f"benchmarks/stage/d--{system}--seed{seed}.tsv",
+        rule,
+        system,
+        units,
+        gpu,
+        1.0,
+        2.0,
+        10.0,
+        5.0,
+        5.0,
+        basis,
+    )
 
 
 def test_work_counts_clips_pixels_epochs_and_multiply_adds(load):
     run = {"dataset": "digits_only", "system": "c3d_narrow", "seed": "0"}
     macs = load.size("c3d_narrow", "digits_only").macs
-    assert load.units(job("render_dataset", "x", dataset="digits_only", split="train")) == pytest.approx(96 * 8 * 16 * 16 / 1e6)
+    assert load.units(
+        job("render_dataset", "x", dataset="digits_only", split="train")
+    ) == pytest.approx(96 * 8 * 16 * 16 / 1e6)
     assert load.units(job("train", "x", **run)) == pytest.approx(2 * (3 * 96 + 32) * macs / 1e9)
-    assert load.units(job("train", "x", **{**run, "seed": "untrained"})) == pytest.approx(32 * macs / 1e9)
-    assert load.units(job("extract", "x", **run)) == pytest.approx((2 * (64 + 64) + 4 * 64) * macs / 1e9)
+    assert load.units(job("train", "x", **{**run, "seed": "untrained"})) == pytest.approx(
+        32 * macs / 1e9
+    )
+    assert load.units(job("extract", "x", **run)) == pytest.approx(
+        (2 * (64 + 64) + 4 * 64) * macs / 1e9
+    )
     assert load.units(job("plot_clips", "x")) == 1
 
 
 def test_a_linear_layer_costs_what_it_should(load):
-    """The first convolution of C3D alone: every output value takes as many multiply-adds as the kernel has weights."""
+    """The first convolution of C3D alone: every output value takes as many multiply-adds as the
+    kernel has weights.
+    """
     from vidrep.listing import build_on_meta
 
     system = load.experiment.systems["c3d_narrow"]
-    first = next(m for m in build_on_meta(system, (1, 8, 16, 16)).modules() if isinstance(m, torch.nn.Conv3d))
+    first = next(
+        m for m in build_on_meta(system, (1, 8, 16, 16)).modules() if isinstance(m, torch.nn.Conv3d)
+    )
     outputs = 8 * 16 * 16 // torch.tensor(first.stride).prod().item() * first.out_channels
     assert load.size("c3d_narrow", "digits_only").macs > outputs * first.weight[0].numel()
 
@@ -56,9 +91,13 @@ def test_a_linear_layer_costs_what_it_should(load):
 def test_pooled_features_and_bytes(load):
     sizes = load.size("pixels", "digits_only")
     assert (sizes.parameters, sizes.layers, sizes.features) == (0, 1, 8 * 16 * 16)
-    stored = load.megabytes(job("extract_own", "x", dataset="digits_only", system="pixels", seed="untrained"))
+    stored = load.megabytes(
+        job("extract_own", "x", dataset="digits_only", system="pixels", seed="untrained")
+    )
     assert stored == pytest.approx((48 + 64) * 8 * 16 * 16 * 2 / 1e6)
-    flow = load.megabytes(job("compute_flow", "x", dataset="digits_only", split="test", method="true"))
+    flow = load.megabytes(
+        job("compute_flow", "x", dataset="digits_only", split="test", method="true")
+    )
     assert flow == pytest.approx(64 * 8 * 16 * 16 * 2 * 2 / 1e6)
 
 
@@ -87,7 +126,9 @@ def test_rates_come_from_all_records_of_the_nearest_kind():
     record, basis = rates.expect("train", "c", 20, False)
     assert basis == "rule" and record.cpu_s == pytest.approx(start + 20 * 140 / 50)
     record, basis = rates.expect("train", "a", 20, True)
-    assert basis == "kind" and record.wall_s == pytest.approx(start + 8), "what ran on a GPU tells about GPUs alone"
+    assert basis == "kind" and record.wall_s == pytest.approx(start + 8), (
+        "what ran on a GPU tells about GPUs alone"
+    )
     assert rates.expect("kernels", "a", 20, False)[1] == "units"
 
 
@@ -96,7 +137,10 @@ def write_record(path: Path, seconds: float, cpu: float | str, rss: float | str)
     path.write_text(f"{HEADER}{seconds}\t0:00:01\t{rss}\t0\t0\t0\t0\t0\t0\t{cpu}\n")
 
 
-@pytest.mark.parametrize(("cpu", "rss", "expected"), [("3.5", "99", (3.5, 99)), ("0.00", "-", (7, 0)), ("NA", "NA", (7, 0))])
+@pytest.mark.parametrize(
+    ("cpu", "rss", "expected"),
+    [("3.5", "99", (3.5, 99)), ("0.00", "-", (7, 0)), ("NA", "NA", (7, 0))],
+)
 def test_jobs_too_short_to_be_sampled(cpu, rss, expected, tmp_path):
     write_record(tmp_path / "x.tsv", 7, cpu, rss)
     record = records.read_record(tmp_path / "x.tsv")
@@ -105,7 +149,11 @@ def test_jobs_too_short_to_be_sampled(cpu, rss, expected, tmp_path):
 
 
 def test_the_truth_is_told_of_jobs_that_were_planned_before_they_ran(tmp_path):
-    plan = [planned("train", 1, "a"), planned("train", 1, "b", basis="record"), planned("train", 1, "c")]
+    plan = [
+        planned("train", 1, "a"),
+        planned("train", 1, "b", basis="record"),
+        planned("train", 1, "c"),
+    ]
     assert estimate.truth(plan, tmp_path) == ""
     for system in "ab":
         write_record(tmp_path / f"benchmarks/stage/d--{system}--seed0.tsv", 9, 3600, 25)
@@ -125,12 +173,19 @@ def test_retention_leaves_what_its_policy_says(load):
     items = [planned("kernels", 1, "c3d_narrow", seed=seed) for seed in (0, 1, "untrained")]
     items += [planned("compute_flow", 1), planned("train", 1, "c3d_narrow")]
     text = estimate.disk(items, load, "keep_best")
-    assert text.startswith("On disk in the end: keep_all 0.025 GB, keep_best 0.020 GB, temp 0.005 GB")
+    assert text.startswith(
+        "On disk in the end: keep_all 0.025 GB, keep_best 0.020 GB, temp 0.005 GB"
+    )
     assert text.endswith("retention: keep_best saves 0.005 GB.")
 
 
 def test_only_the_best_run_of_a_system_keeps_its_activations(tmp_path):
-    values = {("d", "a", 0): (0.5, "max"), ("d", "a", 1): (0.7, "max"), ("d", "b", 0): (2.0, "min"), ("d", "b", 1): (1.0, "min")}
+    values = {
+        ("d", "a", 0): (0.5, "max"),
+        ("d", "a", 1): (0.7, "max"),
+        ("d", "b", 0): (2.0, "min"),
+        ("d", "b", 1): (1.0, "min"),
+    }
     values[("e", "a", 0)] = (0.1, "max")
     paths = []
     for (dataset, system, seed), (value, direction) in values.items():
@@ -146,4 +201,6 @@ def test_only_the_best_run_of_a_system_keeps_its_activations(tmp_path):
     left = {path.name for path in tmp_path.glob("activations/*/*")}
     assert left == {"d--a--seed1.zarr", "d--b--seed1.zarr", "e--a--seed0.zarr"}
     lines = (tmp_path / "retention.csv").read_text().splitlines()
-    assert lines[0] == "file,bytes" and len(lines) == 5 and "activations/e/d--a--seed0.zarr,5" in lines
+    assert (
+        lines[0] == "file,bytes" and len(lines) == 5 and "activations/e/d--a--seed0.zarr,5" in lines
+    )

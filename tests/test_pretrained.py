@@ -1,4 +1,6 @@
-"""Pretrained weights: files are read and refused in one line, runs start from them, and real ones give the recorded scores."""
+"""Pretrained weights: files are read and refused in one line, runs start from them, and real ones
+give the recorded scores.
+"""
 
 import json
 import os
@@ -24,10 +26,15 @@ from vidrep.training.still_digits import place, train_on_digits
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2)}
 SMALL = {"width": 0.25, "settings": [[1, 16, 1, 1], [2, 24, 2, 2]], "head": 16}
 DEFINITION = {
-    "name": "frozen", "model": "trunk_fusion", "objective": "classification", "objective_params": {}, "first_seed": 0,
-    "params": {"fusion": "late", "apart": 5, "image_px": 16, "trunk_params": SMALL}, "weights": "some file",
+    "name": "frozen",
+    "model": "trunk_fusion",
+    "objective": "classification",
+    "objective_params": {},
+    "first_seed": 0,
+    "params": {"fusion": "late", "apart": 5, "image_px": 16, "trunk_params": SMALL},
+    "weights": "some file",
     "recipe": {**DEFAULT_RECIPE, "lr": 0.01, "batch": 4, "epochs": [2]},
-}  # fmt: skip
+}
 
 
 def same(one: dict, two: dict) -> bool:
@@ -48,9 +55,13 @@ def test_every_kind_of_file_gives_the_same_state(suffix, tmp_path):
 
 
 def test_checkpoints_are_unwrapped_and_parallel_prefixes_removed(tmp_path):
-    torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in STATE.items()}, "epoch": 3}, tmp_path / "w.th")
+    torch.save(
+        {"state_dict": {f"module.{name}": tensor for name, tensor in STATE.items()}, "epoch": 3},
+        tmp_path / "w.th",
+    )
     assert same(read_state(tmp_path / "w.th"), STATE)
-    mixed = {"module.weight": torch.ones(1), "bias": torch.ones(1)}  # here "module" is a part of the network
+    # here "module" is a part of the network
+    mixed = {"module.weight": torch.ones(1), "bias": torch.ones(1)}
     torch.save(mixed, tmp_path / "w.pt")
     assert same(read_state(tmp_path / "w.pt"), mixed)
 
@@ -78,7 +89,11 @@ def test_other_files_are_refused_in_one_line(name, content, message, tmp_path):
 @pytest.mark.parametrize("suffix", [".pt", ".npz"])
 def test_cut_off_files_are_refused_in_one_line(suffix, tmp_path):
     path = tmp_path / f"w{suffix}"
-    torch.save(STATE, path) if suffix == ".pt" else np.savez(path, **{name: value.numpy() for name, value in STATE.items()})
+    (
+        torch.save(STATE, path)
+        if suffix == ".pt"
+        else np.savez(path, **{name: value.numpy() for name, value in STATE.items()})
+    )
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ValueError, match=r"not a readable weights file|damaged") as error:
         read_state(path)
@@ -101,8 +116,10 @@ def test_what_does_not_fit_is_named():
     state["0.weight"] = torch.ones(2, 4)
     with pytest.raises(ValueError) as error:
         load_state(network, state, "here.pt")
-    assert str(error.value) == (
-        "here.pt does not fit the network: 0.weight is (2, 4), the network wants (2, 3); missing 1.weight; unexpected 1.gain"
+    assert (
+        str(error.value)
+        == "here.pt does not fit the network: 0.weight is (2, 4), the network wants (2, 3); missing"
+        " 1.weight; unexpected 1.gain"
     )
 
 
@@ -114,29 +131,48 @@ def test_the_first_eight_of_many_problems_are_named():
 
 
 def test_counters_of_batch_normalisation_may_be_missing():
-    one, two = TRUNKS["i3d"](width=0.05), TRUNKS["i3d"](width=0.05)
-    state = {name: tensor for name, tensor in one.state_dict().items() if not name.endswith("num_batches_tracked")}
+    one = TRUNKS["i3d"](width=0.05)
+    two = TRUNKS["i3d"](width=0.05)
+    state = {
+        name: tensor
+        for name, tensor in one.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
     load_state(two, state, "old.pt")
     assert same(one.state_dict(), two.state_dict())
 
 
 @pytest.mark.parametrize("name", TRUNKS)
 def test_trunks_leave_class_scores_out(name):
-    params = {"vgg19": {"width": 0.02}, "i3d": {"width": 0.05}, "mobilenet_v2": SMALL, "digit_cnn": {"widths": (2, 3, 4)}}[name]
+    params = {
+        "vgg19": {"width": 0.02},
+        "i3d": {"width": 0.05},
+        "mobilenet_v2": SMALL,
+        "digit_cnn": {"widths": (2, 3, 4)},
+    }[name]
     torch.manual_seed(0)
     published = TRUNKS[name](classes=10, **params)
     trunk = Trunk(name, (1, 40, 40), params=params)
     trunk.load_pretrained(published.state_dict(), "w.pt")
-    kept = {key: tensor for key, tensor in published.state_dict().items() if not key.startswith(trunk.net.classifier_prefix)}
+    kept = {
+        key: tensor
+        for key, tensor in published.state_dict().items()
+        if not key.startswith(trunk.net.classifier_prefix)
+    }
     assert len(kept) < len(published.state_dict()) and same(kept, trunk.net.state_dict())
-    renamed = {key.replace("conv", "convolution").replace("features", "layers"): tensor for key, tensor in kept.items()}
+    renamed = {
+        key.replace("conv", "convolution").replace("features", "layers"): tensor
+        for key, tensor in kept.items()
+    }
     with pytest.raises(ValueError, match=r"w\.pt does not fit the network: missing"):
         trunk.load_pretrained(renamed, "w.pt")
 
 
 def test_models_without_the_method_say_so(tmp_path):
     torch.save({"weight": torch.zeros(1)}, tmp_path / "w.pt")
-    with pytest.raises(ValueError, match="model Linear takes no pretrained weights but those of a run of its own"):
+    with pytest.raises(
+        ValueError, match="model Linear takes no pretrained weights but those of a run of its own"
+    ):
         start_from(nn.Linear(2, 2), tmp_path / "w.pt")
 
 
@@ -145,7 +181,14 @@ def test_models_without_the_method_say_so(tmp_path):
 
 def train(splits, folder: Path, weights: Path | None, cpu, run_seed: int | str = 0) -> dict:
     options = {"seed": 0, "run_seed": run_seed, "device": cpu, "folder": folder, "fingerprint": ""}
-    train_run(DEFINITION, *splits, **options, about={"dataset": "d"}, report=lambda line: None, weights=weights)
+    train_run(
+        DEFINITION,
+        *splits,
+        **options,
+        about={"dataset": "d"},
+        report=lambda line: None,
+        weights=weights,
+    )
     return json.loads((folder / "run.json").read_text())
 
 
@@ -155,7 +198,10 @@ def test_runs_start_from_the_file_and_twins_do_not(make_split, tmp_path, cpu):
     published = TRUNKS["mobilenet_v2"](classes=1000, **SMALL)
     torch.save({"state_dict": published.state_dict()}, tmp_path / "w.pth")
     record = train(splits, tmp_path / "a", tmp_path / "w.pth", cpu)
-    assert record["weights_sha256"] == sha256(tmp_path / "w.pth") and len(record["weights_sha256"]) == 64
+    assert (
+        record["weights_sha256"] == sha256(tmp_path / "w.pth")
+        and len(record["weights_sha256"]) == 64
+    )
     twin = train(splits, tmp_path / "b", tmp_path / "w.pth", cpu, run_seed=UNTRAINED)
     random = train(splits, tmp_path / "c", None, cpu)
     assert "weights_sha256" not in twin and "weights_sha256" not in random
@@ -164,26 +210,40 @@ def test_runs_start_from_the_file_and_twins_do_not(make_split, tmp_path, cpu):
     for name in "abc":
         objective, _ = load_run(tmp_path / name, cpu)
         states[name] = objective.model.trunk.net.state_dict()
-    kept = {name: tensor for name, tensor in published.state_dict().items() if not name.startswith("classifier.")}
+    kept = {
+        name: tensor
+        for name, tensor in published.state_dict().items()
+        if not name.startswith("classifier.")
+    }
     assert same(states["a"], kept), "frozen: as loaded, batch-norm statistics included"
     assert same(states["b"], states["c"]) and not same(states["a"], states["b"])
 
 
 def test_a_run_starts_from_the_model_of_another_run(tmp_path):
-    first, second = nn.Linear(3, 2), nn.Linear(3, 2)
-    state = {f"model.{name}": value for name, value in first.state_dict().items()} | {"head.weight": torch.zeros(1)}
+    first = nn.Linear(3, 2)
+    second = nn.Linear(3, 2)
+    state = {f"model.{name}": value for name, value in first.state_dict().items()} | {
+        "head.weight": torch.zeros(1)
+    }
     torch.save(state, tmp_path / "weights.pt")
     assert start_from(second, tmp_path / "weights.pt") == sha256(tmp_path / "weights.pt")
     assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)
-    with pytest.raises(ValueError, match=r"does not fit the network: .*weight is \(2, 3\), the network wants \(2, 4\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"does not fit the network: .*weight is \(2, 3\), the network wants \(2, 4\)",
+    ):
         start_from(nn.Linear(4, 2), tmp_path / "weights.pt")
 
 
 def test_definitions_carry_weights_only_where_there_are_some():
-    plain, loaded = experiment.system("mobilenet_v2_late"), experiment.system({"name": "mobilenet_v2_late", "weights": "w.pt"})
+    plain = experiment.system("mobilenet_v2_late")
+    loaded = experiment.system({"name": "mobilenet_v2_late", "weights": "w.pt"})
     assert plain.weights is None and "weights" not in plain.definition()
     assert loaded.definition() == {**plain.definition(), "weights": "w.pt"}
-    assert "weights" not in experiment.system({"name": "cnn_lstm_still_digits", "weights": None}).definition()
+    assert (
+        "weights"
+        not in experiment.system({"name": "cnn_lstm_still_digits", "weights": None}).definition()
+    )
 
 
 def configured(*systems) -> dict:
@@ -192,22 +252,38 @@ def configured(*systems) -> dict:
     from vidrep.config import fill_defaults
 
     config = {"systems": list(systems)}
-    fill_defaults(config, yaml.safe_load((Path(__file__).parent.parent / "workflow/schemas/config.schema.yaml").read_text()))
+    fill_defaults(
+        config,
+        yaml.safe_load(
+            (Path(__file__).parent.parent / "workflow/schemas/config.schema.yaml").read_text()
+        ),
+    )
     return config
 
 
 def test_weights_are_checked_before_the_first_job(tmp_path):
     missing = {"name": "mobilenet_v2_late", "weights": str(tmp_path / "w.pt")}
-    with pytest.raises(ValueError, match=r"^config key systems, mobilenet_v2_late\.weights: no file .*w\.pt$"):
+    with pytest.raises(
+        ValueError, match=r"^config key systems, mobilenet_v2_late\.weights: no file .*w\.pt$"
+    ):
         check(configured(missing))
     torch.save(STATE, tmp_path / "w.pt")
-    assert check(configured(missing, "cnn_lstm_still_digits_narrow")).systems["mobilenet_v2_late"].weights
-    with pytest.raises(ValueError, match=r"^config key systems, c3d_narrow\.weights: model 'c3d' takes no pretrained weights"):
+    assert (
+        check(configured(missing, "cnn_lstm_still_digits_narrow"))
+        .systems["mobilenet_v2_late"]
+        .weights
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"^config key systems, c3d_narrow\.weights: model 'c3d' takes no pretrained weights",
+    ):
         check(configured({**missing, "name": "c3d_narrow"}))
 
 
 def test_a_models_method_may_be_inherited(tmp_path, monkeypatch):
-    (tmp_path / "heir.py").write_text("from vidrep.models.trunk_rnn import TrunkRNN\nclass Heir(TrunkRNN):\n    pass\n")
+    (tmp_path / "heir.py").write_text(
+        "from vidrep.models.trunk_rnn import TrunkRNN\nclass Heir(TrunkRNN):\n    pass\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     check(configured({"name": "own", "model": "heir:Heir", "weights": "still_digits"}))
 
@@ -220,12 +296,16 @@ def test_still_digits_are_learnt_and_repeatable(cpu):
     state, record = train_on_digits(digits, canvas=8, seed=0, device=cpu, steps=60)
     assert record["test_accuracy"] > 0.9 and record["validation_accuracy"] > 0.9
     assert 0 < record["chosen_step"] <= record["steps"] == 60
-    (one, _), (two, _) = (train_on_digits(digits, canvas=12, seed=0, device=cpu, steps=3) for _ in range(2))
+    (one, _), (two, _) = (
+        train_on_digits(digits, canvas=12, seed=0, device=cpu, steps=3) for _ in range(2)
+    )
     assert same(one, two)
     network = DigitCNN(classes=10).eval()
     load_state(network, state, "state")
     images, labels = digits.split("test")
-    pixels = nn.functional.interpolate(torch.from_numpy(images)[:, None] / 255, (28, 28), mode="bilinear")
+    pixels = nn.functional.interpolate(
+        torch.from_numpy(images)[:, None] / 255, (28, 28), mode="bilinear"
+    )
     with torch.no_grad():
         right = (network(pixels).argmax(1).numpy() == labels).mean()
     assert right == pytest.approx(record["test_accuracy"], abs=1e-9)
@@ -248,7 +328,9 @@ def test_still_digits_lie_wholly_inside_the_frame_anywhere():
 
 DATA = os.environ.get("VIDREP_TEST_DATA")
 MOBILENET = Path(DATA or "", "weights", "mobilenet_v2_imagenet_torchvision.npz")
-needs_weights = pytest.mark.skipif(not (DATA and MOBILENET.exists()), reason="VIDREP_TEST_DATA names no folder with weights/")
+needs_weights = pytest.mark.skipif(
+    not (DATA and MOBILENET.exists()), reason="VIDREP_TEST_DATA names no folder with weights/"
+)
 
 
 def pattern() -> np.ndarray:
@@ -272,11 +354,14 @@ def video_frame() -> np.ndarray:
     video = cv2.VideoCapture(str(path))
     for _ in range(11):
         frame = video.read()[1]
-    return cv2.resize(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), (224, 224), interpolation=cv2.INTER_AREA)
+    return cv2.resize(
+        cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), (224, 224), interpolation=cv2.INTER_AREA
+    )
 
 
-# Recorded with torchvision 0.28's mobilenet_v2 (weights loaded strictly, input x / 127.5 - 1): as it is, and with the padding of
-# its five stride-2 convolutions set to 0 behind F.pad(x, (0, 1, 0, 1)). Five best classes with their scores.
+# Recorded with torchvision 0.28's mobilenet_v2 (weights loaded strictly, input x / 127.5 - 1): as
+# it is, and with the padding of its five stride-2 convolutions set to 0 behind F.pad(x, (0, 1, 0,
+# 1)). Five best classes with their scores.
 RECORDED = {
     ("pattern", False): ([785, 818, 772, 851, 616], [6.2388, 6.1073, 5.6718, 5.2311, 5.1462]),
     ("pattern", True): ([398, 530, 811, 859, 116], [8.8850, 8.2526, 7.4844, 6.3442, 5.6103]),
@@ -296,8 +381,11 @@ def test_real_weights_give_the_recorded_scores(image, tf_padding):
     with torch.no_grad():
         scores = network(prepared)[0]
     classes, values = RECORDED[image, tf_padding]
-    # Decoders may differ by a grey level or two; scores of the pattern are exact but for the order of summation.
-    torch.testing.assert_close(scores[classes], torch.tensor(values), rtol=0, atol=0.25 if image == "video" else 5e-3)
+    # Decoders may differ by a grey level or two; scores of the pattern are exact but for the order
+    # of summation.
+    torch.testing.assert_close(
+        scores[classes], torch.tensor(values), rtol=0, atol=0.25 if image == "video" else 5e-3
+    )
     assert scores.argmax() == classes[0]
     if image == "pattern":
         assert scores.topk(5).indices.tolist() == classes
@@ -308,11 +396,19 @@ def test_real_weights_go_into_the_catalogues_trunks(tmp_path):
     from vidrep.objectives.base import DataShape
     from vidrep.objectives.build import build
 
-    objective = build(experiment.system("mobilenet_v2_single").definition(), DataShape((1, 16, 20, 20), 10, True))
+    objective = build(
+        experiment.system("mobilenet_v2_single").definition(), DataShape((1, 16, 20, 20), 10, True)
+    )
     assert start_from(objective.model, MOBILENET) == sha256(MOBILENET)
-    kept = {name: tensor for name, tensor in read_state(MOBILENET).items() if not name.startswith("classifier.")}
+    kept = {
+        name: tensor
+        for name, tensor in read_state(MOBILENET).items()
+        if not name.startswith("classifier.")
+    }
     assert same(objective.model.trunk.net.state_dict(), kept)
     wrong = MOBILENET.with_name("resnet20_cifar10-12fca82f.th")
     if wrong.exists():
-        with pytest.raises(ValueError, match=r"resnet20.* does not fit the network: missing features.*more$"):
+        with pytest.raises(
+            ValueError, match=r"resnet20.* does not fit the network: missing features.*more$"
+        ):
             start_from(objective.model, wrong)

@@ -55,8 +55,21 @@ def test_every_script_is_tried(results, tmp_path):
 def expected_figures(name: str) -> set[str]:
     """Stems of the figures that a script draws from the synthetic results."""
     if name in ("plot_similarity", "plot_layers"):
-        return {f"{dataset}--{measure}" for dataset in synthetic.DATASETS for measure in synthetic.MEASURES}
-    per_dataset = ("flow", "learning", "probes", "confusion", "projections", "prediction", "alignment", "functional")
+        return {
+            f"{dataset}--{measure}"
+            for dataset in synthetic.DATASETS
+            for measure in synthetic.MEASURES
+        }
+    per_dataset = (
+        "flow",
+        "learning",
+        "probes",
+        "confusion",
+        "projections",
+        "prediction",
+        "alignment",
+        "functional",
+    )
     per_dataset += ("map", "layer_matches", "versions", "training_time")
     if name.removeprefix("plot_") in per_dataset:
         return set(synthetic.DATASETS)
@@ -65,19 +78,31 @@ def expected_figures(name: str) -> set[str]:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script_draws_png_and_pdf(name, results, tmp_path, monkeypatch):
-    arguments = tmp_path / "arguments"  # as the rules pass them: lists of files may be too long for a command line
+    # as the rules pass them: lists of files may be too long for a command line
+    arguments = tmp_path / "arguments"
     arguments.write_text("\n".join(synthetic.figure_commands(results, tmp_path)[name]))
     run_script(name, [f"@{arguments}"], monkeypatch)
     arguments.unlink()
     found = {path.name for path in tmp_path.iterdir()}
-    assert found == {f"{stem}.{suffix}" for stem in expected_figures(name) for suffix in ("png", "pdf")}
+    assert found == {
+        f"{stem}.{suffix}" for stem in expected_figures(name) for suffix in ("png", "pdf")
+    }
 
 
 def test_same_bytes_in_another_process(results, tmp_path):
     for i in (1, 2):
         arguments = synthetic.figure_commands(results, tmp_path / str(i))["plot_accuracy"]
-        environment = {**os.environ, "PYTHONHASHSEED": str(i), "PYTHONPATH": str(ROOT), "SOURCE_DATE_EPOCH": str(10**9 * i)}
-        subprocess.run([sys.executable, ROOT / "scripts/plot_accuracy.py", *arguments], check=True, env=environment)
+        environment = {
+            **os.environ,
+            "PYTHONHASHSEED": str(i),
+            "PYTHONPATH": str(ROOT),
+            "SOURCE_DATE_EPOCH": str(10**9 * i),
+        }
+        subprocess.run(
+            [sys.executable, ROOT / "scripts/plot_accuracy.py", *arguments],
+            check=True,
+            env=environment,
+        )
     for suffix in ("png", "pdf"):
         first, second = ((tmp_path / str(i) / f"accuracy.{suffix}").read_bytes() for i in (1, 2))
         assert first == second
@@ -92,19 +117,24 @@ def test_wilson_interval():
     # The interval solves |p - share| = z sqrt(p (1 - p) / n) for p.
     for share, n in ((0.0, 10), (0.5, 10), (0.97, 400)):
         for bound in reading.wilson(share, n):
-            assert abs(bound - share) == pytest.approx(1.959964 * np.sqrt(max(bound, 0) * (1 - bound) / n), abs=1e-9)
+            assert abs(bound - share) == pytest.approx(
+                1.959964 * np.sqrt(max(bound, 0) * (1 - bound) / n), abs=1e-9
+            )
 
 
 def test_square_fills_both_orders_and_keeps_asymmetry():
     table = pd.DataFrame(
-        [("a", "a", 1.0), ("a", "b", 0.4), ("b", "c", 0.1), ("c", "b", 0.7)], columns=["rep_a", "rep_b", "value"]
+        [("a", "a", 1.0), ("a", "b", 0.4), ("b", "c", 0.1), ("c", "b", 0.7)],
+        columns=["rep_a", "rep_b", "value"],
     )
     expected = [[1, 0.4, np.nan], [0.4, np.nan, 0.1], [np.nan, 0.7, np.nan]]
     np.testing.assert_array_equal(reading.square(table, ["a", "b", "c"]), expected)
 
 
 def test_embedding_is_the_last_layer_of_each_run(results):
-    table = reading.read_table(results / "similarity/digits_only/procrustes.csv", ("rep_a", "rep_b", "value"))
+    table = reading.read_table(
+        results / "similarity/digits_only/procrustes.csv", ("rep_a", "rep_b", "value")
+    )
     reps = reading.only_layer_last(reading.representations(table), ["run"])
     assert set(reps["layer"]) == {"embedding"}
     assert len(reps) == len(synthetic.runs_on("digits_only"))
@@ -117,9 +147,21 @@ def test_missing_column_names_file_and_column(tmp_path):
 
 
 def test_variants_of_accuracy():
-    rows = [("exact_set", 0.1), ("exact_set_spatial", 0.2), ("loss", 3.0), ("top1", 0.3), ("not_exact_set", 0.4)]
-    found = tables.accuracy_rows(pd.DataFrame(rows, columns=["metric", "value"]).assign(split="test"))
-    assert list(zip(found["variant"], found["value"], strict=True)) == [("", 0.1), ("spatial", 0.2), ("", 0.3)]
+    rows = [
+        ("exact_set", 0.1),
+        ("exact_set_spatial", 0.2),
+        ("loss", 3.0),
+        ("top1", 0.3),
+        ("not_exact_set", 0.4),
+    ]
+    found = tables.accuracy_rows(
+        pd.DataFrame(rows, columns=["metric", "value"]).assign(split="test")
+    )
+    assert list(zip(found["variant"], found["value"], strict=True)) == [
+        ("", 0.1),
+        ("spatial", 0.2),
+        ("", 0.3),
+    ]
 
 
 def test_families_keep_their_colour():
@@ -130,14 +172,28 @@ def test_families_keep_their_colour():
     assert second["y"].colour not in {to_rgb(colour) for colour in style.FAMILY_COLOURS.values()}
 
 
-# Colour blindness of full severity, on linear RGB: Machado, Oliveira & Fernandes, IEEE TVCG 15 (2009), table of severity 1.0.
+# Colour blindness of full severity, on linear RGB: Machado, Oliveira & Fernandes, IEEE TVCG 15
+# (2009), table of severity 1.0.
 VISIONS = {
     "normal": np.eye(3),
-    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "protan": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deutan": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritan": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
 }
-NOTICED = 7.0  # CIE 1976 distance, three times the smallest that is seen side by side (2.3: Mahy et al. 1994)
+# CIE 1976 distance, three times the smallest that is seen side by side (2.3: Mahy et al. 1994)
+NOTICED = 7.0
 
 
 def lab(colours: list, vision: str) -> np.ndarray:
@@ -145,21 +201,30 @@ def lab(colours: list, vision: str) -> np.ndarray:
     rgb = np.array(colours)
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     seen = (linear @ np.transpose(VISIONS[vision])).clip(0, 1)
-    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    to_xyz = [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
     xyz = seen @ np.transpose(to_xyz) / (0.95047, 1, 1.08883)
-    x, y, z = np.moveaxis(np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29), -1, 0)
+    x, y, z = np.moveaxis(
+        np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29), -1, 0
+    )
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
 
 
 def test_the_distance_of_colours_is_that_of_cie():
     red, black, white = lab([(1, 0, 0), (0, 0, 0), (1, 1, 1)], "normal")
-    np.testing.assert_allclose(red, [53.24, 80.09, 67.20], atol=0.02)  # published values of sRGB red
+    # published values of sRGB red
+    np.testing.assert_allclose(red, [53.24, 80.09, 67.20], atol=0.02)
     np.testing.assert_allclose([black, white], [[0, 0, 0], [100, 0, 0]], atol=0.02)
 
 
 @pytest.mark.parametrize("vision", VISIONS)
 def test_families_are_told_apart_by_colour_or_marker(vision):
-    """Also by colour-blind readers, with four systems of each family and four families of the user's."""
+    """Also by colour-blind readers, with four systems of each family and four families of the
+    user's.
+    """
     families = [*style.FAMILY_COLOURS, *(f"own {i}" for i in range(4))]
     shown = style.looks({f"{family}, system {i}": family for family in families for i in range(4)})
     colours = lab([look.colour for look in shown.values()], vision)
@@ -183,12 +248,18 @@ def test_twelve_systems_of_a_family_look_different():
 
 
 def test_every_family_of_the_catalogue_has_its_colour():
-    assert {entry["family"] for entry in experiment.catalogue().values()} <= set(style.FAMILY_COLOURS)
+    assert {entry["family"] for entry in experiment.catalogue().values()} <= set(
+        style.FAMILY_COLOURS
+    )
 
 
 def test_accuracy_dots_stand_where_the_table_says():
-    rows = pd.DataFrame([("s", "0", 0.5), ("s", "untrained", 0.1)], columns=["system", "seed", "value"]).assign(variant="")
-    floor = pd.DataFrame([(tables.FLOOR, "untrained", 0.02, "")], columns=["system", "seed", "value", "variant"])
+    rows = pd.DataFrame(
+        [("s", "0", 0.5), ("s", "untrained", 0.1)], columns=["system", "seed", "value"]
+    ).assign(variant="")
+    floor = pd.DataFrame(
+        [(tables.FLOOR, "untrained", 0.02, "")], columns=["system", "seed", "value", "variant"]
+    )
     axes = style.new_figure(2, title="", note="").subplots()
     shown_as = style.looks({"s": "3-D CNN"})
     accuracy.plot_accuracy(pd.concat([rows, floor]), axes, lines=[("s", "")], looks=shown_as, n=100)
@@ -201,16 +272,35 @@ def test_accuracy_dots_stand_where_the_table_says():
 
 
 def test_controls_stand_in_their_lanes_beside_the_intact_clips():
-    rows = [("0", "test", 0.8), ("1", "test", 0.6), ("0", "test_shuffled", 0.2), ("1", "test_shuffled", 0.4)]
+    rows = [
+        ("0", "test", 0.8),
+        ("1", "test", 0.6),
+        ("0", "test_shuffled", 0.2),
+        ("1", "test_shuffled", 0.4),
+    ]
     rows.append(("untrained", "test", 0.1))
     table = pd.DataFrame(rows, columns=["seed", "split", "value"]).assign(system="s", variant="")
-    axes, look = style.new_figure(2, title="", note="").subplots(), style.looks({"s": "3-D CNN"})
-    controls.plot_controls(table, axes, lines=[("s", "")], lanes=["test", "test_shuffled"], looks=look, n=100)
+    axes = style.new_figure(2, title="", note="").subplots()
+    look = style.looks({"s": "3-D CNN"})
+    controls.plot_controls(
+        table, axes, lines=[("s", "")], lanes=["test", "test_shuffled"], looks=look, n=100
+    )
     twin, intact, shuffled = [container.lines[0] for container in axes.containers]
-    assert [round(line.get_xdata()[0], 6) for line in (twin, intact, shuffled)] == [10, 70, 30], "means over the trained seeds"
+    assert [round(line.get_xdata()[0], 6) for line in (twin, intact, shuffled)] == [
+        10,
+        70,
+        30,
+    ], "means over the trained seeds"
     assert twin.get_ydata() == intact.get_ydata() < shuffled.get_ydata()
-    assert twin.get_markerfacecolor() == "white" and intact.get_markerfacecolor() == look["s"].colour
-    ways = [segment[:, 0] for line in axes.collections for segment in line.get_segments() if len(line.get_segments()) == 1]
+    assert (
+        twin.get_markerfacecolor() == "white" and intact.get_markerfacecolor() == look["s"].colour
+    )
+    ways = [
+        segment[:, 0]
+        for line in axes.collections
+        for segment in line.get_segments()
+        if len(line.get_segments()) == 1
+    ]
     assert any(np.allclose(way, [30, 70]) for way in ways)
     bars = axes.containers[2].lines[2][0].get_segments()[0][:, 0]
     np.testing.assert_allclose(bars, 100 * np.array(reading.wilson(0.3, 100)))
@@ -223,7 +313,11 @@ def test_other_figures_show_intact_clips_alone():
 
 
 def test_probe_curve_is_the_mean_over_classes():
-    rows = [("0", layer, value, 0.5) for layer, values in (("first", (0.5, 0.7)), ("last", (0.8, 1.0))) for value in values]
+    rows = [
+        ("0", layer, value, 0.5)
+        for layer, values in (("first", (0.5, 0.7)), ("last", (0.8, 1.0)))
+        for value in values
+    ]
     axes = style.new_figure(2, title="", note="").subplots()
     table = pd.DataFrame(rows, columns=["seed", "layer", "value", "chance"])
     curves.plot_probes(table, axes, look=style.looks({"s": "3-D CNN"})["s"])
@@ -231,7 +325,9 @@ def test_probe_curve_is_the_mean_over_classes():
     assert [label.get_text() for label in axes.get_xticklabels()] == ["first", "last"]
 
 
-@pytest.mark.parametrize("draw", [accuracy.accuracy_figure, accuracy.transfer_figure, controls.controls_figure])
+@pytest.mark.parametrize(
+    "draw", [accuracy.accuracy_figure, accuracy.transfer_figure, controls.controls_figure]
+)
 def test_experiments_without_classifiers_have_figures_too(draw):
     columns = ["system", "trained_on", "evaluated_on", "seed", "split", "metric", "value"]
     table = pd.DataFrame([("coder", "clips", "clips", "0", "test", "loss", 1.0)], columns=columns)
@@ -245,11 +341,18 @@ def test_long_names_are_broken_behind_underscores():
 
 
 def test_heads_stand_in_columns_and_features_in_rows(results):
-    table = reading.read_table(results / "functional/digits_only.csv", ("run_a", "run_b", "metric", "value"))
+    table = reading.read_table(
+        results / "functional/digits_only.csv", ("run_a", "run_b", "metric", "value")
+    )
     runs = functional.trained_runs(table, ["two_stream_narrow", "c3d_narrow"])
-    assert list(dict.fromkeys(runs["system"])) == ["two_stream_narrow", "c3d_narrow"] and not (runs["seed"] == "untrained").any()
+    assert (
+        list(dict.fromkeys(runs["system"])) == ["two_stream_narrow", "c3d_narrow"]
+        and not (runs["seed"] == "untrained").any()
+    )
     a, b = runs["run"].iloc[:2]
-    expected = table[(table["metric"] == "stitched_accuracy") & (table["run_a"] == a) & (table["run_b"] == b)]["value"].item()
+    expected = table[
+        (table["metric"] == "stitched_accuracy") & (table["run_a"] == a) & (table["run_b"] == b)
+    ]["value"].item()
     assert functional.stitched(table, list(runs["run"]))[0, 1] == expected
 
 
@@ -269,10 +372,13 @@ def test_similarity_colours_are_fixed_and_missing_values_grey():
 
 
 def test_dark_means_different_for_similarities_and_distances():
-    near, far = similarity.scale_of("cka_linear"), similarity.scale_of("procrustes")
+    near = similarity.scale_of("cka_linear")
+    far = similarity.scale_of("procrustes")
     assert near.cmap == far.cmap.removesuffix("_r")
     np.testing.assert_allclose(near.distances(np.array([[1, 0.2], [0.2, 1]])), [[0, 0.8], [0.8, 0]])
-    np.testing.assert_allclose(far.distances(np.array([[0, np.nan], [np.nan, 0]])), [[0, 2**0.5], [2**0.5, 0]])
+    np.testing.assert_allclose(
+        far.distances(np.array([[0, np.nan], [np.nan, 0]])), [[0, 2**0.5], [2**0.5, 0]]
+    )
 
 
 def test_dendrogram_puts_like_beside_like():
@@ -295,7 +401,11 @@ def test_tree_of_the_map_has_the_branches_of_the_table():
     assert corners == [[0, 0.1, 0.1, 0], [0, 0.4, 0.4, 0], [0.1, 0.9, 0.9, 0.4]]
     rows = axes.lines[0].get_ydata()
     assert sorted((rows[0], rows[-1])) == sorted((order.index(0), order.index(2)))
-    assert [line.get_linewidth() > 1 for line in axes.lines] == [True, False, False], "the root recurs always and says nothing"
+    assert [line.get_linewidth() > 1 for line in axes.lines] == [
+        True,
+        False,
+        False,
+    ], "the root recurs always and says nothing"
     assert [text.get_text() for text in axes.texts] == ["100", "50"]
 
 
@@ -308,8 +418,15 @@ def test_ellipses_of_the_map_hold_95_percent():
 
 
 def test_matching_layers_stand_at_their_depth_and_value():
-    lines = [("best", 0.0, 0.0, 1.0), ("best", 1.0, 0.5, 0.5), ("equal_depth", 0.0, 0.0, 1.0), ("equal_depth", 1.0, 1.0, 0.0)]
-    table = pd.DataFrame(lines, columns=["choice", "depth_a", "depth_b", "value"]).assign(ci_low=0.0, ci_high=1.0)
+    lines = [
+        ("best", 0.0, 0.0, 1.0),
+        ("best", 1.0, 0.5, 0.5),
+        ("equal_depth", 0.0, 0.0, 1.0),
+        ("equal_depth", 1.0, 1.0, 0.0),
+    ]
+    table = pd.DataFrame(lines, columns=["choice", "depth_a", "depth_b", "value"]).assign(
+        ci_low=0.0, ci_high=1.0
+    )
     axes = style.new_figure(2, title="", note="").subplots()
     layer_matches.plot_match(table, axes, corner=(2, 1), limits=(0, 1), colour="red")
     dots = axes.collections[-1]
@@ -322,7 +439,8 @@ def test_matching_layers_stand_at_their_depth_and_value():
 
 @pytest.mark.parametrize("measure, warned", [("svcca", True), ("procrustes", False)])
 def test_every_figure_of_a_measure_tells_that_it_failed_sanity_tests(measure, warned, results):
-    dataset, families = synthetic.DATASETS[0], synthetic.FAMILIES
+    dataset = synthetic.DATASETS[0]
+    families = synthetic.FAMILIES
 
     def table(path):
         return pd.read_csv(results / path, dtype={"seed": str, "seed_a": str, "seed_b": str})
@@ -335,7 +453,9 @@ def test_every_figure_of_a_measure_tells_that_it_failed_sanity_tests(measure, wa
         map.map_figure(places, branches, dataset, measure, families),
         layer_matches.matches_figure(table("tables/layer_matches.csv"), dataset, measure, families),
         versions.versions_figure(table("tables/versions.csv"), dataset, measure, families),
-        training_time.training_time_figure(table("tables/training_time.csv"), dataset, measure, families),
+        training_time.training_time_figure(
+            table("tables/training_time.csv"), dataset, measure, families
+        ),
         shares.shares_figure(table("tables/structure.csv").assign(measure=measure)),
     ]
     for figure in figures:
@@ -344,8 +464,14 @@ def test_every_figure_of_a_measure_tells_that_it_failed_sanity_tests(measure, wa
 
 def test_versions_are_drawn_by_relation():
     kinds = {"versions": 0.6, "versions_other_seed": 0.5, "retraining": 0.9, "untrained": 0.2}
-    lines = [(kind, "y", "x", layer, i, value - i / 10) for kind, value in kinds.items() for i, layer in enumerate(("a", "b"))]
-    rows = pd.DataFrame(lines, columns=["relation", "trained_on_a", "trained_on_b", "layer", "depth", "value"])
+    lines = [
+        (kind, "y", "x", layer, i, value - i / 10)
+        for kind, value in kinds.items()
+        for i, layer in enumerate(("a", "b"))
+    ]
+    rows = pd.DataFrame(
+        lines, columns=["relation", "trained_on_a", "trained_on_b", "layer", "depth", "value"]
+    )
     axes = style.new_figure(2, title="", note="").subplots()
     versions.plot_versions(rows.assign(ci_low=0.1, ci_high=0.7), axes, colours={("x", "y"): "red"})
     assert [line.get_ydata().tolist() for line in axes.lines] == [
@@ -356,7 +482,9 @@ def test_versions_are_drawn_by_relation():
 
 
 def test_bars_of_shares_are_as_long_as_the_table_says():
-    rows = pd.DataFrame([("family", "cka_linear", 0.5, 0.2, 0.04), ("residual", "cka_linear", 0.3, 0.3, np.nan)])
+    rows = pd.DataFrame(
+        [("family", "cka_linear", 0.5, 0.2, 0.04), ("residual", "cka_linear", 0.3, 0.3, np.nan)]
+    )
     rows.columns = ["factor", "measure", "r2", "r2_only", "p"]
     axes = style.new_figure(2, title="", note="").subplots()
     shares.plot_shares(rows, axes, factors=["family", "residual"], colours={"cka_linear": "red"})
@@ -378,7 +506,8 @@ def test_label_slots():
 def test_lda_shows_no_separation_that_is_not_there():
     """Fitted on the shown clips, LDA would separate pure noise; fitted on others it must not."""
     draw = np.random.default_rng(0)
-    features, classes = draw.normal(size=(400, 60)), draw.integers(0, 4, 400)
+    features = draw.normal(size=(400, 60))
+    classes = draw.integers(0, 4, 400)
     halves = features[:200], features[200:]
 
     def separation(plane: np.ndarray) -> float:
@@ -386,13 +515,19 @@ def test_lda_shows_no_separation_that_is_not_there():
 
     honest = separation(projections.discriminants(halves[0], classes[:200], halves[1]))
     fooled = separation(projections.discriminants(halves[1], classes[200:], halves[1]))
-    assert honest < 0.4 < 0.55 < fooled  # chance 0.25, and centroids see the labels they are scored on
+    # chance 0.25, and centroids see the labels they are scored on
+    assert honest < 0.4 < 0.55 < fooled
 
 
 def test_degenerate_embeddings_are_drawn():
     slots = np.zeros((5, 2), int)
-    flat = projections.Embedding("flat", np.zeros((6, 1)), np.zeros((6, 2), int), np.zeros((5, 1)), slots)
-    assert all(plane.shape == (5, 2) and np.isfinite(plane).all() for plane in projections.project(flat).values())
+    flat = projections.Embedding(
+        "flat", np.zeros((6, 1)), np.zeros((6, 2), int), np.zeros((5, 1)), slots
+    )
+    assert all(
+        plane.shape == (5, 2) and np.isfinite(plane).all()
+        for plane in projections.project(flat).values()
+    )
 
 
 def test_strip_sets_frames_side_by_side():
@@ -405,6 +540,9 @@ def test_strip_sets_frames_side_by_side():
 
 
 def test_runs_that_only_predict_leave_the_reconstruction_empty():
-    drawn = {"observed": np.zeros((1, 3, 4, 4), np.uint8), "future": np.zeros((1, 2, 4, 4), np.uint8)}
+    drawn = {
+        "observed": np.zeros((1, 3, 4, 4), np.uint8),
+        "future": np.zeros((1, 2, 4, 4), np.uint8),
+    }
     figure = strips.generation_figure({**drawn, "prediction": drawn["future"]}, "a run")
     assert [axes.axison for axes in figure.axes] == [True, True, False, True]

@@ -1,4 +1,6 @@
-"""The battery passes a measure that behaves and fails ones that do not, on data in which everything is planted."""
+"""The battery passes a measure that behaves and fails ones that do not, on data in which everything
+is planted.
+"""
 
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from vidrep.sanity.material import Layer, Material, check, distinct
 from vidrep.similarity import registry, summarise
 from vidrep.similarity.measure import Measure, Prepared, cells
 
-N, SYSTEMS, SEEDS, DEPTH = 120, ("one", "two", "three"), (0, 1, 2, 3), ("first", "second", "embedding")
+N = 120
+SYSTEMS = ("one", "two", "three")
+SEEDS = (0, 1, 2, 3)
+DEPTH = ("first", "second", "embedding")
 CONFIG = {
     "experiment": "planted",
     "seed": 0,
@@ -28,10 +33,13 @@ CONFIG = {
 def planted(seed: int = 0) -> Material:
     """Runs whose layers are turned and noisy versions of a matrix that belongs to system and layer.
 
-    How noisy depends on the run, and noise stands for error: the noisier two runs of a system are, the less they answer alike.
+    How noisy depends on the run, and noise stands for error: the noisier two runs of a system are,
+    the less they answer alike.
     """
     rng = np.random.default_rng(seed)
-    layers, series, answers = [], [], {}
+    layers = []
+    series = []
+    answers = {}
     truth = rng.integers(2, size=(N, 4)) > 0  # (clips, classes)
     labels = rng.integers(2, size=(200, 4)) > 0
     for system in SYSTEMS:
@@ -46,7 +54,9 @@ def planted(seed: int = 0) -> Material:
             answers[system, k] = believed ^ (rng.random(truth.shape) < 0.02 + 0.08 * k)
             for name in DEPTH[-2:] if system == "one" else DEPTH[-1:]:
                 run = Run("planted", system, k)
-                series.append(change(*probed(rng, labels, truth), labels, truth, run=run, layer=name, seed=0))
+                series.append(
+                    change(*probed(rng, labels, truth), labels, truth, run=run, layer=name, seed=0)
+                )
     return Material(layers, series, answers, seed=0)
 
 
@@ -56,7 +66,8 @@ def probed(rng, labels: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.n
 
     def features(present):
         return (
-            np.concatenate([3 * present - 1.5, np.zeros((len(present), 12))], axis=1) + 0.4 * rng.normal(size=(len(present), 16))
+            np.concatenate([3 * present - 1.5, np.zeros((len(present), 12))], axis=1)
+            + 0.4 * rng.normal(size=(len(present), 16))
         ) @ axes
 
     return features(labels), features(truth)
@@ -68,14 +79,19 @@ def material() -> Material:
 
 
 def verdicts(material: Material, measure: str) -> dict[str, str]:
-    return {trial.name: trials.verdict(trial, found) for trial, found in battery.judge(material, measure)}
+    return {
+        trial.name: trials.verdict(trial, found)
+        for trial, found in battery.judge(material, measure)
+    }
 
 
 def made(name: str, value, **changes) -> Measure:
     """A measure from a function of two kernels."""
 
     def cross(rows, columns, options):
-        return cells(np.array([[value(a.data, b.data) for b in columns] for a in rows]), rows, columns)
+        return cells(
+            np.array([[value(a.data, b.data) for b in columns] for a in rows]), rows, columns
+        )
 
     facts = {
         "direction": "similarity",
@@ -85,7 +101,13 @@ def made(name: str, value, **changes) -> Measure:
         "cost": "1",
         "source": "-",
     }
-    return Measure(name, prepare=lambda kernel, options: Prepared("", None, kernel), cross=cross, **facts, **changes)
+    return Measure(
+        name,
+        prepare=lambda kernel, options: Prepared("", None, kernel),
+        cross=cross,
+        **facts,
+        **changes,
+    )
 
 
 @pytest.fixture
@@ -114,16 +136,26 @@ def test_measures_that_do_not_behave_fail(bad_measures, material):
     assert trials.PASSED not in verdicts(material, "constant").values()
     assert set(verdicts(material, "opposite").values()) == {trials.FAILED}
     noise = verdicts(material, "noise")
-    for name in ("layer_retrieval", "seed_and_layer", "components_accuracy", "components_monotone", "noise_monotone"):
+    for name in (
+        "layer_retrieval",
+        "seed_and_layer",
+        "components_accuracy",
+        "components_monotone",
+        "noise_monotone",
+    ):
         assert noise[name] == trials.FAILED, name
     by_size = verdicts(material, "scale")  # seeds differ in scale, layers and systems do not
-    assert trials.PASSED not in [by_size[name] for name in ("layer_retrieval", "seed_and_layer", "seed_and_system")]
+    assert trials.PASSED not in [
+        by_size[name] for name in ("layer_retrieval", "seed_and_layer", "seed_and_system")
+    ]
     assert by_size["components_monotone"] == trials.PASSED
 
 
 def test_table_and_page_name_the_measures_that_failed(bad_measures, material):
     rows = battery.judge_all(material, "planted", ["cka_linear", "constant"], lambda line: None)
-    assert len(rows) == 2 * len(trials.TRIALS) and all(len(row) == len(battery.COLUMNS) for row in rows)
+    assert len(rows) == 2 * len(trials.TRIALS) and all(
+        len(row) == len(battery.COLUMNS) for row in rows
+    )
     text = page.page(rows, CONFIG)
     failed = next(line for line in text.splitlines() if line.startswith("**Failed:**"))
     assert "constant (layer_retrieval" in failed and "cka_linear" not in failed
@@ -131,28 +163,45 @@ def test_table_and_page_name_the_measures_that_failed(bad_measures, material):
 
 
 def test_the_same_material_gives_the_same_rows(material):
-    first, second = (battery.judge_all(m, "planted", ["rsa"], lambda line: None) for m in (material, planted()))
+    first, second = (
+        battery.judge_all(m, "planted", ["rsa"], lambda line: None) for m in (material, planted())
+    )
     assert first == second
 
 
 def test_every_registered_measure_is_judged(material):
-    few = Material([layer for layer in material.layers if layer.seed < 3], material.series[:2], material.answers, 0)
+    few = Material(
+        [layer for layer in material.layers if layer.seed < 3],
+        material.series[:2],
+        material.answers,
+        0,
+    )
     for measure in similarity.measures():
         judged = [trial.name for trial, _ in battery.judge(few, measure)]
-        assert judged == [trial.name for trial in trials.TRIALS if trial.name != "answers_within"], measure
+        assert judged == [
+            trial.name for trial in trials.TRIALS if trial.name != "answers_within"
+        ], measure
 
 
 @pytest.mark.parametrize("measure", ["procrustes", "rsa", "linear_r2"])
 def test_distances_to_versions_are_those_of_the_library(measure, material):
     first, *others = [layer.kernel for layer in material.layers[:4]]
     sign = 1 if measure == "procrustes" else -1
-    expected = [np.mean([similarity.compare(first, x, measure), similarity.compare(x, first, measure)]) for x in others]
-    np.testing.assert_allclose(sign * battery.distances(first, others, measure), expected, atol=1e-9)
+    expected = [
+        np.mean([similarity.compare(first, x, measure), similarity.compare(x, first, measure)])
+        for x in others
+    ]
+    np.testing.assert_allclose(
+        sign * battery.distances(first, others, measure), expected, atol=1e-9
+    )
 
 
 def test_retrieval_by_hand():
-    runs, names = [0, 0, 1, 1], ["a", "b", "a", "b"]
-    likeness = np.array([[1, 0, 0.9, 0.2], [0, 1, 0.6, 0.6], [0.9, 0.6, 1, 0], [0.2, 0.6, 0, 1]], float)
+    runs = [0, 0, 1, 1]
+    names = ["a", "b", "a", "b"]
+    likeness = np.array(
+        [[1, 0, 0.9, 0.2], [0, 1, 0.6, 0.6], [0.9, 0.6, 1, 0], [0.2, 0.6, 0, 1]], float
+    )
     np.testing.assert_allclose(statistics.retrieved(likeness, runs, names), [1, 0.5, 1, 1])
     likeness[0, 2:] = np.nan
     assert statistics.retrieved(likeness, runs, names)[0] == 0
@@ -162,7 +211,8 @@ def test_auc_and_rank_correlation_against_scipy():
     from scipy.stats import mannwhitneyu, spearmanr
 
     rng = np.random.default_rng(2)
-    a, b = (rng.normal(size=30) + 0.5).round(1), rng.normal(size=40).round(1)
+    a = (rng.normal(size=30) + 0.5).round(1)
+    b = rng.normal(size=40).round(1)
     assert statistics.auc(a, b) == pytest.approx(mannwhitneyu(a, b).statistic / 1200)
     assert statistics.rank_correlation(a, b[:30]) == pytest.approx(spearmanr(a, b[:30]).statistic)
     a[:10] = np.nan
@@ -173,7 +223,8 @@ def test_auc_and_rank_correlation_against_scipy():
 
 
 def test_a_wide_p_value_withholds_a_pass():
-    trial, interval = trials.BY_NAME["answers"], (0.3, 0.1, 0.5, 10, 0.0)
+    trial = trials.BY_NAME["answers"]
+    interval = (0.3, 0.1, 0.5, 10, 0.0)
     assert trials.verdict(trial, trials.Outcome(*interval, p=0.01)) == trials.PASSED
     assert trials.verdict(trial, trials.Outcome(*interval, p=0.2)) == trials.UNDECIDED
     assert trials.verdict(trial, trials.Outcome(-0.3, -0.5, -0.1, 10, 0.0, p=0.9)) == trials.FAILED
@@ -184,11 +235,15 @@ def test_intervals():
 
     hits = np.array([1, 1, 1, 0, 1, 0, 1, 1.0])
     assert (found := trials.of_share(hits, 0.5)).value == 0.75
-    assert (found.low, found.high) == pytest.approx(tuple(binomtest(6, 8).proportion_ci(method="wilson")), abs=1e-6)
+    assert (found.low, found.high) == pytest.approx(
+        tuple(binomtest(6, 8).proportion_ci(method="wilson")), abs=1e-6
+    )
     values = np.array([0.1, 0.4, 0.3, 0.2])  # of a mean, the jackknife is Student's interval
     left_out = (values.sum() - values) / 3
     found = trials.of_replicates(values.mean(), left_out, trials.BY_NAME["answers"], 6, 0.0)
-    assert (found.low, found.high) == pytest.approx(t.interval(0.95, 3, 0.25, values.std(ddof=1) / 2))
+    assert (found.low, found.high) == pytest.approx(
+        t.interval(0.95, 3, 0.25, values.std(ddof=1) / 2)
+    )
 
 
 def test_removed_components_are_those_of_the_fitting_clips():
@@ -197,7 +252,9 @@ def test_removed_components_are_those_of_the_fitting_clips():
     fit, test = (rng.normal(size=(50, 6)) * [9, 7, 5, 3, 2, 1] @ axes + 3 for _ in range(2))
     scores, shown = component_scores(fit, test)
     assert np.all(np.diff(scores.var(axis=0)) < 0) and abs(scores.mean()) < 1e-9
-    np.testing.assert_allclose(shown @ shown.T, (test - fit.mean(0)) @ (test - fit.mean(0)).T, atol=1e-8)
+    np.testing.assert_allclose(
+        shown @ shown.T, (test - fit.mean(0)) @ (test - fit.mean(0)).T, atol=1e-8
+    )
 
 
 def test_probes_on_parts_are_those_fitted_on_the_parts_alone():
@@ -205,27 +262,39 @@ def test_probes_on_parts_are_those_fitted_on_the_parts_alone():
     from sklearn.metrics import balanced_accuracy_score
 
     rng = np.random.default_rng(6)
-    labels, truth = rng.random((80, 3)) < 0.3, rng.random((60, 3)) < 0.3
-    fit, test = component_scores(*(y @ rng.normal(size=(3, 9)) + rng.normal(size=(len(y), 9)) for y in (labels, truth)))
-    part, expected = slice(2, 7), []
+    labels = rng.random((80, 3)) < 0.3
+    truth = rng.random((60, 3)) < 0.3
+    fit, test = component_scores(
+        *(y @ rng.normal(size=(3, 9)) + rng.normal(size=(len(y), 9)) for y in (labels, truth))
+    )
+    part = slice(2, 7)
+    expected = []
     penalty = PENALTY * (fit**2).sum(axis=0).mean()
     for index in range(3):
         ridge = Ridge(alpha=penalty, fit_intercept=True).fit(fit[:, part], labels[:, index])
-        scores, shown = ridge.predict(fit[:, part]), ridge.predict(test[:, part])
+        scores = ridge.predict(fit[:, part])
+        shown = ridge.predict(test[:, part])
         middle = (scores[labels[:, index]].mean() + scores[~labels[:, index]].mean()) / 2
         expected.append(balanced_accuracy_score(truth[:, index], shown > middle))
-    assert probe_accuracies(fit, labels, test, truth, [slice(None), part])[1] == pytest.approx(np.mean(expected))
+    assert probe_accuracies(fit, labels, test, truth, [slice(None), part])[1] == pytest.approx(
+        np.mean(expected)
+    )
 
 
 def test_losing_what_tells_the_classes_costs_accuracy(material):
     series = material.series[0]
-    leading, trailing = series.losses[: len(series.leading)], series.losses[len(series.leading) :]
+    leading = series.losses[: len(series.leading)]
+    trailing = series.losses[len(series.leading) :]
     assert leading[-1] > 0.3 and np.abs(trailing[:3]).max() < 0.05
 
 
 def test_layers_that_repeat_another_are_left_out():
     x = np.random.default_rng(1).normal(size=(20, 4))
-    assert list(distinct({"map": summarise(x), "other": summarise(x**2), "embedding": summarise(x[:, ::-1])})) == [
+    assert list(
+        distinct(
+            {"map": summarise(x), "other": summarise(x**2), "embedding": summarise(x[:, ::-1])}
+        )
+    ) == [
         "other",
         "embedding",
     ]
@@ -234,7 +303,11 @@ def test_layers_that_repeat_another_are_left_out():
 @pytest.mark.parametrize("runs", [[("one", 3)], [("one", 3), ("two", 2)], [("one", 4), ("two", 3)]])
 def test_too_few_runs_are_refused(runs):
     with pytest.raises(
-        ValueError, match=r"config key systems: .* at least two systems with the same three seeds .* one with seeds"
+        ValueError,
+        match=(
+            r"config key systems: .* at least two systems with the same three seeds .* one with"
+            r" seeds"
+        ),
     ):
         check([Run("digits_only", name, seed) for name, count in runs for seed in range(count)])
 
@@ -252,8 +325,12 @@ def test_figures_warn_of_what_the_documentation_reports():
         for line in text.split("## Outcome")[1].splitlines()
         if line[:1] == "|"
     ]
-    names, rows = lines[0][1:], [line for line in lines if line[0] in similarity.measures()]
+    names = lines[0][1:]
+    rows = [line for line in lines if line[0] in similarity.measures()]
     assert sorted(row[0] for row in rows) == sorted(similarity.measures())
-    failed = {row[0]: tuple(name for name, cell in zip(names, row[1:], strict=True) if "✗" in cell) for row in rows}
+    failed = {
+        row[0]: tuple(name for name, cell in zip(names, row[1:], strict=True) if "✗" in cell)
+        for row in rows
+    }
     assert {measure: tests for measure, tests in failed.items() if tests} == known.FAILED
     assert "failed 4 of 8" in known.warning("svcca") and known.warning("procrustes") == ""

@@ -27,7 +27,8 @@ def test_digits_are_where_the_boxes_say(videos):
     assert clips.shape == (60, 24, 20, 20) and (labels.sum(1) == 1).all()
     assert (labels.argmax(1) == factors["digit"][:, 0]).all()
     top, left, bottom, right = np.moveaxis(factors["boxes"][:, :, 0], -1, 0)
-    rows, columns = np.arange(20)[:, None], np.arange(20)
+    rows = np.arange(20)[:, None]
+    columns = np.arange(20)
     top, left, bottom, right = (edge[..., None, None] for edge in (top, left, bottom, right))
     inside = (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
     assert (clips[~inside] == 0).all() and (clips.max((2, 3)) > 0).all()
@@ -55,7 +56,10 @@ def test_progress_rises_strictly_from_start_to_end_and_only_warped_paces_differ(
 
 
 def test_versions_show_the_same_digits_and_places():
-    digits = [render(sequence_recipe(name, **SETTINGS), count=20, seed=3)[2]["digit_image"] for name in SEQUENCES]
+    digits = [
+        render(sequence_recipe(name, **SETTINGS), count=20, seed=3)[2]["digit_image"]
+        for name in SEQUENCES
+    ]
     assert (digits[0] == digits[1]).all()
 
 
@@ -70,7 +74,12 @@ def test_exact_flow_carries_every_frame_into_the_next():
 
 @pytest.mark.parametrize(
     ("changes", "says"),
-    [({"patch": 20}, "does not fit"), ({"frames": 7}, "at least 8 frames"), ({"jitter": 0.5}, "jitter"), ({"warp": -1}, "warp")],
+    [
+        ({"patch": 20}, "does not fit"),
+        ({"frames": 7}, "at least 8 frames"),
+        ({"jitter": 0.5}, "jitter"),
+        ({"warp": -1}, "warp"),
+    ],
 )
 def test_bad_settings_are_named(changes, says):
     with pytest.raises(ValueError, match=says):
@@ -79,20 +88,37 @@ def test_bad_settings_are_named(changes, says):
 
 def configured(**changes) -> dict:
     """A complete configuration with two groups of equally long clips."""
-    systems = ["c3d_narrow", {"name": "tcc_narrow", "datasets": ["sequences", "sequences_unwarped"]}]
-    config = {"datasets": ["digits_only", "velocity_only", "sequences", "sequences_unwarped"], "systems": systems, **changes}
+    systems = [
+        "c3d_narrow",
+        {"name": "tcc_narrow", "datasets": ["sequences", "sequences_unwarped"]},
+    ]
+    config = {
+        "datasets": ["digits_only", "velocity_only", "sequences", "sequences_unwarped"],
+        "systems": systems,
+        **changes,
+    }
     fill_defaults(config, yaml.safe_load(SCHEMA.read_text()))
     return config
 
 
-def test_only_systems_that_name_sequences_are_trained_on_them_and_transfer_stays_among_equal_lengths():
+def test_only_systems_that_name_sequences_are_trained_on_them_transfer_among_equal_lengths():
     chosen = check(configured())
     pairs = {(run.system, run.dataset) for run in chosen.trained_runs()}
-    assert pairs == {(s, d) for s, d in [("c3d_narrow", "digits_only"), ("c3d_narrow", "velocity_only"),
-                                         ("tcc_narrow", "sequences"), ("tcc_narrow", "sequences_unwarped")]}  # fmt: skip
+    assert pairs == {
+        (s, d)
+        for s, d in [
+            ("c3d_narrow", "digits_only"),
+            ("c3d_narrow", "velocity_only"),
+            ("tcc_narrow", "sequences"),
+            ("tcc_narrow", "sequences_unwarped"),
+        ]
+    }
     assert chosen.alike() == [["digits_only", "velocity_only"], ["sequences", "sequences_unwarped"]]
     assert {run.system for run in chosen.evaluated_on("sequences")} == {"tcc_narrow"}
-    assert {run.dataset for run in chosen.evaluated_on("digits_only")} == {"digits_only", "velocity_only"}
+    assert {run.dataset for run in chosen.evaluated_on("digits_only")} == {
+        "digits_only",
+        "velocity_only",
+    }
     equal = check(configured(video={"frames": 32}))
     assert {run.system for run in equal.evaluated_on("sequences")} == {"tcc_narrow", "c3d_narrow"}
 
@@ -102,9 +128,15 @@ def test_only_systems_that_name_sequences_are_trained_on_them_and_transfer_stays
     [
         ({"systems": ["c3d_narrow"]}, "no system is trained on sequences"),
         ({"datasets": ["digits_only"]}, "tcc_narrow.datasets: sequences"),
-        ({"datasets": ["sequences"], "systems": ["c3d_narrow", "tcc_narrow"]}, "c3d_narrow: it is trained on none"),
+        (
+            {"datasets": ["sequences"], "systems": ["c3d_narrow", "tcc_narrow"]},
+            "c3d_narrow: it is trained on none",
+        ),
         ({"alignment": {"test": 1000}}, "alignment.test: 1000 clips"),
-        ({"detection": {"systems": ["c3d_narrow"], "datasets": ["sequences"]}}, "no classes to detect"),
+        (
+            {"detection": {"systems": ["c3d_narrow"], "datasets": ["sequences"]}},
+            "no classes to detect",
+        ),
     ],
 )
 def test_misuse_of_sequences_is_named_in_one_line(changes, says):

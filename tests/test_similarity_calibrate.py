@@ -9,15 +9,25 @@ from vidrep.similarity import all_pairs
 from vidrep.similarity.calibrate import adjusted, calibrate, over_seeds
 from vidrep.similarity.table import write_table
 
-REPS = ["d/a/seed0/top", "d/a/seed1/top", "d/b/seed0/top", "d/b/seed3/top", "d/c/seed0/top", "e/a/seeduntrained/top",
-        "d/b/seeduntrained/top"]  # fmt: skip
+REPS = [
+    "d/a/seed0/top",
+    "d/a/seed1/top",
+    "d/b/seed0/top",
+    "d/b/seed3/top",
+    "d/c/seed0/top",
+    "e/a/seeduntrained/top",
+    "d/b/seeduntrained/top",
+]
 
 
 @pytest.fixture(scope="module")
 def arrays() -> list[np.ndarray]:
     rng = np.random.default_rng(4)
     shared = rng.normal(size=(60, 6))
-    return [shared @ rng.normal(size=(6, 12)) + noise * rng.normal(size=(60, 12)) for noise in (1, 1, 1, 1, 1, 4, 4)]
+    return [
+        shared @ rng.normal(size=(6, 12)) + noise * rng.normal(size=(60, 12))
+        for noise in (1, 1, 1, 1, 1, 4, 4)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +36,12 @@ def result(arrays):
 
 
 def test_floor_ceiling_and_calibrated_score(result):
-    columns, values = calibrate(result, REPS), result.values
-    a, b = REPS.index("d/a/seed1/top"), REPS.index("d/b/seed0/top")
-    floor, ceiling = values[5, 6], np.sqrt(values[0, 1] * values[2, 3])
+    columns = calibrate(result, REPS)
+    values = result.values
+    a = REPS.index("d/a/seed1/top")
+    b = REPS.index("d/b/seed0/top")
+    floor = values[5, 6]
+    ceiling = np.sqrt(values[0, 1] * values[2, 3])
     assert columns["floor"][a, b] == floor and columns["ceiling"][a, b] == pytest.approx(ceiling)
     assert columns["calibrated"][a, b] == pytest.approx((values[a, b] - floor) / (ceiling - floor))
 
@@ -37,17 +50,24 @@ def test_nothing_is_made_up(result):
     columns = calibrate(result, REPS)
     assert np.isnan(columns["ceiling"][4]).all(), "a single seed has no ceiling"
     assert np.isnan(columns["floor"][4]).all(), "system c has no twin here"
-    assert np.isnan(columns["floor"][5]).all() and np.isnan(columns["ceiling"][6]).all(), "twins are no trained runs"
+    assert np.isnan(columns["floor"][5]).all() and np.isnan(columns["ceiling"][6]).all(), (
+        "twins are no trained runs"
+    )
     plain = calibrate(result, list("abcdefg"))
-    assert all(np.isnan(plain[name]).all() for name in ("floor", "ceiling", "calibrated")) and not np.isnan(plain["q"][0, 1])
+    assert all(
+        np.isnan(plain[name]).all() for name in ("floor", "ceiling", "calibrated")
+    ) and not np.isnan(plain["q"][0, 1])
 
 
 def test_distances_are_calibrated_the_same_way_round(arrays):
     result = all_pairs(dict(zip(REPS, arrays, strict=True)), "procrustes")
-    columns, values = calibrate(result, REPS), result.values
+    columns = calibrate(result, REPS)
+    values = result.values
     assert columns["ceiling"][0, 2] == pytest.approx((values[0, 1] + values[2, 3]) / 2)
     assert columns["floor"][0, 2] > columns["ceiling"][0, 2]
-    assert columns["calibrated"][0, 2] == pytest.approx((values[5, 6] - values[0, 2]) / (values[5, 6] - columns["ceiling"][0, 2]))
+    assert columns["calibrated"][0, 2] == pytest.approx(
+        (values[5, 6] - values[0, 2]) / (values[5, 6] - columns["ceiling"][0, 2])
+    )
 
 
 def test_adjusted_p_values_are_those_of_benjamini_and_hochberg():
@@ -57,7 +77,8 @@ def test_adjusted_p_values_are_those_of_benjamini_and_hochberg():
     p[0, 3] = p[3, 0] = np.nan
     pairs = [(i, j) for i in range(6) for j in range(i + 1, 6) if not np.isnan(p[i, j])]
     ordered = sorted(pairs, key=lambda pair: p[pair])
-    smallest, expected = 1.0, {}
+    smallest = 1.0
+    expected = {}
     for rank in range(len(ordered), 0, -1):  # step up from the largest
         smallest = min(smallest, p[ordered[rank - 1]] * len(ordered) / rank)
         expected[ordered[rank - 1]] = smallest
@@ -68,7 +89,9 @@ def test_adjusted_p_values_are_those_of_benjamini_and_hochberg():
 
 def test_unrelated_pairs_rarely_pass(arrays):
     rng = np.random.default_rng(1)
-    result = all_pairs([rng.normal(size=(60, 8)) for _ in range(12)], "cka_linear_debiased", permutations=199)
+    result = all_pairs(
+        [rng.normal(size=(60, 8)) for _ in range(12)], "cka_linear_debiased", permutations=199
+    )
     q = calibrate(result, [str(i) for i in range(12)])["q"]
     upper = np.triu_indices(12, 1)
     assert (result.null_p[upper] < 0.05).any() and (q[upper] < 0.05).mean() <= 0.05
@@ -79,8 +102,13 @@ def test_the_table_has_the_columns(result, tmp_path):
     with open(tmp_path / "t.csv", newline="") as file:
         rows = {(row["rep_a"], row["rep_b"]): row for row in csv.DictReader(file)}
     row = rows["d/a/seed0/top", "d/b/seed0/top"]
-    assert float(row["calibrated"]) == pytest.approx(calibrate(result, REPS)["calibrated"][0, 2], rel=1e-6)
-    assert float(row["q"]) >= float(row["null_p"]) and rows["d/a/seed0/top", "d/c/seed0/top"]["ceiling"] == ""
+    assert float(row["calibrated"]) == pytest.approx(
+        calibrate(result, REPS)["calibrated"][0, 2], rel=1e-6
+    )
+    assert (
+        float(row["q"]) >= float(row["null_p"])
+        and rows["d/a/seed0/top", "d/c/seed0/top"]["ceiling"] == ""
+    )
 
 
 def test_chance_is_zero_and_identity_is_one(arrays):
@@ -90,35 +118,56 @@ def test_chance_is_zero_and_identity_is_one(arrays):
     assert above[0, 1] == pytest.approx(1 - result.values[0, 1] / result.chance[0, 1])
     biased = all_pairs(arrays, "cka_linear")
     above = calibrate(biased, list("abcdefg"))["above_chance"]
-    assert above[0, 1] == pytest.approx((biased.values[0, 1] - biased.chance[0, 1]) / (1 - biased.chance[0, 1]))
+    assert above[0, 1] == pytest.approx(
+        (biased.values[0, 1] - biased.chance[0, 1]) / (1 - biased.chance[0, 1])
+    )
 
 
 def test_the_cosine_form_of_a_distance_is_calibrated_as_a_similarity(arrays):
     result = all_pairs(dict(zip(REPS, arrays, strict=True)), "procrustes", form="cosine")
-    columns, values = calibrate(result, REPS), result.values
+    columns = calibrate(result, REPS)
+    values = result.values
     assert columns["ceiling"][0, 2] == pytest.approx(np.sqrt(values[0, 1] * values[2, 3]))
 
 
 def test_mean_and_spread_over_seeds():
-    names = ["d/a/seed0/t", "d/a/seed1/t", "d/b/seed0/t", "d/b/seed1/t", "d/c/seed0/t", "d/c/seeduntrained/t"]
+    names = [
+        "d/a/seed0/t",
+        "d/a/seed1/t",
+        "d/b/seed0/t",
+        "d/b/seed1/t",
+        "d/c/seed0/t",
+        "d/c/seeduntrained/t",
+    ]
     rng = np.random.default_rng(0)
     values = rng.uniform(size=(6, 6))
     values = (values + values.T) / 2
     found = over_seeds(values, [name.split("/", 3) for name in names])
-    assert found["seeds_a"][0, 4] == 2 and found["seeds_b"][0, 4] == 1 and np.isnan(found["seeds_a"][5]).all()
+    assert (
+        found["seeds_a"][0, 4] == 2
+        and found["seeds_b"][0, 4] == 1
+        and np.isnan(found["seeds_a"][5]).all()
+    )
     assert found["seed_mean"][1, 2] == pytest.approx(values[:2, 2:4].mean())
     disjoint = [values[0, 2] - values[1, 3], values[0, 3] - values[1, 2]]
     assert found["seed_sd"][1, 2] == pytest.approx(np.sqrt(np.mean(np.square(disjoint)) / 2))
-    assert found["seed_sd"][0, 4] == pytest.approx(np.std(values[:2, 4], ddof=1)), "c stays as it is"
-    assert found["seed_mean"][0, 0] == values[0, 1] and np.isnan(found["seed_sd"][0, 1]), "two seeds give one value"
+    assert found["seed_sd"][0, 4] == pytest.approx(np.std(values[:2, 4], ddof=1)), (
+        "c stays as it is"
+    )
+    assert found["seed_mean"][0, 0] == values[0, 1] and np.isnan(found["seed_sd"][0, 1]), (
+        "two seeds give one value"
+    )
     assert np.isnan(found["seed_mean"][4, 4]) and np.isnan(found["seed_sd"][4, 5])
 
 
 def test_spread_over_seeds_is_that_of_training_both_sides_anew():
-    """Values made of an effect of each side's run and one of the pair: the variance is the sum of all three."""
+    """Values made of an effect of each side's run and one of the pair: the variance is the sum of
+    all three.
+    """
     rng = np.random.default_rng(2)
     names = [f"d/a/seed{k}/t" for k in range(3)] + [f"d/b/seed{k}/t" for k in range(3)]
-    between, within = [], []
+    between = []
+    within = []
     for _ in range(400):
         run = rng.normal(size=6)
         values = np.add.outer(run, run) + rng.normal(size=(6, 6))

@@ -26,13 +26,21 @@ def make_store(path, system="c3d", seed=0, ids=None, dtype="float16", **changed)
     """A small activation store; ``changed`` replaces layers by name."""
     rng = np.random.default_rng(len(system) + (seed if isinstance(seed, int) else 9))
     root = zarr.open_group(str(path), mode="w")
-    root.attrs.update(layers=list(LAYERS), dataset="digits_only", system=system, seed=seed, pooling="none")
+    root.attrs.update(
+        layers=list(LAYERS), dataset="digits_only", system=system, seed=seed, pooling="none"
+    )
     shared = np.random.default_rng(0).standard_normal((N, 5))
     arrays = {}
     for layer, shape in LAYERS.items():
-        values = shared @ rng.standard_normal((5, int(np.prod(shape)))) + rng.standard_normal((N, int(np.prod(shape)))) + 2
+        values = (
+            shared @ rng.standard_normal((5, int(np.prod(shape))))
+            + rng.standard_normal((N, int(np.prod(shape))))
+            + 2
+        )
         arrays[layer] = changed.get(layer, values.reshape(N, *shape)).astype(dtype)
-        root.create_array(layer, shape=arrays[layer].shape, dtype=dtype, chunks=(16, 2, *shape[1:]))[:] = arrays[layer]
+        root.create_array(
+            layer, shape=arrays[layer].shape, dtype=dtype, chunks=(16, 2, *shape[1:])
+        )[:] = arrays[layer]
     root.create_array("ids", shape=(N,), dtype=str, chunks=(N,))[:] = np.array(
         ids or [f"test/{i:06d}" for i in range(N)], dtype=object
     )
@@ -70,8 +78,11 @@ def test_kernel_files_give_the_values_of_the_activations(name, kernels):
     stored = open_kernels(paths)
     assert [kernel.rep for kernel in stored] == list(arrays)
     expected = compare_all({rep: array.astype(np.float64) for rep, array in arrays.items()}, name)
-    distance = name in ("procrustes", "shape_angular")  # of a representation to itself: the root of a rounding error
-    np.testing.assert_allclose(compare_all(stored, name), expected, rtol=1e-6, atol=1e-5 if distance else 1e-6)
+    # of a representation to itself: the root of a rounding error
+    distance = name in ("procrustes", "shape_angular")
+    np.testing.assert_allclose(
+        compare_all(stored, name), expected, rtol=1e-6, atol=1e-5 if distance else 1e-6
+    )
 
 
 def test_kernel_file_layout(kernels):
@@ -91,7 +102,15 @@ def test_constant_layer_survives_into_the_table(tmp_path):
     write_kernels(tmp_path / "a.zarr", tmp_path / "a.h5")
     for name in measures():
         result = (
-            run("compare.py", "--kernels", tmp_path / "a.h5", "--measure", name, "--output", tmp_path / "t.csv")
+            run(
+                "compare.py",
+                "--kernels",
+                tmp_path / "a.h5",
+                "--measure",
+                name,
+                "--output",
+                tmp_path / "t.csv",
+            )
             if name == "rsa"
             else None
         )
@@ -99,9 +118,12 @@ def test_constant_layer_survives_into_the_table(tmp_path):
         assert flags[1].tolist() == ["constant"] * 3
         if result:
             assert result == (0, "")
-            dead = [row for row in read(tmp_path / "t.csv") if "block" in row["rep_a"] + row["rep_b"]]
+            dead = [
+                row for row in read(tmp_path / "t.csv") if "block" in row["rep_a"] + row["rep_b"]
+            ]
             assert len(dead) == 3 and all(
-                row["value"] == row["null_p"] == row["ci_low"] == "" and row["flag"] == "constant" for row in dead
+                row["value"] == row["null_p"] == row["ci_low"] == "" and row["flag"] == "constant"
+                for row in dead
             )
 
 
@@ -109,8 +131,21 @@ def test_scripts_end_to_end(tmp_path):
     make_store(tmp_path / "a.zarr")
     make_store(tmp_path / "b.zarr", "lstm", "untrained")
     for name in "ab":
-        assert run("kernels.py", "--stores", tmp_path / f"{name}.zarr", "--outputs", tmp_path / "k" / f"{name}.h5") == (0, "")
-    command = ["compare.py", "--kernels", tmp_path / "k" / "a.h5", tmp_path / "k" / "b.h5", "--seed", 3]
+        assert run(
+            "kernels.py",
+            "--stores",
+            tmp_path / f"{name}.zarr",
+            "--outputs",
+            tmp_path / "k" / f"{name}.h5",
+        ) == (0, "")
+    command = [
+        "compare.py",
+        "--kernels",
+        tmp_path / "k" / "a.h5",
+        tmp_path / "k" / "b.h5",
+        "--seed",
+        3,
+    ]
     for name, rows in (("cka_linear_debiased", 21), ("linear_r2", 36)):
         output = tmp_path / "similarity" / f"{name}.csv"
         assert run(*command, "--measure", name, "--output", output) == (0, "")
@@ -121,17 +156,34 @@ def test_scripts_end_to_end(tmp_path):
         assert output.read_bytes() == first
         assert [path.name for path in output.parent.iterdir() if path.name.startswith(".")] == []
     row = read(tmp_path / "similarity" / "cka_linear_debiased.csv")[1]
-    assert row["rep_a"] == "digits_only/c3d/seed0/stem.0" and row["rep_b"] == "digits_only/c3d/seed0/block"
-    assert float(row["ci_low"]) < float(row["value"]) < float(row["ci_high"]) and row["n"] == str(N) and row["chance"] == "0"
+    assert (
+        row["rep_a"] == "digits_only/c3d/seed0/stem.0"
+        and row["rep_b"] == "digits_only/c3d/seed0/block"
+    )
+    assert (
+        float(row["ci_low"]) < float(row["value"]) < float(row["ci_high"])
+        and row["n"] == str(N)
+        and row["chance"] == "0"
+    )
 
 
 def test_options_reach_the_measure(tmp_path):
     make_store(tmp_path / "a.zarr")
     write_kernels(tmp_path / "a.zarr", tmp_path / "a.h5")
-    command = ["compare.py", "--kernels", tmp_path / "a.h5", "--measure", "procrustes", "--output", tmp_path / "t.csv"]
+    command = [
+        "compare.py",
+        "--kernels",
+        tmp_path / "a.h5",
+        "--measure",
+        "procrustes",
+        "--output",
+        tmp_path / "t.csv",
+    ]
     assert run(*command, "--option", "variance=0.8", "--option", "form=squared") == (0, "")
     assert {row["flag"] for row in read(tmp_path / "t.csv")} == {"truncated"}
-    message = "error: option form: got 'cubic', expected one of distance, squared, cosine, size_and_shape"
+    message = (
+        "error: option form: got 'cubic', expected one of distance, squared, cosine, size_and_shape"
+    )
     assert run(*command, "--option", "form=cubic") == (1, message)
 
 
@@ -149,18 +201,31 @@ def test_bad_input_ends_in_one_line(tmp_path):
 
     def line(script, *arguments):
         status, message = run(script, *arguments, "--output", output)
-        assert status == 1 and message.startswith("error: ") and "\n" not in message and not list(output.parent.glob("*"))
+        assert (
+            status == 1
+            and message.startswith("error: ")
+            and "\n" not in message
+            and not list(output.parent.glob("*"))
+        )
         return message
 
     compare = ("compare.py", "--measure", "rsa", "--kernels")
     message = line(*compare, tmp_path / "a.h5", tmp_path / "b.h5")
     assert "a.h5" in message and "b.h5" in message and "different clips or another order" in message
-    assert "both hold digits_only/c3d/seed0/stem.0" in line(*compare, tmp_path / "a.h5", tmp_path / "a.h5")
+    assert "both hold digits_only/c3d/seed0/stem.0" in line(
+        *compare, tmp_path / "a.h5", tmp_path / "a.h5"
+    )
     assert "gone.h5: no such file" in line(*compare, tmp_path / "gone.h5")
     assert "text.h5: not a file of kernels" in line(*compare, tmp_path / "text.h5")
-    assert "unknown measure 'cka'" in line("compare.py", "--measure", "cka", "--kernels", tmp_path / "a.h5")
-    assert "gone.zarr: no activation store" in line("kernels.py", "--stores", tmp_path / "gone.zarr")
-    assert "empty.zarr: not an activation store, it lacks layers" in line("kernels.py", "--stores", tmp_path / "empty.zarr")
+    assert "unknown measure 'cka'" in line(
+        "compare.py", "--measure", "cka", "--kernels", tmp_path / "a.h5"
+    )
+    assert "gone.zarr: no activation store" in line(
+        "kernels.py", "--stores", tmp_path / "gone.zarr"
+    )
+    assert "empty.zarr: not an activation store, it lacks layers" in line(
+        "kernels.py", "--stores", tmp_path / "empty.zarr"
+    )
     message = line("kernels.py", "--stores", tmp_path / "nan.zarr")
     assert "nan.zarr: layer 'out': activations of clip 4" in message
 
@@ -177,13 +242,31 @@ def test_layers_of_another_length_are_refused(tmp_path):
 def test_by_hand(tmp_path):
     """As a command: help, one line on bad input, exit status."""
     command = [sys.executable, ROOT / "scripts" / "kernels.py"]
-    options = {"capture_output": True, "text": True, "cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+    options = {
+        "capture_output": True,
+        "text": True,
+        "cwd": tmp_path,
+        "env": {**os.environ, "PYTHONPATH": str(ROOT)},
+    }
     assert "--stores" in subprocess.run([*command, "--help"], **options).stdout
     failed = subprocess.run([*command, "--stores", "gone", "--outputs", "k.h5"], **options)
-    assert failed.returncode == 1 and failed.stderr == "error: gone: no activation store there (expected a Zarr group)\n"
-    code = "import sys, vidrep.similarity.files, vidrep.similarity.table; sys.exit('torch' in sys.modules)"
+    assert (
+        failed.returncode == 1
+        and failed.stderr == "error: gone: no activation store there (expected a Zarr group)\n"
+    )
+    code = (
+        "import sys, vidrep.similarity.files, vidrep.similarity.table; sys.exit('torch' in"
+        " sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], **options).returncode == 0
 
 
 def test_numbers_in_the_table():
-    assert [number(x) for x in (np.nan, 1, 0.5, -0.0, 1 / 3, 48)] == ["", "1", "0.5", "0", "0.33333333", "48"]
+    assert [number(x) for x in (np.nan, 1, 0.5, -0.0, 1 / 3, 48)] == [
+        "",
+        "1",
+        "0.5",
+        "0",
+        "0.33333333",
+        "48",
+    ]

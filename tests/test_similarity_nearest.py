@@ -1,4 +1,6 @@
-"""The nearest system of every run, by construction and beside a runner-up that is as near or far away."""
+"""The nearest system of every run, by construction and beside a runner-up that is as near or far
+away.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +31,9 @@ class Stored:
 
 @pytest.fixture(scope="module")
 def kernels() -> list[Stored]:
-    """Systems a, b, c alike in this order of nearness to a; d as near to a as c is; controls that are never trained."""
+    """Systems a, b, c alike in this order of nearness to a; d as near to a as c is; controls that
+    are never trained.
+    """
     rng = np.random.default_rng(0)
     base = rng.standard_normal((60, 8))
     noise = {
@@ -44,7 +48,11 @@ def kernels() -> list[Stored]:
     found = []
     for name, amount in noise.items():
         for layer in ("conv", "top"):
-            found.append(Stored(f"set/{name}/{layer}", summarise(base + amount * rng.standard_normal((60, 8)))))
+            found.append(
+                Stored(
+                    f"set/{name}/{layer}", summarise(base + amount * rng.standard_normal((60, 8)))
+                )
+            )
     return [*found, Stored("other/a/seed0/top", summarise(base))]
 
 
@@ -52,24 +60,37 @@ def kernels() -> list[Stored]:
 def test_nearest_system_and_runner_up(measure, kernels):
     lines = nearest_rows(kernels, measure, intervals=True, seed=0, memory_mb=64)
     found = {line[0]: dict(zip(COLUMNS, line, strict=True)) for line in lines}
-    assert set(found) == {f"set/{name}/top" for name in ("a/seed0", "a/seed1", "b/seed2", "c/seed0", "d/seed0")}
+    assert set(found) == {
+        f"set/{name}/top" for name in ("a/seed0", "a/seed1", "b/seed2", "c/seed0", "d/seed0")
+    }
     for seed in (0, 1):
         row = found[f"set/a/seed{seed}/top"]
-        assert row["rep_b"] == "set/b/seed2/top", "not its own other seed, not b's untrained twin, not another layer"
+        assert row["rep_b"] == "set/b/seed2/top", (
+            "not its own other seed, not b's untrained twin, not another layer"
+        )
         assert row["rep_c"] in ("set/c/seed0/top", "set/d/seed0/top") and float(row["q"]) < 0.01
     assert {found["set/b/seed2/top"]["rep_b"]} == {"set/a/seed0/top"}
     row = found["set/c/seed0/top"]
-    assert {row["rep_b"], row["rep_c"]} == {"set/a/seed0/top", "set/b/seed2/top"} and float(row["p"]) > 0.01
+    assert {row["rep_b"], row["rep_c"]} == {"set/a/seed0/top", "set/b/seed2/top"} and float(
+        row["p"]
+    ) > 0.01
     by_rep = {kernel.rep: kernel.kernel for kernel in kernels}
-    assert float(row["value_ab"]) == pytest.approx(compare(by_rep[row["rep_a"]], by_rep[row["rep_b"]], measure), rel=1e-6)
+    assert float(row["value_ab"]) == pytest.approx(
+        compare(by_rep[row["rep_a"]], by_rep[row["rep_b"]], measure), rel=1e-6
+    )
     sign = -1 if measure == "procrustes" else 1
-    assert all(sign * float(row["difference"]) >= 0 and float(row["q"]) >= float(row["p"]) for row in found.values())
+    assert all(
+        sign * float(row["difference"]) >= 0 and float(row["q"]) >= float(row["p"])
+        for row in found.values()
+    )
 
 
 def test_without_intervals_the_names_stay(kernels):
     lines = nearest_rows(kernels, "procrustes", intervals=False, seed=0, memory_mb=64)
     full = nearest_rows(kernels, "procrustes", intervals=True, seed=0, memory_mb=64)
-    assert [line[:6] for line in lines] == [line[:6] for line in full] and all(line[6:10] == [""] * 4 for line in lines)
+    assert [line[:6] for line in lines] == [line[:6] for line in full] and all(
+        line[6:10] == [""] * 4 for line in lines
+    )
 
 
 def test_two_systems_have_no_runner_up(kernels):

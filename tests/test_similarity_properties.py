@@ -1,4 +1,6 @@
-"""What every measure promises: symmetry, identity, invariances, independence of layout, and reasons for degenerate input."""
+"""What every measure promises: symmetry, identity, invariances, independence of layout, and reasons
+for degenerate input.
+"""
 
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ from vidrep.similarity import Kernel, all_pairs, compare, compare_all, find, mea
 from vidrep.similarity.kernel import feature_blocks, summarise_blocks
 
 N = 48
-DETERMINISTIC = [name for name in measures() if name != "linear_r2"]  # its folds depend on the order of clips
+# its folds depend on the order of clips
+DETERMINISTIC = [name for name in measures() if name != "linear_r2"]
 
 
 @pytest.fixture
@@ -20,8 +23,16 @@ def rng():
 def pair(rng):
     """Two related representations of different width, fewer features than clips, with offsets."""
     shared = rng.standard_normal((N, 6))
-    x = shared @ rng.standard_normal((6, 12)) + 0.5 * rng.standard_normal((N, 12)) + rng.standard_normal(12)
-    y = shared @ rng.standard_normal((6, 17)) + 0.7 * rng.standard_normal((N, 17)) - 2 * rng.standard_normal(17)
+    x = (
+        shared @ rng.standard_normal((6, 12))
+        + 0.5 * rng.standard_normal((N, 12))
+        + rng.standard_normal(12)
+    )
+    y = (
+        shared @ rng.standard_normal((6, 17))
+        + 0.7 * rng.standard_normal((N, 17))
+        - 2 * rng.standard_normal(17)
+    )
     return x, y
 
 
@@ -29,7 +40,9 @@ def pair(rng):
 def wide(rng):
     """A related pair with more features than clips."""
     shared = rng.standard_normal((N, 6))
-    return tuple(shared @ rng.standard_normal((6, d)) + rng.standard_normal((N, d)) for d in (90, 120))
+    return tuple(
+        shared @ rng.standard_normal((6, d)) + rng.standard_normal((N, d)) for d in (90, 120)
+    )
 
 
 def random_rotation(size, rng):
@@ -43,7 +56,14 @@ def test_declaration_is_complete(name):
     assert spec.direction in ("similarity", "distance")
     assert spec.range[0] < spec.range[1]
     assert "permutation" in spec.invariances
-    assert spec.invariances <= {"permutation", "rotation", "scale", "feature_scale", "offset", "linear"}
+    assert spec.invariances <= {
+        "permutation",
+        "rotation",
+        "scale",
+        "feature_scale",
+        "offset",
+        "linear",
+    }
     assert spec.source and spec.cost and spec.version >= 1
 
 
@@ -51,14 +71,16 @@ def test_declaration_is_complete(name):
 def test_identity(name, pair, wide):
     for x in pair:
         assert compare(x, x, name) == pytest.approx(find(name).identity, abs=2e-8)
-    if name != "linear_r2":  # cross-validated: clips held out in a space as wide as the clips are many cannot be predicted
+    # cross-validated: clips held out in a space as wide as the clips are many cannot be predicted
+    if name != "linear_r2":
         assert compare(wide[0], wide[0], name) == pytest.approx(find(name).identity, abs=2e-8)
 
 
 @pytest.mark.parametrize("name", measures())
 def test_value_in_range_and_symmetry_as_declared(name, pair):
     x, y = pair
-    spec, value = find(name), compare(x, y, name)
+    spec = find(name)
+    value = compare(x, y, name)
     assert spec.range[0] <= value <= spec.range[1]
     other = compare(y, x, name)
     assert value == pytest.approx(other, abs=1e-12) if spec.symmetric else abs(value - other) > 1e-6
@@ -82,14 +104,19 @@ def test_declared_invariances(name, kind, request, rng):
         assert compare(x, changes[key](y), name) == pytest.approx(expected, abs=1e-9), key
 
 
-@pytest.mark.parametrize("name", ["cka_linear", "cka_linear_debiased", "procrustes", "svcca", "knn_jaccard", "linear_r2", "rsa"])
+@pytest.mark.parametrize(
+    "name",
+    ["cka_linear", "cka_linear_debiased", "procrustes", "svcca", "knn_jaccard", "linear_r2", "rsa"],
+)
 def test_not_blind_to_linear_maps(name, pair, rng):
     x, y = pair
     stretched = x * np.geomspace(1, 50, x.shape[1])
     assert abs(compare(stretched, y, name) - compare(x, y, name)) > 1e-3
 
 
-@pytest.mark.parametrize("name", [name for name in measures() if "rotation" not in find(name).invariances])
+@pytest.mark.parametrize(
+    "name", [name for name in measures() if "rotation" not in find(name).invariances]
+)
 def test_rotations_are_seen_where_they_are_not_declared(name, pair, rng):
     x, y = pair
     assert abs(compare(x @ random_rotation(x.shape[1], rng), y, name) - compare(x, y, name)) > 1e-5
@@ -137,9 +164,14 @@ def test_orientation_does_not_matter(name, pair):
     if name == "pwcca":
         pytest.skip("needs the activations")
     kernels = [summarise(x) for x in pair]
-    bare = [Kernel(**{**vars_of(kernel), "columns": None, "given": {"matrix": kernel.matrix}}) for kernel in kernels]
+    bare = [
+        Kernel(**{**vars_of(kernel), "columns": None, "given": {"matrix": kernel.matrix}})
+        for kernel in kernels
+    ]
     np.testing.assert_allclose(
-        compare_all(bare, name), compare_all(kernels, name), atol=2e-7 if name in ("procrustes", "shape_angular") else 1e-10
+        compare_all(bare, name),
+        compare_all(kernels, name),
+        atol=2e-7 if name in ("procrustes", "shape_angular") else 1e-10,
     )
 
 
@@ -152,7 +184,9 @@ def test_half_precision_and_tensors(name, pair):
     halves = [x.astype(np.float16) for x in pair]
     expected = compare(*(x.astype(np.float64) for x in halves), name)
     assert compare(*halves, name) == pytest.approx(expected, rel=1e-9)
-    assert compare(*(torch.from_numpy(x) for x in halves), name) == pytest.approx(expected, rel=1e-9)
+    assert compare(*(torch.from_numpy(x) for x in halves), name) == pytest.approx(
+        expected, rel=1e-9
+    )
     reshaped = [halves[0].reshape(N, 3, 2, 2), halves[1][:, :, None]]
     assert compare(*reshaped, name) == pytest.approx(expected, rel=1e-9)
 
@@ -166,7 +200,9 @@ def test_extreme_magnitudes(name, factor, pair):
 
 @pytest.mark.parametrize("name", measures())
 def test_large_offset_in_single_precision(name, pair):
-    """An offset a thousand times the spread costs the digits that float32 loses on storing it, and no more."""
+    """An offset a thousand times the spread costs the digits that float32 loses on storing it, and
+    no more.
+    """
     shifted = [(x + 1000).astype(np.float32) for x in pair]
     expected = compare(*(x.astype(np.float64) - 1000 for x in shifted), name)
     assert compare(*shifted, name) == pytest.approx(expected, rel=1e-6, abs=1e-8)
@@ -182,7 +218,9 @@ def test_triangle_inequality(name, rng):
 @pytest.mark.parametrize("name", measures())
 @pytest.mark.parametrize("constant", [0.0, 0.1, -7.3e5])
 def test_constant_representation_has_no_value(name, constant, pair):
-    values, flags = compare_all([pair[0], np.full((N, 5), constant), np.full((N, 90), constant)], name, return_flags=True)
+    values, flags = compare_all(
+        [pair[0], np.full((N, 5), constant), np.full((N, 90), constant)], name, return_flags=True
+    )
     assert np.isfinite(values[0, 0])
     assert np.isnan(values[1:]).all() and np.isnan(values[:, 1:]).all()
     assert set(flags[1:].ravel()) | set(flags[:, 1:].ravel()) == {"constant"}
@@ -191,7 +229,9 @@ def test_constant_representation_has_no_value(name, constant, pair):
 @pytest.mark.parametrize("name", measures())
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_too_few_clips_have_no_value(name, n, rng):
-    values, flags = compare_all([rng.standard_normal((n, 5)), rng.standard_normal((n, 6))], name, return_flags=True)
+    values, flags = compare_all(
+        [rng.standard_normal((n, 5)), rng.standard_normal((n, 6))], name, return_flags=True
+    )
     assert np.isnan(values).all()
     assert set(flags.ravel()) <= {"too_few_rows", "constant"}
 
@@ -218,7 +258,9 @@ def test_different_clips_are_refused(pair):
         compare(pair[0], pair[1][:40])
 
 
-@pytest.mark.parametrize("bad", [np.zeros(5), np.zeros((4, 0)), np.zeros((4, 2), dtype=complex), [["a", "b"]]])
+@pytest.mark.parametrize(
+    "bad", [np.zeros(5), np.zeros((4, 0)), np.zeros((4, 2), dtype=complex), [["a", "b"]]]
+)
 def test_what_is_no_representation_is_refused(bad, pair):
     with pytest.raises(ValueError, match="expected real numbers"):
         compare(bad, pair[0])
@@ -236,10 +278,13 @@ def test_unknown_names_are_refused(pair):
 def test_subset_equals_summary_of_the_rows(pair, wide, rng):
     rows = np.sort(rng.permutation(N)[:31])
     for x in (*pair, *wide):
-        part, whole = summarise(x).subset(rows), summarise(x[rows])
+        part = summarise(x).subset(rows)
+        whole = summarise(x[rows])
         np.testing.assert_allclose(part.matrix, whole.matrix, atol=1e-13)
         for key in ("scale", "a", "b", "mean_square", "mean_sum", "mean_spread"):
-            np.testing.assert_allclose(getattr(part, key), getattr(whole, key), rtol=1e-9, atol=1e-11, err_msg=key)
+            np.testing.assert_allclose(
+                getattr(part, key), getattr(whole, key), rtol=1e-9, atol=1e-11, err_msg=key
+            )
 
 
 def test_raw_geometry_follows_from_the_summary(pair, wide):
@@ -253,7 +298,11 @@ def test_activations_may_arrive_in_blocks(wide):
     x = wide[0]
     kernel = summarise_blocks(lambda: feature_blocks(x, 11), x.shape, eps=2.2e-16)
     np.testing.assert_allclose(kernel.matrix, summarise(x).matrix, atol=1e-15)
-    np.testing.assert_allclose(np.concatenate(list(kernel.features()), axis=1) * kernel.scale, x - x.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(
+        np.concatenate(list(kernel.features()), axis=1) * kernel.scale,
+        x - x.mean(axis=0),
+        atol=1e-12,
+    )
 
 
 @pytest.mark.parametrize("name", ["procrustes", "cca_mean", "svcca", "pwcca"])
@@ -271,7 +320,9 @@ def test_saturation_is_flagged(name, wide):
 
 
 def test_stored_precision_cuts_the_rank(rng):
-    """Rounding to float16 gives a rank-5 representation full numerical rank; the cut sees through it."""
+    """Rounding to float16 gives a rank-5 representation full numerical rank; the cut sees through
+    it.
+    """
     x = (rng.standard_normal((N, 5)) @ rng.standard_normal((5, 200))).astype(np.float16)
     kernel = summarise(x)
     assert len(kernel.singular_values) == N - 1 and kernel.rank == 5

@@ -1,4 +1,6 @@
-"""All pairs at scale: single precision loses no digit, and memory, device, cores and the way of multiplying change no value."""
+"""All pairs at scale: single precision loses no digit, and memory, device, cores and the way of
+multiplying change no value.
+"""
 
 import tracemalloc
 
@@ -20,7 +22,9 @@ def make(width, dtype=np.float32, offset=0.0, scale=1.0):
     """Three related representations; offsets are in units of the noise."""
     rng = np.random.default_rng(11)
     shared = rng.standard_normal((N, 4))
-    arrays = [shared @ rng.standard_normal((4, width)) + rng.standard_normal((N, width)) for _ in range(3)]
+    arrays = [
+        shared @ rng.standard_normal((4, width)) + rng.standard_normal((N, width)) for _ in range(3)
+    ]
     return [((x + offset * rng.standard_normal(width)) * scale).astype(dtype) for x in arrays]
 
 
@@ -37,7 +41,11 @@ def exact(arrays, name):
     def hsic(k, m):
         if name == "cka_linear":
             return np.sum(k * m)
-        return np.sum(k * m) + k.sum() * m.sum() / (N - 1) / (N - 2) - 2 / (N - 2) * k.sum(axis=0) @ m.sum(axis=0)
+        return (
+            np.sum(k * m)
+            + k.sum() * m.sum() / (N - 1) / (N - 2)
+            - 2 / (N - 2) * k.sum(axis=0) @ m.sum(axis=0)
+        )
 
     products = np.array([[hsic(k, m) for m in kernels] for k in kernels])
     return products / np.sqrt(np.diag(products)) / np.sqrt(np.diag(products))[:, None]
@@ -71,7 +79,9 @@ def test_single_and_half_precision_give_the_float64_answer(name, width, case):
 
 
 def test_weak_relations_keep_their_digits():
-    """Debiased values near zero, wide activations: what is left after the diagonal is a small part of the whole."""
+    """Debiased values near zero, wide activations: what is left after the diagonal is a small part
+    of the whole.
+    """
     rng = np.random.default_rng(2)
     arrays = [rng.standard_normal((N, 20_000)).astype(np.float32) for _ in range(3)]
     np.testing.assert_allclose(compare_all(arrays), exact(arrays, "cka_linear_debiased"), atol=1e-6)
@@ -90,18 +100,24 @@ def test_both_ways_of_multiplying_agree(dtype):
 def test_the_cheaper_way_is_taken():
     narrow, wide = ([Activations(x) for x in make(width)] for width in (20, 700))
     assert linear._narrow(narrow, np.dtype(np.float32))
-    assert not linear._narrow(wide, np.dtype(np.float32)) and not linear._narrow([*narrow, *wide], np.dtype(np.float32))
+    assert not linear._narrow(wide, np.dtype(np.float32)) and not linear._narrow(
+        [*narrow, *wide], np.dtype(np.float32)
+    )
     bare = [summarise(x).subset(np.arange(N)) for x in make(20)]  # kernels without features
     assert not linear._narrow(bare, np.dtype(np.float32))
     np.testing.assert_allclose(compare_all(bare), compare_all(make(20)), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["cka_linear_debiased", "rsa", "knn_jaccard", "procrustes", "linear_r2"])
+@pytest.mark.parametrize(
+    "name", ["cka_linear_debiased", "rsa", "knn_jaccard", "procrustes", "linear_r2"]
+)
 def test_memory_does_not_change_values(name):
     arrays = [x[:40] for x in make(60, np.float64) + make(9, np.float64)]
     expected = compare_all(arrays, name)
     for memory_mb in (0.01, 0.3):
-        np.testing.assert_allclose(compare_all(arrays, name, memory_mb=memory_mb), expected, atol=1e-10)
+        np.testing.assert_allclose(
+            compare_all(arrays, name, memory_mb=memory_mb), expected, atol=1e-10
+        )
 
 
 def test_memory_is_kept_to():
@@ -113,7 +129,8 @@ def test_memory_is_kept_to():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     np.testing.assert_allclose(values, expected, atol=1e-7)
-    assert peak < 6 * 2**20  # twice the two centred arrays of 0.5 MB that the cores work on, and 2 MiB of tiles
+    # twice the two centred arrays of 0.5 MB that the cores work on, and 2 MiB of tiles
+    assert peak < 6 * 2**20
 
 
 @pytest.mark.parametrize("name", measures())
@@ -128,12 +145,16 @@ def test_cores_do_not_change_a_bit(name):
 
 @pytest.mark.parametrize("device", ["torch", "cuda"])
 @pytest.mark.parametrize("width", [20, 700])
-@pytest.mark.parametrize("name", ["cka_linear", "cka_linear_debiased", "cka_rbf", "rsa", "procrustes"])
+@pytest.mark.parametrize(
+    "name", ["cka_linear", "cka_linear_debiased", "cka_rbf", "rsa", "procrustes"]
+)
 def test_devices_give_the_same_numbers(name, width, device):
     if device == "cuda" and not has_gpu():
         pytest.skip("no GPU here")
     arrays = make(width)
-    np.testing.assert_allclose(compare_all(arrays, name, device=device), compare_all(arrays, name), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(
+        compare_all(arrays, name, device=device), compare_all(arrays, name), rtol=1e-6, atol=1e-7
+    )
 
 
 def test_unknown_devices_are_refused():
@@ -146,7 +167,8 @@ def test_unknown_devices_are_refused():
 
 
 def test_representations_without_a_value():
-    flat, broken = np.full((N, 50), 0.1, np.float32), make(5)[0]
+    flat = np.full((N, 50), 0.1, np.float32)
+    broken = make(5)[0]
     equidistant = np.eye(N, dtype=np.float32)  # nothing is left of it without the diagonal
     values, flags = compare_all([*make(50), flat, equidistant], return_flags=True)
     assert flags[0].tolist() == ["", "", "", "constant", "rank_zero"] and np.isnan(values[3:]).all()

@@ -1,4 +1,6 @@
-"""Intervals and nulls against brute force, and against what they promise when data are drawn again and again."""
+"""Intervals and nulls against brute force, and against what they promise when data are drawn again
+and again.
+"""
 
 import numpy as np
 import pytest
@@ -12,7 +14,10 @@ N = 36
 def arrays():
     rng = np.random.default_rng(5)
     shared = rng.standard_normal((N, 4))
-    return [shared @ rng.standard_normal((4, d)) + s * rng.standard_normal((N, d)) for d, s in ((8, 1), (20, 2), (60, 3))]
+    return [
+        shared @ rng.standard_normal((4, d)) + s * rng.standard_normal((N, d))
+        for d, s in ((8, 1), (20, 2), (60, 3))
+    ]
 
 
 @pytest.mark.parametrize("name", ["cka_linear", "cka_linear_debiased"])
@@ -22,14 +27,19 @@ def test_jackknife_equals_leaving_out_each_clip(name, arrays):
     across = find(name).jackknife(prepared[:1], prepared[1:], {})
     for i, x in enumerate(arrays):
         for j, y in enumerate(arrays):
-            left = np.array([compare(np.delete(x, k, 0), np.delete(y, k, 0), name) for k in range(N)])
+            left = np.array(
+                [compare(np.delete(x, k, 0), np.delete(y, k, 0), name) for k in range(N)]
+            )
             expected = np.sqrt((N - 1) * left.var())
             assert errors[i, j] == pytest.approx(expected, rel=1e-9, abs=1e-12)
     np.testing.assert_allclose(across, errors[:1, 1:], rtol=1e-12)
 
 
 def test_rbf_jackknife_holds_the_bandwidth(arrays):
-    widths = [np.sqrt(np.median(np.sum((x[:, None] - x) ** 2, axis=2)[np.triu_indices(N, 1)])) for x in arrays[:2]]
+    widths = [
+        np.sqrt(np.median(np.sum((x[:, None] - x) ** 2, axis=2)[np.triu_indices(N, 1)]))
+        for x in arrays[:2]
+    ]
     prepared = [
         find("cka_rbf").prepare(summarise(x), {"bandwidth": w, "absolute": True, "debiased": False})
         for x, w in zip(arrays, widths, strict=False)
@@ -38,7 +48,9 @@ def test_rbf_jackknife_holds_the_bandwidth(arrays):
 
     def value(rows):
         items = [
-            find("cka_rbf").prepare(summarise(x[rows]), {"bandwidth": w, "absolute": True, "debiased": False})
+            find("cka_rbf").prepare(
+                summarise(x[rows]), {"bandwidth": w, "absolute": True, "debiased": False}
+            )
             for x, w in zip(arrays, widths, strict=False)
         ]
         return float(np.sum(items[0].data * items[1].data))
@@ -52,24 +64,34 @@ def test_grouped_jackknife_equals_leaving_out_each_group(name, arrays):
     groups = np.array_split(np.random.default_rng(0).permutation(N), 6)
     kernels = [summarise(x) for x in arrays]
     options = find(name).settings({})
-    errors = resample.jackknife_error(resample.replicates(find(name), options, (kernels, kernels), groups, True))
+    errors = resample.jackknife_error(
+        resample.replicates(find(name), options, (kernels, kernels), groups, True)
+    )
     for i, x in enumerate(arrays):
         for j, y in enumerate(arrays):
-            left = np.array([compare(np.delete(x, group, 0), np.delete(y, group, 0), name) for group in groups])
+            left = np.array(
+                [compare(np.delete(x, group, 0), np.delete(y, group, 0), name) for group in groups]
+            )
             assert errors[i, j] == pytest.approx(np.sqrt(5 * left.var()), rel=1e-3, abs=1e-6)
 
 
 def test_intervals_stand_around_the_value(arrays):
     result = all_pairs(arrays, "cka_linear_debiased", intervals=True)
     off = ~np.eye(3, dtype=bool)
-    assert (result.ci_low < result.values)[off].all() and (result.values < result.ci_high)[off].all()
+    assert (result.ci_low < result.values)[off].all() and (result.values < result.ci_high)[
+        off
+    ].all()
     np.testing.assert_allclose(np.diag(result.ci_high), 1)
-    assert np.isnan(all_pairs([x[:19] for x in arrays], "cka_linear_debiased", intervals=True).ci_low).all()
+    assert np.isnan(
+        all_pairs([x[:19] for x in arrays], "cka_linear_debiased", intervals=True).ci_low
+    ).all()
 
 
 @pytest.mark.parametrize("name", ["cka_linear_debiased", "rsa"])
 def test_intervals_cover_the_value_of_many_clips(name):
-    """Nominal 95 % intervals at 60 clips; 30 draws leave room for some misses more than the 1.5 expected."""
+    """Nominal 95 % intervals at 60 clips; 30 draws leave room for some misses more than the 1.5
+    expected.
+    """
     rng = np.random.default_rng(2)
     mix = [rng.standard_normal((5, 12)) for _ in range(2)]
 
@@ -95,12 +117,18 @@ def test_null_equals_explicit_shifts(name, n, arrays):
     orders = bilinear.orderings(n, 2 * n, np.random.default_rng(1))
     assert len(orders) == 3
     counts = find(name).null(prepared, prepared, orders)
-    observed, expected = bilinear.inner_products(prepared, prepared), np.zeros((3, 3))
+    observed = bilinear.inner_products(prepared, prepared)
+    expected = np.zeros((3, 3))
     for order in orders:
         for shift in range(1, n):
             target = np.empty(n, dtype=int)
             target[order] = np.roll(order, -shift)
-            moved = np.array([[np.sum(a.data * b.data[np.ix_(target, target)]) for b in prepared] for a in prepared])
+            moved = np.array(
+                [
+                    [np.sum(a.data * b.data[np.ix_(target, target)]) for b in prepared]
+                    for a in prepared
+                ]
+            )
             expected += moved >= observed - 1e-6
     np.testing.assert_allclose(counts, expected, atol=1)  # single precision may move one tie
 
@@ -109,7 +137,11 @@ def test_p_values_of_unrelated_representations_are_uniform():
     rng = np.random.default_rng(4)
     p = []
     for _ in range(25):
-        result = all_pairs([rng.standard_normal((30, 6)) for _ in range(5)], "cka_linear_debiased", permutations=199)
+        result = all_pairs(
+            [rng.standard_normal((30, 6)) for _ in range(5)],
+            "cka_linear_debiased",
+            permutations=199,
+        )
         p += result.null_p[np.triu_indices(5, 1)].tolist()
     p = np.array(p)
     assert 0.02 < np.mean(p <= 0.05) < 0.09
@@ -134,8 +166,11 @@ def test_chance_is_the_mean_over_re_pairings(name, arrays):
 
 
 def test_seed_alone_decides(arrays):
-    arrays = [np.concatenate([x, x[::-1] ** 2]) for x in arrays]  # enough clips to leave them out in random groups
-    first, again, other = (all_pairs(arrays, "rsa", intervals=True, permutations=50, seed=seed) for seed in (1, 1, 2))
+    # enough clips to leave them out in random groups
+    arrays = [np.concatenate([x, x[::-1] ** 2]) for x in arrays]
+    first, again, other = (
+        all_pairs(arrays, "rsa", intervals=True, permutations=50, seed=seed) for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first.ci_low, again.ci_low)
     np.testing.assert_array_equal(first.values, other.values)
     assert not np.array_equal(first.ci_low, other.ci_low)

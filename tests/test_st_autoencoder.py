@@ -1,4 +1,6 @@
-"""Spatio-temporal autoencoder: warping is exact, memory is carried on, losses are as defined, flow finds the motion."""
+"""Spatio-temporal autoencoder: warping is exact, memory is carried on, losses are as defined, flow
+finds the motion.
+"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +18,16 @@ from vidrep.experiment import catalogue
 from vidrep.fidelity.claim import NotRun, Results
 from vidrep.fidelity.errors import above, difference
 from vidrep.fidelity.flow_fields import digit_motion, mean_length
-from vidrep.fidelity.st_autoencoder import CLAIMS, FAST, FLOW, FREE, SLOW, SLOW_SPEEDS, SMOOTHNESS, SPEEDS
+from vidrep.fidelity.st_autoencoder import (
+    CLAIMS,
+    FAST,
+    FLOW,
+    FREE,
+    SLOW,
+    SLOW_SPEEDS,
+    SMOOTHNESS,
+    SPEEDS,
+)
 from vidrep.flow import flow_of_clips
 from vidrep.models.warp import warp
 from vidrep.objectives.base import DataShape
@@ -45,7 +56,8 @@ def tiny_model(shape=SHAPE.clip, **params):
 
 def tiny(shape=SHAPE, observed=4, params=None, **options) -> NextFrame:
     objective = NextFrame(tiny_model(shape.clip, **(params or {})), shape, observed, **options)
-    if objective.model.flow is not None:  # away from zero flow, where half of the network has no part in the result
+    # away from zero flow, where half of the network has no part in the result
+    if objective.model.flow is not None:
         torch.nn.init.normal_(objective.model.flow[2].weight)
     return objective.eval()
 
@@ -56,7 +68,8 @@ def random_batch(count=3, shape=SHAPE.clip) -> dict[str, torch.Tensor]:
 
 def bilinear(image: np.ndarray, y: float, x: float) -> float:
     """One sample of an image, zero outside."""
-    top, left = int(np.floor(y)), int(np.floor(x))
+    top = int(np.floor(y))
+    left = int(np.floor(x))
     total = 0.0
     for row in (top, top + 1):
         for column in (left, left + 1):
@@ -70,12 +83,18 @@ def bilinear(image: np.ndarray, y: float, x: float) -> float:
 
 def test_warp_against_loops():
     generator = torch.Generator().manual_seed(0)
-    maps, flow = torch.rand(2, 3, 2, 5, 7, generator=generator), 3 * torch.randn(2, 2, 2, 5, 7, generator=generator)
+    maps = torch.rand(2, 3, 2, 5, 7, generator=generator)
+    flow = 3 * torch.randn(2, 2, 2, 5, 7, generator=generator)
     warped = warp(maps, flow).numpy()
     for b, c, t, y, x in np.ndindex(warped.shape):
         right, down = flow[b, :, t, y, x].tolist()
-        assert warped[b, c, t, y, x] == pytest.approx(bilinear(maps[b, c, t].numpy(), y + down, x + right), abs=1e-5)
-    with pytest.raises(ValueError, match=r"flow of shape \(2, 2, 2, 7, 5\) does not belong to maps of shape \(2, 3, 2, 5, 7\)"):
+        assert warped[b, c, t, y, x] == pytest.approx(
+            bilinear(maps[b, c, t].numpy(), y + down, x + right), abs=1e-5
+        )
+    with pytest.raises(
+        ValueError,
+        match=r"flow of shape \(2, 2, 2, 7, 5\) does not belong to maps of shape \(2, 3, 2, 5, 7\)",
+    ):
         warp(maps, flow.transpose(3, 4))
 
 
@@ -87,9 +106,15 @@ def rendered(name: str) -> tuple[torch.Tensor, dict]:
 
 def test_exact_displacement_of_one_digit_gives_the_next_frame():
     clips, found = rendered("one_digit")
-    moved = torch.from_numpy(np.diff(found["corners"][:, :, 0].astype(np.float32), axis=1))[..., [1, 0]]  # (n, T-1, 2) as (x, y)
+    # (n, T-1, 2) as (x, y)
+    moved = torch.from_numpy(np.diff(found["corners"][:, :, 0].astype(np.float32), axis=1))[
+        ..., [1, 0]
+    ]
     everywhere = -moved.transpose(1, 2)[..., None, None].expand(-1, -1, -1, 20, 20)
-    torch.testing.assert_close(warp(clips[:, :, :-1], everywhere), clips[:, :, 1:], rtol=0, atol=1e-2)  # of 255
+    # of 255
+    torch.testing.assert_close(
+        warp(clips[:, :, :-1], everywhere), clips[:, :, 1:], rtol=0, atol=1e-2
+    )
     torch.testing.assert_close(warp(clips, torch.zeros(20, 2, 8, 20, 20)), clips, rtol=0, atol=1e-2)
     assert moved.abs().sum() > 100
 
@@ -98,9 +123,12 @@ def test_exact_backward_flow_of_two_digits_gives_what_is_lit():
     clips, found = rendered("digits_only")
     backward = flow_of_clips("true_backward", found["clips"], found["patches"], found["corners"])
     warped = warp(clips[:, :, :-1], torch.from_numpy(backward).float().transpose(1, 2))
-    apart = ~torch.from_numpy(found["factors"]["overlap"][:, :-1] | found["factors"]["overlap"][:, 1:])[:, None, :, None, None]
+    apart = ~torch.from_numpy(
+        found["factors"]["overlap"][:, :-1] | found["factors"]["overlap"][:, 1:]
+    )[:, None, :, None, None]
     lit = (clips[:, :, 1:] > 0) & apart
-    error, copied = (warped - clips[:, :, 1:])[lit].abs().mean(), (clips[:, :, :-1] - clips[:, :, 1:])[lit].abs().mean()
+    error = (warped - clips[:, :, 1:])[lit].abs().mean()
+    copied = (clips[:, :, :-1] - clips[:, :, 1:])[lit].abs().mean()
     assert error < 1e-3 < 20 < copied
 
 
@@ -110,12 +138,22 @@ def test_exact_backward_flow_of_two_digits_gives_what_is_lit():
 def test_reference_has_the_sizes_of_the_released_code():
     with torch.device("meta"):
         untied = models.create("st_autoencoder", clip_shape=(1, 20, 64, 64))
-        objective = NextFrame(untied, DataShape((1, 20, 64, 64), 10, True), **catalogue()["flow_autoencoder"]["objective_params"])
+        objective = NextFrame(
+            untied,
+            DataShape((1, 20, 64, 64), 10, True),
+            **catalogue()["flow_autoencoder"]["objective_params"],
+        )
 
     def count(module):
         return sum(parameter.numel() for parameter in module.parameters())
 
-    parts = (untied.encoder, untied.recurrence.cell, untied.recurrence.first, untied.flow, objective.decoder)
+    parts = (
+        untied.encoder,
+        untied.recurrence.cell,
+        untied.recurrence.first,
+        untied.flow,
+        objective.decoder,
+    )
     assert [count(part) for part in parts] == [1_600, 679_320, 211_815, 21_160, 1_569]
     assert count(objective) == 915_464 and sum(count(part) for part in parts) - 211_815 == 703_649
     with torch.device("meta"):
@@ -132,13 +170,19 @@ def test_memory_against_its_equations():
 
     for bias in (memory.first.bias, memory.cell.conv_input.bias):
         assert not bias.any()
-    for weight in (memory.first.weight, memory.cell.conv_input.weight, memory.cell.conv_hidden.weight):
+    for weight in (
+        memory.first.weight,
+        memory.cell.conv_input.weight,
+        memory.cell.conv_hidden.weight,
+    ):
         assert 0.07 < weight.abs().max() <= 0.08
     i, a, o = conv(memory.first, features[:, :, 0]).chunk(3, dim=1)
     cell = i.sigmoid() * a.tanh()
     expected = [o.sigmoid() * cell.tanh()]
     for t in range(1, 4):
-        gates = conv(memory.cell.conv_input, features[:, :, t]) + conv(memory.cell.conv_hidden, expected[-1])
+        gates = conv(memory.cell.conv_input, features[:, :, t]) + conv(
+            memory.cell.conv_hidden, expected[-1]
+        )
         i, f, a, o = gates.chunk(4, dim=1)
         cell = f.sigmoid() * cell + i.sigmoid() * a.tanh()
         expected.append(o.sigmoid() * cell.tanh())
@@ -157,7 +201,9 @@ def test_pieces_of_a_clip_with_the_state_carried_on_are_the_whole(params):
     frames = torch.cat([objective.draw(steps) for steps in (first, middle, last)], dim=2)
     torch.testing.assert_close(objective.draw(whole), frames)
     fresh = objective.model.unroll(clip[:, :, 4:])
-    assert not torch.allclose(objective.draw(fresh), objective.draw(last)), "without its past it draws something else"
+    assert not torch.allclose(objective.draw(fresh), objective.draw(last)), (
+        "without its past it draws something else"
+    )
 
 
 def test_flow_starts_at_zero_and_then_only_its_last_layer_learns():
@@ -168,7 +214,11 @@ def test_flow_starts_at_zero_and_then_only_its_last_layer_learns():
     torch.testing.assert_close(objective.model.next_maps(steps), steps.features)
     objective.loss({"clip": clip}).backward()
     head = objective.model.flow
-    assert head[2].weight.grad.any() and not head[0].weight.grad.any() and not objective.model.recurrence.first.weight.grad.any()
+    assert (
+        head[2].weight.grad.any()
+        and not head[0].weight.grad.any()
+        and not objective.model.recurrence.first.weight.grad.any()
+    )
 
 
 def test_flow_is_clamped_at_a_quarter_of_the_frame():
@@ -178,7 +228,11 @@ def test_flow_is_clamped_at_a_quarter_of_the_frame():
         flow = objective.model.unroll(random_batch()["clip"]).flow
     assert (flow[:, 0] == 6 / 4).all() and (flow[:, 1] == -4 / 4).all()
     motion = objective.displacement(flow)
-    assert motion.shape == (3, 2, 6, 8, 12) and (motion[:, 0] == -12 / 4).all() and (motion[:, 1] == 8 / 4).all()
+    assert (
+        motion.shape == (3, 2, 6, 8, 12)
+        and (motion[:, 0] == -12 / 4).all()
+        and (motion[:, 1] == 8 / 4).all()
+    )
 
 
 def test_classification_leaves_the_flow_head_alone_and_prediction_trains_it():
@@ -193,21 +247,29 @@ def test_classification_leaves_the_flow_head_alone_and_prediction_trains_it():
 
 
 def test_loss_of_the_paper_by_hand():
-    objective, batch = tiny(smoothness=0.5), random_batch()
+    objective = tiny(smoothness=0.5)
+    batch = random_batch()
     with torch.no_grad():
         steps = objective.model.unroll(batch["clip"][:, :, :5])
         error = (objective.draw(steps)[:, :, 4] - batch["clip"][:, :, 5]).square().mean()
         flow = steps.flow[:, :, 4].double().numpy()
         found = objective.loss(batch)
     padded = np.pad(flow, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
-    length = np.hypot(padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2], padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
+    length = (
+        np.hypot(
+            padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2],
+            padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1],
+        )
+        / 2
+    )
     huber = np.where(length <= 1e-3, length**2 / 2, 1e-3 * (length - 5e-4))
     assert found.item() == pytest.approx(error.item() + 0.5 * huber.mean(), rel=1e-5)
     assert huber.mean() > 1e-5
 
 
 def test_roughness_of_slopes():
-    slope = torch.arange(6.0) * torch.tensor([DELTA / 2, 3.0])[:, None, None, None]  # (2, 1, 1, 6), along x
+    # (2, 1, 1, 6), along x
+    slope = torch.arange(6.0) * torch.tensor([DELTA / 2, 3.0])[:, None, None, None]
     inner = roughness(slope.expand(2, 1, 5, 6)[None])[0, :, 0, :, 1:-1]
     torch.testing.assert_close(inner[0], torch.full((5, 4), (DELTA / 2) ** 2 / 2))
     torch.testing.assert_close(inner[1], torch.full((5, 4), DELTA * (3 - DELTA / 2)))
@@ -217,13 +279,17 @@ def test_roughness_of_slopes():
 
 
 def test_reconstruction_of_frames_from_their_own_features():
-    objective, plain, batch = tiny(reconstruction=0.5), tiny(), random_batch()
+    objective = tiny(reconstruction=0.5)
+    plain = tiny()
+    batch = random_batch()
     clip = batch["clip"]
     with torch.no_grad():
         frames = objective.decoder(objective.model.encoder(clip))
         error = (frames[:, :, 4] - clip[:, :, 4]).square().mean().item()
         assert objective.loss(batch).item() == pytest.approx(plain.loss(batch).item() + 0.5 * error)
-        torch.testing.assert_close(objective.generate(batch)["reconstruction"], frames[:, :, :4].clamp(0, 1))
+        torch.testing.assert_close(
+            objective.generate(batch)["reconstruction"], frames[:, :, :4].clamp(0, 1)
+        )
     with pytest.raises(ValueError, match="reconstruction needs a model with flow"):
         tiny(reconstruction=0.5, params={"flow_kernel": None})
 
@@ -241,24 +307,32 @@ def test_gradient_domain_does_not_see_an_offset_but_for_the_intensity_term():
             torch.nn.init.constant_(objective.decoder[1].bias, offset)
             losses[offset, intensity] = objective.loss(batch).item()
     assert losses[0.0, 0.0] == pytest.approx(losses[0.7, 0.0], rel=1e-5)
-    error = tiny().loss(batch).item() - tiny(smoothness=0, intensity=0, domain="gradient").loss(batch).item()
+    error = (
+        tiny().loss(batch).item()
+        - tiny(smoothness=0, intensity=0, domain="gradient").loss(batch).item()
+    )
     assert error != 0 and losses[0.7, 0.1] != pytest.approx(losses[0.0, 0.1], rel=1e-3)
 
 
 def test_all_frames_count_alike():
-    objective, batch = tiny(loss_at="all", smoothness=0), random_batch()
+    objective = tiny(loss_at="all", smoothness=0)
+    batch = random_batch()
     with torch.no_grad():
         drawn = objective.draw(objective.model.unroll(batch["clip"][:, :, :-1]))
-        assert objective.loss(batch).item() == pytest.approx((drawn - batch["clip"][:, :, 1:]).square().mean().item())
+        assert objective.loss(batch).item() == pytest.approx(
+            (drawn - batch["clip"][:, :, 1:]).square().mean().item()
+        )
 
 
 @pytest.mark.parametrize("params", VARIANTS.values(), ids=VARIANTS)
 def test_frames_are_rolled_out_from_own_outputs_alone(params):
-    objective, batch = tiny(params=params), random_batch()
+    objective = tiny(params=params)
+    batch = random_batch()
     changed = {"clip": batch["clip"].clone()}
     changed["clip"][:, :, 4:] = 0
     with torch.no_grad():
-        drawn, again = objective.generate(batch), objective.generate(changed)
+        drawn = objective.generate(batch)
+        again = objective.generate(changed)
         history = torch.cat([batch["clip"][:, :, :4], drawn["prediction"]], dim=2)
         expected = objective.draw(objective.model.unroll(history[:, :, :-1]))[:, :, 3:].clamp(0, 1)
         longer = objective.rollout(batch, 5)
@@ -266,17 +340,21 @@ def test_frames_are_rolled_out_from_own_outputs_alone(params):
     torch.testing.assert_close(drawn["prediction"], expected)
     torch.testing.assert_close(longer[:, :, :2], drawn["prediction"])
     assert longer.shape == (3, 1, 5, 8, 12) and longer.min() >= 0 and longer.max() <= 1
-    assert set(drawn) == {"prediction", "flow"} - ({"flow"} if objective.model.flow is None else set())
+    assert set(drawn) == {"prediction", "flow"} - (
+        {"flow"} if objective.model.flow is None else set()
+    )
 
 
 def test_scores():
-    objective, batch = tiny(), random_batch()
+    objective = tiny()
+    batch = random_batch()
     clip = batch["clip"]
     with torch.no_grad():
         scores = objective.score(batch)
         frames = objective.draw(objective.model.unroll(clip[:, :, :-1]))[:, :, 3:].clamp(0, 1)
         rolled = objective.rollout(batch, 2)
-    true, before = clip[:, :, 4:], clip[:, :, 3:5]
+    true = clip[:, :, 4:]
+    before = clip[:, :, 3:5]
     for name, drawn in (("next_frame", frames), ("prediction", rolled), ("copy_last", before)):
         expected = (drawn - true).square().sum((1, 3, 4)).mean(1)
         torch.testing.assert_close(scores[f"{name}_squared_error_per_frame"], expected)
@@ -297,35 +375,58 @@ def test_scores():
     ],
 )
 def test_what_does_not_fit_is_said_in_one_line(shape, options, message):
-    definition = {"name": "x", "model": "st_autoencoder", "params": TINY, "objective": "next_frame", "inputs": ["clip"]}
+    definition = {
+        "name": "x",
+        "model": "st_autoencoder",
+        "params": TINY,
+        "objective": "next_frame",
+        "inputs": ["clip"],
+    }
     with pytest.raises(ValueError, match=message):
-        build({**definition, "objective_params": {"observed": 4, **options}}, DataShape(shape, 10, True))
-    with pytest.raises(ValueError, match="objective next_frame: model Pixels has no unroll, next_maps, map_channels, pool"):
-        build({**definition, "model": "pixels", "params": {}, "objective_params": {"observed": 2}}, SHAPE)
+        build(
+            {**definition, "objective_params": {"observed": 4, **options}},
+            DataShape(shape, 10, True),
+        )
+    with pytest.raises(
+        ValueError,
+        match="objective next_frame: model Pixels has no unroll, next_maps, map_channels, pool",
+    ):
+        build(
+            {**definition, "model": "pixels", "params": {}, "objective_params": {"observed": 2}},
+            SHAPE,
+        )
     with pytest.raises(ValueError, match="memory is 'slow'; give one of conv, dense, none"):
         tiny_model(memory="slow")
 
 
 def test_flow_that_is_learnt_tells_the_motion():
-    """Spots that move 1.5 px a frame to the right or to the left: memory must tell which, and the flow must show it.
+    """Spots that move 1.5 px a frame to the right or to the left: memory must tell which, and the
+    flow must show it.
 
-    Only the difference is tested: encoder and decoder can shift everything by one constant that the flow takes back.
+    Only the difference is tested: encoder and decoder can shift everything by one constant that the
+    flow takes back.
     """
     generator = torch.Generator().manual_seed(0)
-    rows, columns, heading = torch.arange(12.0)[:, None], torch.arange(12.0), torch.tensor([1.0, -1.0]).repeat(8)
+    rows = torch.arange(12.0)[:, None]
+    columns = torch.arange(12.0)
+    heading = torch.tensor([1.0, -1.0]).repeat(8)
     start = 4 + 4 * torch.rand(2, 16, generator=generator)
-    x = (start[0, :, None] + 1.5 * heading[:, None] * (torch.arange(5) - 2))[..., None, None]  # (16, T, 1, 1)
+    # (16, T, 1, 1)
+    x = (start[0, :, None] + 1.5 * heading[:, None] * (torch.arange(5) - 2))[..., None, None]
     distance = (rows - start[1, :, None, None, None]) ** 2 + (columns - x) ** 2
     clip = torch.exp(-distance / (2 * 1.5**2))[:, None]
     shape = DataShape((1, 5, 12, 12), 10, True)
-    objective = NextFrame(tiny_model(shape.clip, channels=8, memory_channels=8), shape, 3, loss_at="all")
+    objective = NextFrame(
+        tiny_model(shape.clip, channels=8, memory_channels=8), shape, 3, loss_at="all"
+    )
     optimiser = torch.optim.Adam(objective.parameters(), lr=1e-2)
     for _ in range(100):
         optimiser.zero_grad()
         objective.loss({"clip": clip}).backward()
         optimiser.step()
     with torch.no_grad():
-        flow = objective.generate({"clip": clip})["flow"][:, 0, 0]  # of the first predicted frame, along x
+        # of the first predicted frame, along x
+        flow = objective.generate({"clip": clip})["flow"][:, 0, 0]
     lit = clip[:, 0, 3] > 0.5
     moved = (flow * lit).sum((1, 2)) / lit.sum((1, 2))
     assert moved[heading > 0].min() - moved[heading < 0].max() > 1.5, moved
@@ -333,9 +434,16 @@ def test_flow_that_is_learnt_tells_the_motion():
 
 # --- Claims. ---
 
-SYSTEMS = {"no_flow": {"flow_kernel": None}, "dense": VARIANTS["dense"], "no_memory": VARIANTS["no memory"]}
+SYSTEMS = {
+    "no_flow": {"flow_kernel": None},
+    "dense": VARIANTS["dense"],
+    "no_memory": VARIANTS["no memory"],
+}
 NARROW = {f"flow_autoencoder_{name}_narrow": {"params": params} for name, params in SYSTEMS.items()}
-NARROW |= {"flow_autoencoder_narrow": {}, "flow_autoencoder_smooth": {"objective_params": {"smoothness": 10.0}}}
+NARROW |= {
+    "flow_autoencoder_narrow": {},
+    "flow_autoencoder_smooth": {"objective_params": {"smoothness": 10.0}},
+}
 NARROW["flow_autoencoder_free"] = {}
 NARROW["flow_autoencoder_rigid"] = {"objective_params": {"smoothness": 1000.0}}
 
@@ -350,7 +458,11 @@ def results(tmp_path_factory) -> Results:
         (folder / "datasets" / dataset).mkdir(parents=True)
         for split in ("train", "test"):
             attrs = {"multi_label": True, "split": split, "recipe": asdict(made)}
-            write_clips(folder / "datasets" / dataset / f"{split}.h5", render_split(made, digits, split, 24, 1), attrs)
+            write_clips(
+                folder / "datasets" / dataset / f"{split}.h5",
+                render_split(made, digits, split, 24, 1),
+                attrs,
+            )
         clips = load_split(folder / "datasets" / dataset / "train.h5")
         for name, changes in NARROW.items():
             entry = {
@@ -361,11 +473,21 @@ def results(tmp_path_factory) -> Results:
                 "objective_params": {"observed": 3} | changes.get("objective_params", {}),
                 "recipe": {"epochs": [1], "batch": 12},
             }
-            definition = {**experiment.system({**catalogue().get(name, {}), **entry}).definition(), "first_seed": 0}
+            definition = {
+                **experiment.system({**catalogue().get(name, {}), **entry}).definition(),
+                "first_seed": 0,
+            }
             for seed in (0, "untrained"):
                 out = folder / "runs" / dataset / name / f"seed{seed}"
-                how = {"device": Device(torch.device("cpu"), "float32"), "folder": out, "fingerprint": "x", "about": {}}
-                train_run(definition, clips, clips, seed=0, run_seed=seed, report=lambda line: None, **how)
+                how = {
+                    "device": Device(torch.device("cpu"), "float32"),
+                    "folder": out,
+                    "fingerprint": "x",
+                    "about": {},
+                }
+                train_run(
+                    definition, clips, clips, seed=0, run_seed=seed, report=lambda line: None, **how
+                )
     return Results(folder)
 
 
@@ -381,8 +503,10 @@ def test_claims_are_measured(claim, results, tmp_path):
 
 def test_differences_against_scipy():
     rng = np.random.default_rng(0)
-    a, b = rng.normal(1, 1, 400), rng.normal(0.8, 2, 400)
-    paired, groups = stats.ttest_rel(a, b), stats.ttest_ind(a, b, equal_var=False)
+    a = rng.normal(1, 1, 400)
+    b = rng.normal(0.8, 2, 400)
+    paired = stats.ttest_rel(a, b)
+    groups = stats.ttest_ind(a, b, equal_var=False)
     for found, expected in ((difference(a, b), paired), (difference(a, b, paired=False), groups)):
         interval = expected.confidence_interval(0.95)
         assert found == pytest.approx((a.mean() - b.mean(), interval.low, interval.high), abs=2e-3)
@@ -399,9 +523,12 @@ def test_mean_length_is_that_of_lit_places():
 
 def test_motion_of_digits_read_from_exact_flow():
     _, found = rendered("one_digit")
-    corners, patches = found["corners"].astype(int), found["patches"]
+    corners = found["corners"].astype(int)
+    patches = found["patches"]
     backward = flow_of_clips("true_backward", found["clips"], patches, corners)
-    assert np.array_equal(digit_motion(-backward, corners, patches), np.diff(corners, axis=1)[..., ::-1])
+    assert np.array_equal(
+        digit_motion(-backward, corners, patches), np.diff(corners, axis=1)[..., ::-1]
+    )
 
 
 def test_runs_of_the_claims_differ_in_one_weight_alone():
@@ -409,10 +536,14 @@ def test_runs_of_the_claims_differ_in_one_weight_alone():
     listed = yaml.safe_load((experiments / "fidelity_predictive.yaml").read_text())["systems"]
     entries = {item["name"]: item for item in listed if isinstance(item, dict)}
     narrow = experiment.system(FLOW)
-    changes = {name: {"smoothness": weight} for weight, name in SMOOTHNESS.items() if name != FLOW} | {
-        FREE: {"reconstruction": 0.0}
-    }
+    changes = {
+        name: {"smoothness": weight} for weight, name in SMOOTHNESS.items() if name != FLOW
+    } | {FREE: {"reconstruction": 0.0}}
     for name, change in changes.items():
         chosen = experiment.system(entries[name])
         assert {"reconstruction": 0.0} | chosen.objective_params == narrow.objective_params | change
-        assert (chosen.model, chosen.params, chosen.recipe) == (narrow.model, narrow.params, narrow.recipe)
+        assert (chosen.model, chosen.params, chosen.recipe) == (
+            narrow.model,
+            narrow.params,
+            narrow.recipe,
+        )

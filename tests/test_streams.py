@@ -21,7 +21,16 @@ def test_seeds_fit_torch_and_numpy():
 
 
 def test_every_part_of_a_name_counts():
-    names = [(0, "a", 1), (1, "a", 1), (0, "b", 1), (0, "a", 2), (0, "a", 11), (0, "a", 1, 1), (0, "a"), (0, 1, "a")]
+    names = [
+        (0, "a", 1),
+        (1, "a", 1),
+        (0, "b", 1),
+        (0, "a", 2),
+        (0, "a", 11),
+        (0, "a", 1, 1),
+        (0, "a"),
+        (0, 1, "a"),
+    ]
     assert len({stream_seed(*name) for name in names}) == len(names)
 
 

@@ -20,7 +20,15 @@ from vidrep.similarity import compare
 ROOT = Path(__file__).parent.parent
 SMOKE = "workflow/experiments/smoke.yaml"
 PARTS = ("Snakefile", "config.yaml", "workflow", "profiles", "envs", "scripts", "vidrep")
-TABLES = ("accuracy", "probes", "confusion", "nearest", "flow_error", "prediction", "prediction_verdict")
+TABLES = (
+    "accuracy",
+    "probes",
+    "confusion",
+    "nearest",
+    "flow_error",
+    "prediction",
+    "prediction_verdict",
+)
 TABLES += ("structure", "agreement", "layer_matches", "versions")  # cost.csv holds times
 
 pytestmark = pytest.mark.workflow
@@ -38,11 +46,31 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
-def snakemake(project: Path, *arguments: str, work: Path, check: bool = True) -> subprocess.CompletedProcess:
-    """Run Snakemake of a project in the working directory ``work``; its output, both streams, is in ``stdout``."""
-    command = [sys.executable, "-m", "snakemake", "-s", str(project / "Snakefile"), "--directory", str(work), *arguments]
+def snakemake(
+    project: Path, *arguments: str, work: Path, check: bool = True
+) -> subprocess.CompletedProcess:
+    """Run Snakemake of a project in the working directory ``work``; its output, both streams, is in
+    ``stdout``.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-s",
+        str(project / "Snakefile"),
+        "--directory",
+        str(work),
+        *arguments,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(project)}
-    result = subprocess.run(command, cwd=project, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    result = subprocess.run(
+        command,
+        cwd=project,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     if check:
         assert result.returncode == 0, result.stdout[-5000:]
     return result
@@ -51,7 +79,9 @@ def snakemake(project: Path, *arguments: str, work: Path, check: bool = True) ->
 def job_counts(output: str) -> dict[str, int]:
     """Rule -> number of jobs, from a dry run."""
     table = output.split("Job stats:", 1)[1].split("total", 1)[0]
-    return {name: int(number) for name, number in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+    return {
+        name: int(number) for name, number in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)
+    }
 
 
 def stale_runs(output: str) -> set[tuple[str, str]]:
@@ -79,9 +109,16 @@ def rows(path: Path) -> list[dict]:
 
 def test_smoke_gives_the_agreed_files(smoke):
     results = smoke / "results" / "smoke"
-    for name in ("datasets/digits_only/test.h5", "runs/velocity_only/c3d_narrow/seed1/weights.pt", "provenance.json"):
+    for name in (
+        "datasets/digits_only/test.h5",
+        "runs/velocity_only/c3d_narrow/seed1/weights.pt",
+        "provenance.json",
+    ):
         assert (results / name).is_file(), name
-    for name in ("flow/digits_only/test/true.zarr", "activations/velocity_only/digits_only--two_stream_narrow--seed0.zarr"):
+    for name in (
+        "flow/digits_only/test/true.zarr",
+        "activations/velocity_only/digits_only--two_stream_narrow--seed0.zarr",
+    ):
         assert (results / name).is_dir(), name
     assert {path.stem for path in (results / "tables").glob("*.csv")} == {*TABLES, "cost"}
     assert list(rows(results / "tables" / "accuracy.csv")[0]) == [
@@ -104,7 +141,11 @@ def test_smoke_gives_the_agreed_files(smoke):
         "value",
         "chance",
     ]
-    assert len(list(results.glob("figures/**/*.png"))) == len(list(results.glob("figures/**/*.pdf"))) > 10
+    assert (
+        len(list(results.glob("figures/**/*.png")))
+        == len(list(results.glob("figures/**/*.pdf")))
+        > 10
+    )
     record = json.loads((results / "provenance.json").read_text())
     assert record["config"]["experiment"] == "smoke" and record["versions"]["torch"]
 
@@ -116,16 +157,29 @@ def test_every_run_is_scored_on_every_version_and_twins_on_their_own(smoke):
         if row["metric"] == "exact_set"
     }
     versions = ("digits_only", "velocity_only")
-    assert {("c3d_narrow", a, b, seed) for a in versions for b in versions for seed in ("0", "1")} <= scored
+    assert {
+        ("c3d_narrow", a, b, seed) for a in versions for b in versions for seed in ("0", "1")
+    } <= scored
     assert {("two_stream_narrow", a, a, "untrained") for a in versions} <= scored
     assert {("majority_set", a, a, "untrained") for a in versions} <= scored
 
 
 def test_every_run_is_scored_on_its_own_clips_with_broken_time(smoke):
-    table = [row for row in rows(smoke / "results/smoke/tables/accuracy.csv") if row["split"] != "test"]
-    assert {row["split"] for row in table} == {"test_shuffled", "test_reversed", "test_frozen", "test_one_frame"}
+    table = [
+        row for row in rows(smoke / "results/smoke/tables/accuracy.csv") if row["split"] != "test"
+    ]
+    assert {row["split"] for row in table} == {
+        "test_shuffled",
+        "test_reversed",
+        "test_frozen",
+        "test_one_frame",
+    }
     assert all(row["trained_on"] == row["evaluated_on"] for row in table)
-    assert {row["system"] for row in table} == {"c3d_narrow", "two_stream_narrow", "lstm_composite_narrow"}
+    assert {row["system"] for row in table} == {
+        "c3d_narrow",
+        "two_stream_narrow",
+        "lstm_composite_narrow",
+    }
     assert (smoke / "results/smoke/figures/controls.png").is_file()
 
 
@@ -145,10 +199,17 @@ def test_maps_hold_every_run_and_shares_every_factor(smoke):
     places = rows(results / "structure/digits_only/places.csv")
     branches = rows(results / "structure/digits_only/branches.csv")
     assert len(places) == 2 * 4 + 4 and len(branches) == len(places) - 1
-    assert len(branches[-1]["members"].split(" ")) == len(places) and branches[-1]["support"] == "1.0"
-    told = {(row["evaluated_on"], row["measure"], row["factor"]) for row in rows(results / "tables/structure.csv")}
+    assert (
+        len(branches[-1]["members"].split(" ")) == len(places) and branches[-1]["support"] == "1.0"
+    )
+    told = {
+        (row["evaluated_on"], row["measure"], row["factor"])
+        for row in rows(results / "tables/structure.csv")
+    }
     assert {(e, m) for e, m, _ in told} == {
-        (e, m) for e in ("digits_only", "velocity_only") for m in ("cka_linear_debiased", "procrustes")
+        (e, m)
+        for e in ("digits_only", "velocity_only")
+        for m in ("cka_linear_debiased", "procrustes")
     }
     assert {factor for _, _, factor in told} == {"family", "objective", "trained_on", "residual"}
     relations = {row["relation"] for row in rows(results / "tables/versions.csv")}
@@ -161,8 +222,14 @@ def test_answers_of_all_runs_with_classes_are_compared(smoke):
     assert without == {"lstm_composite_narrow", "pixels"}
     runs = {row["run_a"] for row in table if row["metric"] == "stitched_accuracy"}
     assert {"velocity_only/c3d_narrow/seed1", "digits_only/two_stream_narrow/seeduntrained"} <= runs
-    counts = {metric: sum(row["metric"] == metric for row in table) for metric in ("agreement", "stitched_accuracy")}
-    assert counts == {"agreement": len(runs) * (len(runs) - 1) // 2, "stitched_accuracy": len(runs) ** 2}
+    counts = {
+        metric: sum(row["metric"] == metric for row in table)
+        for metric in ("agreement", "stitched_accuracy")
+    }
+    assert counts == {
+        "agreement": len(runs) * (len(runs) - 1) // 2,
+        "stitched_accuracy": len(runs) ** 2,
+    }
 
 
 def test_finished_work_is_not_repeated(project, smoke):
@@ -193,8 +260,13 @@ def test_editing_one_model_makes_only_its_runs_stale(project, smoke):
     original = model.read_text()
     try:
         model.write_text(original.replace('"""C3D: plain', '"""C3D, plain'))
-        assert "Nothing to be done" in snakemake(project, "--configfile", SMOKE, "-n", work=smoke).stdout
-        model.write_text(original.replace("self.embedding = nn.Flatten()", "self.embedding = nn.Flatten(1)"))
+        assert (
+            "Nothing to be done"
+            in snakemake(project, "--configfile", SMOKE, "-n", work=smoke).stdout
+        )
+        model.write_text(
+            original.replace("self.embedding = nn.Flatten()", "self.embedding = nn.Flatten(1)")
+        )
         output = snakemake(project, "--configfile", SMOKE, "-n", work=smoke).stdout
     finally:
         model.write_text(original)
@@ -211,7 +283,8 @@ def test_editing_the_training_loop_makes_all_runs_stale(project, smoke):
     finally:
         loop.write_text(original)
     counts = job_counts(output)
-    assert counts["train"] == 2 * 4 and counts["train_twins_0"] == 4  # runs on two versions; the twins of a system together
+    # runs on two versions; the twins of a system together
+    assert counts["train"] == 2 * 4 and counts["train_twins_0"] == 4
 
 
 def overlay_of_smoke(path: Path, **changes) -> Path:
@@ -225,21 +298,46 @@ def test_adding_a_run_adds_its_kernels_and_redoes_light_jobs_alone(project, smok
     systems[0]["seeds"] = [0, 1, 2]
     overlay = overlay_of_smoke(tmp_path / "more.yaml", systems=systems)
     counts = job_counts(snakemake(project, "--configfile", str(overlay), "-n", work=smoke).stdout)
-    # trained on two versions, each run opened up, probed and summed up on both by one job, compared by two measures on both
-    own = {"train": 2, "extract": 2, "probe": 2, "kernels": 2, "compare": 2 * 2, "functional": 2, "map_systems": 2}
-    tables_and_figures = {name for name in counts if name.startswith(("collect_", "plot_"))} | {"record_provenance", "all"}
+    # trained on two versions, each run opened up, probed and summed up on both by one job, compared
+    # by two measures on both
+    own = {
+        "train": 2,
+        "extract": 2,
+        "probe": 2,
+        "kernels": 2,
+        "compare": 2 * 2,
+        "functional": 2,
+        "map_systems": 2,
+    }
+    tables_and_figures = {name for name in counts if name.startswith(("collect_", "plot_"))} | {
+        "record_provenance",
+        "all",
+    }
     assert {name: count for name, count in counts.items() if name not in tables_and_figures} == own
 
 
 def test_external_activations_join_as_the_documentation_says(project, smoke, tmp_path):
     work = shutil.copytree(smoke, tmp_path / "work")
-    section = (ROOT / "docs/extending.md").read_text().split("## Activations of a network of your own")[1]
+    section = (
+        (ROOT / "docs/extending.md").read_text().split("## Activations of a network of your own")[1]
+    )
     program, listing = re.findall(r"```(?:python|yaml)\n(.*?)```", section, re.DOTALL)[:2]
     program = program.replace("results/default", "results/smoke").replace("[:200]", "[:48]")
     subprocess.run([sys.executable, "-c", program], cwd=work, check=True)
-    config = ["--configfile", str(overlay_of_smoke(tmp_path / "external.yaml", **yaml.safe_load(listing)))]
-    planned = {"import_activations": 1, "kernels_external": 1, "compare": 2, "plot_similarity": 1, "plot_layers": 1}
-    planned |= dict.fromkeys(("collect_structure", "plot_layer_matches", "plot_structure", "plot_versions"), 1)
+    config = [
+        "--configfile",
+        str(overlay_of_smoke(tmp_path / "external.yaml", **yaml.safe_load(listing))),
+    ]
+    planned = {
+        "import_activations": 1,
+        "kernels_external": 1,
+        "compare": 2,
+        "plot_similarity": 1,
+        "plot_layers": 1,
+    }
+    planned |= dict.fromkeys(
+        ("collect_structure", "plot_layer_matches", "plot_structure", "plot_versions"), 1
+    )
     counts = job_counts(snakemake(project, *config, "-n", work=work).stdout)
     assert counts == planned | {"record_provenance": 1, "all": 1}
 
@@ -252,7 +350,9 @@ def test_external_activations_join_as_the_documentation_says(project, smoke, tmp
     name = "external/my_network/seed0"
     with np.load(work / "my_network.npz") as file:
         expected = compare(file["movement"], file["embedding"], "procrustes")
-    assert float(values[f"{name}/movement", f"{name}/embedding"]) == pytest.approx(expected, rel=1e-5)
+    assert float(values[f"{name}/movement", f"{name}/embedding"]) == pytest.approx(
+        expected, rel=1e-5
+    )
     assert float(values["digits_only/c3d_narrow/seed0/conv1", f"{name}/embedding"]) > 0.1
     before = {(row["rep_a"], row["rep_b"]): row["value"] for row in rows(smoke / targets[0])}
     assert before.items() <= values.items()
@@ -264,10 +364,28 @@ def test_a_killed_run_resumes_to_the_same_weights(smoke, tmp_path):
     record["system"]["recipe"]["epochs"] = [6]
 
     def command(output: Path) -> list[str]:
-        files = {name: str(results / f"datasets/digits_only/{name}.h5") for name in ("train", "validation")}
-        options = ["--datasets", "digits_only", "--train", files["train"], "--validation", files["validation"], "--seed", "0"]
+        files = {
+            name: str(results / f"datasets/digits_only/{name}.h5")
+            for name in ("train", "validation")
+        }
+        options = [
+            "--datasets",
+            "digits_only",
+            "--train",
+            files["train"],
+            "--validation",
+            files["validation"],
+            "--seed",
+            "0",
+        ]
         options += ["--experiment-seed", "0", "--threads", "1", "--outputs", str(output)]
-        return [sys.executable, str(ROOT / "scripts/train.py"), "--system", json.dumps(record["system"]), *options]
+        return [
+            sys.executable,
+            str(ROOT / "scripts/train.py"),
+            "--system",
+            json.dumps(record["system"]),
+            *options,
+        ]
 
     killed = subprocess.Popen(command(tmp_path / "killed"), stderr=subprocess.PIPE, text=True)
     for line in killed.stderr:
@@ -276,16 +394,28 @@ def test_a_killed_run_resumes_to_the_same_weights(smoke, tmp_path):
             break
     killed.wait()
     assert not (tmp_path / "killed/run.json").exists()
-    resumed = subprocess.run(command(tmp_path / "killed"), stderr=subprocess.PIPE, text=True, check=True).stderr
+    resumed = subprocess.run(
+        command(tmp_path / "killed"), stderr=subprocess.PIPE, text=True, check=True
+    ).stderr
     assert "epoch 1/6" not in resumed and "epoch 6/6" in resumed
     subprocess.run(command(tmp_path / "unbroken"), stderr=subprocess.DEVNULL, check=True)
     for name in ("weights.pt", "history.csv"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
+        assert (tmp_path / "killed" / name).read_bytes() == (
+            tmp_path / "unbroken" / name
+        ).read_bytes()
     assert not (tmp_path / "killed/checkpoint.pt").exists()
 
 
 def test_interrupting_snakemake_leaves_no_half_written_result(project, tmp_path):
-    command = [sys.executable, "-m", "snakemake", "-s", str(project / "Snakefile"), "--directory", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-s",
+        str(project / "Snakefile"),
+        "--directory",
+        str(tmp_path),
+    ]
     command += ["--configfile", str(project / SMOKE), "--cores", "2"]
     process = subprocess.Popen(
         command,
@@ -293,10 +423,13 @@ def test_interrupting_snakemake_leaves_no_half_written_result(project, tmp_path)
         env={**os.environ, "PYTHONPATH": str(project)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background shell ignores it
+        # a background shell ignores it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob("results/smoke/runs/*/*/*/run.json")) and time.monotonic() < deadline:
+    while (
+        not list(tmp_path.glob("results/smoke/runs/*/*/*/run.json")) and time.monotonic() < deadline
+    ):
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     assert process.wait(120) != 0
@@ -308,36 +441,61 @@ def test_interrupting_snakemake_leaves_no_half_written_result(project, tmp_path)
 
 
 def test_paper_experiment_plans_the_reference_setting(project, tmp_path):
-    output = snakemake(project, "--configfile", "workflow/experiments/paper.yaml", "-n", work=tmp_path).stdout
+    output = snakemake(
+        project, "--configfile", "workflow/experiments/paper.yaml", "-n", work=tmp_path
+    ).stdout
     counts = job_counts(output)
     assert counts["fetch_mnist"] == 4
     assert counts["render_dataset"] == 6 * 3
     assert counts["train"] == 6 * 7 * 3 and counts["train_twins_0"] == 8
     config = yaml.safe_load((ROOT / "workflow/experiments/paper.yaml").read_text())
-    assert (config["clips"]["train"], config["clips"]["test"], config["video"]["size_px"]) == (8000, 4000, 64)
+    assert (config["clips"]["train"], config["clips"]["test"], config["video"]["size_px"]) == (
+        8000,
+        4000,
+        64,
+    )
 
 
 def test_default_experiment_plans_its_systems(project, tmp_path):
-    counts = job_counts(snakemake(project, "--configfile", "config.yaml", "-n", work=tmp_path).stdout)
-    assert counts["train"] == 3 * (2 + 1 + 1) + 2 + 1 + 1  # C3D with two seeds; one system on two data sets, two on one
+    counts = job_counts(
+        snakemake(project, "--configfile", "config.yaml", "-n", work=tmp_path).stdout
+    )
+    # C3D with two seeds; one system on two data sets, two on one
+    assert counts["train"] == 3 * (2 + 1 + 1) + 2 + 1 + 1
     assert sum(count for name, count in counts.items() if name.startswith("train_twins")) == 7
     assert counts["compare"] == 3 * 3
 
 
 @pytest.mark.parametrize("profile", ["default", "slurm"])
 def test_profiles_parse(project, tmp_path, profile):
-    arguments = ["--workflow-profile", str(project / "profiles" / profile), "--configfile", SMOKE, "-n"]
+    arguments = [
+        "--workflow-profile",
+        str(project / "profiles" / profile),
+        "--configfile",
+        SMOKE,
+        "-n",
+    ]
     assert "Job stats" in snakemake(project, *arguments, work=tmp_path).stdout
 
 
 def test_snakemake_lint(project, tmp_path):
-    assert "Congratulations" in snakemake(project, "--configfile", "config.yaml", "--lint", work=tmp_path).stdout
+    assert (
+        "Congratulations"
+        in snakemake(project, "--configfile", "config.yaml", "--lint", work=tmp_path).stdout
+    )
 
 
 def test_format_and_lint():
-    for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["snakefmt", "--check", "Snakefile", "workflow"]):
+    for command in (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["snakefmt", "--check", "Snakefile", "workflow"],
+    ):
         result = subprocess.run(
-            [str(Path(sys.executable).parent / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True
+            [str(Path(sys.executable).parent / command[0]), *command[1:]],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
         )
         assert result.returncode == 0, result.stdout + result.stderr
 
@@ -347,7 +505,10 @@ BAD = {
     "unknown system": ({"systems": ["c4d"]}, "systems: 'c4d'"),
     "wrong type": ({"clips": {"train": "many"}}, "clips.train"),
     "digit larger than the canvas": ({"video": {"size_px": 16, "patch_px": 20}}, "video.patch_px"),
-    "too few frames for the flow stack": ({"video": {"frames": 8}, "systems": ["two_stream_narrow"]}, "video.frames"),
+    "too few frames for the flow stack": (
+        {"video": {"frames": 8}, "systems": ["two_stream_narrow"]},
+        "video.frames",
+    ),
     "no file of activations": (
         {"external": [{"name": "mine", "file": "none.npz", "evaluated_on": "digits_only"}]},
         "external, mine.file: no file none.npz",
@@ -369,18 +530,30 @@ def test_bad_config_ends_in_one_clear_line(project, tmp_path, case):
 
 
 def test_parsing_needs_neither_torch_nor_pandas():
-    modules = "vidrep.config, vidrep.code_version, vidrep.experiment, vidrep.naming, vidrep.training.gpu_slots"
-    program = f"import sys, {modules}; sys.exit(bool({{'torch', 'pandas', 'sklearn', 'numpy'}} & set(sys.modules)))"
+    modules = (
+        "vidrep.config, vidrep.code_version, vidrep.experiment, vidrep.naming,"
+        " vidrep.training.gpu_slots"
+    )
+    program = (
+        f"import sys, {modules}; sys.exit(bool({{'torch', 'pandas', 'sklearn', 'numpy'}} &"
+        " set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
 
 
 def test_conda_environment_agrees_with_the_constraints():
-    constraints = dict(line.split("==") for line in (ROOT / "envs/constraints.txt").read_text().split() if "==" in line)
+    constraints = dict(
+        line.split("==")
+        for line in (ROOT / "envs/constraints.txt").read_text().split()
+        if "==" in line
+    )
     packages = yaml.safe_load((ROOT / "envs/vidrep.yaml").read_text())["dependencies"]
     flat = [item for item in packages if isinstance(item, str)] + [
         line for item in packages if isinstance(item, dict) for line in item["pip"]
     ]
-    pinned = dict(re.split("==?", item) for item in flat if "=" in item and not item.startswith("python="))
+    pinned = dict(
+        re.split("==?", item) for item in flat if "=" in item and not item.startswith("python=")
+    )
     names = {"matplotlib-base": "matplotlib", "pytorch": "torch", "pyyaml": "PyYAML"}
     assert pinned
     for name, version in pinned.items():
@@ -392,12 +565,17 @@ def test_mnist_trains_through_the_pipeline(project, tmp_path):
     if not data or not (Path(data) / "mnist").is_dir():
         pytest.skip("VIDREP_TEST_DATA names no folder with mnist/")
     overlay = yaml.safe_load((ROOT / SMOKE).read_text())
-    overlay |= {"experiment": "mnist", "digits": {"kind": "mnist", "folder": str(Path(data) / "mnist")}}
+    overlay |= {
+        "experiment": "mnist",
+        "digits": {"kind": "mnist", "folder": str(Path(data) / "mnist")},
+    }
     overlay |= {
         "video": {"frames": 8, "size_px": 64, "patch_px": 28},
         "systems": [{"name": "c3d_narrow", "recipe": {"epochs": [1]}}],
     }
     (tmp_path / "mnist.yaml").write_text(yaml.safe_dump(overlay))
     target = "results/mnist/runs/digits_only/c3d_narrow/seed0/run.json"
-    snakemake(project, target, "--configfile", str(tmp_path / "mnist.yaml"), "--cores", "2", work=tmp_path)
+    snakemake(
+        project, target, "--configfile", str(tmp_path / "mnist.yaml"), "--cores", "2", work=tmp_path
+    )
     assert json.loads((tmp_path / target).read_text())["data_shape"]["clip"] == [1, 8, 64, 64]

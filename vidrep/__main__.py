@@ -1,4 +1,6 @@
-"""Command line of the library: list the catalogue and the measures, compare representations from anybody's files."""
+"""Command line of the library: list the catalogue and the measures, compare representations from
+anybody's files.
+"""
 
 import argparse
 import json
@@ -13,41 +15,84 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m vidrep", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     add_systems(commands)
-    commands.add_parser("measures", help="list the measures of similarity, as Markdown").set_defaults(command=list_measures)
+    commands.add_parser(
+        "measures", help="list the measures of similarity, as Markdown"
+    ).set_defaults(command=list_measures)
     add_compare(commands)
     args = parser.parse_args()
     args.command(args)
 
 
 def add_systems(commands) -> None:
-    systems = commands.add_parser("systems", help="list the catalogue with parameters and multiply-adds per clip")
+    systems = commands.add_parser(
+        "systems", help="list the catalogue with parameters and multiply-adds per clip"
+    )
     systems.add_argument("names", nargs="*", metavar="NAME", help="systems to list (default: all)")
-    systems.add_argument("--json", action="store_true", help="as JSON, with all parameters and recipes")
+    systems.add_argument(
+        "--json", action="store_true", help="as JSON, with all parameters and recipes"
+    )
     systems.set_defaults(command=list_systems)
 
 
 def add_compare(commands) -> None:
-    compare = commands.add_parser("compare", help="compare representations of the same clips: NumPy, HDF5 or Zarr files")
-    compare.add_argument("files", nargs="+", metavar="FILE[:ARRAY]", help="clips in rows, the same ones in the same order")
-    compare.epilog = (
-        "An array ids in a file names the rows; an array groups the clips that rows belong to, if several are of one clip."
+    compare = commands.add_parser(
+        "compare", help="compare representations of the same clips: NumPy, HDF5 or Zarr files"
     )
-    compare.add_argument("--measure", default="cka_linear_debiased", help="name of the measure (default: cka_linear_debiased)")
-    compare.add_argument("--option", type=key_value, action="append", default=[], metavar="KEY=VALUE", help="of the measure")
-    compare.add_argument("--intervals", action="store_true", help="95 %% jackknife intervals over clips")
-    compare.add_argument("--permutations", type=int, default=0, help="fewest re-pairings of clips for p values (default: 0)")
+    compare.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE[:ARRAY]",
+        help="clips in rows, the same ones in the same order",
+    )
+    compare.epilog = (
+        "An array ids in a file names the rows; an array groups the clips that rows belong to, if"
+        " several are of one clip."
+    )
+    compare.add_argument(
+        "--measure",
+        default="cka_linear_debiased",
+        help="name of the measure (default: cka_linear_debiased)",
+    )
+    compare.add_argument(
+        "--option",
+        type=key_value,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the measure",
+    )
+    compare.add_argument(
+        "--intervals", action="store_true", help="95 %% jackknife intervals over clips"
+    )
+    compare.add_argument(
+        "--permutations",
+        type=int,
+        default=0,
+        help="fewest re-pairings of clips for p values (default: 0)",
+    )
     compare.add_argument("--seed", type=int, default=0, help="of random re-pairings (default: 0)")
     compare.add_argument(
-        "--device", default="cpu", choices=("cpu", "cuda", "auto"), help="of large products; auto: a GPU if any (default: cpu)"
+        "--device",
+        default="cpu",
+        choices=("cpu", "cuda", "auto"),
+        help="of large products; auto: a GPU if any (default: cpu)",
     )
-    compare.add_argument("--memory-mb", type=float, default=2048, help="for arrays that pairs are computed from (default: 2048)")
+    compare.add_argument(
+        "--memory-mb",
+        type=float,
+        default=2048,
+        help="for arrays that pairs are computed from (default: 2048)",
+    )
     compare.add_argument(
         "--difference",
         nargs=3,
         action="append",
         default=[],
         metavar=("A", "B", "C"),
-        help="instead of all pairs: is A more like B than like C? names as in the table of all pairs; may be repeated",
+        help=(
+            "instead of all pairs: is A more like B than like C? names as in the table of all"
+            " pairs; may be repeated"
+        ),
     )
     compare.add_argument("--output", help="CSV file to write as well")
     compare.set_defaults(command=compare_files)
@@ -56,7 +101,9 @@ def add_compare(commands) -> None:
 def list_systems(args: argparse.Namespace) -> None:
     """Print the catalogue."""
     if unknown := sorted(set(args.names) - set(catalogue())):
-        raise ValueError(f"no system {', '.join(unknown)} in the catalogue; known: {', '.join(catalogue())}")
+        raise ValueError(
+            f"no system {', '.join(unknown)} in the catalogue; known: {', '.join(catalogue())}"
+        )
 
     from vidrep.listing import describe, table
 
@@ -93,7 +140,14 @@ def table_of_pairs(kernels: dict, args: argparse.Namespace, how: dict) -> str:
     from vidrep.similarity.table import table, write_table
 
     machine = {"memory_mb": args.memory_mb, "device": args.device}
-    result = all_pairs(kernels, args.measure, intervals=args.intervals, permutations=args.permutations, **machine, **how)
+    result = all_pairs(
+        kernels,
+        args.measure,
+        intervals=args.intervals,
+        permutations=args.permutations,
+        **machine,
+        **how,
+    )
     if args.output:
         write_table(args.output, result, list(kernels))
     return table(result, list(kernels))
@@ -104,7 +158,10 @@ def table_of_differences(kernels: dict, args: argparse.Namespace, how: dict) -> 
     from vidrep.similarity.difference import differences, rows, table, write_differences
 
     if unknown := sorted({name for triple in args.difference for name in triple} - set(kernels)):
-        raise ValueError(f"--difference: no representation {', '.join(unknown)}; the files hold {', '.join(kernels)}")
+        raise ValueError(
+            f"--difference: no representation {', '.join(unknown)}; the files hold"
+            f" {', '.join(kernels)}"
+        )
     place = {name: k for k, name in enumerate(kernels)}
     cells = [((place[a], place[b]), (place[a], place[c])) for a, b, c in args.difference]
     lines = rows(differences(kernels, cells, args.measure, **how), args.difference)

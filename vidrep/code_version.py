@@ -1,8 +1,9 @@
 """A digest of the code that a rule's result depends on, for Snakemake's ``params``.
 
-Snakemake sees changes of scripts and parameters but not of the modules that scripts import. The digest covers a set of files and
-everything of the library that they import, directly or not, so editing one model's file changes the digest of that model's runs
-alone. The registries of models and objectives are left out: they map names to files, and the files that a system uses are given.
+Snakemake sees changes of scripts and parameters but not of the modules that scripts import. The
+digest covers a set of files and everything of the library that they import, directly or not, so
+editing one model's file changes the digest of that model's runs alone. The registries of models and
+objectives are left out: they map names to files, and the files that a system uses are given.
 Docstrings, comments and layout do not count.
 """
 
@@ -18,21 +19,25 @@ REGISTRIES = {LIBRARY / "models" / "__init__.py", LIBRARY / "objectives" / "__in
 @cache
 def code_version(*files: str | Path) -> str:
     """Digest of ``files`` and the library modules they import, transitively."""
-    pending, seen = [Path(file).resolve() for file in files], set()
+    pending = [Path(file).resolve() for file in files]
+    seen = set()
     while pending:
         path = pending.pop()
         if path not in seen:
             seen.add(path)
             pending += _read(path)[1]
     digest = hashlib.sha256()
-    for content in sorted(_read(path)[0] for path in seen):  # by content: where a checkout lies does not matter
+    # by content: where a checkout lies does not matter
+    for content in sorted(_read(path)[0] for path in seen):
         digest.update(content)
     return digest.hexdigest()[:16]
 
 
 @cache
 def _read(path: Path) -> tuple[bytes, list[Path]]:
-    """The code of a file without docstrings, and the files of the library that it imports anywhere in it."""
+    """The code of a file without docstrings, and the files of the library that it imports anywhere
+    in it.
+    """
     tree = ast.parse(path.read_text())
     names = set()
     for node in ast.walk(tree):
@@ -40,13 +45,21 @@ def _read(path: Path) -> tuple[bytes, list[Path]]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+        elif isinstance(
+            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        ) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.dump(tree).encode(), _library_files(names)
 
 
 def _library_files(names: set[str]) -> list[Path]:
-    """Where those of the modules ``names`` lie that belong to the library; a name may also be that of a module's content."""
-    bases = [LIBRARY.joinpath(*parts[1:]) for name in names if (parts := name.split("."))[0] == LIBRARY.name]
+    """Where those of the modules ``names`` lie that belong to the library; a name may also be that
+    of a module's content.
+    """
+    bases = [
+        LIBRARY.joinpath(*parts[1:])
+        for name in names
+        if (parts := name.split("."))[0] == LIBRARY.name
+    ]
     files = [file for base in bases for file in (base.with_suffix(".py"), base / "__init__.py")]
     return [file for file in files if file.is_file() and file not in REGISTRIES]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's ``main``; errors that the user can mend become one line on stderr and exit status 1.
+    """Run a script's ``main``; errors that the user can mend become one line on stderr and exit
+    status 1.
 
     Anything else is a bug of ours and keeps its traceback.
     """
@@ -22,20 +23,27 @@ def run(main: Callable[[], None]) -> None:
 def make_parser(description: str) -> argparse.ArgumentParser:
     """A parser for which ``@FILE`` stands for the arguments in FILE, one a line.
 
-    For scripts that are given files of all runs: a command line has a limit, which a thousand paths come near. Rules write
-    ``printf '%s\\n' {input} | python script.py @/dev/stdin``; ``printf`` is the shell's own, to which the limit does not apply.
+    For scripts that are given files of all runs: a command line has a limit, which a thousand paths
+    come near. Rules write ``printf '%s\\n' {input} | python script.py @/dev/stdin``; ``printf`` is
+    the shell's own, to which the limit does not apply.
     """
     return argparse.ArgumentParser(description=description, fromfile_prefix_chars="@")
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
-    """The options ``--gpus`` and ``--threads`` of scripts that compute with torch; see ``vidrep.training.device.choose``."""
-    parser.add_argument("--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)")
+    """The options ``--gpus`` and ``--threads`` of scripts that compute with torch; see
+    ``vidrep.training.device.choose``.
+    """
+    parser.add_argument(
+        "--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)"
+    )
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
 
 
 def key_value(text: str) -> tuple[str, object]:
-    """``key=value`` with a JSON value or plain text, as the type of an option that may be repeated."""
+    """``key=value`` with a JSON value or plain text, as the type of an option that may be
+    repeated.
+    """
     key, separator, value = text.partition("=")
     if not separator:
         raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
@@ -46,11 +54,13 @@ def key_value(text: str) -> tuple[str, object]:
 
 
 def use_checkout(root: Path) -> None:
-    """Let the jobs that this process starts use this interpreter and the library of the checkout at ``root``.
+    """Let the jobs that this process starts use this interpreter and the library of the checkout at
+    ``root``.
 
-    ``python`` in a shell command then means the interpreter that runs Snakemake, unless an environment that Snakemake activates
-    comes first; and such an environment need not have the library installed. Scripts lie in ``$VIDREP_SCRIPTS``: a path among a
-    rule's parameters would make all results stale when the checkout is moved.
+    ``python`` in a shell command then means the interpreter that runs Snakemake, unless an
+    environment that Snakemake activates comes first; and such an environment need not have the
+    library installed. Scripts lie in ``$VIDREP_SCRIPTS``: a path among a rule's parameters would
+    make all results stale when the checkout is moved.
     """
     os.environ["VIDREP_SCRIPTS"] = str(root / "scripts")
     _prepend("PATH", Path(sys.executable).parent)

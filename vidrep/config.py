@@ -1,4 +1,6 @@
-"""The configuration of an experiment, completed and checked: what would fail hours later fails before the first job."""
+"""The configuration of an experiment, completed and checked: what would fail hours later fails
+before the first job.
+"""
 
 import copy
 from pathlib import Path
@@ -11,22 +13,31 @@ EXTERNAL_SUFFIXES = (".npz", ".h5", ".hdf5", ".zarr")
 
 
 def schema_error(config: dict, schema: dict) -> str | None:
-    """The most telling way in which ``config`` breaks ``schema``, in one line; None when it does not."""
+    """The most telling way in which ``config`` breaks ``schema``, in one line; None when it does
+    not.
+    """
     import jsonschema
 
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(config))
+    error = jsonschema.exceptions.best_match(
+        jsonschema.Draft202012Validator(schema).iter_errors(config)
+    )
     if error is None:
         return None
     path = ".".join(str(part) for part in error.absolute_path) or "(top level)"
     message = error.message
     if error.validator == "additionalProperties":
         unknown = sorted(set(error.instance) - set(error.schema["properties"]))
-        message = f"unknown key {', '.join(map(repr, unknown))}; known: {', '.join(error.schema['properties'])}"
+        message = (
+            f"unknown key {', '.join(map(repr, unknown))}; known:"
+            f" {', '.join(error.schema['properties'])}"
+        )
     return f"config key {path}: {message}"
 
 
 def fill_defaults(config: dict, schema: dict) -> None:
-    """Put the schema's default for every key that ``config`` leaves out, at every depth, into it."""
+    """Put the schema's default for every key that ``config`` leaves out, at every depth, into
+    it.
+    """
     for key, part in schema.get("properties", {}).items():
         if "default" in part:
             config.setdefault(key, copy.deepcopy(part["default"]))
@@ -40,34 +51,55 @@ def check(config: dict) -> Experiment:
     Raises:
         ValueError: one line that names the key, what is wrong and what would be right.
     """
-    digits, video, clips = config["digits"], config["video"], config["clips"]
+    digits = config["digits"]
+    video = config["video"]
+    clips = config["clips"]
     needed = {"sklearn": (), "mnist": ("folder",), "idx": ("images", "labels")}[digits["kind"]]
     for key in needed:
         if key not in digits:
             raise ValueError(f"config key digits: kind {digits['kind']} needs {key}")
     if video["patch_px"] >= video["size_px"]:
         raise ValueError(
-            f"config key video.patch_px: a digit of {video['patch_px']} px does not fit on a canvas of {video['size_px']} px; "
-            "make patch_px smaller than size_px"
+            f"config key video.patch_px: a digit of {video['patch_px']} px does not fit on a canvas"
+            f" of {video['size_px']} px; make patch_px smaller than size_px"
         )
-    aligned = [("test", "test", "alignment"), ("train", "train", "alignment")] if {*config["datasets"]} & {*SEQUENCES} else []
-    for key, limit, of in (("clips", "test", "activations"), ("fit_clips", "train", "activations"), *aligned):
+    aligned = (
+        [("test", "test", "alignment"), ("train", "train", "alignment")]
+        if {*config["datasets"]} & {*SEQUENCES}
+        else []
+    )
+    for key, limit, of in (
+        ("clips", "test", "activations"),
+        ("fit_clips", "train", "activations"),
+        *aligned,
+    ):
         if config[of][key] > clips[limit]:
-            raise ValueError(f"config key {of}.{key}: {config[of][key]} clips wanted, clips.{limit} is {clips[limit]}")
+            raise ValueError(
+                f"config key {of}.{key}: {config[of][key]} clips wanted, clips.{limit} is"
+                f" {clips[limit]}"
+            )
     experiment = Experiment(config)
     names = [item if isinstance(item, str) else item["name"] for item in config["systems"]]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"config key systems: {name!r} is listed {names.count(name)} times; list it once with several seeds")
+            raise ValueError(
+                f"config key systems: {name!r} is listed {names.count(name)} times; list it once"
+                " with several seeds"
+            )
     if not experiment.trained_runs():
-        raise ValueError("config key systems: only controls; list at least one system that is trained")
+        raise ValueError(
+            "config key systems: only controls; list at least one system that is trained"
+        )
     for system in experiment.systems.values():
         if unknown := [name for name in system.datasets if name not in config["datasets"]]:
             raise ValueError(
-                f"config key systems, {system.name}.datasets: {', '.join(unknown)} not among the experiment's data sets; "
-                f"add it to datasets or give some of {', '.join(config['datasets'])}"
+                f"config key systems, {system.name}.datasets: {', '.join(unknown)} not among the"
+                " experiment's data sets; add it to datasets or give some of"
+                f" {', '.join(config['datasets'])}"
             )
-        lengths = {experiment.frames(dataset) for dataset, made in experiment.pairs() if made is system}
+        lengths = {
+            experiment.frames(dataset) for dataset, made in experiment.pairs() if made is system
+        }
         if not lengths:
             raise ValueError(
                 f"config key systems, {system.name}: it is trained on none of the data sets; "
@@ -77,8 +109,8 @@ def check(config: dict) -> Experiment:
             _check_system(system, frames)
         if (system.recipe["labelled"] or 0) > clips["train"]:
             raise ValueError(
-                f"config key systems, {system.name}.recipe.labelled: {system.recipe['labelled']} clips, "
-                f"clips.train is {clips['train']}"
+                f"config key systems, {system.name}.recipe.labelled: {system.recipe['labelled']}"
+                f" clips, clips.train is {clips['train']}"
             )
         if system.starts_from:
             _check_start(system, experiment)
@@ -95,26 +127,40 @@ def check(config: dict) -> Experiment:
 
 
 def _check_external(experiment: Experiment) -> None:
-    """Files that exist and can name their clips, evaluation sets of the experiment, and names that are not taken."""
+    """Files that exist and can name their clips, evaluation sets of the experiment, and names that
+    are not taken.
+    """
     seen: dict[tuple, dict] = {}
     for item, run in experiment.external():
-        key, path = f"config key external, {item['name']}", Path(item["file"])
+        key = f"config key external, {item['name']}"
+        path = Path(item["file"])
         if item["name"] in experiment.systems:
             raise ValueError(f"{key}: a system of the experiment has this name; choose another")
         if item["evaluated_on"] not in experiment.datasets:
             raise ValueError(
-                f"{key}.evaluated_on: {item['evaluated_on']} is not among the experiment's data sets; "
-                f"give one of {', '.join(experiment.datasets)}"
+                f"{key}.evaluated_on: {item['evaluated_on']} is not among the experiment's data"
+                f" sets; give one of {', '.join(experiment.datasets)}"
             )
         if path.suffix not in EXTERNAL_SUFFIXES:
-            raise ValueError(f"{key}.file: {path} is not one of {', '.join(EXTERNAL_SUFFIXES)}, which can hold arrays and ids")
+            raise ValueError(
+                f"{key}.file: {path} is not one of {', '.join(EXTERNAL_SUFFIXES)}, which can hold"
+                " arrays and ids"
+            )
         if not path.exists():
             raise ValueError(f"{key}.file: no file {path}")
         if (item["evaluated_on"], run) in seen:
-            raise ValueError(f"{key}: listed twice for {item['evaluated_on']}; give each a name or a seed of its own")
+            raise ValueError(
+                f"{key}: listed twice for {item['evaluated_on']}; give each a name or a seed of"
+                " its own"
+            )
         seen[item["evaluated_on"], run] = item
-        if item.get("family") != next(other for other in seen.values() if other["name"] == item["name"]).get("family"):
-            raise ValueError(f"{key}.family: {item['name']} has another family elsewhere in the list; give it one")
+        if item.get("family") != next(
+            other for other in seen.values() if other["name"] == item["name"]
+        ).get("family"):
+            raise ValueError(
+                f"{key}.family: {item['name']} has another family elsewhere in the list; give"
+                " it one"
+            )
 
 
 def _check_detection(config: dict, experiment: Experiment) -> None:
@@ -123,17 +169,22 @@ def _check_detection(config: dict, experiment: Experiment) -> None:
     for name in chosen["systems"]:
         system = experiment.systems.get(name)
         if system is None or not system.seeds or system.inputs != ("clip",):
-            suitable = [s.name for s in experiment.systems.values() if s.seeds and s.inputs == ("clip",)]
+            suitable = [
+                s.name for s in experiment.systems.values() if s.seeds and s.inputs == ("clip",)
+            ]
             raise ValueError(
-                f"config key detection.systems: {name!r} is no trained system of this experiment that is fed clips alone; "
-                f"choose from {', '.join(suitable) or '(none)'}"
+                f"config key detection.systems: {name!r} is no trained system of this experiment"
+                f" that is fed clips alone; choose from {', '.join(suitable) or '(none)'}"
             )
     if sequences := [name for name in chosen["datasets"] if name in SEQUENCES]:
         raise ValueError(
-            f"config key detection.datasets: {', '.join(sequences)} have no classes to detect; choose other data sets"
+            f"config key detection.datasets: {', '.join(sequences)} have no classes to detect;"
+            " choose other data sets"
         )
     made = {(run.system, run.dataset) for run in experiment.detection_runs()}
-    missing = [f"{s} on {d}" for s in chosen["systems"] for d in chosen["datasets"] if (s, d) not in made]
+    missing = [
+        f"{s} on {d}" for s in chosen["systems"] for d in chosen["datasets"] if (s, d) not in made
+    ]
     if missing:
         raise ValueError(
             f"config key detection.datasets: this experiment does not train {', '.join(missing)}; "
@@ -143,8 +194,9 @@ def _check_detection(config: dict, experiment: Experiment) -> None:
     pieces = 5 * chosen["videos"]["piece"]
     if not max(pieces, 2 * config["video"]["frames"]) <= shortest <= longest:
         raise ValueError(
-            f"config key detection.videos.frames: [{shortest}, {longest}]; give [shortest, longest], the shortest at least "
-            f"{pieces} (five pieces) and {2 * config['video']['frames']} (two clips)"
+            f"config key detection.videos.frames: [{shortest}, {longest}]; give [shortest,"
+            f" longest], the shortest at least {pieces} (five pieces) and"
+            f" {2 * config['video']['frames']} (two clips)"
         )
 
 
@@ -163,59 +215,88 @@ def _check_system(system: System, frames: int) -> None:
     observed = system.objective_params.get("observed", 0)
     if observed >= frames:
         raise ValueError(
-            f"config key video.frames: system {system.name} observes {observed} of {frames} frames and has none left to predict; "
-            "raise frames or lower its objective_params.observed"
+            f"config key video.frames: system {system.name} observes {observed} of {frames} frames"
+            " and has none left to predict; raise frames or lower its objective_params.observed"
         )
 
 
 def _check_weights(system: System) -> None:
-    """A model that takes pretrained weights, and a file that exists unless the experiment makes it."""
+    """A model that takes pretrained weights, and a file that exists unless the experiment makes
+    it.
+    """
     source = source_file(system.model, models.MODELS, "model").read_text()
-    # Importing a network costs seconds in every job: that is left for the case that its file does not define the method itself.
-    if "def load_pretrained(" not in source and not hasattr(resolve(system.model, models.MODELS, "model"), "load_pretrained"):
+    # Importing a network costs seconds in every job: that is left for the case that its file does
+    # not define the method itself.
+    if "def load_pretrained(" not in source and not hasattr(
+        resolve(system.model, models.MODELS, "model"), "load_pretrained"
+    ):
         raise ValueError(
-            f"config key systems, {system.name}.weights: model {system.model!r} takes no pretrained weights; "
-            "give it a method load_pretrained(state, source) or leave weights out"
+            f"config key systems, {system.name}.weights: model {system.model!r} takes no pretrained"
+            " weights; give it a method load_pretrained(state, source) or leave weights out"
         )
     if system.weights != STILL_DIGITS and not Path(system.weights).is_file():
         raise ValueError(f"config key systems, {system.name}.weights: no file {system.weights}")
 
 
 def _check_start(system: System, experiment: Experiment) -> None:
-    """A system to start from that is another one, has the same model, and is trained wherever this one is."""
-    key, first = f"config key systems, {system.name}.weights", experiment.systems.get(system.starts_from)
+    """A system to start from that is another one, has the same model, and is trained wherever this
+    one is.
+    """
+    key = f"config key systems, {system.name}.weights"
+    first = experiment.systems.get(system.starts_from)
     if first is None or first is system or not first.seeds:
-        raise ValueError(f"{key}: {system.starts_from!r} is no other trained system of this experiment; add it to systems")
+        raise ValueError(
+            f"{key}: {system.starts_from!r} is no other trained system of this experiment; add it"
+            " to systems"
+        )
     if first.model != system.model:
         raise ValueError(f"{key}: {first.name} has model {first.model}, not {system.model}")
-    made = {(run.dataset, run.seed) for run in experiment.trained_runs() if run.system == first.name}
+    made = {
+        (run.dataset, run.seed) for run in experiment.trained_runs() if run.system == first.name
+    }
     wanted = [run for run in experiment.trained_runs() if run.system == system.name]
-    if missing := [f"{run.dataset} with seed {run.seed}" for run in wanted if (run.dataset, run.seed) not in made]:
-        raise ValueError(f"{key}: {first.name} is not trained on {', '.join(missing)}; give both the same datasets and seeds")
+    if missing := [
+        f"{run.dataset} with seed {run.seed}"
+        for run in wanted
+        if (run.dataset, run.seed) not in made
+    ]:
+        raise ValueError(
+            f"{key}: {first.name} is not trained on {', '.join(missing)}; give both the same"
+            " datasets and seeds"
+        )
 
 
 def _check_stages(system: System) -> None:
-    """As many epochs and learning rates as the objective has training stages, where its file tells them."""
-    stages = class_constant(objectives.OBJECTIVES.get(system.objective, system.objective), "stages") if system.seeds else ()
+    """As many epochs and learning rates as the objective has training stages, where its file tells
+    them.
+    """
+    stages = (
+        class_constant(objectives.OBJECTIVES.get(system.objective, system.objective), "stages")
+        if system.seeds
+        else ()
+    )
     for key in ("epochs", "lr") if stages else ():
         values = system.recipe[key]
         if isinstance(values, list) and len(values) != len(stages):
             raise ValueError(
-                f"config key systems, {system.name}.recipe.{key}: {values} for the training stages {', '.join(stages)} "
-                f"of objective {system.objective}; give one number for each"
+                f"config key systems, {system.name}.recipe.{key}: {values} for the training stages"
+                f" {', '.join(stages)} of objective {system.objective}; give one number for each"
             )
 
 
 def _check_stack(system: System, frames: int) -> None:
     """Fields enough for a stack of flow, and backward flow where it is bidirectional."""
-    stack, bidirectional = system.params.get("stack", 10), system.params.get("bidirectional", False)
+    stack = system.params.get("stack", 10)
+    bidirectional = system.params.get("bidirectional", False)
     if stack > frames - 1:
         raise ValueError(
-            f"config key video.frames: {frames} frames have {frames - 1} flow fields, too few for the stack of {stack} "
-            f"of system {system.name}; use {stack + 1} frames or lower its params.stack"
+            f"config key video.frames: {frames} frames have {frames - 1} flow fields, too few for"
+            f" the stack of {stack} of system {system.name}; use {stack + 1} frames or lower its"
+            " params.stack"
         )
     if bidirectional != ("flow_backward" in system.inputs):
         raise ValueError(
-            f"config key systems, {system.name}: params.bidirectional is {bidirectional} and inputs are {list(system.inputs)}; "
-            "bidirectional stacks, and no others, have flow_backward among their inputs"
+            f"config key systems, {system.name}: params.bidirectional is {bidirectional} and inputs"
+            f" are {list(system.inputs)}; bidirectional stacks, and no others, have flow_backward"
+            " among their inputs"
         )

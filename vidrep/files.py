@@ -10,10 +10,11 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; when the block ends well it becomes ``path``, otherwise it is removed.
+    """Yield a temporary path beside ``path``; when the block ends well it becomes ``path``,
+    otherwise it is removed.
 
-    Serves files and folders alike; what stood at ``path`` before is replaced. The temporary name keeps the suffix of ``path``,
-    because writers choose a format by it.
+    Serves files and folders alike; what stood at ``path`` before is replaced. The temporary name
+    keeps the suffix of ``path``, because writers choose a format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

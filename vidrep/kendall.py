@@ -1,4 +1,6 @@
-"""Kendall's rank correlation of many index sequences at once: are the frames matched to a video's frames in order?"""
+"""Kendall's rank correlation of many index sequences at once: are the frames matched to a video's
+frames in order?
+"""
 
 import torch
 from torch import Tensor
@@ -11,8 +13,9 @@ def kendall_tau(matched: Tensor) -> Tensor:
         matched: (..., n) numbers, n at least 1.
 
     Returns:
-        (...) float32: 1 for a rising sequence, -1 for a falling one; 0 where it is undefined, that is where all numbers are the
-        same. (Leaving those out would make a collapsed embedding look better than it is.)
+        (...) float32: 1 for a rising sequence, -1 for a falling one; 0 where it is undefined, that
+        is where all numbers are the same. (Leaving those out would make a collapsed embedding look
+        better than it is.)
 
     Reference: Kendall, Biometrika 33 (1945).
     """

@@ -9,17 +9,24 @@ from vidrep.objectives.build import build
 from vidrep.training.targets import TARGETS
 
 CLASSES = 10
-CLIPS = {"reference": (1, 16, 64, 64), "narrow": (1, 16, 20, 20), "control": (1, 16, 20, 20)}  # (C, T, H, W) by preset
+# (C, T, H, W) by preset
+CLIPS = {"reference": (1, 16, 64, 64), "narrow": (1, 16, 20, 20), "control": (1, 16, 20, 20)}
 
 
 def clip_shape(name: str) -> tuple[int, int, int, int]:
-    """The clips that a system of the catalogue is described for: its own ``clip`` key, else the usual ones of its preset."""
+    """The clips that a system of the catalogue is described for: its own ``clip`` key, else the
+    usual ones of its preset.
+    """
     entry = catalogue()[name]
     return tuple(entry.get("clip", CLIPS[entry["preset"]]))
 
 
-def blank_batch(shape: tuple[int, int, int, int], clips: int = 1, classes: int = CLASSES) -> dict[str, torch.Tensor]:
-    """A batch of all that a system may be fed: row numbers, and zeros as clips (B, C, T, H, W), flow, labels, targets."""
+def blank_batch(
+    shape: tuple[int, int, int, int], clips: int = 1, classes: int = CLASSES
+) -> dict[str, torch.Tensor]:
+    """A batch of all that a system may be fed: row numbers, and zeros as clips (B, C, T, H, W),
+    flow, labels, targets.
+    """
     channels, frames, height, width = shape
     flow = torch.zeros(clips, 2, frames - 1, height, width)
     return {
@@ -43,11 +50,13 @@ def describe(name: str) -> dict:
     """One system of the catalogue as plain data.
 
     Returns:
-        Its definition, family, preset and citation; ``clip``, the (C, T, H, W) it is measured for; ``parameters`` of the
-        whole system with heads and decoders; ``macs_per_clip``, multiply-adds of convolutions and matrix products in embedding
-        one clip (every frame or stack that evaluation samples).
+        Its definition, family, preset and citation; ``clip``, the (C, T, H, W) it is measured for;
+        ``parameters`` of the whole system with heads and decoders; ``macs_per_clip``, multiply-adds
+        of convolutions and matrix products in embedding one clip (every frame or stack that
+        evaluation samples).
     """
-    chosen, shape = system(name), clip_shape(name)
+    chosen = system(name)
+    shape = clip_shape(name)
     objective = build_on_meta(chosen, shape).eval()
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         objective.embed(blank_batch(shape))

@@ -18,7 +18,9 @@ def read_table(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
     """
     table = pd.read_csv(path, dtype={"seed": str})
     if missing := [name for name in columns if name not in table.columns]:
-        raise ValueError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
+        raise ValueError(
+            f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}"
+        )
     return table
 
 
@@ -43,9 +45,13 @@ def wilson(share: np.ndarray | float, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def representations(table: pd.DataFrame) -> pd.DataFrame:
-    """The representations of a similarity table in its order: rep, dataset, system, seed, layer, run."""
+    """The representations of a similarity table in its order: rep, dataset, system, seed, layer,
+    run.
+    """
     reps = pd.Series(pd.unique(pd.concat([table["rep_a"], table["rep_b"]])), name="rep")
-    parts = reps.str.split("/", n=3, expand=True).set_axis(["dataset", "system", "seed", "layer"], axis=1)
+    parts = reps.str.split("/", n=3, expand=True).set_axis(
+        ["dataset", "system", "seed", "layer"], axis=1
+    )
     parts["seed"] = parts["seed"].str.removeprefix("seed")
     run = parts["dataset"] + "/" + parts["system"] + "/" + parts["seed"]
     return pd.concat([reps, parts], axis=1).assign(run=run)
@@ -67,11 +73,15 @@ def square(table: pd.DataFrame, reps: Iterable[str]) -> np.ndarray:
 
 
 def only_layer_last(table: pd.DataFrame, run: list[str]) -> pd.DataFrame:
-    """Of each run (columns ``run``) the rows of its last layer: layers stand in depth order, the last one is the embedding."""
+    """Of each run (columns ``run``) the rows of its last layer: layers stand in depth order, the
+    last one is the embedding.
+    """
     return table[table["layer"] == table.groupby(run)["layer"].transform("last")]
 
 
 def first_seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """Of each system the rows of its first trained seed, or of its untrained twin where it was never trained."""
+    """Of each system the rows of its first trained seed, or of its untrained twin where it was
+    never trained.
+    """
     ranked = table.assign(rank=pd.to_numeric(table["seed"], errors="coerce").fillna(np.inf))
     return table[ranked["rank"] == ranked.groupby("system")["rank"].transform("min")]

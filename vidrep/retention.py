@@ -1,6 +1,8 @@
-"""What is kept of an experiment's large intermediate files: of policy ``keep_best``, only those of each system's best run.
+"""What is kept of an experiment's large intermediate files: of policy ``keep_best``, only those of
+each system's best run.
 
-Policy ``temp`` needs no code here: Snakemake removes files that rules mark as temporary once nothing more needs them.
+Policy ``temp`` needs no code here: Snakemake removes files that rules mark as temporary once
+nothing more needs them.
 """
 
 import json
@@ -9,11 +11,13 @@ from pathlib import Path
 
 from vidrep.files import write_rows
 
-FOLDERS = {"activations": ".zarr", "kernels": ".h5"}  # of an experiment, with the suffix of a run's files
+# of an experiment, with the suffix of a run's files
+FOLDERS = {"activations": ".zarr", "kernels": ".h5"}
 
 
 def superseded(records: list[Path]) -> list[str]:
-    """File stems of the runs that are not the best of their system on their data set; of equal ones the first is the best.
+    """File stems of the runs that are not the best of their system on their data set; of equal ones
+    the first is the best.
 
     Args:
         records: ``run.json`` of all trained runs, ``runs/<dataset>/<system>/seed<k>/run.json``.
@@ -33,7 +37,9 @@ def superseded(records: list[Path]) -> list[str]:
 
 
 def keep_best(results: Path, records: list[Path], report: Path) -> None:
-    """Remove activations and kernels of superseded runs on all data sets, and write what was removed with its bytes."""
+    """Remove activations and kernels of superseded runs on all data sets, and write what was
+    removed with its bytes.
+    """
     removed = []
     for stem in superseded(records):
         for folder, suffix in FOLDERS.items():
@@ -45,4 +51,8 @@ def keep_best(results: Path, records: list[Path], report: Path) -> None:
 
 def size(path: Path) -> int:
     """Bytes of a file, or of all files of a folder."""
-    return sum(part.stat().st_size for part in path.rglob("*") if part.is_file()) if path.is_dir() else path.stat().st_size
+    return (
+        sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
+        if path.is_dir()
+        else path.stat().st_size
+    )

@@ -1,6 +1,7 @@
 """Named random streams: every random choice is drawn from (experiment seed, purpose, index).
 
-Two different names never share a stream, and adding a new purpose never shifts the draws of an old one.
+Two different names never share a stream, and adding a new purpose never shifts the draws of an old
+one.
 """
 
 import hashlib
@@ -14,7 +15,8 @@ def stream_seed(seed: int, *name: str | int) -> int:
 
     Args:
         seed: experiment seed.
-        name: the purpose, then any indices, e.g. ``("train", "trajectory")`` or ``("shuffle", epoch)``.
+        name: the purpose, then any indices, e.g. ``("train", "trajectory")`` or ``("shuffle",
+            epoch)``.
 
     Returns:
         Integer in [0, 2**63), stable across machines and Python versions.

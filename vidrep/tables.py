@@ -1,4 +1,6 @@
-"""Long tables from the small files of all runs: one row per observation, same bytes for the same results."""
+"""Long tables from the small files of all runs: one row per observation, same bytes for the same
+results.
+"""
 
 import json
 from pathlib import Path
@@ -20,7 +22,8 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def collect(parts: list[str]) -> pd.DataFrame:
-    """Rows of all ``<evaluated_on>/<trained_on>--<system>--seed<seed>.*csv``, the names put into the first columns.
+    """Rows of all ``<evaluated_on>/<trained_on>--<system>--seed<seed>.*csv``, the names put into
+    the first columns.
 
     Raises:
         ValueError: a file that is not called so.
@@ -39,11 +42,19 @@ def collect(parts: list[str]) -> pd.DataFrame:
 
 
 def join(parts: list[str]) -> pd.DataFrame:
-    """Rows of all of these tables, which share their columns and say themselves what they belong to; whole numbers stay whole."""
+    """Rows of all of these tables, which share their columns and say themselves what they belong
+    to; whole numbers stay whole.
+    """
     tables = [pd.read_csv(part, dtype={"seed": str}) for part in parts]
     filled = [table for table in tables if len(table)] or tables[:1]
-    whole_numbers = [name for name in filled[0] if any(pd.api.types.is_integer_dtype(table[name]) for table in filled)]
-    return pd.concat([table.astype(dict.fromkeys(whole_numbers, "Int64")) for table in filled], ignore_index=True)
+    whole_numbers = [
+        name
+        for name in filled[0]
+        if any(pd.api.types.is_integer_dtype(table[name]) for table in filled)
+    ]
+    return pd.concat(
+        [table.astype(dict.fromkeys(whole_numbers, "Int64")) for table in filled], ignore_index=True
+    )
 
 
 def balanced_accuracies(counts: pd.DataFrame) -> pd.DataFrame:
@@ -53,12 +64,16 @@ def balanced_accuracies(counts: pd.DataFrame) -> pd.DataFrame:
         counts: columns that name a probe, then truth and predicted (0 or 1) and count.
 
     Returns:
-        One row a probe, in the order of ``counts``: the naming columns, metric, value in [0, 1] and chance. The value is the mean
-        of the shares that are right where the class occurs and where not; NaN where either was not tried.
+        One row a probe, in the order of ``counts``: the naming columns, metric, value in [0, 1] and
+            chance. The value is the mean
+        of the shares that are right where the class occurs and where not; NaN where either was not
+        tried.
     """
     names = list(counts.columns[: counts.columns.get_loc("truth")])
     right = counts["count"].where(counts["truth"] == counts["predicted"], 0)
-    sides = counts.assign(right=right).groupby([*names, "truth"], sort=False)[["right", "count"]].sum()
+    sides = (
+        counts.assign(right=right).groupby([*names, "truth"], sort=False)[["right", "count"]].sum()
+    )
     recalls = (sides["right"] / sides["count"]).groupby(level=names, sort=False)
     return (
         (recalls.sum(min_count=2) / 2)
@@ -69,7 +84,9 @@ def balanced_accuracies(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def majority_set(train_file: str, test_file: str) -> dict:
-    """A row of the accuracy table: the exact-set accuracy of always answering the training split's most frequent label set."""
+    """A row of the accuracy table: the exact-set accuracy of always answering the training split's
+    most frequent label set.
+    """
     with open_clips(train_file) as train, open_clips(test_file) as test:
         sets, counts = np.unique(train.labels, axis=0, return_counts=True)
         share = float((test.labels == sets[counts.argmax()]).all(1).mean())
@@ -80,9 +97,18 @@ def majority_set(train_file: str, test_file: str) -> dict:
 
 def cost(records: list[str]) -> pd.DataFrame:
     """Parameters, multiply-adds, speed and memory of each system: medians over its runs."""
-    columns = ["parameters", "macs_per_clip", "train_clips_per_s", "infer_clips_per_s", "peak_bytes"]
+    columns = [
+        "parameters",
+        "macs_per_clip",
+        "train_clips_per_s",
+        "infer_clips_per_s",
+        "peak_bytes",
+    ]
     loaded = [json.loads(Path(record).read_text()) for record in records]
-    rows = [{"system": record["system"]["name"], **{name: record[name] for name in columns}} for record in loaded]
+    rows = [
+        {"system": record["system"]["name"], **{name: record[name] for name in columns}}
+        for record in loaded
+    ]
     medians = pd.DataFrame(rows).groupby("system", sort=True)[columns].median().reset_index()
     whole_numbers = ["parameters", "macs_per_clip", "peak_bytes"]
     return medians.astype(dict.fromkeys(whole_numbers, "int64"))

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 @contextmanager
 def capturing(model: nn.Module, layers: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
-    """Within the block, every forward pass fills the yielded dict: layer name -> output, batch first, as float32.
+    """Within the block, every forward pass fills the yielded dict: layer name -> output, batch
+    first, as float32.
 
     Raises:
         ValueError: ``model`` has no submodule of that name.
@@ -24,7 +25,9 @@ def capturing(model: nn.Module, layers: tuple[str, ...]) -> Iterator[dict[str, T
     modules = dict(model.named_modules())
     missing = [name for name in layers if name not in modules]
     if missing:
-        raise ValueError(f"model {type(model).__name__} lists layers it does not have: {', '.join(missing)}")
+        raise ValueError(
+            f"model {type(model).__name__} lists layers it does not have: {', '.join(missing)}"
+        )
     handles = [modules[name].register_forward_hook(keep(name)) for name in layers]
     try:
         yield captured
@@ -35,8 +38,10 @@ def capturing(model: nn.Module, layers: tuple[str, ...]) -> Iterator[dict[str, T
 
 @contextmanager
 def reading(objective) -> Iterator[dict[str, Tensor]]:
-    """Within the block, every pass fills the yielded dict: stream -> what its class head was given, (B, S, D) float32, on which
-    the answer rests; nothing for objectives that answer with no classes."""
+    """Within the block, every pass fills the yielded dict: stream -> what its class head was given,
+    (B, S, D) float32, on which the answer rests; nothing for objectives that answer with no
+    classes.
+    """
     read: dict[str, Tensor] = {}
 
     def keep(name: str):
@@ -45,7 +50,9 @@ def reading(objective) -> Iterator[dict[str, Tensor]]:
 
         return hook
 
-    handles = [module.register_forward_pre_hook(keep(name)) for name, module in objective.readers().items()]
+    handles = [
+        module.register_forward_pre_hook(keep(name)) for name, module in objective.readers().items()
+    ]
     try:
         yield read
     finally:

@@ -17,15 +17,23 @@ BATCH = 50
 
 @torch.no_grad()
 def store_activations(
-    objective, split: Split, group: zarr.Group, *, rows: int, policy: Policy, dtype: str, device: Device
+    objective,
+    split: Split,
+    group: zarr.Group,
+    *,
+    rows: int,
+    policy: Policy,
+    dtype: str,
+    device: Device,
 ) -> dict[str, float]:
     """Score a run on all clips of a split and store the activations of the first ``rows``.
 
     Args:
         objective: the run; its ``model.layers`` names what is stored.
         split: the clips.
-        group: an empty Zarr group; gets one array (rows, features...) a layer, ``ids`` and ``labels``, and of runs that answer
-            with classes the answers (see ``vidrep.activations.store.AnswerWriter``).
+        group: an empty Zarr group; gets one array (rows, features...) a layer, ``ids`` and
+            ``labels``, and of runs that answer with classes the answers (see
+            ``vidrep.activations.store.AnswerWriter``).
         rows: clips whose activations are stored, at most.
         policy: see ``vidrep.activations.pooling``.
         dtype: float16 or float32.
@@ -52,19 +60,30 @@ def store_activations(
                 kept = by_clip(captured[name], objective.rows_per_clip)[:keep]
                 writers[name].add(pool(kept, policy).cpu().numpy(), tuple(kept.shape[1:]))
             if read and keep > 0:
-                answers.add({name: value[:keep] for name, value in read.items()}, objective.answer(read))
+                answers.add(
+                    {name: value[:keep] for name, value in read.items()}, objective.answer(read)
+                )
     write_ids(group, split.ids[:rows])
     write_labels(group, split.labels[:rows].cpu().numpy())
     return {name: value / len(split) for name, value in sums.items()}
 
 
 def open_up(
-    objective, test: Split, fit: Split, path: Path, attrs: dict, *, rows: int, policy: Policy, dtype: str, device: Device
+    objective,
+    test: Split,
+    fit: Split,
+    path: Path,
+    attrs: dict,
+    *,
+    rows: int,
+    policy: Policy,
+    dtype: str,
+    device: Device,
 ) -> dict[str, float]:
     """Write the activation store of one run on one evaluation set.
 
-    The store's root holds the first ``rows`` test clips; its group ``fit`` holds clips of the training split, on which probes are
-    fitted.
+    The store's root holds the first ``rows`` test clips; its group ``fit`` holds clips of the
+    training split, on which probes are fitted.
 
     Args:
         objective: the run.
@@ -78,7 +97,9 @@ def open_up(
     """
     with whole(path) as beside:
         root = zarr.open_group(str(beside), mode="w")
-        scores = store_activations(objective, test, root, rows=rows, policy=policy, dtype=dtype, device=device)
+        scores = store_activations(
+            objective, test, root, rows=rows, policy=policy, dtype=dtype, device=device
+        )
         options = {"rows": len(fit), "policy": policy, "dtype": dtype, "device": device}
         store_activations(objective, fit, root.create_group("fit"), **options)
         root.attrs.update({**attrs, "layers": list(objective.model.layers), "pooling": policy})

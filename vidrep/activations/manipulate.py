@@ -5,8 +5,9 @@
 * ``frozen``: the middle frame at every time;
 * ``one_frame``: the middle frame at its time, all others black.
 
-Systems that are fed flow get that of the manipulated clip: exact flow of the patches' new places in time, so zero where the frame
-stays the same or there is none to go to; estimates from the manipulated frames.
+Systems that are fed flow get that of the manipulated clip: exact flow of the patches' new places in
+time, so zero where the frame stays the same or there is none to go to; estimates from the
+manipulated frames.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +44,8 @@ ORDERS = {"shuffled": _shuffled, "reversed": _reversed, "frozen": _frozen, "one_
 
 
 def frame_order(control: str, clips: int, frames: int, seed: int) -> np.ndarray:
-    """Which of its frames a clip shows at each time; ``one_frame`` shows it at the middle time alone.
+    """Which of its frames a clip shows at each time; ``one_frame`` shows it at the middle time
+    alone.
 
     Args:
         control: a key of ``ORDERS``.
@@ -63,7 +65,12 @@ def frame_order(control: str, clips: int, frames: int, seed: int) -> np.ndarray:
 
 
 def load_manipulated(
-    clips_file: str | Path, control: str, *, flows: dict[str, str], seed: int, targets: Sequence[str] = ()
+    clips_file: str | Path,
+    control: str,
+    *,
+    flows: dict[str, str],
+    seed: int,
+    targets: Sequence[str] = (),
 ) -> Split:
     """All clips of a data set file, manipulated, with the flow that belongs to them.
 
@@ -89,7 +96,10 @@ def load_manipulated(
         arrays = {name: file.extras[name][:] for name in needed & set(file.extras)}
     if "corners" in arrays:
         arrays["corners"] = arrays["corners"][each, order]
-    fields = {name: torch.from_numpy(flow_of_clips(method, clips, **arrays)) for name, method in flows.items()}
+    fields = {
+        name: torch.from_numpy(flow_of_clips(method, clips, **arrays))
+        for name, method in flows.items()
+    }
     return replace(split, clips=torch.from_numpy(clips), **fields)
 
 

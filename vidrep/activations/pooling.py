@@ -1,7 +1,8 @@
 """Pooling policies: how much of a layer's time and space is kept.
 
-``none`` keeps everything; ``space_mean`` averages over height and width and keeps time; ``[t, h, w]`` averages into a grid of at
-most t x h x w cells, so that layers of all depths and families keep a comparable amount of layout.
+``none`` keeps everything; ``space_mean`` averages over height and width and keeps time; ``[t, h,
+w]`` averages into a grid of at most t x h x w cells, so that layers of all depths and families keep
+a comparable amount of layout.
 """
 
 from torch import Tensor
@@ -11,7 +12,8 @@ Policy = str | list[int]
 
 
 def by_clip(activation: Tensor, rows: int) -> Tensor:
-    """One layer's activations with one row a clip, where a model was fed ``rows`` windows of each clip.
+    """One layer's activations with one row a clip, where a model was fed ``rows`` windows of each
+    clip.
 
     Args:
         activation: (B*rows, C, T, H, W), (B*rows, T, D) or (B*rows, D).
@@ -43,15 +45,20 @@ def pool(activation: Tensor, policy: Policy) -> Tensor:
     """
     if activation.ndim not in (2, 3, 5):
         raise ValueError(
-            f"a layer's activations must be (B, C, T, H, W), (B, T, D) or (B, D); got shape {tuple(activation.shape)}"
+            "a layer's activations must be (B, C, T, H, W), (B, T, D) or (B, D); got shape"
+            f" {tuple(activation.shape)}"
         )
     if policy == "none" or activation.ndim == 2:
         return activation
     if policy == "space_mean":
         return activation.mean((3, 4)) if activation.ndim == 5 else activation
     if isinstance(policy, str):
-        raise ValueError(f"config key activations.pooling: {policy!r}; give none, space_mean or a grid [t, h, w]")
+        raise ValueError(
+            f"config key activations.pooling: {policy!r}; give none, space_mean or a grid [t, h, w]"
+        )
     if activation.ndim == 3:
-        return F.adaptive_avg_pool1d(activation.transpose(1, 2), min(policy[0], activation.shape[1])).transpose(1, 2)
+        return F.adaptive_avg_pool1d(
+            activation.transpose(1, 2), min(policy[0], activation.shape[1])
+        ).transpose(1, 2)
     grid = [min(cells, size) for cells, size in zip(policy, activation.shape[2:], strict=True)]
     return F.adaptive_avg_pool3d(activation, grid)

@@ -20,7 +20,10 @@ class LayerWriter:
     """
 
     def __init__(self, group: zarr.Group, name: str, rows: int, dtype: str) -> None:
-        self.group, self.name, self.rows, self.dtype = group, name, rows, np.dtype(dtype)
+        self.group = group
+        self.name = name
+        self.rows = rows
+        self.dtype = np.dtype(dtype)
         self.array: zarr.Array | None = None
         self.waiting: list[np.ndarray] = []
         self.written = 0
@@ -45,8 +48,9 @@ class LayerWriter:
         if bad.any():
             clip = self.written + sum(map(len, self.waiting)) + int(np.argmax(bad))
             raise ValueError(
-                f"layer {self.name}, clip {clip}: activation of size {flat[np.argmax(bad)]:g} does not fit {self.dtype}; "
-                "set config key activations.dtype to float32, or look into the run if it is not finite"
+                f"layer {self.name}, clip {clip}: activation of size {flat[np.argmax(bad)]:g} does"
+                f" not fit {self.dtype}; set config key activations.dtype to float32, or look into"
+                " the run if it is not finite"
             )
 
     def _create(self, features: tuple[int, ...], original_shape: tuple[int, ...]) -> zarr.Array:
@@ -77,9 +81,9 @@ class LayerWriter:
 class AnswerWriter:
     """Writes what a run answers, and what it read its answers from.
 
-    Arrays ``scores`` (n, classes) float32, probabilities, and ``answers`` (n, classes) bool, predicted label sets; in the
-    group ``readout`` one array a stream, (n, S, D): see ``vidrep.objectives.base.Objective.answer``. Nothing is written
-    without answers.
+    Arrays ``scores`` (n, classes) float32, probabilities, and ``answers`` (n, classes) bool,
+    predicted label sets; in the group ``readout`` one array a stream, (n, S, D): see
+    ``vidrep.objectives.base.Objective.answer``. Nothing is written without answers.
 
     Args:
         group: where the arrays go.
@@ -88,16 +92,22 @@ class AnswerWriter:
     """
 
     def __init__(self, group: zarr.Group, rows: int, dtype: str) -> None:
-        self.group, self.rows, self.dtype = group, rows, dtype
+        self.group = group
+        self.rows = rows
+        self.dtype = dtype
         self.readouts: dict[str, LayerWriter] = {}
         self.written = 0
 
     def add(self, read: dict, answer: tuple) -> None:
-        """Append clips: tensors (b, S, D) by stream, and (scores, label sets) of at least as many clips."""
+        """Append clips: tensors (b, S, D) by stream, and (scores, label sets) of at least as many
+        clips.
+        """
         if not self.readouts:
             place = self.group.create_group("readout")
             self.readouts = {name: LayerWriter(place, name, self.rows, self.dtype) for name in read}
-            for name, values, dtype in zip(("scores", "answers"), answer, (np.float32, bool), strict=True):
+            for name, values, dtype in zip(
+                ("scores", "answers"), answer, (np.float32, bool), strict=True
+            ):
                 shape = (self.rows, values.shape[1])
                 self.group.create_array(name, shape=shape, chunks=shape, dtype=dtype)
         for name, values in read.items():
@@ -125,13 +135,17 @@ def read_ids(group: zarr.Group) -> list[str]:
 
 
 def read_layer(store: str | Path, layer: str, group: str = "") -> np.ndarray:
-    """A layer's activations, (n, features) float32; ``group`` "fit" gives those of the fitting clips."""
+    """A layer's activations, (n, features) float32; ``group`` "fit" gives those of the fitting
+    clips.
+    """
     root = zarr.open_group(str(store), mode="r")
     values = np.asarray((root[group] if group else root)[layer])
     return values.reshape(len(values), -1).astype(np.float32)
 
 
 def read_labels(store: str | Path, group: str = "") -> np.ndarray:
-    """Which classes each row's clip shows, (n, classes) bool; ``group`` "fit" gives those of the fitting clips."""
+    """Which classes each row's clip shows, (n, classes) bool; ``group`` "fit" gives those of the
+    fitting clips.
+    """
     root = zarr.open_group(str(store), mode="r")
     return (root[group] if group else root)["labels"][:] > 0

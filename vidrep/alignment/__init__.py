@@ -1,7 +1,10 @@
 """Alignment: what the embeddings of frames say about how far a video of a common process has got.
 
-The protocol is that of Dwibedi et al., CVPR 2019, arXiv 1904.07846, section 4: frozen embeddings, all frames of all test videos.
+The protocol is that of Dwibedi et al., CVPR 2019, arXiv 1904.07846, section 4: frozen embeddings,
+all frames of all test videos.
 
-* ``measures``: Kendall's tau and the alignment error of all pairs of videos, phase classification, phase progression;
-* ``job``: all of them for a run or a baseline, with intervals over test videos, and a few matched videos to look at.
+* ``measures``: Kendall's tau and the alignment error of all pairs of videos, phase classification,
+  phase progression;
+* ``job``: all of them for a run or a baseline, with intervals over test videos, and a few matched
+  videos to look at.
 """

@@ -19,7 +19,9 @@ Z = 1.959964  # two-sided 95 %
 
 
 def matched_frames(videos: Tensor) -> Tensor:
-    """For each ordered pair of videos the frames of the second that are nearest to those of the first: (n, n, T) int."""
+    """For each ordered pair of videos the frames of the second that are nearest to those of the
+    first: (n, n, T) int.
+    """
     return torch.cat([nearest_frames(some[:, None], videos[None]) for some in videos.split(BLOCK)])
 
 
@@ -31,8 +33,9 @@ def pair_measures(matched: Tensor, progress: Tensor) -> dict[str, np.ndarray]:
         progress: (n, T) float, true script time in [0, 1].
 
     Returns:
-        (n, n) arrays: ``kendall_tau`` of the matched frames' numbers in [-1, 1], 0 where it is undefined; ``alignment_error``,
-        the mean distance in script time between a frame and the one it is matched to.
+        (n, n) arrays: ``kendall_tau`` of the matched frames' numbers in [-1, 1], 0 where it is
+        undefined; ``alignment_error``, the mean distance in script time between a frame and the one
+        it is matched to.
     """
     there = progress[None].expand(len(progress), -1, -1).gather(2, matched)
     error = (there - progress[:, None]).abs().mean(-1)
@@ -44,16 +47,23 @@ def flat(values: np.ndarray) -> np.ndarray:
     return values.reshape(-1, *values.shape[2:])
 
 
-def principal_components(fit: np.ndarray, test: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets of embeddings on the first ``count`` principal components of ``fit``'s frames; unchanged where D is no larger."""
+def principal_components(
+    fit: np.ndarray, test: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both sets of embeddings on the first ``count`` principal components of ``fit``'s frames;
+    unchanged where D is no larger.
+    """
     if count >= min(flat(fit).shape):
         return fit, test
     pca = PCA(count, svd_solver="covariance_eigh").fit(flat(fit))
     return tuple(pca.transform(flat(some)).reshape(*some.shape[:2], count) for some in (fit, test))
 
 
-def phase_accuracy(fit: np.ndarray, fit_phase: np.ndarray, test: np.ndarray, test_phase: np.ndarray) -> np.ndarray:
-    """Share of each test video's frames whose phase a support-vector machine tells (RBF kernel, scikit-learn's defaults).
+def phase_accuracy(
+    fit: np.ndarray, fit_phase: np.ndarray, test: np.ndarray, test_phase: np.ndarray
+) -> np.ndarray:
+    """Share of each test video's frames whose phase a support-vector machine tells (RBF kernel,
+    scikit-learn's defaults).
 
     Args:
         fit, test: embeddings.
@@ -66,27 +76,38 @@ def phase_accuracy(fit: np.ndarray, fit_phase: np.ndarray, test: np.ndarray, tes
     return (predicted.reshape(test_phase.shape) == test_phase).mean(1)
 
 
-def linear_accuracy(fit: np.ndarray, fit_target: np.ndarray, test: np.ndarray, test_target: np.ndarray) -> np.ndarray:
-    """``phase_accuracy`` of linear support-vector machines on standardised embeddings, for any target (n, T) int."""
+def linear_accuracy(
+    fit: np.ndarray, fit_target: np.ndarray, test: np.ndarray, test_target: np.ndarray
+) -> np.ndarray:
+    """``phase_accuracy`` of linear support-vector machines on standardised embeddings, for any
+    target (n, T) int.
+    """
     probe = make_pipeline(StandardScaler(), LinearSVC(dual=False)).fit(flat(fit), flat(fit_target))
     return (probe.predict(flat(test)).reshape(test_target.shape) == test_target).mean(1)
 
 
 def distance_to_events(events: np.ndarray, frames: int) -> np.ndarray:
-    """Progress of each frame towards each event as a share of the video, negative before it: (n, E) int -> (n, T, E)."""
+    """Progress of each frame towards each event as a share of the video, negative before it: (n, E)
+    int -> (n, T, E).
+    """
     return (np.arange(frames)[:, None] - events[:, None].astype(float)) / frames
 
 
-def progression_parts(fit: np.ndarray, fit_events: np.ndarray, test: np.ndarray, test_events: np.ndarray) -> np.ndarray:
+def progression_parts(
+    fit: np.ndarray, fit_events: np.ndarray, test: np.ndarray, test_events: np.ndarray
+) -> np.ndarray:
     """Squared sums behind R2 of linear regressions of ``distance_to_events``, video by video.
 
     Returns:
-        (2, n of test, E): residual and total; R2 of an event is 1 - sum of the first / sum of the second over videos.
+        (2, n of test, E): residual and total; R2 of an event is 1 - sum of the first / sum of the
+        second over videos.
     """
-    target, truth = distance_to_events(fit_events, fit.shape[1]), distance_to_events(test_events, test.shape[1])
+    target = distance_to_events(fit_events, fit.shape[1])
+    truth = distance_to_events(test_events, test.shape[1])
     line = LinearRegression().fit(flat(fit).astype(float), flat(target))
     predicted = line.predict(flat(test).astype(float)).reshape(truth.shape)
-    residual, total = (truth - predicted) ** 2, (truth - truth.mean((0, 1))) ** 2
+    residual = (truth - predicted) ** 2
+    total = (truth - truth.mean((0, 1))) ** 2
     return np.stack([residual.sum(1), total.sum(1)])
 
 
@@ -97,7 +118,9 @@ def mean_r2(parts: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def mean_of_pairs(matrix: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over ordered pairs of different videos: (n, n) and weights of the videos (..., n) -> (...)."""
+    """Mean over ordered pairs of different videos: (n, n) and weights of the videos (..., n) ->
+    (...).
+    """
     different = matrix * (1 - np.eye(len(matrix)))
     return ((weights @ different) * weights).sum(-1) / (weights.sum(-1) ** 2 - (weights**2).sum(-1))
 

@@ -1,15 +1,19 @@
 """BouncingMNIST: digits that move in straight lines inside a square box and bounce off its walls.
 
-Srivastava et al., ICML 2015 (arXiv 1502.04681) gave the motion; the labelled versions, in which appearance, speed or both
-carry the class, follow the public comparison framework of 2018-2020 (Ponti et al.'s group). The rules:
+Srivastava et al., ICML 2015 (arXiv 1502.04681) gave the motion; the labelled versions, in which
+appearance, speed or both carry the class, follow the public comparison framework of 2018-2020
+(Ponti et al.'s group). The rules:
 
-* a digit's patch has its top-left corner at ``x, y ~ U[0, 1)`` of the free range (canvas minus patch) and moves along
-  ``theta ~ U[0, 2 pi)``; every frame first moves, then records, so the start itself is never seen;
+* a digit's patch has its top-left corner at ``x, y ~ U[0, 1)`` of the free range (canvas minus
+  patch) and moves along ``theta ~ U[0, 2 pi)``; every frame first moves, then records, so the start
+  itself is never seen;
 * the step is ``step`` of the free range, times (label + 1) where the speed carries the class;
-* at a wall the coordinate is clamped (the overshoot is lost, not reflected) and its velocity component flips;
+* at a wall the coordinate is clamped (the overshoot is lost, not reflected) and its velocity
+  component flips;
 * pixel positions are truncated to integers; overlapping digits show the brighter pixel.
 
-All clips are computed at once: clamping makes each coordinate periodic after its first wall, so positions have a closed form.
+All clips are computed at once: clamping makes each coordinate periodic after its first wall, so
+positions have a closed form.
 """
 
 from dataclasses import dataclass
@@ -26,7 +30,8 @@ class BouncingRecipe:
 
     Attributes:
         class_velocity: the step of a digit is ``step * (label + 1)`` instead of ``step``.
-        hide_digits: every digit is replaced by the same bright square, half the patch wide and centred in it.
+        hide_digits: every digit is replaced by the same bright square, half the patch wide and
+            centred in it.
         step: movement per frame as a share of the free range (canvas side minus patch side).
         frames: frames per clip.
         size: side of the square canvas in pixels.
@@ -59,11 +64,14 @@ class BouncingRecipe:
         return self.size - self.patch
 
 
-def trajectories(start: np.ndarray, velocity: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
+def trajectories(
+    start: np.ndarray, velocity: np.ndarray, frames: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Positions of points that move, clamp at 0 and 1, and turn round.
 
-    Between walls a coordinate moves by ``|v|`` a frame; from one wall to the other it takes ``ceil(1 / |v|)`` frames, the last
-    of them cut short by the clamp. So after the first wall, reached at frame ``first``, it repeats every two crossings.
+    Between walls a coordinate moves by ``|v|`` a frame; from one wall to the other it takes
+    ``ceil(1 / |v|)`` frames, the last of them cut short by the clamp. So after the first wall,
+    reached at frame ``first``, it repeats every two crossings.
 
     Args:
         start: (...) start coordinates in [0, 1).
@@ -76,7 +84,8 @@ def trajectories(start: np.ndarray, velocity: np.ndarray, frames: int) -> tuple[
     """
     moves = np.arange(1, frames + 1)
     speed = np.maximum(np.abs(velocity), 1e-12)[..., None]
-    start, heading = start[..., None], np.where(velocity > 0, 1.0, -1.0)[..., None]
+    start = start[..., None]
+    heading = np.where(velocity > 0, 1.0, -1.0)[..., None]
     distance = np.where(heading > 0, 1.0 - start, start)
     first = np.maximum(np.ceil(distance / speed), 1)
     crossing = np.ceil(1.0 / speed)
@@ -91,7 +100,9 @@ def trajectories(start: np.ndarray, velocity: np.ndarray, frames: int) -> tuple[
 
 
 def draw_digits(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of ``count`` digit images: a shuffled list of all, reshuffled whenever it is used up."""
+    """Indices of ``count`` digit images: a shuffled list of all, reshuffled whenever it is used
+    up.
+    """
     rounds = -(-count // len(labels))
     return np.concatenate([rng.permutation(len(labels)) for _ in range(rounds)])[:count]
 
@@ -116,15 +127,20 @@ def compose(patches: np.ndarray, corners: np.ndarray, size: int) -> np.ndarray:
     n, frames, digits, _ = corners.shape
     side = patches.shape[-1]
     clips = np.zeros((n, frames, size, size), np.uint8)
-    clip, frame = np.arange(n)[:, None, None, None], np.arange(frames)[None, :, None, None]
+    clip = np.arange(n)[:, None, None, None]
+    frame = np.arange(frames)[None, :, None, None]
     for digit in range(digits):
         rows = corners[:, :, digit, 0, None, None] + np.arange(side)[:, None]
         columns = corners[:, :, digit, 1, None, None] + np.arange(side)
-        clips[clip, frame, rows, columns] = np.maximum(clips[clip, frame, rows, columns], patches[:, None, digit])
+        clips[clip, frame, rows, columns] = np.maximum(
+            clips[clip, frame, rows, columns], patches[:, None, digit]
+        )
     return clips
 
 
-def render(recipe: BouncingRecipe, images: np.ndarray, labels: np.ndarray, count: int, streams) -> dict:
+def render(
+    recipe: BouncingRecipe, images: np.ndarray, labels: np.ndarray, count: int, streams
+) -> dict:
     """Render clips of one split.
 
     Args:
@@ -135,31 +151,38 @@ def render(recipe: BouncingRecipe, images: np.ndarray, labels: np.ndarray, count
         streams: callable from a purpose ("digits", "start", "direction") to that split's generator.
 
     Returns:
-        A dict with ``clips`` (n, T, H, W) uint8, ``labels`` (n, 10) uint8 multi-hot, ``boxes`` (n, T, k, 4) int16 half-open
-        (top, left, bottom, right) of what is visible of each digit in pixels, ``corners`` (n, T, k, 2) int16 and ``factors``:
-        a dict of arrays with first axis n.
+        A dict with ``clips`` (n, T, H, W) uint8, ``labels`` (n, 10) uint8 multi-hot, ``boxes`` (n,
+        T, k, 4) int16 half-open (top, left, bottom, right) of what is visible of each digit in
+        pixels, ``corners`` (n, T, k, 2) int16 and ``factors``: a dict of arrays with first axis n.
     """
     if images.shape[1:] != (recipe.patch, recipe.patch):
-        raise ValueError(f"digit images are {images.shape[1:]}, the recipe wants {(recipe.patch, recipe.patch)}")
-    k, frames = recipe.digits, recipe.frames
+        raise ValueError(
+            f"digit images are {images.shape[1:]}, the recipe wants {(recipe.patch, recipe.patch)}"
+        )
+    k = recipe.digits
+    frames = recipe.frames
     chosen = draw_digits(labels, count * k, streams("digits")).reshape(count, k)
     digit = labels[chosen].astype(np.int16)
     start = streams("start").random((count, k, 2))
     direction = streams("direction").random((count, k)) * 2 * np.pi
     step = recipe.step * (digit + 1 if recipe.class_velocity else np.ones_like(digit))
-    velocity = np.stack([np.sin(direction), np.cos(direction)], -1) * step[..., None]  # (n, k, 2) as (y, x)
+    # (n, k, 2) as (y, x)
+    velocity = np.stack([np.sin(direction), np.cos(direction)], -1) * step[..., None]
     position, hit = trajectories(start, velocity, frames)  # (n, k, 2, T)
     corners = np.moveaxis((recipe.free_px * position).astype(np.int16), 3, 1)  # (n, T, k, 2)
 
     patches = images[chosen]
-    offset, side = (0, recipe.patch)
+    offset = 0
+    side = recipe.patch
     if recipe.hide_digits:
         offset, side = square_patch(recipe.patch)
         patches = np.zeros_like(patches)
         patches[..., offset : offset + side, offset : offset + side] = 255
     clips = np.empty((count, frames, recipe.size, recipe.size), np.uint8)
     for i in range(0, count, RENDER_BLOCK):
-        clips[i : i + RENDER_BLOCK] = compose(patches[i : i + RENDER_BLOCK], corners[i : i + RENDER_BLOCK], recipe.size)
+        clips[i : i + RENDER_BLOCK] = compose(
+            patches[i : i + RENDER_BLOCK], corners[i : i + RENDER_BLOCK], recipe.size
+        )
 
     boxes = np.concatenate([corners + offset, corners + offset + side], -1).astype(np.int16)
     multi_hot = np.zeros((count, CLASSES), np.uint8)
@@ -168,17 +191,26 @@ def render(recipe: BouncingRecipe, images: np.ndarray, labels: np.ndarray, count
         "digit": digit,
         "digit_image": chosen.astype(np.int32),
         "label_set": np.sort(digit, axis=1),
-        "speed_class": (digit if recipe.class_velocity else np.zeros_like(digit)),
+        "speed_class": digit if recipe.class_velocity else np.zeros_like(digit),
         "direction_rad": direction.astype(np.float32),
         "start": start[..., ::-1].astype(np.float32),
         "wall_hits": np.moveaxis(hit.any(2), 2, 1),
         "overlap": _overlap(boxes),
     }
-    return {"clips": clips, "labels": multi_hot, "boxes": boxes, "corners": corners, "patches": patches, "factors": factors}
+    return {
+        "clips": clips,
+        "labels": multi_hot,
+        "boxes": boxes,
+        "corners": corners,
+        "patches": patches,
+        "factors": factors,
+    }
 
 
 def _overlap(boxes: np.ndarray) -> np.ndarray:
-    """(n, T) bool: do the boxes of any two digits of a frame intersect? ``boxes`` is (n, T, k, 4)."""
+    """(n, T) bool: do the boxes of any two digits of a frame intersect? ``boxes`` is (n, T, k,
+    4).
+    """
     top, left, bottom, right = np.moveaxis(boxes[..., None, :], -1, 0)
     disjoint = (bottom <= top.swapaxes(-1, -2)) | (right <= left.swapaxes(-1, -2))
     meet = ~(disjoint | disjoint.swapaxes(-1, -2))

@@ -1,13 +1,15 @@
 """Sequences: videos of one process, for learning by alignment in time.
 
-Every video shows one digit that follows the same script: it starts at the upper left, hits the right wall, then the bottom, then
-the left wall, and returns towards the middle. Videos differ in the digit, a little in where it starts and hits the walls, and in
-its pace: each runs through the script under a smooth random warp of time of its own, always forwards. So the number of a frame
-does not tell how far a video has got; the version without warp is the control in which it does.
+Every video shows one digit that follows the same script: it starts at the upper left, hits the
+right wall, then the bottom, then the left wall, and returns towards the middle. Videos differ in
+the digit, a little in where it starts and hits the walls, and in its pace: each runs through the
+script under a smooth random warp of time of its own, always forwards. So the number of a frame does
+not tell how far a video has got; the version without warp is the control in which it does.
 
-The walls are hit at the same script times in all videos. Between two of them the digit moves straight; as these places are
-scripted, the angles before and after a hit are only roughly those of a mirror. No place is passed twice: a rank correlation of
-matched frames would be undefined where frames repeat (Dwibedi et al., CVPR 2019, arXiv 1904.07846, align such processes).
+The walls are hit at the same script times in all videos. Between two of them the digit moves
+straight; as these places are scripted, the angles before and after a hit are only roughly those of
+a mirror. No place is passed twice: a rank correlation of matched frames would be undefined where
+frames repeat (Dwibedi et al., CVPR 2019, arXiv 1904.07846, align such processes).
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,8 @@ import numpy as np
 
 from vidrep.datasets.bouncing import CLASSES, RENDER_BLOCK, compose, draw_digits
 
-# Start, three wall hits, end: (x, y) as shares of the free range, and which of these coordinates vary from video to video.
+# Start, three wall hits, end: (x, y) as shares of the free range, and which of these coordinates
+# vary from video to video.
 WAYPOINTS = np.array([(0.05, 0.05), (1.0, 0.45), (0.5, 1.0), (0.0, 0.7), (0.45, 0.5)])
 VARIES = np.array([(1, 1), (0, 1), (1, 0), (0, 1), (1, 1)])
 EVENTS = ("right wall", "bottom wall", "left wall")
@@ -31,8 +34,10 @@ class SequenceRecipe:
         frames: frames per video.
         size: side of the square canvas in pixels.
         patch: side of a digit's patch in pixels.
-        jitter: how far start, end and wall hits vary at most, as a share of the free range (canvas side minus patch side).
-        warp: spread of the pace, the standard deviation of its logarithm; 0 is the same steady pace for all.
+        jitter: how far start, end and wall hits vary at most, as a share of the free range (canvas
+            side minus patch side).
+        warp: spread of the pace, the standard deviation of its logarithm; 0 is the same steady pace
+            for all.
     """
 
     frames: int
@@ -48,13 +53,20 @@ class SequenceRecipe:
                 f"it must be at least 4 px and smaller than the canvas of {self.size} px"
             )
         if self.frames < 8:
-            raise ValueError(f"a sequence needs at least 8 frames, two for each of its phases, got {self.frames}")
+            raise ValueError(
+                f"a sequence needs at least 8 frames, two for each of its phases, got {self.frames}"
+            )
         if not 0 <= self.jitter <= 0.2 or self.warp < 0:
-            raise ValueError(f"jitter must lie in [0, 0.2] and warp must not be negative, got {self.jitter} and {self.warp}")
+            raise ValueError(
+                f"jitter must lie in [0, 0.2] and warp must not be negative, got {self.jitter} and"
+                f" {self.warp}"
+            )
 
 
 def script_times() -> np.ndarray:
-    """Script time in [0, 1] of start, wall hits and end: (5,), in proportion to the length of the way without jitter."""
+    """Script time in [0, 1] of start, wall hits and end: (5,), in proportion to the length of the
+    way without jitter.
+    """
     legs = np.linalg.norm(np.diff(WAYPOINTS, axis=0), axis=1)
     return np.concatenate([[0.0], np.cumsum(legs) / legs.sum()])
 
@@ -87,7 +99,9 @@ def follow_script(progress: np.ndarray, waypoints: np.ndarray) -> tuple[np.ndarr
     return (1 - done) * waypoints[video, phase] + done * waypoints[video, phase + 1], phase
 
 
-def render(recipe: SequenceRecipe, images: np.ndarray, labels: np.ndarray, count: int, streams) -> dict:
+def render(
+    recipe: SequenceRecipe, images: np.ndarray, labels: np.ndarray, count: int, streams
+) -> dict:
     """Render videos of one split.
 
     Args:
@@ -98,23 +112,31 @@ def render(recipe: SequenceRecipe, images: np.ndarray, labels: np.ndarray, count
         streams: callable from a purpose ("digits", "script", "pace") to that split's generator.
 
     Returns:
-        A dict as that of ``bouncing.render`` with k = 1; its factors are ``digit``, ``digit_image``, ``label_set`` (n, 1),
-        ``phase`` (n, T) int16, ``progress`` (n, T) float32 (script time), ``events`` (n, 3) int16 (the first frame at or after
-        each wall hit), ``wall_hits`` (n, T, 1) bool (those frames) and ``overlap`` (n, T) bool.
+        A dict as that of ``bouncing.render`` with k = 1; its factors are ``digit``,
+        ``digit_image``, ``label_set`` (n, 1), ``phase`` (n, T) int16, ``progress`` (n, T) float32
+        (script time), ``events`` (n, 3) int16 (the first frame at or after each wall hit),
+        ``wall_hits`` (n, T, 1) bool (those frames) and ``overlap`` (n, T) bool.
     """
     if images.shape[1:] != (recipe.patch, recipe.patch):
-        raise ValueError(f"digit images are {images.shape[1:]}, the recipe wants {(recipe.patch, recipe.patch)}")
+        raise ValueError(
+            f"digit images are {images.shape[1:]}, the recipe wants {(recipe.patch, recipe.patch)}"
+        )
     chosen = draw_digits(labels, count, streams("digits"))[:, None]
     digit = labels[chosen].astype(np.int16)
-    moved = streams("script").uniform(-recipe.jitter, recipe.jitter, (count, *WAYPOINTS.shape)) * VARIES
+    moved = (
+        streams("script").uniform(-recipe.jitter, recipe.jitter, (count, *WAYPOINTS.shape)) * VARIES
+    )
     progress = warped_progress(count, recipe.frames, recipe.warp, streams("pace"))
     position, phase = follow_script(progress, np.clip(WAYPOINTS + moved, 0, 1))
-    corners = ((recipe.size - recipe.patch) * position[:, :, None, ::-1]).astype(np.int16)  # (n, T, 1, 2) as (y, x)
+    # (n, T, 1, 2) as (y, x)
+    corners = ((recipe.size - recipe.patch) * position[:, :, None, ::-1]).astype(np.int16)
 
     patches = images[chosen]
     clips = np.empty((count, recipe.frames, recipe.size, recipe.size), np.uint8)
     for i in range(0, count, RENDER_BLOCK):
-        clips[i : i + RENDER_BLOCK] = compose(patches[i : i + RENDER_BLOCK], corners[i : i + RENDER_BLOCK], recipe.size)
+        clips[i : i + RENDER_BLOCK] = compose(
+            patches[i : i + RENDER_BLOCK], corners[i : i + RENDER_BLOCK], recipe.size
+        )
 
     events = (phase[:, :, None] > np.arange(len(EVENTS))).argmax(1)  # (n, 3)
     hits = np.zeros((count, recipe.frames, 1), bool)
@@ -132,4 +154,11 @@ def render(recipe: SequenceRecipe, images: np.ndarray, labels: np.ndarray, count
         "overlap": np.zeros((count, recipe.frames), bool),
     }
     boxes = np.concatenate([corners, corners + recipe.patch], -1).astype(np.int16)
-    return {"clips": clips, "labels": multi_hot, "boxes": boxes, "corners": corners, "patches": patches, "factors": factors}
+    return {
+        "clips": clips,
+        "labels": multi_hot,
+        "boxes": boxes,
+        "corners": corners,
+        "patches": patches,
+        "factors": factors,
+    }

@@ -1,8 +1,8 @@
 """Clips in HDF5: one file per split of a data set.
 
-Layout: ``clips`` (n, T, H, W) or (n, T, H, W, 3) uint8, one chunk per clip; ``labels`` (n, classes) uint8;
-``factors/<name>`` with first axis n; further arrays with first axis n where the data set has them (``boxes``, ``corners``,
-``patches``); attributes tell where it all comes from.
+Layout: ``clips`` (n, T, H, W) or (n, T, H, W, 3) uint8, one chunk per clip; ``labels`` (n, classes)
+uint8; ``factors/<name>`` with first axis n; further arrays with first axis n where the data set has
+them (``boxes``, ``corners``, ``patches``); attributes tell where it all comes from.
 """
 
 import json
@@ -27,7 +27,8 @@ class ClipFile:
         clips: HDF5 data set (n, T, H, W[, 3]) uint8; slices are read when asked for.
         labels: (n, classes) uint8.
         factors: name to array with first axis n.
-        extras: further data sets with first axis n (``boxes``, ``corners``, ``patches``), read when sliced.
+        extras: further data sets with first axis n (``boxes``, ``corners``, ``patches``), read when
+            sliced.
         attrs: attributes; ``recipe`` is a dict and ``classes`` a list of names.
         ids: n names such as ``test/000012``.
     """
@@ -48,9 +49,10 @@ def write_clips(path: str | os.PathLike, content: dict, attrs: dict) -> None:
 
     Args:
         path: the .h5 file.
-        content: arrays with first axis n: ``clips`` and ``labels``, optional further ones, and ``factors``, a dict of arrays.
-        attrs: ``dataset``, ``split``, ``seed``, ``recipe`` (dict), ``classes`` (names), ``multi_label`` (may a clip carry several
-            labels?) and whatever else there is to tell.
+        content: arrays with first axis n: ``clips`` and ``labels``, optional further ones, and
+            ``factors``, a dict of arrays.
+        attrs: ``dataset``, ``split``, ``seed``, ``recipe`` (dict), ``classes`` (names),
+            ``multi_label`` (may a clip carry several labels?) and whatever else there is to tell.
 
     Raises:
         ValueError: clips are not uint8, or an array has another first axis than the clips.
@@ -66,10 +68,14 @@ def write_clips(path: str | os.PathLike, content: dict, attrs: dict) -> None:
     with whole(path) as beside, h5py.File(beside, "w") as file:
         for name, value in arrays.items():
             chunks = (1, *value.shape[1:]) if name == "clips" else True
-            file.create_dataset(name, data=value, chunks=chunks, compression="gzip", compression_opts=GZIP_LEVEL)
+            file.create_dataset(
+                name, data=value, chunks=chunks, compression="gzip", compression_opts=GZIP_LEVEL
+            )
         file.require_group("factors")  # there may be none
         for name, value in attrs.items():
-            file.attrs[name] = json.dumps(value) if isinstance(value, (dict, list, tuple)) else value
+            file.attrs[name] = (
+                json.dumps(value) if isinstance(value, (dict, list, tuple)) else value
+            )
 
 
 @contextmanager
@@ -95,7 +101,11 @@ def open_clips(path: str | os.PathLike) -> Iterator[ClipFile]:
             clips=file["clips"],
             labels=file["labels"][:],
             factors={name: value[:] for name, value in file["factors"].items()},
-            extras={name: value for name, value in file.items() if name not in ("clips", "labels", "factors")},
+            extras={
+                name: value
+                for name, value in file.items()
+                if name not in ("clips", "labels", "factors")
+            },
             attrs=attrs,
             ids=[f"{split}/{i:06d}" for i in range(len(file["clips"]))],
         )

@@ -1,22 +1,33 @@
 """Untrimmed BouncingMNIST: long videos of background in which one activity happens once or twice.
 
-Made for temporal activity detection (Montes et al., 2016, arXiv 1608.08128), so that networks trained on trimmed clips of a
-version can serve as frozen clip networks:
+Made for temporal activity detection (Montes et al., 2016, arXiv 1608.08128), so that networks
+trained on trimmed clips of a version can serve as frozen clip networks:
 
-* a video shows as many digits as a trimmed clip, and all of them do the same: the activity of class c is what a clip of the
-  version with the label set {c} shows. Its speed is ``step * (c + 1)`` where speed carries the class, its digits are of class c
-  where appearance does;
-* in the background every digit is hidden by the square of ``velocity_only`` and moves at ``background_step`` (very slowly) where
-  speed carries the class, at ``step`` where appearance alone does;
-* digits go on from where they are in the direction they have when their speed changes; walls as in ``bouncing``;
-* a video is background, activity, background[, activity, background]; every piece has at least ``piece`` frames.
+* a video shows as many digits as a trimmed clip, and all of them do the same: the activity of class
+  c is what a clip of the version with the label set {c} shows. Its speed is ``step * (c + 1)``
+  where speed carries the class, its digits are of class c where appearance does;
+* in the background every digit is hidden by the square of ``velocity_only`` and moves at
+  ``background_step`` (very slowly) where speed carries the class, at ``step`` where appearance
+  alone does;
+* digits go on from where they are in the direction they have when their speed changes; walls as in
+  ``bouncing``;
+* a video is background, activity, background[, activity, background]; every piece has at least
+  ``piece`` frames.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from vidrep.datasets.bouncing import CLASSES, RENDER_BLOCK, BouncingRecipe, compose, draw_digits, square_patch, trajectories
+from vidrep.datasets.bouncing import (
+    CLASSES,
+    RENDER_BLOCK,
+    BouncingRecipe,
+    compose,
+    draw_digits,
+    square_patch,
+    trajectories,
+)
 from vidrep.digits import DigitSource
 from vidrep.streams import stream
 
@@ -32,7 +43,8 @@ class UntrimmedRecipe:
         version: what activities look like; its ``frames`` is the length of the longest video.
         shortest: frames of the shortest video.
         piece: frames of the shortest segment or stretch of background.
-        background_step: movement per frame in the background as a share of the free range; 0 is static.
+        background_step: movement per frame in the background as a share of the free range; 0 is
+            static.
         activities: classes in a video; 2 breaks the assumption of one activity a video, on purpose.
     """
 
@@ -44,18 +56,23 @@ class UntrimmedRecipe:
 
     def __post_init__(self) -> None:
         if self.version.hide_digits and not self.version.class_velocity:
-            raise ValueError("neither speed nor appearance carries the class: there is no activity to insert")
+            raise ValueError(
+                "neither speed nor appearance carries the class: there is no activity to insert"
+            )
         needed = (2 * SEGMENTS + 1) * self.piece
         if not needed <= self.shortest <= self.version.frames:
             raise ValueError(
-                f"videos of {self.shortest} to {self.version.frames} frames: the shortest must have at least {needed} "
-                f"(for {2 * SEGMENTS + 1} pieces of {self.piece}) and at most as many as the longest"
+                f"videos of {self.shortest} to {self.version.frames} frames: the shortest must have"
+                f" at least {needed} (for {2 * SEGMENTS + 1} pieces of {self.piece}) and at most as"
+                " many as the longest"
             )
         if self.activities not in (1, 2):
             raise ValueError(f"a video has 1 or 2 activities, got {self.activities}")
 
 
-def draw_edges(recipe: UntrimmedRecipe, frames: np.ndarray, two: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw_edges(
+    recipe: UntrimmedRecipe, frames: np.ndarray, two: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Where the pieces of videos begin and end.
 
     Args:
@@ -65,21 +82,26 @@ def draw_edges(recipe: UntrimmedRecipe, frames: np.ndarray, two: np.ndarray, rng
         rng: what the shares of the pieces are drawn from (uniform among all divisions).
 
     Returns:
-        (n, 6) int: piece p lasts from edge p to edge p + 1 (half-open); pieces 1 and 3 are segments; a video of one segment has
-        empty pieces 3 and 4.
+        (n, 6) int: piece p lasts from edge p to edge p + 1 (half-open); pieces 1 and 3 are
+        segments; a video of one segment has empty pieces 3 and 4.
     """
     there = np.ones((len(frames), 2 * SEGMENTS + 1), bool)
     there[~two, 3:] = False
     shares = rng.exponential(size=there.shape) * there
     spare = frames - recipe.piece * there.sum(1)
     lengths = recipe.piece * there + spare[:, None] * shares / shares.sum(1, keepdims=True)
-    edges = np.concatenate([np.zeros((len(frames), 1)), np.rint(np.cumsum(lengths, 1))], 1).astype(int)
+    edges = np.concatenate([np.zeros((len(frames), 1)), np.rint(np.cumsum(lengths, 1))], 1).astype(
+        int
+    )
     edges[:, -1] = frames
     return edges
 
 
-def piecewise_trajectories(start: np.ndarray, direction: np.ndarray, steps: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Positions of points whose speed changes from piece to piece while they go on from where they are.
+def piecewise_trajectories(
+    start: np.ndarray, direction: np.ndarray, steps: np.ndarray, edges: np.ndarray
+) -> np.ndarray:
+    """Positions of points whose speed changes from piece to piece while they go on from where they
+    are.
 
     Args:
         start: (n, k, 2) coordinates in [0, 1).
@@ -88,28 +110,38 @@ def piecewise_trajectories(start: np.ndarray, direction: np.ndarray, steps: np.n
         edges: (n, pieces + 1) frames at which pieces begin and end.
 
     Returns:
-        (n, k, 2, T) coordinates after each move, T being the last edge of the longest video; constant after a video's end.
+        (n, k, 2, T) coordinates after each move, T being the last edge of the longest video;
+        constant after a video's end.
     """
     total = edges[:, -1].max()
     frame = np.arange(total)
     position = np.zeros((*start.shape, total))
     for piece in range(steps.shape[1]):
         step = steps[:, piece, None, None]
-        begin, length = edges[:, piece], np.diff(edges)[:, piece]
+        begin = edges[:, piece]
+        length = np.diff(edges)[:, piece]
         moved, hit = trajectories(start, direction * step, total)
         moved = np.where(step[..., None] > 0, moved, start[..., None])
         here = (frame >= begin[:, None])[:, None, None]
-        index = np.clip(frame - begin[:, None], 0, np.maximum(length - 1, 0)[:, None])[:, None, None]
+        index = np.clip(frame - begin[:, None], 0, np.maximum(length - 1, 0)[:, None])[
+            :, None, None
+        ]
         within = here & (length > 0)[:, None, None, None]
-        position = np.where(within, np.take_along_axis(moved, np.broadcast_to(index, position.shape), -1), position)
+        position = np.where(
+            within, np.take_along_axis(moved, np.broadcast_to(index, position.shape), -1), position
+        )
         turns = (hit & (frame < length[:, None])[:, None, None] & (step[..., None] > 0)).sum(-1)
         direction = np.where(turns % 2, -direction, direction)
         last = np.broadcast_to(np.maximum(length - 1, 0)[:, None, None, None], (*start.shape, 1))
-        start = np.where((length > 0)[:, None, None], np.take_along_axis(moved, last, -1)[..., 0], start)
+        start = np.where(
+            (length > 0)[:, None, None], np.take_along_axis(moved, last, -1)[..., 0], start
+        )
     return position
 
 
-def render_videos(recipe: UntrimmedRecipe, images: np.ndarray, labels: np.ndarray, count: int, streams) -> dict:
+def render_videos(
+    recipe: UntrimmedRecipe, images: np.ndarray, labels: np.ndarray, count: int, streams
+) -> dict:
     """Render videos of one split.
 
     Args:
@@ -117,13 +149,15 @@ def render_videos(recipe: UntrimmedRecipe, images: np.ndarray, labels: np.ndarra
         images: (m, patch, patch) uint8 digit images of this split.
         labels: (m,) int digit labels in 0..9.
         count: n, number of videos.
-        streams: callable from a purpose ("classes", "images", "lengths", "pieces", "start", "direction") to a generator.
+        streams: callable from a purpose ("classes", "images", "lengths", "pieces", "start",
+            "direction") to a generator.
 
     Returns:
-        A dict with ``clips`` (n, T, H, W) uint8, black after a video's end, ``labels`` (n, 10) uint8 multi-hot, ``corners``
-        (n, T, k, 2) int16 and ``factors``: ``frames`` (n,) lengths of the videos, ``segments`` (n, 2, 2) first frame and end
-        (exclusive) of each segment and ``segment_class`` (n, 2), both -1 where there is no second segment, and ``digit_image``
-        (n, 2, k), the images shown in each segment (-1 where they are hidden).
+        A dict with ``clips`` (n, T, H, W) uint8, black after a video's end, ``labels`` (n, 10)
+        uint8 multi-hot, ``corners`` (n, T, k, 2) int16 and ``factors``: ``frames`` (n,) lengths of
+        the videos, ``segments`` (n, 2, 2) first frame and end (exclusive) of each segment and
+        ``segment_class`` (n, 2), both -1 where there is no second segment, and ``digit_image`` (n,
+        2, k), the images shown in each segment (-1 where they are hidden).
     """
     version = recipe.version
     frames = streams("lengths").integers(recipe.shortest, version.frames + 1, count)
@@ -134,7 +168,9 @@ def render_videos(recipe: UntrimmedRecipe, images: np.ndarray, labels: np.ndarra
 
     start = streams("start").random((count, version.digits, 2))
     angle = streams("direction").random((count, version.digits)) * 2 * np.pi
-    position = piecewise_trajectories(start, np.stack([np.sin(angle), np.cos(angle)], -1), piece_steps(recipe, classes), edges)
+    position = piecewise_trajectories(
+        start, np.stack([np.sin(angle), np.cos(angle)], -1), piece_steps(recipe, classes), edges
+    )
     corners = np.moveaxis((version.free_px * position).astype(np.int16), 3, 1)  # (n, T, k, 2)
 
     segments = np.stack([edges[:, 1:3], edges[:, 3:5]], 1)
@@ -152,7 +188,8 @@ def render_videos(recipe: UntrimmedRecipe, images: np.ndarray, labels: np.ndarra
 
 
 def draw_classes(recipe: UntrimmedRecipe, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, 2) class of each segment, -1 for none; classes are equally frequent, half of the videos have two segments.
+    """(n, 2) class of each segment, -1 for none; classes are equally frequent, half of the videos
+    have two segments.
 
     With two activities every video has two segments, of different classes.
     """
@@ -162,12 +199,19 @@ def draw_classes(recipe: UntrimmedRecipe, count: int, rng: np.random.Generator) 
     return np.stack([first, np.where(rng.random(count) < 0.5, first, -1)], 1)
 
 
-def draw_images(labels: np.ndarray, classes: np.ndarray, digits: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, 2, digits) indices of random images of each segment's class; -1 where there is no segment."""
+def draw_images(
+    labels: np.ndarray, classes: np.ndarray, digits: int, rng: np.random.Generator
+) -> np.ndarray:
+    """(n, 2, digits) indices of random images of each segment's class; -1 where there is no
+    segment.
+    """
     order = np.argsort(labels, kind="stable")
     counts = np.bincount(labels, minlength=CLASSES)
-    first, many = (np.cumsum(counts) - counts)[classes], counts[classes]
-    chosen = order[first[..., None] + (rng.random((*classes.shape, digits)) * many[..., None]).astype(int)]
+    first = (np.cumsum(counts) - counts)[classes]
+    many = counts[classes]
+    chosen = order[
+        first[..., None] + (rng.random((*classes.shape, digits)) * many[..., None]).astype(int)
+    ]
     return np.where(classes[..., None] < 0, -1, chosen)
 
 
@@ -181,14 +225,19 @@ def piece_steps(recipe: UntrimmedRecipe, classes: np.ndarray) -> np.ndarray:
 
 
 def draw_videos(
-    recipe: UntrimmedRecipe, corners: np.ndarray, patches: np.ndarray | None, frames: np.ndarray, segments: np.ndarray
+    recipe: UntrimmedRecipe,
+    corners: np.ndarray,
+    patches: np.ndarray | None,
+    frames: np.ndarray,
+    segments: np.ndarray,
 ) -> np.ndarray:
     """Pixels of the videos, (n, T, H, W) uint8.
 
     Args:
         recipe: for sizes.
         corners: (n, T, k, 2) int, top and left of each digit.
-        patches: (n, 2, k, p, p) uint8, what is shown in each segment; None shows the square throughout.
+        patches: (n, 2, k, p, p) uint8, what is shown in each segment; None shows the square
+            throughout.
         frames: (n,) lengths.
         segments: (n, 2, 2) first frame and end of each segment.
     """
@@ -196,7 +245,8 @@ def draw_videos(
     offset, side = square_patch(recipe.version.patch)
     square = np.zeros((count, digits, recipe.version.patch, recipe.version.patch), np.uint8)
     square[..., offset : offset + side, offset : offset + side] = 255
-    frame, size = np.arange(total), recipe.version.size
+    frame = np.arange(total)
+    size = recipe.version.size
     clips = np.zeros((count, total, size, size), np.uint8)
     block = max(1, RENDER_BLOCK * 16 // total)
     for i in range(0, count, block):
@@ -210,14 +260,26 @@ def draw_videos(
     return clips
 
 
-def render_untrimmed(recipe: UntrimmedRecipe, digits: DigitSource, split: str, count: int, seed: int) -> dict:
-    """Render one split of ``SPLITS``: see ``render_videos``; ``digit_image`` indexes ``digits.images``.
+def render_untrimmed(
+    recipe: UntrimmedRecipe, digits: DigitSource, split: str, count: int, seed: int
+) -> dict:
+    """Render one split of ``SPLITS``: see ``render_videos``; ``digit_image`` indexes
+    ``digits.images``.
 
-    Splits share neither trajectories nor streams with each other or with trimmed clips; the test splits show test digits.
+    Splits share neither trajectories nor streams with each other or with trimmed clips; the test
+    splits show test digits.
     """
     source = split.split("_")[0]
     images, labels = digits.split(source)
-    rendered = render_videos(recipe, images, labels, count, lambda purpose: stream(seed, "datasets", "untrimmed", split, purpose))
+    rendered = render_videos(
+        recipe,
+        images,
+        labels,
+        count,
+        lambda purpose: stream(seed, "datasets", "untrimmed", split, purpose),
+    )
     chosen = rendered["factors"]["digit_image"]
-    rendered["factors"]["digit_image"] = np.where(chosen < 0, -1, digits.splits[source][chosen]).astype(np.int32)
+    rendered["factors"]["digit_image"] = np.where(
+        chosen < 0, -1, digits.splits[source][chosen]
+    ).astype(np.int32)
     return rendered

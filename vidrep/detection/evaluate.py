@@ -8,8 +8,12 @@ THRESHOLDS = tuple(round(0.1 * i, 1) for i in range(1, 10))  # temporal IoU
 
 
 def overlaps(found: Segments, truth: Segments) -> np.ndarray:
-    """Temporal intersection over union of all pairs, (found, truth); 0 between segments of different videos."""
-    shared = np.minimum(found.end_s[:, None], truth.end_s) - np.maximum(found.start_s[:, None], truth.start_s)
+    """Temporal intersection over union of all pairs, (found, truth); 0 between segments of
+    different videos.
+    """
+    shared = np.minimum(found.end_s[:, None], truth.end_s) - np.maximum(
+        found.start_s[:, None], truth.start_s
+    )
     shared = np.clip(shared, 0, None) * (found.video[:, None] == truth.video)
     lengths = (found.end_s - found.start_s)[:, None] + (truth.end_s - truth.start_s)
     return shared / np.maximum(lengths - shared, np.finfo(float).tiny)
@@ -20,8 +24,8 @@ def match(overlap: np.ndarray, threshold: float) -> np.ndarray:
 
     Args:
         overlap: (found, truth), detections in the order of their rank.
-        threshold: a detection is correct when its overlap with a true segment that no better one has taken reaches this; it takes
-            the one it overlaps most.
+        threshold: a detection is correct when its overlap with a true segment that no better one
+            has taken reaches this; it takes the one it overlaps most.
 
     Returns:
         (found,) bool; duplicates are False.
@@ -39,7 +43,8 @@ def match(overlap: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def average_precision(correct: np.ndarray, positives: int) -> float:
-    """Area under precision against recall, precision made monotone from the right, as in ActivityNet's evaluation.
+    """Area under precision against recall, precision made monotone from the right, as in
+    ActivityNet's evaluation.
 
     Args:
         correct: (M,) bool in the order of rank.
@@ -51,14 +56,21 @@ def average_precision(correct: np.ndarray, positives: int) -> float:
     return float(envelope[correct].sum() / positives)
 
 
-def detection_map(found: Segments, truth: Segments, thresholds: tuple[float, ...] = THRESHOLDS) -> np.ndarray:
-    """Mean over the classes of the truth of average precision, one value for each threshold of temporal IoU."""
+def detection_map(
+    found: Segments, truth: Segments, thresholds: tuple[float, ...] = THRESHOLDS
+) -> np.ndarray:
+    """Mean over the classes of the truth of average precision, one value for each threshold of
+    temporal IoU.
+    """
     values = []
     for label in np.unique(truth.label):
-        of_class, there = found.where(found.label == label), truth.where(truth.label == label)
+        of_class = found.where(found.label == label)
+        there = truth.where(truth.label == label)
         ranked = of_class.where(np.argsort(-of_class.score, kind="stable"))
         overlap = overlaps(ranked, there)
-        values.append([average_precision(match(overlap, threshold), len(there)) for threshold in thresholds])
+        values.append(
+            [average_precision(match(overlap, threshold), len(there)) for threshold in thresholds]
+        )
     return np.mean(values, 0)
 
 
@@ -71,7 +83,9 @@ def classification_map(scores: np.ndarray, present: np.ndarray) -> float:
     """
     order = np.argsort(-scores, 0, kind="stable")
     ranked = np.take_along_axis(present, order, 0)
-    return float(np.mean([average_precision(column, column.sum()) for column in ranked.T if column.any()]))
+    return float(
+        np.mean([average_precision(column, column.sum()) for column in ranked.T if column.any()])
+    )
 
 
 def hit_at(scores: np.ndarray, present: np.ndarray, rank: int) -> float:
@@ -81,6 +95,8 @@ def hit_at(scores: np.ndarray, present: np.ndarray, rank: int) -> float:
 
 
 def classes_returned(found: Segments, truth: Segments, classes: int) -> float:
-    """Share of the true pairs (video, class) of which some segment is returned, wherever it lies."""
+    """Share of the true pairs (video, class) of which some segment is returned, wherever it
+    lies.
+    """
     true, returned = (np.unique(part.video * classes + part.label) for part in (truth, found))
     return float(np.isin(true, returned).mean())

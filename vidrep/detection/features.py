@@ -49,12 +49,19 @@ class Videos:
 
 
 def clip_labels(
-    frames: np.ndarray, segments: np.ndarray, segment_class: np.ndarray, *, classes: int, clip_frames: int, offset: int = 0
+    frames: np.ndarray,
+    segments: np.ndarray,
+    segment_class: np.ndarray,
+    *,
+    classes: int,
+    clip_frames: int,
+    offset: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labels of the non-overlapping clips of videos; frames after the last full clip are dropped.
 
-    A clip carries the activity that at least half of its frames have (8 of 16), else it is background. Activities are counted
-    each for itself, so videos with several of them, or with none, are labelled right.
+    A clip carries the activity that at least half of its frames have (8 of 16), else it is
+    background. Activities are counted each for itself, so videos with several of them, or with
+    none, are labelled right.
 
     Args:
         frames: (V,) lengths of the videos.
@@ -72,10 +79,15 @@ def clip_labels(
     """
     clips = (frames - offset) // clip_frames
     if clips.min(initial=1) < 1:
-        raise ValueError(f"a video of {frames.min()} frames has no clip of {clip_frames} frames from frame {offset} on")
+        raise ValueError(
+            f"a video of {frames.min()} frames has no clip of {clip_frames} frames from frame"
+            f" {offset} on"
+        )
     begin = offset + clip_frames * np.arange(clips.max())[:, None]  # (L, 1)
-    first, end = segments[:, None, :, 0], segments[:, None, :, 1]
-    covered = np.clip(np.minimum(end, begin + clip_frames) - np.maximum(first, begin), 0, None)  # (V, L, S) frames
+    first = segments[:, None, :, 0]
+    end = segments[:, None, :, 1]
+    # (V, L, S) frames
+    covered = np.clip(np.minimum(end, begin + clip_frames) - np.maximum(first, begin), 0, None)
     each_class = segment_class[:, None, :, None] == np.arange(classes)
     counts = (covered[..., None] * each_class).sum(2)  # (V, L, K)
     labels = np.where(2 * counts.max(-1) >= clip_frames, counts.argmax(-1) + 1, 0)
@@ -84,7 +96,8 @@ def clip_labels(
 
 @torch.no_grad()
 def embed_clips(objective: Objective, clips: Tensor, device: Device) -> Tensor:
-    """Features of clips, (B, D) float32: the run's embedding, averaged over its steps, its streams side by side.
+    """Features of clips, (B, D) float32: the run's embedding, averaged over its steps, its streams
+    side by side.
 
     Args:
         objective: a run in evaluation mode whose model takes clips alone.
@@ -104,10 +117,14 @@ def cut(video: np.ndarray, clips: int, clip_frames: int, offset: int) -> np.ndar
     Returns:
         (clips, clip_frames, H, W[, 3]).
     """
-    return video[offset : offset + clips * clip_frames].reshape(clips, clip_frames, *video.shape[1:])
+    return video[offset : offset + clips * clip_frames].reshape(
+        clips, clip_frames, *video.shape[1:]
+    )
 
 
-def extract(path: str | os.PathLike, objective: Objective, device: Device, *, offset: int = 0) -> Videos:
+def extract(
+    path: str | os.PathLike, objective: Objective, device: Device, *, offset: int = 0
+) -> Videos:
     """Features and labels of all clips of one split of untrimmed videos.
 
     Args:
@@ -120,31 +137,56 @@ def extract(path: str | os.PathLike, objective: Objective, device: Device, *, of
         ValueError: the model wants more than clips, or clips of another size.
     """
     if tuple(objective.model.inputs) != ("clip",):
-        raise ValueError(f"a clip network must be fed clips alone; this one takes {', '.join(objective.model.inputs)}")
+        raise ValueError(
+            "a clip network must be fed clips alone; this one takes"
+            f" {', '.join(objective.model.inputs)}"
+        )
     _, clip_frames, *size = objective.shape.clip
     with open_clips(path) as file:
         if list(file.clips.shape[2:4]) != size:
-            raise ValueError(f"{path}: videos of {file.clips.shape[2:4]} pixels for a network trained on {tuple(size)}")
+            raise ValueError(
+                f"{path}: videos of {file.clips.shape[2:4]} pixels for a network trained on"
+                f" {tuple(size)}"
+            )
         facts = {name: file.factors[name] for name in ("segments", "segment_class")}
         classes = file.labels.shape[1]
-        labels, clips = clip_labels(file.factors["frames"], **facts, classes=classes, clip_frames=clip_frames, offset=offset)
-        blocks = [embed_clips(objective, batch, device).cpu() for batch in _batches(file.clips, clips, clip_frames, offset)]
+        labels, clips = clip_labels(
+            file.factors["frames"], **facts, classes=classes, clip_frames=clip_frames, offset=offset
+        )
+        blocks = [
+            embed_clips(objective, batch, device).cpu()
+            for batch in _batches(file.clips, clips, clip_frames, offset)
+        ]
         fps = float(file.attrs["fps"])
     return Videos(
-        torch.cat(blocks).numpy(), clips, labels, **facts, classes=classes, clip_frames=clip_frames, offset=offset, fps=fps
+        torch.cat(blocks).numpy(),
+        clips,
+        labels,
+        **facts,
+        classes=classes,
+        clip_frames=clip_frames,
+        offset=offset,
+        fps=fps,
     )
 
 
-def _batches(videos: h5py.Dataset, clips: np.ndarray, clip_frames: int, offset: int) -> Iterator[Tensor]:
+def _batches(
+    videos: h5py.Dataset, clips: np.ndarray, clip_frames: int, offset: int
+) -> Iterator[Tensor]:
     """Batches of clips (B, T, H, W[, 3]), read a few videos at a time."""
     for i in range(0, len(clips), VIDEOS_AT_ONCE):
         read = videos[i : i + VIDEOS_AT_ONCE]
-        pieces = [cut(video, many, clip_frames, offset) for video, many in zip(read, clips[i:], strict=False)]
+        pieces = [
+            cut(video, many, clip_frames, offset)
+            for video, many in zip(read, clips[i:], strict=False)
+        ]
         yield from torch.from_numpy(np.concatenate(pieces)).split(BATCH)
 
 
 def write_features(path: str | os.PathLike, splits: dict[str, Videos], attrs: dict) -> None:
-    """Write splits to one HDF5 file, a group each, whole or not at all; ``attrs`` become the file's attributes."""
+    """Write splits to one HDF5 file, a group each, whole or not at all; ``attrs`` become the file's
+    attributes.
+    """
     with whole(path) as beside, h5py.File(beside, "w") as file:
         file.attrs.update(attrs)
         for name, videos in splits.items():
@@ -162,8 +204,12 @@ def read_features(path: str | os.PathLike) -> tuple[dict[str, Videos], dict]:
     with h5py.File(path, "r") as file:
         splits = {
             name: Videos(
-                **{key: value[:] for key, value in group.items()}, **{key: value.item() for key, value in group.attrs.items()}
+                **{key: value[:] for key, value in group.items()},
+                **{key: value.item() for key, value in group.attrs.items()},
             )
             for name, group in file.items()
         }
-        return splits, {name: value.item() if isinstance(value, np.generic) else value for name, value in file.attrs.items()}
+        return splits, {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in file.attrs.items()
+        }

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vidrep.detection.evaluate import THRESHOLDS, classes_returned, classification_map, detection_map, hit_at
+from vidrep.detection.evaluate import (
+    THRESHOLDS,
+    classes_returned,
+    classification_map,
+    detection_map,
+    hit_at,
+)
 from vidrep.detection.features import Videos
 from vidrep.detection.labeller import HEADS, LabellerRecipe, predict, train_labeller
 from vidrep.detection.postprocess import Segments, classify, detect, true_segments
@@ -35,7 +41,9 @@ class Settings:
     alphas: tuple[float, ...]
 
 
-def label_clips(splits: dict[str, Videos], recipe: LabellerRecipe, *, seed: int, device: Device, report) -> dict[str, np.ndarray]:
+def label_clips(
+    splits: dict[str, Videos], recipe: LabellerRecipe, *, seed: int, device: Device, report
+) -> dict[str, np.ndarray]:
     """Train both heads and label the clips of every test split.
 
     Args:
@@ -50,10 +58,17 @@ def label_clips(splits: dict[str, Videos], recipe: LabellerRecipe, *, seed: int,
     """
     probabilities = {}
     for head in HEADS:
-        labeller, losses = train_labeller(head, splits["train"], splits["validation"], recipe, seed=seed, device=device)
-        report(f"{head}: lowest validation loss {min(losses):.3f} in epoch {int(np.argmin(losses)) + 1} of {len(losses)}")
+        labeller, losses = train_labeller(
+            head, splits["train"], splits["validation"], recipe, seed=seed, device=device
+        )
+        report(
+            f"{head}: lowest validation loss {min(losses):.3f} in epoch"
+            f" {int(np.argmin(losses)) + 1} of {len(losses)}"
+        )
         for name in test_splits(splits):
-            probabilities[f"{name}_{head}"] = predict(labeller, splits[name], device).astype(np.float32)
+            probabilities[f"{name}_{head}"] = predict(labeller, splits[name], device).astype(
+                np.float32
+            )
     return probabilities
 
 
@@ -68,19 +83,32 @@ def segments_found(probabilities: np.ndarray, videos: Videos, k: int, alpha: flo
     return detect(probabilities, videos.clips, k=k, alpha=alpha, **times)
 
 
-def score_rows(splits: dict[str, Videos], probabilities: dict[str, np.ndarray], settings: Settings) -> Iterator[tuple]:
+def score_rows(
+    splits: dict[str, Videos], probabilities: dict[str, np.ndarray], settings: Settings
+) -> Iterator[tuple]:
     """Rows of ``COLUMNS``: everything at the chosen settings, the sweep on the test videos."""
     for split in test_splits(splits):
         videos = splits[split]
-        yield FLOOR, split, settings.k, settings.alpha, "clip_accuracy", float((videos.labels == 0).mean())
+        yield (
+            FLOOR,
+            split,
+            settings.k,
+            settings.alpha,
+            "clip_accuracy",
+            float((videos.labels == 0).mean()),
+        )
         for head in HEADS:
             scores = full_scores(probabilities[f"{split}_{head}"], videos, settings)
-            yield from ((head, split, settings.k, settings.alpha, *score) for score in scores.items())
+            yield from (
+                (head, split, settings.k, settings.alpha, *score) for score in scores.items()
+            )
     for head in HEADS:
         for k in settings.ks:
             for alpha in settings.alphas:
                 if (k, alpha) != (settings.k, settings.alpha):
-                    scores = segment_scores(probabilities[f"test_{head}"], splits["test"], k, alpha, (SWEPT,))
+                    scores = segment_scores(
+                        probabilities[f"test_{head}"], splits["test"], k, alpha, (SWEPT,)
+                    )
                     yield from ((head, "test", k, alpha, *score) for score in scores.items())
 
 
@@ -108,27 +136,48 @@ def segment_scores(
     truth = true_segments(videos.segments, videos.segment_class, videos.fps)
     values = detection_map(found, truth, thresholds)
     return {
-        **{f"map@{threshold}": float(value) for threshold, value in zip(thresholds, values, strict=True)},
+        **{
+            f"map@{threshold}": float(value)
+            for threshold, value in zip(thresholds, values, strict=True)
+        },
         "segments": len(found) / len(videos),
         "detected_s": float((found.end_s - found.start_s).sum() / len(videos)),
     }
 
 
-def write_probabilities(path: Path, splits: dict[str, Videos], probabilities: dict[str, np.ndarray]) -> None:
-    """Write probabilities, and of each test split ``<split>_clips`` (V,) and ``<split>_labels`` (N,), to one .npz file."""
-    facts = {f"{name}_{key}": getattr(splits[name], key) for name in test_splits(splits) for key in ("clips", "labels")}
+def write_probabilities(
+    path: Path, splits: dict[str, Videos], probabilities: dict[str, np.ndarray]
+) -> None:
+    """Write probabilities, and of each test split ``<split>_clips`` (V,) and ``<split>_labels``
+    (N,), to one .npz file.
+    """
+    facts = {
+        f"{name}_{key}": getattr(splits[name], key)
+        for name in test_splits(splits)
+        for key in ("clips", "labels")
+    }
     with whole(path) as beside, open(beside, "wb") as file:
         np.savez_compressed(file, **probabilities, **facts)
 
 
-def write_detections(path: Path, videos: Videos, probabilities: dict[str, np.ndarray], settings: Settings, about: dict) -> None:
+def write_detections(
+    path: Path,
+    videos: Videos,
+    probabilities: dict[str, np.ndarray],
+    settings: Settings,
+    about: dict,
+) -> None:
     """Write what each head finds in every test video, the truth beside it, as JSON.
 
-    Top level: ``about``, ``k``, ``alpha``, ``fps``, ``clip_frames`` and ``videos``; of each video its ``name``, ``duration_s``
-    (of its full clips), ``truth`` and, under each head's name, the activities found: label, start_s, end_s, score.
+    Top level: ``about``, ``k``, ``alpha``, ``fps``, ``clip_frames`` and ``videos``; of each video
+    its ``name``, ``duration_s`` (of its full clips), ``truth`` and, under each head's name, the
+    activities found: label, start_s, end_s, score.
     """
     truth = true_segments(videos.segments, videos.segment_class, videos.fps)
-    by_head = {head: segments_found(probabilities[f"test_{head}"], videos, settings.k, settings.alpha) for head in HEADS}
+    by_head = {
+        head: segments_found(probabilities[f"test_{head}"], videos, settings.k, settings.alpha)
+        for head in HEADS
+    }
     listed = [
         {
             "name": f"test/{i:06d}",
@@ -138,7 +187,13 @@ def write_detections(path: Path, videos: Videos, probabilities: dict[str, np.nda
         }
         for i in range(len(videos))
     ]
-    content = {**about, "k": settings.k, "alpha": settings.alpha, "fps": videos.fps, "clip_frames": videos.clip_frames}
+    content = {
+        **about,
+        "k": settings.k,
+        "alpha": settings.alpha,
+        "fps": videos.fps,
+        "clip_frames": videos.clip_frames,
+    }
     with whole(path) as beside:
         beside.write_text(json.dumps({**content, "videos": listed}, indent=1) + "\n")
 

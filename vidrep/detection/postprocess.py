@@ -2,8 +2,9 @@
 
 The published procedure with its slips put right:
 
-* the mean filter is symmetric, [i - k, i + k], and truncated at the ends of a video; the published one was [i - k, i + k) with an
-  end that left the last clip out of every window, and empty for a video of one clip;
+* the mean filter is symmetric, [i - k, i + k], and truncated at the ends of a video; the published
+  one was [i - k, i + k) with an end that left the last clip out of every window, and empty for a
+  video of one clip;
 * classification and detection give a video the same label, that of the unsmoothed probabilities.
 
 One label a video is the method's assumption and stays: a second activity is never returned.
@@ -36,11 +37,18 @@ class Segments:
 
     def where(self, chosen: np.ndarray) -> "Segments":
         """The segments that a mask or an index chooses."""
-        return Segments(*(getattr(self, name)[chosen] for name in ("video", "label", "start_s", "end_s", "score")))
+        return Segments(
+            *(
+                getattr(self, name)[chosen]
+                for name in ("video", "label", "start_s", "end_s", "score")
+            )
+        )
 
 
 def bounds(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of every clip (N,) its video, and the first clip and the end (exclusive) of that video; ``clips`` is (V,)."""
+    """Of every clip (N,) its video, and the first clip and the end (exclusive) of that video;
+    ``clips`` is (V,).
+    """
     ends = np.cumsum(clips)
     video = np.repeat(np.arange(len(clips)), clips)
     return video, (ends - clips)[video], ends[video]
@@ -48,7 +56,9 @@ def bounds(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def window_mean(values: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Means of ``values`` (N, ...) over windows [first, end), none of them empty: (M, ...)."""
-    sums = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, 0, dtype=np.float64)])
+    sums = np.concatenate(
+        [np.zeros((1, *values.shape[1:])), np.cumsum(values, 0, dtype=np.float64)]
+    )
     return (sums[end] - sums[first]) / (end - first).reshape(-1, *[1] * (values.ndim - 1))
 
 
@@ -85,7 +95,9 @@ def classify(probabilities: np.ndarray, clips: np.ndarray) -> np.ndarray:
 
 
 def runs(marked: np.ndarray, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Maximal runs of marked clips that stay within a video: first clips and ends (exclusive), as indices into (N,)."""
+    """Maximal runs of marked clips that stay within a video: first clips and ends (exclusive), as
+    indices into (N,).
+    """
     clip, (_, begin, stop) = np.arange(len(marked)), bounds(clips)
     before = np.concatenate([[False], marked[:-1]]) & (clip > begin)
     after = np.concatenate([marked[1:], [False]]) & (clip + 1 < stop)
@@ -93,7 +105,14 @@ def runs(marked: np.ndarray, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def detect(
-    probabilities: np.ndarray, clips: np.ndarray, *, k: int, alpha: float, clip_frames: int, fps: float, offset: int = 0
+    probabilities: np.ndarray,
+    clips: np.ndarray,
+    *,
+    k: int,
+    alpha: float,
+    clip_frames: int,
+    fps: float,
+    offset: int = 0,
 ) -> Segments:
     """Segments of activity in videos.
 
@@ -101,12 +120,14 @@ def detect(
         probabilities: (N, K + 1) of all clips, background first.
         clips: (V,) clips of each video.
         k: half-width of the mean filter in clips.
-        alpha: a clip is marked when its smoothed probability of not being background is at least this.
+        alpha: a clip is marked when its smoothed probability of not being background is at least
+            this.
         clip_frames, fps: a clip lasts clip_frames / fps seconds.
         offset: frame at which the first clip begins.
 
     Returns:
-        One segment for each run of marked clips; its label is the video's, its score the mean smoothed probability of that label.
+        One segment for each run of marked clips; its label is the video's, its score the mean
+        smoothed probability of that label.
     """
     smoothed = smooth(probabilities, clips, k)
     first, end = runs(1 - smoothed[:, 0] >= alpha, clips)
@@ -119,7 +140,9 @@ def detect(
 
 
 def true_segments(segments: np.ndarray, segment_class: np.ndarray, fps: float) -> Segments:
-    """The truth; ``segments`` (V, S, 2) in frames and ``segment_class`` (V, S), both -1 where there is none."""
+    """The truth; ``segments`` (V, S, 2) in frames and ``segment_class`` (V, S), both -1 where there
+    is none.
+    """
     video, which = np.nonzero(segment_class >= 0)
     start, end = segments[video, which].T / fps
     return Segments(video, segment_class[video, which].astype(int), start, end, np.ones(len(video)))

@@ -2,11 +2,13 @@
 
 Kinds of source:
 
-* ``sklearn``: 1,797 real handwritten 8 x 8 digits that come with scikit-learn (UCI optical digits), no download;
+* ``sklearn``: 1,797 real handwritten 8 x 8 digits that come with scikit-learn (UCI optical digits),
+  no download;
 * ``mnist``: the four IDX archives of MNIST in a folder (also of any set with MNIST's file names);
 * ``idx``: one pair of IDX files by path.
 
-Images that are not as large as the wanted patch are resampled with OpenCV: area averaging down, bilinear up.
+Images that are not as large as the wanted patch are resampled with OpenCV: area averaging down,
+bilinear up.
 """
 
 import hashlib
@@ -23,7 +25,9 @@ from vidrep.files import whole
 from vidrep.streams import stream
 
 SPLITS = ("train", "validation", "test")
-TRAIN_SHARE, VALIDATION_SHARE = 0.7, 0.1  # of sources without a test set of their own; the rest is the test split
+# of sources without a test set of their own; the rest is the test split
+TRAIN_SHARE = 0.7
+VALIDATION_SHARE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +60,9 @@ class DigitSource:
             ValueError: there is no such split.
         """
         if name not in self.splits:
-            raise ValueError(f"no split {name!r} in digit source {self.name}: it has {', '.join(self.splits)}")
+            raise ValueError(
+                f"no split {name!r} in digit source {self.name}: it has {', '.join(self.splits)}"
+            )
         chosen = self.splits[name]
         return self.images[chosen], self.labels[chosen]
 
@@ -67,12 +73,14 @@ def load_digits(source: dict, *, patch: int | None = None, seed: int) -> DigitSo
     Args:
         source: ``{"kind": "sklearn"}``, ``{"kind": "mnist", "folder": ...}`` or
             ``{"kind": "idx", "images": ..., "labels": ...}``, the last with an optional ``"name"``.
-        patch: side of the images in pixels; None keeps the source's own (8 for sklearn, 28 for MNIST).
+        patch: side of the images in pixels; None keeps the source's own (8 for sklearn, 28 for
+            MNIST).
         seed: experiment seed; the split is drawn from the stream ``(seed, "digits", "split")``.
 
     Returns:
-        The source. sklearn and IDX pairs are split 70/10/20 within each class; in MNIST the test split is the t10k files and
-        the validation split a random sixth (10,000) of the training files.
+        The source. sklearn and IDX pairs are split 70/10/20 within each class; in MNIST the test
+        split is the t10k files and the validation split a random sixth (10,000) of the training
+        files.
 
     Raises:
         ValueError: unknown kind or keys, or a file that is not what it should be.
@@ -80,7 +88,9 @@ def load_digits(source: dict, *, patch: int | None = None, seed: int) -> DigitSo
     """
     kind = source.get("kind")
     if kind not in _KINDS:
-        raise ValueError(f"unknown kind of digit source {kind!r}: choose one of {', '.join(_KINDS)}")
+        raise ValueError(
+            f"unknown kind of digit source {kind!r}: choose one of {', '.join(_KINDS)}"
+        )
     load, required, optional = _KINDS[kind]
     given = set(source) - {"kind"}
     if missing := required - given:
@@ -89,7 +99,10 @@ def load_digits(source: dict, *, patch: int | None = None, seed: int) -> DigitSo
         raise ValueError(f"digit source {kind} does not know {', '.join(sorted(unknown))}")
     options = {key: value for key, value in source.items() if key not in ("kind", "name")}
     images, labels, splits = load(stream(seed, "digits", "split"), **options)
-    digest = hashlib.sha256(np.ascontiguousarray(images)).hexdigest() + hashlib.sha256(labels).hexdigest()
+    digest = (
+        hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
+        + hashlib.sha256(labels).hexdigest()
+    )
     return DigitSource(
         name=source.get("name", kind),
         images=resample(images, patch or images.shape[1]),
@@ -100,7 +113,9 @@ def load_digits(source: dict, *, patch: int | None = None, seed: int) -> DigitSo
 
 
 def resample(images: np.ndarray, patch: int) -> np.ndarray:
-    """Resample (m, s, s) uint8 images to (m, patch, patch): area averaging when they shrink, bilinear when they grow."""
+    """Resample (m, s, s) uint8 images to (m, patch, patch): area averaging when they shrink,
+    bilinear when they grow.
+    """
     if images.shape[1] == patch:
         return images
     cv2.setNumThreads(1)
@@ -112,7 +127,14 @@ def write_digits(digits: DigitSource, path: str | os.PathLike) -> None:
     """Write a source to one .npz file, whole or not at all."""
     splits = {f"split_{name}": indices for name, indices in digits.splits.items()}
     with whole(path) as beside, open(beside, "wb") as file:
-        np.savez_compressed(file, images=digits.images, labels=digits.labels, name=digits.name, sha256=digits.sha256, **splits)
+        np.savez_compressed(
+            file,
+            images=digits.images,
+            labels=digits.labels,
+            name=digits.name,
+            sha256=digits.sha256,
+            **splits,
+        )
 
 
 def read_digits(path: str | os.PathLike) -> DigitSource:
@@ -125,9 +147,13 @@ def read_digits(path: str | os.PathLike) -> DigitSource:
     try:
         with np.load(path, allow_pickle=False) as file:
             splits = {name: file[f"split_{name}"] for name in SPLITS}
-            return DigitSource(str(file["name"]), file["images"], file["labels"], splits, str(file["sha256"]))
+            return DigitSource(
+                str(file["name"]), file["images"], file["labels"], splits, str(file["sha256"])
+            )
     except (KeyError, TypeError, EOFError, ValueError, BadZipFile) as error:
-        raise ValueError(f"{path}: not a file of split digits, as write_digits writes it") from error
+        raise ValueError(
+            f"{path}: not a file of split digits, as write_digits writes it"
+        ) from error
 
 
 def _sklearn(rng: np.random.Generator) -> tuple:
@@ -141,16 +167,23 @@ def _sklearn(rng: np.random.Generator) -> tuple:
 
 def _mnist(rng: np.random.Generator, folder: str) -> tuple:
     parts = [
-        read_pair(Path(folder) / f"{part}-images-idx3-ubyte.gz", Path(folder) / f"{part}-labels-idx1-ubyte.gz")
+        read_pair(
+            Path(folder) / f"{part}-images-idx3-ubyte.gz",
+            Path(folder) / f"{part}-labels-idx1-ubyte.gz",
+        )
         for part in ("train", "t10k")
     ]
     (train_images, train_labels), (test_images, test_labels) = parts
     if train_images.shape[1:] != test_images.shape[1:]:
-        raise ValueError(f"{folder}: train images are {train_images.shape[1:]}, t10k images {test_images.shape[1:]} pixels")
+        raise ValueError(
+            f"{folder}: train images are {train_images.shape[1:]}, t10k images"
+            f" {test_images.shape[1:]} pixels"
+        )
     order = rng.permutation(len(train_labels))
     validation = len(train_labels) // 6
     test = len(train_labels) + np.arange(len(test_labels))
-    images, labels = np.concatenate([train_images, test_images]), np.concatenate([train_labels, test_labels])
+    images = np.concatenate([train_images, test_images])
+    labels = np.concatenate([train_labels, test_labels])
     return images, labels, (order[validation:], order[:validation], test)
 
 
@@ -166,12 +199,16 @@ _KINDS = {  # kind: loader, required keys, optional keys
 }
 
 
-def _stratified(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _stratified(
+    labels: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Train, validation and test indices with the same shares in every class."""
     parts = []
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
-        ends = np.rint(np.array([TRAIN_SHARE, TRAIN_SHARE + VALIDATION_SHARE]) * len(members)).astype(int)
+        ends = np.rint(
+            np.array([TRAIN_SHARE, TRAIN_SHARE + VALIDATION_SHARE]) * len(members)
+        ).astype(int)
         parts.append(np.split(members, ends))
     train, validation, test = (np.concatenate(part) for part in zip(*parts, strict=True))
     return train, validation, test

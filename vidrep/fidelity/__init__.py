@@ -1,4 +1,6 @@
-"""Fidelity: does each system do at small scale what its source says it does? One module of claims for each source."""
+"""Fidelity: does each system do at small scale what its source says it does? One module of claims
+for each source.
+"""
 
 SOURCES = {
     "gbpcosta_framework": "The comparison framework of 2018-2020",
@@ -7,10 +9,17 @@ SOURCES = {
     "fusion_cnns": "Fusion CNNs (Karpathy et al., CVPR 2014)",
     "pretrained": "Pretrained trunks",
     "capsules": "Capsules with dynamic routing (Sabour et al., arXiv 1710.09829)",
-    "lstm_composite": "LSTM autoencoders and future predictors (Srivastava et al., arXiv 1502.04681)",
+    "lstm_composite": (
+        "LSTM autoencoders and future predictors (Srivastava et al., arXiv 1502.04681)"
+    ),
     "tcc": "Temporal cycle consistency (Dwibedi et al., arXiv 1904.07846)",
-    "predictive": "Modern predictors and self-supervised transformers (SimVP, PredRNN, VideoMAE, V-JEPA)",
-    "st_autoencoder": "Spatio-temporal autoencoder with differentiable memory (Patraucean et al., arXiv 1511.06309)",
+    "predictive": (
+        "Modern predictors and self-supervised transformers (SimVP, PredRNN, VideoMAE, V-JEPA)"
+    ),
+    "st_autoencoder": (
+        "Spatio-temporal autoencoder with differentiable memory (Patraucean et al., arXiv"
+        " 1511.06309)"
+    ),
     "temporal_coherence": "Temporal coherence in video (Mobahi, Collobert & Weston, ICML 2009)",
     "video_learning_anchors": "Controls, transformers and efficient nets",
     "temporal_activity_detection": "Temporal activity detection (Montes et al., arXiv 1608.08128)",

@@ -42,7 +42,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was measured, in words and numbers, and whether the claim holds; None when that cannot be decided here."""
+    """What was measured, in words and numbers, and whether the claim holds; None when that cannot
+    be decided here.
+    """
 
     measured: str
     holds: bool | None
@@ -70,7 +72,8 @@ class Claim:
 
 
 def difference(a: Score, b: Score) -> tuple[float, float, float]:
-    """a - b with its 95 % interval: value, low, high. The clips count as independent samples, which is cautious.
+    """a - b with its 95 % interval: value, low, high. The clips count as independent samples, which
+    is cautious.
 
     Reference: Newcombe, Statistics in Medicine 17 (1998), method 10.
     """
@@ -128,7 +131,11 @@ class Results:
 
     @cached_property
     def _accuracy(self) -> pd.DataFrame:
-        return self.table("accuracy").set_index(["system", "trained_on", "evaluated_on", "split", "metric"]).sort_index()
+        return (
+            self.table("accuracy")
+            .set_index(["system", "trained_on", "evaluated_on", "split", "metric"])
+            .sort_index()
+        )
 
     @cached_property
     def clips(self) -> dict[str, int]:
@@ -137,7 +144,15 @@ class Results:
 
         return clip_counts(sorted((self.folder / "datasets").glob("*/test.h5")))
 
-    def score(self, system: str, dataset: str, *, metric: str = "exact_set", split: str = "test", on: str | None = None) -> Score:
+    def score(
+        self,
+        system: str,
+        dataset: str,
+        *,
+        metric: str = "exact_set",
+        split: str = "test",
+        on: str | None = None,
+    ) -> Score:
         """A score of a system's trained runs, averaged over seeds.
 
         Args:
@@ -158,16 +173,29 @@ class Results:
         rows = rows[(rows["seed"] == "untrained") == (twin == "untrained")]
         if rows.empty:
             raise NotRun(f"{system} on {dataset} ({split}, {metric})")
-        label = " ".join([system, dataset, *([metric] if metric != "exact_set" else []), *([split] if split != "test" else [])])
+        label = " ".join(
+            [
+                system,
+                dataset,
+                *([metric] if metric != "exact_set" else []),
+                *([split] if split != "test" else []),
+            ]
+        )
         return Score(float(rows["value"].mean()), self.clips[on or dataset] * len(rows), label)
 
     def majority(self, dataset: str) -> Score:
         """How often the commonest label set of the training clips is right on the test clips."""
         table = self.table("accuracy")
-        rows = table[(table["system"] == "majority_set") & (table["evaluated_on"] == dataset) & (table["split"] == "test")]
+        rows = table[
+            (table["system"] == "majority_set")
+            & (table["evaluated_on"] == dataset)
+            & (table["split"] == "test")
+        ]
         if rows.empty or dataset not in self.clips:
             raise NotRun(f"no test clips of {dataset}")
-        return Score(float(rows["value"].mean()), self.clips[dataset], f"commonest label set of {dataset}")
+        return Score(
+            float(rows["value"].mean()), self.clips[dataset], f"commonest label set of {dataset}"
+        )
 
     def run_folder(self, dataset: str, system: str, seed: int | str = 0) -> Path:
         """A run's folder.
@@ -182,7 +210,10 @@ class Results:
 
     def history(self, dataset: str, system: str, seed: int = 0) -> pd.DataFrame:
         """Learning curves of a run: epoch, split, metric, value."""
-        return read_table(self.run_folder(dataset, system, seed) / "history.csv", ("epoch", "split", "metric", "value"))
+        return read_table(
+            self.run_folder(dataset, system, seed) / "history.csv",
+            ("epoch", "split", "metric", "value"),
+        )
 
     def record(self, dataset: str, system: str, seed: int | str = 0) -> dict:
         """``run.json`` of a run."""
@@ -206,8 +237,16 @@ class Results:
             raise NotRun(f"no clips of {dataset}, {split}")
         return path
 
-    def split(self, dataset: str, split: str = "test", *, system: str | None = None, count: int | None = None):
-        """Clips of a data set, with the flow that ``system`` is fed and the targets that it is trained on.
+    def split(
+        self,
+        dataset: str,
+        split: str = "test",
+        *,
+        system: str | None = None,
+        count: int | None = None,
+    ):
+        """Clips of a data set, with the flow that ``system`` is fed and the targets that it is
+        trained on.
 
         Returns:
             vidrep.training.split.Split of the first ``count`` clips, all by default.
@@ -224,5 +263,8 @@ class Results:
             return load_split(clips, count=count)
         definition = self.record(dataset, system)["system"]
         methods = flow_inputs(definition["inputs"], definition["flow"])
-        stores = {f"{name}_store": self.folder / "flow" / dataset / split / f"{method}.zarr" for name, method in methods.items()}
+        stores = {
+            f"{name}_store": self.folder / "flow" / dataset / split / f"{method}.zarr"
+            for name, method in methods.items()
+        }
         return load_split(clips, count=count, targets=needed_targets(definition), **stores)

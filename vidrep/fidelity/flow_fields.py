@@ -10,10 +10,23 @@ from vidrep.flow import flow_of_clips
 
 
 @torch.no_grad()
-def flows(results: Results, system: str, dataset: str, split: str = "test", *, count: int | None = None, seed=0) -> torch.Tensor:
-    """Backward flow (n, 2, T-1, h, w) in pixels of the maps, that of each next frame given all true frames before it."""
+def flows(
+    results: Results,
+    system: str,
+    dataset: str,
+    split: str = "test",
+    *,
+    count: int | None = None,
+    seed=0,
+) -> torch.Tensor:
+    """Backward flow (n, 2, T-1, h, w) in pixels of the maps, that of each next frame given all true
+    frames before it.
+    """
     objective = results.load(dataset, system, seed)
-    found = [objective.model.unroll(batch["clip"][:, :, :-1]).flow for batch in batches(results, dataset, split, count)]
+    found = [
+        objective.model.unroll(batch["clip"][:, :, :-1]).flow
+        for batch in batches(results, dataset, split, count)
+    ]
     return torch.cat(found)
 
 
@@ -22,11 +35,15 @@ def exact_backward(results: Results, dataset: str) -> tuple[torch.Tensor, dict[s
     with open_clips(results.clips_file(dataset, "test")) as file:
         arrays = (file.clips[:], file.extras["patches"][:], file.extras["corners"][:])
         factors = {name: values[:] for name, values in file.factors.items()}
-    return torch.from_numpy(flow_of_clips("true_backward", *arrays)).float().transpose(1, 2), factors
+    return (
+        torch.from_numpy(flow_of_clips("true_backward", *arrays)).float().transpose(1, 2),
+        factors,
+    )
 
 
 def digit_motion(motion: np.ndarray, corners: np.ndarray, patches: np.ndarray) -> np.ndarray:
-    """Mean motion of each digit, its pixels weighted by their brightness, where the digit is after each step.
+    """Mean motion of each digit, its pixels weighted by their brightness, where the digit is after
+    each step.
 
     Args:
         motion: (n, T-1, 2, H, W).
@@ -37,14 +54,20 @@ def digit_motion(motion: np.ndarray, corners: np.ndarray, patches: np.ndarray) -
         (n, T-1, k, 2) float64 as (x, y).
     """
     side = np.arange(patches.shape[-1])
-    rows, columns = corners[:, 1:, :, 0, None, None] + side[:, None], corners[:, 1:, :, 1, None, None] + side
-    clip, step = np.arange(len(motion))[:, None, None, None, None], np.arange(motion.shape[1])[:, None, None, None]
+    rows = corners[:, 1:, :, 0, None, None] + side[:, None]
+    columns = corners[:, 1:, :, 1, None, None] + side
+    clip = np.arange(len(motion))[:, None, None, None, None]
+    step = np.arange(motion.shape[1])[:, None, None, None]
     weight = patches[:, None, ..., None].astype(np.float64)
     return (weight * motion[clip, step, :, rows, columns]).sum((3, 4)) / weight.sum((3, 4))
 
 
 def mean_length(flow: torch.Tensor, clips: torch.Tensor, last: int) -> np.ndarray:
-    """Mean length of flow (n, 2, T-1, h, w) on lit places of the ``last`` frames of clips (n, C, T, H, W): (n, 1) float64."""
-    lit = torch.nn.functional.adaptive_avg_pool3d(clips[:, :, -last:].mean(1, keepdim=True), (last, *flow.shape[3:]))
+    """Mean length of flow (n, 2, T-1, h, w) on lit places of the ``last`` frames of clips (n, C, T,
+    H, W): (n, 1) float64.
+    """
+    lit = torch.nn.functional.adaptive_avg_pool3d(
+        clips[:, :, -last:].mean(1, keepdim=True), (last, *flow.shape[3:])
+    )
     length = flow[:, :, -last:].norm(dim=1, keepdim=True)
     return ((lit * length).sum((2, 3, 4)) / lit.sum((2, 3, 4))).double().numpy()

@@ -1,7 +1,9 @@
-"""Claims about modern predictors of frames and self-supervised transformers (SimVP, PredRNN, VideoMAE, V-JEPA).
+"""Claims about modern predictors of frames and self-supervised transformers (SimVP, PredRNN,
+VideoMAE, V-JEPA).
 
-Errors are compared clip by clip: the mean difference over test clips with its 95 % interval (normal). Everything is measured on
-the runs themselves, with the trivial predictors of ``vidrep.generation`` beside them.
+Errors are compared clip by clip: the mean difference over test clips with its 95 % interval
+(normal). Everything is measured on the runs themselves, with the trivial predictors of
+``vidrep.generation`` beside them.
 """
 
 import torch
@@ -21,8 +23,11 @@ FUTURE = "digits_only_slow"  # predictors are trained on it
 FILLED = "digits_only"  # masked transformers are
 PREDICTORS = ("simvp_narrow", "pred_rnn_narrow")
 COMPOSITE = "lstm_composite_narrow"
-PIXELS, LATENT, SELF = "video_mae_narrow", "v_jepa_narrow", "v_jepa_self_target_narrow"
-FINE_TUNED, SCRATCH = "video_mae_finetuned_narrow", "video_mae_scratch_narrow"
+PIXELS = "video_mae_narrow"
+LATENT = "v_jepa_narrow"
+SELF = "v_jepa_self_target_narrow"
+FINE_TUNED = "video_mae_finetuned_narrow"
+SCRATCH = "video_mae_scratch_narrow"
 BATCH = 100
 PROBED = {  # what, on clips where nothing else tells it: (target, data set)
     "identity": ("labels", FILLED),
@@ -50,7 +55,8 @@ def below(error: Tensor, rival: Tensor, names: tuple[str, str], unit: str = "") 
         unit: behind the first number.
     """
     difference = (error - rival).double()
-    mean, half = difference.mean().item(), 1.96 * difference.std().item() / len(difference) ** 0.5
+    mean = difference.mean().item()
+    half = 1.96 * difference.std().item() / len(difference) ** 0.5
     text = f"{names[0]} {error.mean():.3g}{unit}, {names[1]} {rival.mean():.3g}"
     return Finding(f"{text}: {mean:+.3g} [{mean - half:+.3g}, {mean + half:+.3g}]", mean + half < 0)
 
@@ -62,11 +68,18 @@ def batches(results: Results, dataset: str, split: str = "test", count: int | No
 
 @torch.no_grad()
 def frame_errors(results: Results, system: str) -> dict[str, Tensor]:
-    """Squared errors (n, horizons) per frame of a run's predictions, and of the trivial ones, on the test clips."""
-    objective, found = results.load(FUTURE, system), {}
+    """Squared errors (n, horizons) per frame of a run's predictions, and of the trivial ones, on
+    the test clips.
+    """
+    objective = results.load(FUTURE, system)
+    found = {}
     for batch in batches(results, FUTURE):
-        seen, future = batch["clip"][:, :, : objective.observed], batch["clip"][:, :, objective.observed :]
-        drawn = {name: draw_baseline(name, seen, future, seen[:1, :, :1]) for name in ("black", "repeat_last")}
+        seen = batch["clip"][:, :, : objective.observed]
+        future = batch["clip"][:, :, objective.observed :]
+        drawn = {
+            name: draw_baseline(name, seen, future, seen[:1, :, :1])
+            for name in ("black", "repeat_last")
+        }
         for name, frames in {system: objective.generate(batch)["prediction"], **drawn}.items():
             found.setdefault(name, []).append((frames - future).square().sum((1, 3, 4)))
     return {name: torch.cat(parts) for name, parts in found.items()}
@@ -77,7 +90,10 @@ def _beats_trivial(results: Results) -> Finding:
     for system in PREDICTORS:
         errors = {name: error.mean(1) for name, error in frame_errors(results, system).items()}
         name = clips_seen(results, FUTURE, system)
-        findings += [below(errors[system], errors[rival], (name, rival)) for rival in ("black", "repeat_last")]
+        findings += [
+            below(errors[system], errors[rival], (name, rival))
+            for rival in ("black", "repeat_last")
+        ]
     return all_hold(findings)
 
 
@@ -85,7 +101,12 @@ def _beats_composite(results: Results) -> Finding:
     rival = frame_errors(results, COMPOSITE)[COMPOSITE].mean(1)
     pairs = {system: frame_errors(results, system)[system].mean(1) for system in PREDICTORS}
     other = clips_seen(results, FUTURE, COMPOSITE)
-    return all_hold([below(error, rival, (clips_seen(results, FUTURE, name), other)) for name, error in pairs.items()])
+    return all_hold(
+        [
+            below(error, rival, (clips_seen(results, FUTURE, name), other))
+            for name, error in pairs.items()
+        ]
+    )
 
 
 def _grows(results: Results) -> Finding:
@@ -94,7 +115,9 @@ def _grows(results: Results) -> Finding:
         errors = frame_errors(results, system)[system]
         curve = " ".join(f"{value:.1f}" for value in errors.mean(0))
         ends = below(errors[:, 0], errors[:, -1], (f"{system} by horizon {curve}; first", "last"))
-        findings.append(Finding(ends.measured, ends.holds and bool((errors.mean(0).diff() > 0).all())))
+        findings.append(
+            Finding(ends.measured, ends.holds and bool((errors.mean(0).diff() > 0).all()))
+        )
     return all_hold(findings)
 
 
@@ -104,40 +127,61 @@ def _fills_gaps(results: Results) -> Finding:
     mean = mean_training_frame(results.clips_file(FILLED, "train"))
     errors = {name: [] for name in (PIXELS, "mean_frame", "black")}
     for batch in batches(results, FILLED):
-        order, clip = fixed_order(batch["row"], objective.places), batch["clip"]
+        order = fixed_order(batch["row"], objective.places)
+        clip = batch["clip"]
         drawn = {PIXELS: objective.draw(batch, order)} | {
-            name: draw_baseline(name, clip[:, :, :0], clip, mean) for name in ("mean_frame", "black")
+            name: draw_baseline(name, clip[:, :, :0], clip, mean)
+            for name in ("mean_frame", "black")
         }
         for name, frames in drawn.items():
             gaps = take(objective.tubelets((frames - clip).square()), order[:, objective.seen :])
             errors[name].append(gaps.mean((1, 2, 3)))
     found = {name: torch.cat(parts) for name, parts in errors.items()}
     own = clips_seen(results, FILLED, PIXELS)
-    return all_hold([below(found[PIXELS], found[rival], (own, rival)) for rival in ("mean_frame", "black")])
+    return all_hold(
+        [below(found[PIXELS], found[rival], (own, rival)) for rival in ("mean_frame", "black")]
+    )
 
 
 def last_spread(results: Results, system: str, seed: int | str = 0) -> tuple[float, float]:
-    """``embedding_std`` and ``effective_rank`` of a run on validation clips, after its last epoch."""
+    """``embedding_std`` and ``effective_rank`` of a run on validation clips, after its last
+    epoch.
+    """
     history = results.history(FILLED, system, seed)
-    last = history[(history["split"] == "validation") & (history["epoch"] == history["epoch"].max())]
+    last = history[
+        (history["split"] == "validation") & (history["epoch"] == history["epoch"].max())
+    ]
     values = last.set_index("metric")["value"]
     return float(values["embedding_std"]), float(values["effective_rank"])
 
 
 def _does_not_collapse(results: Results) -> Finding:
-    names = (clips_seen(results, FILLED, LATENT), f"{LATENT}@{UNTRAINED}", clips_seen(results, FILLED, SELF))
+    names = (
+        clips_seen(results, FILLED, LATENT),
+        f"{LATENT}@{UNTRAINED}",
+        clips_seen(results, FILLED, SELF),
+    )
     found = [last_spread(results, *run) for run in ((LATENT, 0), (LATENT, UNTRAINED), (SELF, 0))]
-    text = "; ".join(f"{name}: {std:.4f}, {rank:.1f}" for name, (std, rank) in zip(names, found, strict=True))
+    text = "; ".join(
+        f"{name}: {std:.4f}, {rank:.1f}" for name, (std, rank) in zip(names, found, strict=True)
+    )
     (std, rank), (std_random, _), (std_self, _) = found
-    return Finding(f"standard deviation and effective rank of {text}", std > std_random > std_self and rank > RANK)
+    return Finding(
+        f"standard deviation and effective rank of {text}",
+        std > std_random > std_self and rank > RANK,
+    )
 
 
 @torch.no_grad()
 def embeddings(results: Results, system: str, seed: int | str, dataset: str, split: str) -> Tensor:
-    """A run's embeddings (n, D) of a data set's clips, the first ``FIT_CLIPS`` of the training clips."""
+    """A run's embeddings (n, D) of a data set's clips, the first ``FIT_CLIPS`` of the training
+    clips.
+    """
     objective = results.load(FILLED, system, seed)
     count = FIT_CLIPS if split == "train" else None
-    return torch.cat([objective.embed(batch) for batch in batches(results, dataset, split, count)]).double()
+    return torch.cat(
+        [objective.embed(batch) for batch in batches(results, dataset, split, count)]
+    ).double()
 
 
 def probe_target(results: Results, target: str, dataset: str, split: str) -> Tensor:
@@ -148,21 +192,31 @@ def probe_target(results: Results, target: str, dataset: str, split: str) -> Ten
 
 
 def probe_errors(features: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-    """Squared error of each test clip (n,), as a share of the mean one of a constant answer: 1 is no skill.
+    """Squared error of each test clip (n,), as a share of the mean one of a constant answer: 1 is
+    no skill.
 
     A ridge on standardised features, its penalty chosen on the validation clips.
 
     Args:
         features: split to (n, D), targets: split to (n, classes).
     """
-    mean, std = features["train"].mean(0), features["train"].std(0).clamp_min(1e-9)
+    mean = features["train"].mean(0)
+    std = features["train"].std(0).clamp_min(1e-9)
     x = {split: (values - mean) / std for split, values in features.items()}
     offset = targets["train"].mean(0)
-    gram, cross = x["train"].T @ x["train"], x["train"].T @ (targets["train"] - offset)
+    gram = x["train"].T @ x["train"]
+    cross = x["train"].T @ (targets["train"] - offset)
     found = []
     for penalty in PENALTIES:
-        weights = torch.linalg.solve(gram + penalty * len(x["train"]) * torch.eye(len(gram), dtype=gram.dtype), cross)
-        found.append({split: (x[split] @ weights + offset - targets[split]).square().sum(1) for split in ("validation", "test")})
+        weights = torch.linalg.solve(
+            gram + penalty * len(x["train"]) * torch.eye(len(gram), dtype=gram.dtype), cross
+        )
+        found.append(
+            {
+                split: (x[split] @ weights + offset - targets[split]).square().sum(1)
+                for split in ("validation", "test")
+            }
+        )
     best = min(found, key=lambda errors: errors["validation"].mean())
     return best["test"] / (targets["test"] - offset).square().sum(1).mean()
 
@@ -182,11 +236,18 @@ def probed(results: Results, factor: str) -> dict[str, Tensor]:
 
 
 def _tells(factor: str):
-    """A measure: do the features of both kinds tell a factor better than those of random weights?"""
+    """A measure: do the features of both kinds tell a factor better than those of random
+    weights?
+    """
 
     def measure(results: Results) -> Finding:
         errors = probed(results, factor)
-        return all_hold([below(errors[name], errors[f"{name}@{UNTRAINED}"], (name, UNTRAINED)) for name in (PIXELS, LATENT)])
+        return all_hold(
+            [
+                below(errors[name], errors[f"{name}@{UNTRAINED}"], (name, UNTRAINED))
+                for name in (PIXELS, LATENT)
+            ]
+        )
 
     return measure
 
@@ -212,16 +273,16 @@ PER_FRAME = (
     f"{FUTURE}; 10 frames observed, 6 drawn"
 )
 PROBE = (
-    f"ridge from the frozen embeddings of runs trained on {FILLED} to which classes occur, fitted on {FIT_CLIPS:,} training "
-    f"clips, the best of {len(PENALTIES)} penalties on validation clips; squared error on test clips, that of a constant being 1"
+    f"ridge from the frozen embeddings of runs trained on {FILLED} to which classes occur, fitted"
+    f" on {FIT_CLIPS:,} training clips, the best of {len(PENALTIES)} penalties on validation clips;"
+    " squared error on test clips, that of a constant being 1"
 )
 
 WEAK_LATENT = (
-    "the mean token of V-JEPA's encoder lies far apart between clips, but along few directions, and tells less "
-    "than random weights' "
-    "after so few steps; the paper reads features with an attentive probe after 90,000 steps of 2,400 clips or "
-    "more. VideoMAE's tells "
-    "direction and speed, what its gaps are filled from, and not identity"
+    "the mean token of V-JEPA's encoder lies far apart between clips, but along few directions, and"
+    " tells less than random weights' after so few steps; the paper reads features with an"
+    " attentive probe after 90,000 steps of 2,400 clips or more. VideoMAE's tells direction and"
+    " speed, what its gaps are filled from, and not identity"
 )
 
 CLAIMS = [
@@ -251,11 +312,10 @@ CLAIMS = [
     ),
     _claim(
         "Latent prediction does not collapse thanks to its averaged target (V-JEPA)",
-        f"embeddings further apart than those of random weights, and of an effective rank above {RANK:g}; without the average, "
-        "closer together than those of random weights",
-        f"scores on validation clips of {FILLED} after the last epoch, means over batches of 100 clips; the "
-        "rank is at most 64, and "
-        "high where next to nothing but noise is left",
+        "embeddings further apart than those of random weights, and of an effective rank above"
+        f" {RANK:g}; without the average, closer together than those of random weights",
+        f"scores on validation clips of {FILLED} after the last epoch, means over batches of 100"
+        " clips; the rank is at most 64, and high where next to nothing but noise is left",
         _does_not_collapse,
     ),
     *(
@@ -277,7 +337,8 @@ CLAIMS = [
         )
     ),
     _claim(
-        "Frozen, features learnt by predicting features beat those learnt by drawing pixels (Bardes et al.)",
+        "Frozen, features learnt by predicting features beat those learnt by drawing pixels (Bardes"
+        " et al.)",
         "errors of V-JEPA's probes clearly below VideoMAE's, for identity, speed and direction",
         PROBE,
         _latent_is_better_frozen,
@@ -288,6 +349,7 @@ CLAIMS = [
         "clearly above, with as many epochs on the labels",
         f"exact sets on {FILLED}",
         _fine_tuned,
-        "nothing to compare: a transformer this narrow reads hardly any set of two digits from 2,500 clips, pretrained or not",
+        "nothing to compare: a transformer this narrow reads hardly any set of two digits from"
+        " 2,500 clips, pretrained or not",
     ),
 ]

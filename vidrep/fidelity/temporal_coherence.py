@@ -1,4 +1,6 @@
-"""Claims about temporal coherence (Mobahi, Collobert & Weston, ICML 2009): video without labels helps where labels are few."""
+"""Claims about temporal coherence (Mobahi, Collobert & Weston, ICML 2009): video without labels
+helps where labels are few.
+"""
 
 from functools import partial
 from itertools import pairwise
@@ -9,7 +11,16 @@ from sklearn.linear_model import Ridge
 
 from vidrep.datasets import open_clips
 from vidrep.experiment import UNTRAINED
-from vidrep.fidelity.claim import Claim, Finding, Results, Score, all_hold, at_least, difference, greater
+from vidrep.fidelity.claim import (
+    Claim,
+    Finding,
+    Results,
+    Score,
+    all_hold,
+    at_least,
+    difference,
+    greater,
+)
 from vidrep.objectives.build import build
 from vidrep.objectives.temporal_coherence import apart, l1
 from vidrep.streams import stream_seed
@@ -20,19 +31,28 @@ from vidrep.training.progress import Progress
 from vidrep.training.split import Split
 
 SOURCE = "temporal_coherence"
-SINGLE, SQUARES, FAST, SLOW = "one_digit", "velocity_only", "digits_only", "digits_only_slow"
-COHERENT, ALONE = "temporal_coherence_narrow", "lenet_narrow"  # 100 labelled clips
-ONE_FRAME, NO_NEGATIVES = "temporal_coherence_one_frame_narrow", "temporal_coherence_no_negatives_narrow"
-FEW, MANY = "labelled10", "labelled1000"  # what follows the names of the same systems with other numbers of labels
+SINGLE = "one_digit"
+SQUARES = "velocity_only"
+FAST = "digits_only"
+SLOW = "digits_only_slow"
+COHERENT = "temporal_coherence_narrow"  # 100 labelled clips
+ALONE = "lenet_narrow"
+ONE_FRAME = "temporal_coherence_one_frame_narrow"
+NO_NEGATIVES = "temporal_coherence_no_negatives_narrow"
+# what follows the names of the same systems with other numbers of labels
+FEW = "labelled10"
+MANY = "labelled1000"
 METRIC = "best_class"
 STEPS = 1000  # of the trainings inside a claim
 FACTOR = 3  # by which consecutive frames are to be closer than random pairs
 ALIKE = 1.25  # up to this factor distances count as close to equal
-PROBED, EVERY = 1000, 5  # clips that probes are fitted on, and of which frames
+PROBED = 1000  # clips that probes are fitted on, and of which frames
+EVERY = 5
 
 _SETTING = (
-    f"one frame of each labelled {SINGLE} clip carries its label, 10 labelled clips a class unless said otherwise; score: the "
-    "class with the largest score is the clip's; settings chosen on validation clips"
+    f"one frame of each labelled {SINGLE} clip carries its label, 10 labelled clips a class unless"
+    " said otherwise; score: the class with the largest score is the clip's; settings chosen on"
+    " validation clips"
 )
 
 
@@ -56,7 +76,8 @@ def _one_a_class(results: Results) -> Finding:
 
 
 def _gain_shrinks(results: Results) -> Finding:
-    some, many = difference(*_gain(results)), difference(*_gain(results, MANY))
+    some = difference(*_gain(results))
+    many = difference(*_gain(results, MANY))
     text = "; ".join(
         f"{count} labelled clips: {100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
         for count, (value, low, high) in (("100", some), ("1,000", many))
@@ -68,13 +89,23 @@ def _gain_shrinks(results: Results) -> Finding:
 
 
 def _trained_with(results: Results, system: str, video: Split | None, name: str) -> Score:
-    """Score of a system trained on the labelled clips of its own run, with other clips as those without labels."""
-    record, train, test = results.record(SINGLE, system), results.split(SINGLE, "train"), results.split(SINGLE)
-    definition, device = record["system"], choose(0, "float32")
-    recipe, few = definition["recipe"], definition["recipe"]["labelled"]
-    rows = labelled_rows(train.labels, few, stream_seed(record["experiment_seed"], "labelled", record["seed"]))
+    """Score of a system trained on the labelled clips of its own run, with other clips as those
+    without labels.
+    """
+    record = results.record(SINGLE, system)
+    train = results.split(SINGLE, "train")
+    test = results.split(SINGLE)
+    definition = record["system"]
+    device = choose(0, "float32")
+    recipe = definition["recipe"]
+    few = definition["recipe"]["labelled"]
+    rows = labelled_rows(
+        train.labels, few, stream_seed(record["experiment_seed"], "labelled", record["seed"])
+    )
     video = train if video is None else video
-    clips, labels = (torch.cat([getattr(video, key), getattr(train, key)[rows]]) for key in ("clips", "labels"))
+    clips, labels = (
+        torch.cat([getattr(video, key), getattr(train, key)[rows]]) for key in ("clips", "labels")
+    )
     both = Split(clips, labels, None, train.multi_label, [str(i) for i in range(len(clips))])
     torch.manual_seed(0)
     objective = device.place(build(definition, train.shape))
@@ -86,7 +117,9 @@ def _trained_with(results: Results, system: str, video: Split | None, name: str)
         order = epoch_order(torch.arange(len(video)), len(both), seed=epoch)
         partners = epoch_order(len(video) + torch.arange(few), len(both), seed=epoch)
         silent = Progress(epochs * len(both), lambda line: None)
-        train_one_epoch(objective, both, optimiser, schedule, recipe, device, order, silent, partners)
+        train_one_epoch(
+            objective, both, optimiser, schedule, recipe, device, order, silent, partners
+        )
     return Score(evaluate(objective, test, device)[METRIC], len(test), name)
 
 
@@ -100,7 +133,10 @@ def _order_of_videos(results: Results) -> Finding:
 
 
 def _fast_against_slow(results: Results) -> Finding:
-    fast, slow = (_trained_with(results, COHERENT, results.split(name, "train"), f"video {name}") for name in (FAST, SLOW))
+    fast, slow = (
+        _trained_with(results, COHERENT, results.split(name, "train"), f"video {name}")
+        for name in (FAST, SLOW)
+    )
     return greater(fast, slow)
 
 
@@ -113,11 +149,20 @@ def _larger_gap(results: Results) -> Finding:
 
 @torch.no_grad()
 def _distances(results: Results, system: str, seed: int | str = 0) -> tuple[float, float, float]:
-    """Mean L1 distances on test clips: of consecutive frames, of frames half a clip apart, of frames of different clips."""
-    objective, split = results.load(SINGLE, system, seed), results.split(SINGLE)
-    frames = torch.cat([objective.embed(batch) for batch in split.batches(100, choose(0, "float32"))])
+    """Mean L1 distances on test clips: of consecutive frames, of frames half a clip apart, of
+    frames of different clips.
+    """
+    objective = results.load(SINGLE, system, seed)
+    split = results.split(SINGLE)
+    frames = torch.cat(
+        [objective.embed(batch) for batch in split.batches(100, choose(0, "float32"))]
+    )
     half = frames.shape[1] // 2
-    pairs = (frames[:, 1:], frames[:, :-1]), (frames[:, :half], frames[:, half:]), (frames, apart(frames))
+    pairs = (
+        (frames[:, 1:], frames[:, :-1]),
+        (frames[:, :half], frames[:, half:]),
+        (frames, apart(frames)),
+    )
     near, distant, others = (l1(*pair).mean().item() for pair in pairs)
     return near, distant, others
 
@@ -126,14 +171,20 @@ def _ratio(results: Results) -> Finding:
     findings = []
     for system in (COHERENT, ONE_FRAME):
         near, _, others = _distances(results, system)
-        text = f"{system}: {near:.1f} between consecutive frames, {others:.1f} between clips, factor {others / near:.1f}"
+        text = (
+            f"{system}: {near:.1f} between consecutive frames, {others:.1f} between clips, factor"
+            f" {others / near:.1f}"
+        )
         findings.append(Finding(text, others >= FACTOR * near))
     return all_hold(findings)
 
 
 def _distant_at_start(results: Results) -> Finding:
     near, distant, others = _distances(results, COHERENT, UNTRAINED)
-    text = f"before training: {near:.1f} between consecutive frames, {distant:.1f} half a clip apart, {others:.1f} between clips"
+    text = (
+        f"before training: {near:.1f} between consecutive frames, {distant:.1f} half a clip apart,"
+        f" {others:.1f} between clips"
+    )
     return Finding(text, max(distant, others) <= ALIKE * min(distant, others))
 
 
@@ -142,57 +193,83 @@ def _distant_at_start(results: Results) -> Finding:
 
 def _collapse(results: Results) -> Finding:
     names = (f"{NO_NEGATIVES}@{UNTRAINED}", NO_NEGATIVES, COHERENT)
-    before, collapsed, kept = (results.score(name, SINGLE, metric="variance").value for name in names)
-    text = f"mean variance of a feature {collapsed:.4f} without pairs apart, {kept:.4f} with them, {before:.4f} before training"
+    before, collapsed, kept = (
+        results.score(name, SINGLE, metric="variance").value for name in names
+    )
+    text = (
+        f"mean variance of a feature {collapsed:.4f} without pairs apart, {kept:.4f} with them,"
+        f" {before:.4f} before training"
+    )
     return Finding(text, collapsed < before / 10 and collapsed < kept / 10)
 
 
 def _no_coherence(results: Results) -> Finding:
     """A few steps of both objectives from one initialisation on the same labelled clips."""
-    train, definition = results.split(SINGLE, "train", count=256), results.record(SINGLE, COHERENT)["system"]
+    train = results.split(SINGLE, "train", count=256)
+    definition = results.record(SINGLE, COHERENT)["system"]
     changed = {**definition, "objective_params": {"coherence": 0.0, "stills": None}}
     plain = {**definition, "objective": "classification", "objective_params": {}}
-    device, states = choose(0, "float32"), []
+    device = choose(0, "float32")
+    states = []
     for system in (changed, plain):
         torch.manual_seed(0)
         objective = build(system, train.shape)
         optimiser = make_optimiser(objective, definition["recipe"], 1e-2)
         for labelled in train.batches(32, device):
-            loss = objective.loss({**train.batch(slice(0, 32), device), "labelled": labelled} if system is changed else labelled)
+            loss = objective.loss(
+                {**train.batch(slice(0, 32), device), "labelled": labelled}
+                if system is changed
+                else labelled
+            )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         states.append(objective.state_dict())
     same = all(torch.equal(value, states[0][name]) for name, value in states[1].items())
-    return Finding(f"after 8 steps the weights are {'the same, bit for bit' if same else 'different'}", same)
+    return Finding(
+        f"after 8 steps the weights are {'the same, bit for bit' if same else 'different'}", same
+    )
 
 
 # --- What the features hold. ---
 
 
 @torch.no_grad()
-def _frames(results: Results, system: str, split: str, count: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Embeddings of some frames of each clip (n, k, D), their clip's digit (n,), and where the digit is (n, k, 2) in pixels."""
+def _frames(
+    results: Results, system: str, split: str, count: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Embeddings of some frames of each clip (n, k, D), their clip's digit (n,), and where the
+    digit is (n, k, 2) in pixels.
+    """
     clips = results.split(SINGLE, split, count=count)
     with open_clips(results.clips_file(SINGLE, split)) as file:
         corners = file.extras["corners"][: len(clips), ::EVERY, 0]
     objective = results.load(SINGLE, system)
-    frames = [objective.embed(batch)[:, ::EVERY] for batch in clips.batches(100, choose(0, "float32"))]
+    frames = [
+        objective.embed(batch)[:, ::EVERY] for batch in clips.batches(100, choose(0, "float32"))
+    ]
     return torch.cat(frames).double().numpy(), clips.labels.argmax(1).numpy(), corners.astype(float)
 
 
 def _probed(results: Results, system: str) -> tuple[Score, float]:
-    """Ridge probes on single frames: how often they name the digit, and how much of its position they explain (R2)."""
+    """Ridge probes on single frames: how often they name the digit, and how much of its position
+    they explain (R2).
+    """
     (x, digit, place), (x_test, digit_test, place_test) = (
-        _frames(results, system, split, count) for split, count in (("train", PROBED), ("test", None))
+        _frames(results, system, split, count)
+        for split, count in (("train", PROBED), ("test", None))
     )
     frames, width = x_test.shape[1:]
-    fit, test = x.reshape(-1, width), x_test.reshape(-1, width)
+    fit = x.reshape(-1, width)
+    test = x_test.reshape(-1, width)
     scale = np.sqrt(fit.var(axis=0).mean())
     answer = partial(_ridge, fit / scale, test / scale)
     named = answer(np.eye(10)[digit.repeat(x.shape[1])]).argmax(1) == digit_test.repeat(frames)
     truth = place_test.reshape(-1, 2)
-    left = np.square(answer(place.reshape(-1, 2)) - truth).sum() / np.square(truth - truth.mean(0)).sum()
+    left = (
+        np.square(answer(place.reshape(-1, 2)) - truth).sum()
+        / np.square(truth - truth.mean(0)).sum()
+    )
     return Score(float(named.mean()), len(digit_test), f"digit from {system}"), float(1 - left)
 
 
@@ -207,7 +284,8 @@ def _identity(results: Results) -> Finding:
 def _position(results: Results) -> Finding:
     with_video, without = (_probed(results, system)[1] for system in (COHERENT, ALONE))
     return Finding(
-        f"R2 of the digit's position {with_video:.2f} from {COHERENT}, {without:.2f} from {ALONE}", with_video < without
+        f"R2 of the digit's position {with_video:.2f} from {COHERENT}, {without:.2f} from {ALONE}",
+        with_video < without,
     )
 
 
@@ -216,14 +294,16 @@ def _no_help_on_motion(results: Results) -> Finding:
 
 
 _GAP = (
-    "; pairs of neighbours are half a clip apart, not one frame: between two frames these digits move by a pixel, so that "
-    "their place is as slow as what they are, while the source's objects turn on the spot"
+    "; pairs of neighbours are half a clip apart, not one frame: between two frames these digits"
+    " move by a pixel, so that their place is as slow as what they are, while the source's objects"
+    " turn on the spot"
 )
 
 CLAIMS = [
     Claim(
         SOURCE,
-        "With 10 labelled frames a class, coherence over clips without labels beats learning from the labels alone",
+        "With 10 labelled frames a class, coherence over clips without labels beats learning from"
+        " the labels alone",
         expected="several points",
         how=f"test clips of {SINGLE}; {_SETTING}{_GAP}",
         measure=_ten_a_class,
@@ -234,8 +314,11 @@ CLAIMS = [
         expected="several points",
         how=f"test clips of {SINGLE}; {_SETTING}{_GAP}",
         measure=_one_a_class,
-        if_fails="a class of the source is one object, whose views coherence ties together; here many people wrote each, "
-        "and no clip shows two of these digits, so that nothing ties them to the only one with a label",
+        if_fails=(
+            "a class of the source is one object, whose views coherence ties together; here many"
+            " people wrote each, and no clip shows two of these digits, so that nothing ties them"
+            " to the only one with a label"
+        ),
     ),
     Claim(
         SOURCE,
@@ -246,22 +329,30 @@ CLAIMS = [
     ),
     Claim(
         SOURCE,
-        "Video of the same digits is at least as good as that of other digits, that as video of squares, that as none",
+        "Video of the same digits is at least as good as that of other digits, that as video of"
+        " squares, that as none",
         expected="no step down this list gains clearly",
-        how=f"{COHERENT} trained anew for {STEPS} steps inside this claim, with the test clips themselves as video but without "
-        f"their labels (transductive), with as many training clips of {SINGLE}, as many of {SQUARES}, or none; {_SETTING}",
+        how=(
+            f"{COHERENT} trained anew for {STEPS} steps inside this claim, with the test clips"
+            " themselves as video but without their labels (transductive), with as many training"
+            f" clips of {SINGLE}, as many of {SQUARES}, or none; {_SETTING}"
+        ),
         measure=_order_of_videos,
     ),
     Claim(
         SOURCE,
         "After training consecutive frames are closer than random pairs by a factor of 3",
         expected=f"a factor of at least {FACTOR}",
-        how=f"mean L1 distances on test clips of {SINGLE}, for pairs of neighbours half a clip and one frame apart in training",
+        how=(
+            f"mean L1 distances on test clips of {SINGLE}, for pairs of neighbours half a clip and"
+            " one frame apart in training"
+        ),
         measure=_ratio,
     ),
     Claim(
         SOURCE,
-        "Before training frames of a clip at distant positions are about as far apart as frames of different clips",
+        "Before training frames of a clip at distant positions are about as far apart as frames of"
+        " different clips",
         expected=f"one mean distance at most {ALIKE} times the other",
         how=f"mean L1 distances on test clips of {SINGLE}, network as initialised",
         measure=_distant_at_start,
@@ -277,15 +368,20 @@ CLAIMS = [
         SOURCE,
         "Without coherence what is left is the supervised network, exactly",
         expected="the same weights",
-        how=f"8 steps of both objectives from the same weights on the same labelled clips of {SINGLE}, inside this claim",
+        how=(
+            "8 steps of both objectives from the same weights on the same labelled clips of"
+            f" {SINGLE}, inside this claim"
+        ),
         measure=_no_coherence,
     ),
     Claim(
         SOURCE,
         "Linear probes read the digit better from the coherent network",
         expected="above the network that saw the labels alone",
-        how=f"ridge on the embeddings of single frames of {PROBED:,} training clips of {SINGLE} with their labels, scored on "
-        "test clips; intervals as if each clip had one frame",
+        how=(
+            f"ridge on the embeddings of single frames of {PROBED:,} training clips of {SINGLE}"
+            " with their labels, scored on test clips; intervals as if each clip had one frame"
+        ),
         measure=_identity,
     ),
     Claim(
@@ -306,11 +402,16 @@ CLAIMS = [
         SOURCE,
         "Fast video teaches more invariance than slow video",
         expected="above",
-        how=f"{COHERENT} trained anew for {STEPS} steps inside this claim, with the training clips of {FAST} and of {SLOW} as "
-        f"video; {_SETTING}",
+        how=(
+            f"{COHERENT} trained anew for {STEPS} steps inside this claim, with the training clips"
+            f" of {FAST} and of {SLOW} as video; {_SETTING}"
+        ),
         measure=_fast_against_slow,
-        if_fails="pairs are half a clip apart, where slow digits have moved by several pixels too; the source's pairs are "
-        "neighbouring frames, which here teach little at any speed (the next claim)",
+        if_fails=(
+            "pairs are half a clip apart, where slow digits have moved by several pixels too; the"
+            " source's pairs are neighbouring frames, which here teach little at any speed (the"
+            " next claim)"
+        ),
     ),
     Claim(
         SOURCE,

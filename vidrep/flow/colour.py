@@ -1,14 +1,18 @@
-"""Flow as colour: hue tells the direction, saturation the length (the wheel of Baker et al., IJCV 2011).
+"""Flow as colour: hue tells the direction, saturation the length (the wheel of Baker et al., IJCV
+2011).
 
-The length at which colours saturate is an argument, never taken from the picture: otherwise speeds could not be compared
-between pictures.
+The length at which colours saturate is an argument, never taken from the picture: otherwise speeds
+could not be compared between pictures.
 """
 
 import numpy as np
 
-# Steps of the wheel from red to yellow, green, cyan, blue, magenta and back to red: more where the eye tells hues apart.
+# Steps of the wheel from red to yellow, green, cyan, blue, magenta and back to red: more where the
+# eye tells hues apart.
 _STEPS = (15, 6, 4, 11, 13, 6)
-_CORNERS = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 0, 0]], np.float32)
+_CORNERS = np.array(
+    [[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 0, 0]], np.float32
+)
 
 
 def colour_flow(flow: np.ndarray, max_px: float) -> np.ndarray:
@@ -19,7 +23,8 @@ def colour_flow(flow: np.ndarray, max_px: float) -> np.ndarray:
         max_px: length that gets the full colour; longer vectors keep it, somewhat darkened.
 
     Returns:
-        (..., H, W, 3) uint8 RGB; white where nothing moves, red to the right, colours turn as on ``colour_wheel``.
+        (..., H, W, 3) uint8 RGB; white where nothing moves, red to the right, colours turn as on
+        ``colour_wheel``.
 
     Raises:
         ValueError: ``max_px`` is not positive.
@@ -35,7 +40,8 @@ def colour_flow(flow: np.ndarray, max_px: float) -> np.ndarray:
 
 
 def colour_wheel(size: int) -> np.ndarray:
-    """The legend: a (size, size, 3) uint8 RGB disc in which each place has the colour of a vector from the centre to it.
+    """The legend: a (size, size, 3) uint8 RGB disc in which each place has the colour of a vector
+    from the centre to it.
 
     The rim stands for ``max_px``; outside it is white.
     """
@@ -48,4 +54,6 @@ def colour_wheel(size: int) -> np.ndarray:
 def _hue(turn: np.ndarray) -> np.ndarray:
     """RGB in [0, 1] (..., 3) of a share of a full turn."""
     knots = np.concatenate([[0], np.cumsum(_STEPS)]) / sum(_STEPS)
-    return np.stack([np.interp(turn, knots, _CORNERS[:, channel]) for channel in range(3)], -1).astype(np.float32)
+    return np.stack(
+        [np.interp(turn, knots, _CORNERS[:, channel]) for channel in range(3)], -1
+    ).astype(np.float32)

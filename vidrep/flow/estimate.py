@@ -1,11 +1,13 @@
 """Flow estimated from pixels, with OpenCV.
 
-* ``dis``: dense inverse search (Kroeger et al., ECCV 2016, arXiv 1603.03590), the medium preset refined down to full resolution;
+* ``dis``: dense inverse search (Kroeger et al., ECCV 2016, arXiv 1603.03590), the medium preset
+  refined down to full resolution;
 * ``farneback``: polynomial expansion (Farneback, SCIA 2003).
 
-Frames whose shorter side is below ``WORK_SIDE`` are enlarged by a whole factor first, because the patches and pyramids of both
-methods are made for larger pictures; the flow is averaged back and divided by the factor, so it is in pixels of the clip. On
-20 px digits this halves the end-point error of both; on smooth textures it makes Farneback's vectors a tenth too short.
+Frames whose shorter side is below ``WORK_SIDE`` are enlarged by a whole factor first, because the
+patches and pyramids of both methods are made for larger pictures; the flow is averaged back and
+divided by the factor, so it is in pixels of the clip. On 20 px digits this halves the end-point
+error of both; on smooth textures it makes Farneback's vectors a tenth too short.
 """
 
 from collections.abc import Callable
@@ -62,7 +64,15 @@ def _dis() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
 
 
 def _farneback() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    options = {"pyr_scale": 0.5, "levels": 3, "winsize": 11, "iterations": 3, "poly_n": 7, "poly_sigma": 1.5, "flags": 0}
+    options = {
+        "pyr_scale": 0.5,
+        "levels": 3,
+        "winsize": 11,
+        "iterations": 3,
+        "poly_n": 7,
+        "poly_sigma": 1.5,
+        "flags": 0,
+    }
     return lambda first, second: cv2.calcOpticalFlowFarneback(first, second, None, **options)
 
 

@@ -1,9 +1,10 @@
 """Exact flow of generated clips.
 
-The displacement of a pixel is that of the patch as it is drawn, so whole pixels, from frame t to t+1: not the sub-pixel motion
-behind it. Frame t+1, read at the displaced place, therefore repeats frame t exactly wherever digits do not overlap.
-The support is the digits' lit pixels at frame t, black background has no flow; where lit pixels overlap, the brighter digit
-wins, as it does in the picture, and of equally bright ones the first drawn.
+The displacement of a pixel is that of the patch as it is drawn, so whole pixels, from frame t to
+t+1: not the sub-pixel motion behind it. Frame t+1, read at the displaced place, therefore repeats
+frame t exactly wherever digits do not overlap. The support is the digits' lit pixels at frame t,
+black background has no flow; where lit pixels overlap, the brighter digit wins, as it does in the
+picture, and of equally bright ones the first drawn.
 """
 
 import numpy as np
@@ -22,15 +23,18 @@ def exact_flow(patches: np.ndarray, corners: np.ndarray, size: int) -> np.ndarra
     """
     n, frames, digits, _ = corners.shape
     side = np.arange(patches.shape[-1])
-    displacement = np.diff(corners.astype(np.int32), axis=1)[..., ::-1].astype(np.float16)  # (n, T-1, k, 2) as (x, y)
+    # (n, T-1, k, 2) as (x, y)
+    displacement = np.diff(corners.astype(np.int32), axis=1)[..., ::-1].astype(np.float16)
     flow = np.zeros((n, frames - 1, 2, size, size), np.float16)
     brightest = np.zeros((n, frames - 1, size, size), np.uint8)
-    clip, frame = np.arange(n)[:, None, None, None], np.arange(frames - 1)[None, :, None, None]
+    clip = np.arange(n)[:, None, None, None]
+    frame = np.arange(frames - 1)[None, :, None, None]
     for digit in range(digits):
         rows = corners[:, :-1, digit, 0, None, None] + side[:, None]
         columns = corners[:, :-1, digit, 1, None, None] + side
         place = (clip, frame, rows, columns)
-        patch, below = patches[:, None, digit], brightest[place]  # below: (n, T-1, p, p)
+        patch = patches[:, None, digit]  # below: (n, T-1, p, p)
+        below = brightest[place]
         wins = patch > below
         brightest[place] = np.maximum(patch, below)
         for axis in range(2):

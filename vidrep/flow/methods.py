@@ -1,12 +1,13 @@
 """Every way to get the flow of clips, by name.
 
 * ``true``: the exact flow;
-* ``true_box``: the exact flow as if each digit were the square that hides it in ``velocity_only``. The support of ``true`` shows
-  the shape of the digits, so it tells what they are; this one tells their motion alone;
+* ``true_box``: the exact flow as if each digit were the square that hides it in ``velocity_only``.
+  The support of ``true`` shows the shape of the digits, so it tells what they are; this one tells
+  their motion alone;
 * ``dis``, ``farneback``: estimates from pixels.
 
-Each also as ``<method>_backward``, whose field t leads from frame t+1 to frame t and lies where things are in frame t+1: the flow
-of the reversed clip, put back into the order of time.
+Each also as ``<method>_backward``, whose field t leads from frame t+1 to frame t and lies where
+things are in frame t+1: the flow of the reversed clip, put back into the order of time.
 """
 
 from collections.abc import Sequence
@@ -24,14 +25,19 @@ FLOWS = tuple(name + suffix for suffix in ("", BACKWARD) for name in (*GENERATED
 
 
 def needed_arrays(method: str) -> tuple[str, ...]:
-    """Which of ``patches`` and ``corners`` a method wants beside the clips; unknown methods raise ValueError."""
+    """Which of ``patches`` and ``corners`` a method wants beside the clips; unknown methods raise
+    ValueError.
+    """
     if method not in FLOWS:
         raise ValueError(f"unknown flow method {method!r}: choose one of {', '.join(FLOWS)}")
     return ("patches", "corners") if method.removesuffix(BACKWARD) in GENERATED else ()
 
 
 def flow_of_clips(
-    method: str, clips: np.ndarray, patches: np.ndarray | None = None, corners: np.ndarray | None = None
+    method: str,
+    clips: np.ndarray,
+    patches: np.ndarray | None = None,
+    corners: np.ndarray | None = None,
 ) -> np.ndarray:
     """The flow of clips by any method.
 
@@ -56,11 +62,15 @@ def flow_of_clips(
         return np.ascontiguousarray(flow[:, ::-1])
     if method in ESTIMATORS:
         return estimate_flow(clips, method)
-    return exact_flow(box_patches(patches.shape) if method == "true_box" else patches, corners, clips.shape[2])
+    return exact_flow(
+        box_patches(patches.shape) if method == "true_box" else patches, corners, clips.shape[2]
+    )
 
 
 def box_patches(shape: Sequence[int]) -> np.ndarray:
-    """Patches (n, k, p, p) uint8 that all show the same square: of equals, the first drawn wins where they overlap."""
+    """Patches (n, k, p, p) uint8 that all show the same square: of equals, the first drawn wins
+    where they overlap.
+    """
     patches = np.zeros(shape, np.uint8)
     offset, side = square_patch(shape[-1])
     patches[..., offset : offset + side, offset : offset + side] = 255

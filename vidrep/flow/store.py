@@ -10,7 +10,9 @@ import zarr
 
 from vidrep.files import whole
 
-CHUNK = 16  # clips read together: small enough for random batches, large enough that the codec is not called too often
+# clips read together: small enough for random batches, large enough that the codec is not called
+# too often
+CHUNK = 16
 SHARD = 512  # clips per file, a multiple of CHUNK
 
 
@@ -20,31 +22,46 @@ def blocks(count: int) -> Iterator[slice]:
         yield slice(i, min(i + SHARD, count))
 
 
-def write_flow(path: str | os.PathLike, fields: Iterable[np.ndarray], shape: tuple[int, ...], attrs: dict) -> None:
+def write_flow(
+    path: str | os.PathLike, fields: Iterable[np.ndarray], shape: tuple[int, ...], attrs: dict
+) -> None:
     """Write the flow of one split, whole or not at all.
 
     Args:
         path: the .zarr folder.
-        fields: flow of the clips of each of ``blocks(n)`` in turn, (block, T-1, 2, H, W); made when needed.
+        fields: flow of the clips of each of ``blocks(n)`` in turn, (block, T-1, 2, H, W); made when
+            needed.
         shape: (n, T-1, 2, H, W).
         attrs: what else the store tells about itself: ``dataset``, ``split``, ``method``, ...
 
     Raises:
-        ValueError: a field has the wrong shape or holds something that is not finite in float16, or fields are missing.
+        ValueError: a field has the wrong shape or holds something that is not finite in float16, or
+            fields are missing.
     """
     count, *rest = shape
     with whole(path) as beside:
-        group = zarr.create_group(beside, attributes={**attrs, "unit": "px", "channels": ["x", "y"]})
+        group = zarr.create_group(
+            beside, attributes={**attrs, "unit": "px", "channels": ["x", "y"]}
+        )
         flow = group.create_array(
-            "flow", shape=shape, dtype="float16", chunks=(CHUNK, *rest), shards=(_shard(count), *rest),
+            "flow",
+            shape=shape,
+            dtype="float16",
+            chunks=(CHUNK, *rest),
+            shards=(_shard(count), *rest),
             dimension_names=("clip", "frame", "channel", "y", "x"),
-        )  # fmt: skip
+        )
         for block, field in zip(blocks(count), fields, strict=True):
             if field.shape != (block.stop - block.start, *rest):
-                raise ValueError(f"{path}: flow of clips {block.start}..{block.stop - 1} has shape {field.shape}")
+                raise ValueError(
+                    f"{path}: flow of clips {block.start}..{block.stop - 1} has shape {field.shape}"
+                )
             field = field.astype(np.float16, copy=False)
             if not np.isfinite(field).all():
-                raise ValueError(f"{path}: flow of clips {block.start}..{block.stop - 1} is not finite in float16")
+                raise ValueError(
+                    f"{path}: flow of clips {block.start}..{block.stop - 1} is not finite in"
+                    " float16"
+                )
             flow[block] = field
 
 

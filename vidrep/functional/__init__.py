@@ -1,1 +1,3 @@
-"""Functional comparison: do runs that share a task give the same answers, and can one run's head read another's features?"""
+"""Functional comparison: do runs that share a task give the same answers, and can one run's head
+read another's features?
+"""

@@ -1,8 +1,8 @@
 """How alike runs answer: agreement, Cohen's kappa, error consistency, Jensen-Shannon divergence.
 
-All statistics are functions of weighted means over clips. Their arguments ``weights`` are (draws, n), each row summing to 1:
-equal weights give the value, resampled clips (``resampled``) its bootstrap distribution. Results are (draws, R, R) for R
-runs.
+All statistics are functions of weighted means over clips. Their arguments ``weights`` are (draws,
+n), each row summing to 1: equal weights give the value, resampled clips (``resampled``) its
+bootstrap distribution. Results are (draws, R, R) for R runs.
 """
 
 from __future__ import annotations
@@ -35,14 +35,19 @@ def agreement(given: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def chance_agreement(given: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Expected agreement of answers that are re-paired at random: sum over answers of both runs' shares of them."""
-    one_hot = (given[:, None] == np.arange(given.max() + 1)[:, None]).astype(np.float64)  # (R, categories, n)
+    """Expected agreement of answers that are re-paired at random: sum over answers of both runs'
+    shares of them.
+    """
+    # (R, categories, n)
+    one_hot = (given[:, None] == np.arange(given.max() + 1)[:, None]).astype(np.float64)
     shares = means(one_hot, weights)
     return shares @ shares.transpose(0, 2, 1)
 
 
 def kappa(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Agreement beyond chance as a share of what is possible (Cohen 1960); NaN where chance alone gives full agreement."""
+    """Agreement beyond chance as a share of what is possible (Cohen 1960); NaN where chance alone
+    gives full agreement.
+    """
     possible = 1 - expected
     undefined = possible <= 1e-12
     return np.where(undefined, np.nan, (observed - expected) / np.where(undefined, 1, possible))
@@ -54,14 +59,18 @@ def cohen(given: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def error_consistency(right: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Kappa of being right and wrong on the same clips, from (R, n) bool: Geirhos et al. 2020 (arXiv:2006.16736), eq. 1 to 3."""
+    """Kappa of being right and wrong on the same clips, from (R, n) bool: Geirhos et al. 2020
+    (arXiv:2006.16736), eq. 1 to 3.
+    """
     share = means(right.astype(np.float64), weights)
     expected = share[:, :, None] * share[:, None] + (1 - share[:, :, None]) * (1 - share[:, None])
     return kappa(agreement(right, weights), expected)
 
 
 def entropy(scores: np.ndarray, multi_label: bool) -> np.ndarray:
-    """Entropy in bits of (..., classes): of the distribution over classes; with several labels mean over yes-or-no classes."""
+    """Entropy in bits of (..., classes): of the distribution over classes; with several labels mean
+    over yes-or-no classes.
+    """
     if multi_label:
         return (entr(scores) + entr(1 - scores)).mean(axis=-1) / np.log(2)
     return entr(scores).sum(axis=-1) / np.log(2)
@@ -88,4 +97,6 @@ def chance_divergence(scores: np.ndarray, multi_label: bool) -> np.ndarray:
     """(R, R) mean divergence of clips re-paired by up to ``SHIFTS`` evenly spread shifts."""
     n = scores.shape[1]
     shifts = np.unique(np.linspace(1, n - 1, min(SHIFTS, n - 1)).astype(int))
-    return np.mean([divergences(scores, multi_label, shift).mean(axis=-1) for shift in shifts], axis=0)
+    return np.mean(
+        [divergences(scores, multi_label, shift).mean(axis=-1) for shift in shifts], axis=0
+    )

@@ -36,17 +36,23 @@ class Answers:
         """Readouts (n, p) cut into streams (n, S, D)."""
         sizes = [steps * width for steps, width in self.shapes.values()]
         parts = np.split(flat, np.cumsum(sizes)[:-1], axis=1)
-        return {name: part.reshape(-1, *shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+        return {
+            name: part.reshape(-1, *shape)
+            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
 
 
-def load_answers(stores: Sequence[str | os.PathLike]) -> tuple[dict[str, Answers], list[str], list[str]]:
+def load_answers(
+    stores: Sequence[str | os.PathLike],
+) -> tuple[dict[str, Answers], list[str], list[str]]:
     """The answers of all runs that answer with classes.
 
     Returns:
         Answers by run, in the order of the stores; runs without classes; the ids of the test clips.
 
     Raises:
-        ValueError: no activation store, or stores of different clips or of different classes; the line names them.
+        ValueError: no activation store, or stores of different clips or of different classes; the
+            line names them.
     """
     found: dict[str, Answers] = {}
     without: list[str] = []
@@ -56,7 +62,9 @@ def load_answers(stores: Sequence[str | os.PathLike]) -> tuple[dict[str, Answers
         run = f"{root.attrs['dataset']}/{root.attrs['system']}/seed{root.attrs['seed']}"
         ids = [root["ids"][:].tolist(), root["fit"]["ids"][:].tolist()]
         if clips and ids != next(iter(clips.values())):
-            raise ValueError(f"{next(iter(clips))} and {store} hold different clips or another order of them")
+            raise ValueError(
+                f"{next(iter(clips))} and {store} hold different clips or another order of them"
+            )
         clips[str(store)] = ids
         if "scores" not in root:
             without.append(run)
@@ -64,15 +72,25 @@ def load_answers(stores: Sequence[str | os.PathLike]) -> tuple[dict[str, Answers
         found[run] = _read(root, run)
         first = next(iter(found.values()))
         if found[run].sets.shape != first.sets.shape:
-            raise ValueError(f"{store}: answers with {found[run].sets.shape[1]} classes, {first.run} with {first.sets.shape[1]}")
+            raise ValueError(
+                f"{store}: answers with {found[run].sets.shape[1]} classes, {first.run} with"
+                f" {first.sets.shape[1]}"
+            )
     return found, without, next(iter(clips.values()))[0] if clips else []
 
 
 def _read(root, run: str) -> Answers:
     shapes = {name: array.shape[1:] for name, array in sorted(root["readout"].arrays())}
     test, fit = (
-        np.concatenate([group["readout"][name][:].reshape(group["readout"][name].shape[0], -1) for name in shapes], axis=1)
+        np.concatenate(
+            [
+                group["readout"][name][:].reshape(group["readout"][name].shape[0], -1)
+                for name in shapes
+            ],
+            axis=1,
+        )
         for group in (root, root["fit"])
     )
-    scores, sets = root["scores"][:].astype(np.float64), root["answers"][:]
+    scores = root["scores"][:].astype(np.float64)
+    sets = root["answers"][:]
     return Answers(run, scores, sets, shapes, test.astype(np.float64), fit.astype(np.float64))

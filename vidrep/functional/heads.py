@@ -12,8 +12,11 @@ from vidrep.training import device
 from vidrep.training.run import load_run
 
 
-def load_heads(folders: Iterable[Path], wanted: Container[str]) -> dict[str, Callable[[dict[str, np.ndarray]], np.ndarray]]:
-    """Run -> function from readouts by stream, (n, S, D), to predicted label sets, (n, classes) bool.
+def load_heads(
+    folders: Iterable[Path], wanted: Container[str]
+) -> dict[str, Callable[[dict[str, np.ndarray]], np.ndarray]]:
+    """Run -> function from readouts by stream, (n, S, D), to predicted label sets, (n, classes)
+    bool.
 
     Args:
         folders: the runs' folders.
@@ -21,13 +24,18 @@ def load_heads(folders: Iterable[Path], wanted: Container[str]) -> dict[str, Cal
     """
     where = device.choose(0, "float32", 1)
     named = {"/".join(folder.parts[-3:]): folder for folder in folders}
-    return {name: _head(load_run(folder, where)[0]) for name, folder in named.items() if name in wanted}
+    return {
+        name: _head(load_run(folder, where)[0]) for name, folder in named.items() if name in wanted
+    }
 
 
 def _head(objective) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
     @torch.no_grad()
     def answer(read: dict[str, np.ndarray]) -> np.ndarray:
-        tensors = {name: torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)) for name, values in read.items()}
+        tensors = {
+            name: torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+            for name, values in read.items()
+        }
         return objective.answer(tensors)[1].numpy()
 
     return answer

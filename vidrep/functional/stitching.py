@@ -1,9 +1,10 @@
 """Linear stitching: can the head of one run read the features of another?
 
-Lenc and Vedaldi 2015 (arXiv:1411.5908), Bansal et al. 2021 (arXiv:2106.07682); here with the map of least squares in place of
-one trained through the rest of the network (as Csiszarik et al. 2021, arXiv:2110.14633, start from), so that nothing is
-trained: a ridge regression from what the first run's heads read to what the second's read, fitted on clips of the training
-split. The penalty of each pair is chosen by the leave-one-out error within these clips (Allen 1974, PRESS), as in
+Lenc and Vedaldi 2015 (arXiv:1411.5908), Bansal et al. 2021 (arXiv:2106.07682); here with the map of
+least squares in place of one trained through the rest of the network (as Csiszarik et al. 2021,
+arXiv:2110.14633, start from), so that nothing is trained: a ridge regression from what the first
+run's heads read to what the second's read, fitted on clips of the training split. The penalty of
+each pair is chosen by the leave-one-out error within these clips (Allen 1974, PRESS), as in
 ``vidrep.similarity.predictivity``.
 """
 
@@ -15,7 +16,8 @@ from vidrep.similarity.predictivity import PENALTIES
 
 
 class Stitcher:
-    """Ridge regressions from one run's readouts: one decomposition serves all targets and penalties.
+    """Ridge regressions from one run's readouts: one decomposition serves all targets and
+    penalties.
 
     Args:
         fit: (m, p) readouts of the fitting clips.
@@ -24,7 +26,8 @@ class Stitcher:
 
     def __init__(self, fit: np.ndarray, test: np.ndarray) -> None:
         mean = fit.mean(axis=0)
-        fit, test = fit - mean, test - mean
+        fit = fit - mean
+        test = test - mean
         values, self.vectors = np.linalg.eigh(fit @ fit.T)
         self.values = np.maximum(values, 0)
         self.projected = (test @ fit.T) @ self.vectors
@@ -49,10 +52,12 @@ class Stitcher:
         return mean + self.projected @ (rotated / (self.values + penalty)[:, None])
 
     def _left_out(self, rotated: np.ndarray) -> list[float]:
-        """Sum of squared leave-one-out errors at each penalty, for centred targets in the basis of the vectors, (m, q).
+        """Sum of squared leave-one-out errors at each penalty, for centred targets in the basis of
+        the vectors, (m, q).
 
-        A row of the residual has the square length v^T S G S v: v the row of the vectors, S the share that the penalty takes,
-        G the inner products of the targets. So wide targets cost no more than their m x m inner products.
+        A row of the residual has the square length v^T S G S v: v the row of the vectors, S the
+        share that the penalty takes, G the inner products of the targets. So wide targets cost no
+        more than their m x m inner products.
         """
         square = rotated @ rotated.T
         errors = []

@@ -18,7 +18,8 @@ from vidrep.streams import stream
 COLUMNS = ("run_a", "run_b", "metric", "value", "ci_low", "ci_high", "n", "chance", "flag")
 DRAWS = 1000  # bootstrap samples
 FEWEST_FOR_INTERVALS = 20
-UNDEFINED = "undefined"  # one of the two runs leaves nothing to chance: always the same answer, always right or always wrong
+# one of the two runs leaves nothing to chance: always the same answer, always right or always wrong
+UNDEFINED = "undefined"
 Head = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
@@ -31,13 +32,17 @@ def share_interval(hits: np.ndarray) -> tuple[float, float]:
 
 
 def percentiles(draws: np.ndarray) -> np.ndarray:
-    """(2, ...) 95 % percentile intervals of (draws, ...); NaN where more than a tenth of the draws have no value."""
+    """(2, ...) 95 % percentile intervals of (draws, ...); NaN where more than a tenth of the draws
+    have no value.
+    """
     bad = np.isnan(draws).mean(axis=0) > 0.1
     low, high = np.nanquantile(np.where(bad, 0, draws), (0.025, 0.975), axis=0)
     return np.where(bad, np.nan, [low, high])
 
 
-def agreement_rows(runs: Sequence[Answers], truth: np.ndarray, multi_label: bool, seed: int) -> Iterator[tuple]:
+def agreement_rows(
+    runs: Sequence[Answers], truth: np.ndarray, multi_label: bool, seed: int
+) -> Iterator[tuple]:
     """Rows of all symmetric metrics, each unordered pair of different runs once.
 
     Args:
@@ -47,28 +52,53 @@ def agreement_rows(runs: Sequence[Answers], truth: np.ndarray, multi_label: bool
         seed: of the bootstrap.
     """
     n = len(truth)
-    scores, sets = np.array([run.scores for run in runs]), np.array([run.sets for run in runs])
-    given, right, divergence = agree.categories(sets), (sets == truth).all(axis=-1), agree.divergences(scores, multi_label)
-    equal, draws = np.full((1, n), 1 / n), agree.resampled(n, DRAWS, stream(seed, "functional", "bootstrap", n))
+    scores = np.array([run.scores for run in runs])
+    sets = np.array([run.sets for run in runs])
+    given = agree.categories(sets)
+    right = (sets == truth).all(axis=-1)
+    divergence = agree.divergences(scores, multi_label)
+    equal = np.full((1, n), 1 / n)
+    draws = agree.resampled(n, DRAWS, stream(seed, "functional", "bootstrap", n))
     metrics = {
-        "agreement": (lambda weights: agree.agreement(given, weights), agree.chance_agreement(given, equal)[0]),
+        "agreement": (
+            lambda weights: agree.agreement(given, weights),
+            agree.chance_agreement(given, equal)[0],
+        ),
         "kappa": (lambda weights: agree.cohen(given, weights), None),
         "error_consistency": (lambda weights: agree.error_consistency(right, weights), None),
-        "js_divergence": (lambda weights: agree.means(divergence, weights), agree.chance_divergence(scores, multi_label)),
+        "js_divergence": (
+            lambda weights: agree.means(divergence, weights),
+            agree.chance_divergence(scores, multi_label),
+        ),
     }
     for metric, (statistic, chance) in metrics.items():
         values = statistic(equal)[0]
-        ends = percentiles(statistic(draws)) if n >= FEWEST_FOR_INTERVALS else np.full((2, *values.shape), np.nan)
+        ends = (
+            percentiles(statistic(draws))
+            if n >= FEWEST_FOR_INTERVALS
+            else np.full((2, *values.shape), np.nan)
+        )
         for i, j in zip(*np.triu_indices(len(runs), 1), strict=True):
-            interval = share_interval(given[i] == given[j]) if metric == "agreement" else ends[:, i, j]
+            interval = (
+                share_interval(given[i] == given[j]) if metric == "agreement" else ends[:, i, j]
+            )
             by_chance = 0.0 if chance is None else chance[i, j]
             undefined = np.isnan(values[i, j])
             numbers = (values[i, j], *interval, n, np.nan if undefined else by_chance)
-            yield runs[i].run, runs[j].run, metric, *map(number, numbers), UNDEFINED if undefined else ""
+            yield (
+                runs[i].run,
+                runs[j].run,
+                metric,
+                *map(number, numbers),
+                UNDEFINED if undefined else "",
+            )
 
 
-def stitching_rows(runs: Sequence[Answers], heads: Mapping[str, Head], truth: np.ndarray, seed: int) -> Iterator[tuple]:
-    """Rows of both stitching metrics for all ordered pairs, a run with itself among them: that shows what the ridge alone costs.
+def stitching_rows(
+    runs: Sequence[Answers], heads: Mapping[str, Head], truth: np.ndarray, seed: int
+) -> Iterator[tuple]:
+    """Rows of both stitching metrics for all ordered pairs, a run with itself among them: that
+    shows what the ridge alone costs.
 
     Args:
         runs: answers on the same n clips.
@@ -89,7 +119,13 @@ def stitching_rows(runs: Sequence[Answers], heads: Mapping[str, Head], truth: np
             numbers = (stitched.mean(), *share_interval(stitched), n, floor[b.run])
             yield a.run, b.run, "stitched_accuracy", *map(number, numbers), ""
             own = exact(b.sets, truth).mean()
-            yield a.run, b.run, "accuracy_lost", *map(number, (lost.mean(), *ends, n, own - floor[b.run])), ""
+            yield (
+                a.run,
+                b.run,
+                "accuracy_lost",
+                *map(number, (lost.mean(), *ends, n, own - floor[b.run])),
+                "",
+            )
 
 
 def exact(sets: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -109,6 +145,10 @@ def write_table(
 ) -> None:
     """Write all rows; runs that answer with no classes get one row that says so."""
     runs = list(answers.values())
-    rows = [*agreement_rows(runs, truth, multi_label, seed), *stitching_rows(runs, heads, truth, seed)] if runs else []
+    rows = (
+        [*agreement_rows(runs, truth, multi_label, seed), *stitching_rows(runs, heads, truth, seed)]
+        if runs
+        else []
+    )
     rows += [(run, "", "", "", "", "", "", "", NO_CLASSES) for run in without]
     write_rows(path, COLUMNS, rows)

@@ -1,4 +1,6 @@
-"""Frames that runs draw: pictures of a few clips, scores of all of them, and the trivial predictors that they must beat."""
+"""Frames that runs draw: pictures of a few clips, scores of all of them, and the trivial predictors
+that they must beat.
+"""
 
 from vidrep.generation.drawing import write_generated
 

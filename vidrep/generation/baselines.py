@@ -1,8 +1,10 @@
-"""Predictors that have learnt nothing, and the truth blurred: what the scores of a drawing run are read against.
+"""Predictors that have learnt nothing, and the truth blurred: what the scores of a drawing run are
+read against.
 
-A run that does not beat them has not learnt to predict, whatever its frames look like: on clips that are mostly black, an
-all-black prediction has a small squared error and a high structural similarity; where frames change little, one that lies
-half-way between the last input and the mean training frame is hard to beat.
+A run that does not beat them has not learnt to predict, whatever its frames look like: on clips
+that are mostly black, an all-black prediction has a small squared error and a high structural
+similarity; where frames change little, one that lies half-way between the last input and the mean
+training frame is hard to beat.
 """
 
 from pathlib import Path
@@ -15,7 +17,8 @@ from torch import Tensor
 
 BLUR_PX = 1.0  # standard deviation
 BLOCK = 500  # clips read together
-TRUTH = "truth"  # the true frames themselves, whose cross-entropy is the floor that grey values leave
+# the true frames themselves, whose cross-entropy is the floor that grey values leave
+TRUTH = "truth"
 LEARNT_NOTHING = {
     "black": lambda seen, truth, mean: torch.zeros_like(truth),
     "mean_frame": lambda seen, truth, mean: mean.expand_as(truth),
@@ -49,7 +52,9 @@ def mean_training_frame(clips_file: str | Path) -> Tensor:
     """The mean of all frames of all clips of a file: (C, 1, H, W) float32 in [0, 1]."""
     with h5py.File(clips_file, "r") as file:
         clips = file["clips"]
-        total = sum(clips[i : i + BLOCK].sum((0, 1), dtype=np.float64) for i in range(0, len(clips), BLOCK))
+        total = sum(
+            clips[i : i + BLOCK].sum((0, 1), dtype=np.float64) for i in range(0, len(clips), BLOCK)
+        )
         mean = total / (255 * clips.shape[0] * clips.shape[1])
     channels_last = mean if mean.ndim == 3 else mean[..., None]  # (H, W, C)
     return torch.from_numpy(channels_last).float().permute(2, 0, 1)[:, None]

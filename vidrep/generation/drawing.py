@@ -17,10 +17,12 @@ _SLACK = 1e-4  # how far beyond [0, 1] rounding may put a value
 
 @torch.no_grad()
 def draw(objective, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What an objective draws for a batch, as ``vidrep.objectives`` says, after a look at whether it is that.
+    """What an objective draws for a batch, as ``vidrep.objectives`` says, after a look at whether
+    it is that.
 
     Raises:
-        ValueError: it draws nothing, frames of another shape than the true ones, or values outside [0, 1].
+        ValueError: it draws nothing, frames of another shape than the true ones, or values outside
+            [0, 1].
     """
     name = type(objective).__name__
     if not hasattr(objective, "generate"):
@@ -30,10 +32,16 @@ def draw(objective, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         if part not in drawn:
             continue
         if drawn[part].shape != truth.shape:
-            raise ValueError(f"objective {name} draws {part} of shape {tuple(drawn[part].shape)}, not {tuple(truth.shape)}")
+            raise ValueError(
+                f"objective {name} draws {part} of shape {tuple(drawn[part].shape)}, not"
+                f" {tuple(truth.shape)}"
+            )
         low, high = drawn[part].aminmax() if truth.numel() else (truth.new_zeros(()),) * 2
         if low < -_SLACK or high > 1 + _SLACK:
-            raise ValueError(f"objective {name} draws {part} with values from {low:.3g} to {high:.3g}; draw them in [0, 1]")
+            raise ValueError(
+                f"objective {name} draws {part} with values from {low:.3g} to {high:.3g}; draw them"
+                " in [0, 1]"
+            )
         drawn[part] = drawn[part].clamp(0, 1)
     return drawn
 
@@ -44,13 +52,20 @@ def split_parts(clip: Tensor, observed: int) -> dict[str, Tensor]:
 
 
 def write_generated(
-    path: Path, objective, split: Split, device: Device, *, count: int | None = None, true_flow: np.ndarray | None = None
+    path: Path,
+    objective,
+    split: Split,
+    device: Device,
+    *,
+    count: int | None = None,
+    true_flow: np.ndarray | None = None,
 ) -> None:
     """Draw the first ``count`` clips of a split, all by default, and write one HDF5 file.
 
-    Arrays of frames, uint8 in the order of time, (n, t, H, W) or (n, t, H, W, 3): ``observed`` and ``future``, the true frames
-    before and after the cut, and what the objective draws of ``reconstruction``, ``prediction`` and ``masked``. If it draws
-    flow there is ``flow``, float16 (n, k, 2, H, W) in pixels, the k fields that begin at the last observed frame; also
+    Arrays of frames, uint8 in the order of time, (n, t, H, W) or (n, t, H, W, 3): ``observed`` and
+    ``future``, the true frames before and after the cut, and what the objective draws of
+    ``reconstruction``, ``prediction`` and ``masked``. If it draws flow there is ``flow``, float16
+    (n, k, 2, H, W) in pixels, the k fields that begin at the last observed frame; also
     ``true_flow`` of the same shape where ``true_flow`` (n, T-1, 2, H, W) is given.
 
     Raises:
@@ -59,7 +74,13 @@ def write_generated(
     objective.eval()
     batch = split.batch(slice(count), device)
     drawn = draw(objective, batch)
-    frames = dict(zip(("observed", "future"), split_parts(batch["clip"], objective.observed).values(), strict=True))
+    frames = dict(
+        zip(
+            ("observed", "future"),
+            split_parts(batch["clip"], objective.observed).values(),
+            strict=True,
+        )
+    )
     frames |= {name: drawn[name] for name in (*PARTS, "masked") if name in drawn}
     with whole(path) as beside, h5py.File(beside, "w") as file:
         for name, value in frames.items():
@@ -68,7 +89,9 @@ def write_generated(
             file["flow"] = flow = drawn["flow"].transpose(1, 2).to(torch.float16).cpu().numpy()
             if true_flow is not None:
                 start = objective.observed - 1
-                file["true_flow"] = true_flow[: len(flow), start : start + flow.shape[1]].astype(np.float16)
+                file["true_flow"] = true_flow[: len(flow), start : start + flow.shape[1]].astype(
+                    np.float16
+                )
         file.attrs["ids"] = split.ids[:count]
 
 

@@ -1,16 +1,20 @@
 """How far drawn frames are from the true ones, each frame for itself.
 
-Values of frames lie in [0, 1], and nothing is clipped but for the cross-entropy. "Per frame" is the sum over a frame's values,
-"per pixel" their mean (over channels too). Published numbers for Moving MNIST are sums per frame.
+Values of frames lie in [0, 1], and nothing is clipped but for the cross-entropy. "Per frame" is the
+sum over a frame's values, "per pixel" their mean (over channels too). Published numbers for Moving
+MNIST are sums per frame.
 """
 
 from torch import Tensor
 from torch.nn import functional as F
 
-MARGIN = 1e-6  # drawn values are kept this far from 0 and 1 in the cross-entropy, which a certain and wrong one makes infinite
+# drawn values are kept this far from 0 and 1 in the cross-entropy, which a certain and wrong one
+# makes infinite
+MARGIN = 1e-6
 MAX_PSNR_DB = 100.0  # of a frame drawn without error
 WINDOW_PX = 7  # side of SSIM's square window
-_C1, _C2 = 0.01**2, 0.03**2  # SSIM's constants for values in [0, 1]
+_C1 = 0.01**2  # SSIM's constants for values in [0, 1]
+_C2 = 0.03**2
 
 
 def frame_scores(drawn: Tensor, truth: Tensor) -> dict[str, Tensor]:
@@ -20,9 +24,10 @@ def frame_scores(drawn: Tensor, truth: Tensor) -> dict[str, Tensor]:
         drawn, truth: (B, C, k, H, W) float32 in [0, 1].
 
     Returns:
-        Metric to values (B, k): ``squared_error_per_pixel``, ``squared_error_per_frame``, ``absolute_error_per_frame``,
-        ``psnr_db`` (of each frame, at most ``MAX_PSNR_DB``: its mean is a mean of decibels), ``nats_per_frame``, and ``ssim``
-        where frames are at least ``WINDOW_PX`` wide and high.
+        Metric to values (B, k): ``squared_error_per_pixel``, ``squared_error_per_frame``,
+        ``absolute_error_per_frame``, ``psnr_db`` (of each frame, at most ``MAX_PSNR_DB``: its mean
+        is a mean of decibels), ``nats_per_frame``, and ``ssim`` where frames are at least
+        ``WINDOW_PX`` wide and high.
     """
     error = drawn - truth
     per_pixel = error.square().mean((1, 3, 4))
@@ -39,7 +44,8 @@ def frame_scores(drawn: Tensor, truth: Tensor) -> dict[str, Tensor]:
 
 
 def nats_per_frame(drawn: Tensor, truth: Tensor) -> Tensor:
-    """Cross-entropy summed over each frame's values, the drawn ones clipped to [MARGIN, 1 - MARGIN]: (B, C, k, H, W) -> (B, k).
+    """Cross-entropy summed over each frame's values, the drawn ones clipped to [MARGIN, 1 -
+    MARGIN]: (B, C, k, H, W) -> (B, k).
 
     It has a positive floor where the truth is grey: the entropy of the truth itself.
     """
@@ -50,23 +56,27 @@ def nats_per_frame(drawn: Tensor, truth: Tensor) -> Tensor:
 def ssim(drawn: Tensor, truth: Tensor) -> Tensor:
     """Structural similarity of each frame for values of range 1: (B, C, k, H, W) twice -> (B, k).
 
-    Means, sample variances and covariance in square windows of ``WINDOW_PX``, averaged over all windows that lie inside the frame
-    and over channels: the definition of scikit-image, with which most numbers for Moving MNIST were computed (by its older
-    versions for range 2, which gives higher values). The Gaussian window of 11 px that others use gives lower ones.
+    Means, sample variances and covariance in square windows of ``WINDOW_PX``, averaged over all
+    windows that lie inside the frame and over channels: the definition of scikit-image, with which
+    most numbers for Moving MNIST were computed (by its older versions for range 2, which gives
+    higher values). The Gaussian window of 11 px that others use gives lower ones.
 
     Reference: Wang, Bovik, Sheikh & Simoncelli, IEEE TIP 13 (2004), equation 13.
     """
     x, y = (frames.transpose(1, 2).flatten(0, 1) for frames in (drawn, truth))  # (B*k, C, H, W)
     mean_x, mean_y, xx, yy, xy = map(_window_means, (x, y, x * x, y * y, x * y))
     sample = WINDOW_PX**2 / (WINDOW_PX**2 - 1)
-    variances, covariance = sample * (xx - mean_x**2 + yy - mean_y**2), sample * (xy - mean_x * mean_y)
+    variances = sample * (xx - mean_x**2 + yy - mean_y**2)
+    covariance = sample * (xy - mean_x * mean_y)
     similarity = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
     similarity = similarity / ((mean_x**2 + mean_y**2 + _C1) * (variances + _C2))
     return similarity.mean((1, 2, 3)).unflatten(0, (truth.shape[0], truth.shape[2]))
 
 
 def _window_means(maps: Tensor) -> Tensor:
-    """Means in all windows inside (..., H, W); sums of shifted maps are three times as fast as pooling with stride 1."""
+    """Means in all windows inside (..., H, W); sums of shifted maps are three times as fast as
+    pooling with stride 1.
+    """
     for dim in (-2, -1):
         places = maps.shape[dim] - WINDOW_PX + 1
         maps = sum(maps.narrow(dim, shift, places) for shift in range(WINDOW_PX))

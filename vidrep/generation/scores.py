@@ -1,4 +1,6 @@
-"""Scores of all clips that a run, or a baseline, draws: means over clips at each horizon, as rows of a long table."""
+"""Scores of all clips that a run, or a baseline, draws: means over clips at each horizon, as rows
+of a long table.
+"""
 
 from itertools import product
 from pathlib import Path
@@ -7,7 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidrep.generation.baselines import BASELINES, OF_LAST_INPUT, TRUTH, draw_baseline, mean_training_frame
+from vidrep.generation.baselines import (
+    BASELINES,
+    OF_LAST_INPUT,
+    TRUTH,
+    draw_baseline,
+    mean_training_frame,
+)
 from vidrep.generation.drawing import draw, split_parts
 from vidrep.generation.metrics import frame_scores, nats_per_frame
 from vidrep.generation.verdict import RIVALS
@@ -27,10 +35,14 @@ class Means:
     def add(self, part: str, scores: dict[str, Tensor]) -> None:
         """Add the scores (B, k) of a batch, by metric."""
         for metric, values in scores.items():
-            self.sums[part, metric] = self.sums.get((part, metric), 0) + values.double().sum(0).cpu()
+            self.sums[part, metric] = (
+                self.sums.get((part, metric), 0) + values.double().sum(0).cpu()
+            )
 
     def rows(self, clips: int, observed: int, clips_seen: int | None) -> list[tuple]:
-        """Rows of ``COLUMNS``. Horizons of a prediction count from 1; of a reconstruction it is the frame's number, from 0."""
+        """Rows of ``COLUMNS``. Horizons of a prediction count from 1; of a reconstruction it is the
+        frame's number, from 0.
+        """
         return [
             ("test", part, observed, i + (part == "prediction"), metric, value, clips_seen)
             for (part, metric), total in self.sums.items()
@@ -52,17 +64,20 @@ def score_run(
         clips_seen: training clips times epochs.
 
     Returns:
-        Rows of ``COLUMNS``, and the squared errors per frame of each clip's prediction, means over all horizons, (n,) float64:
-        under ``prediction`` the run's, under each of ``RIVALS`` the baseline's. No errors if it predicts nothing.
+        Rows of ``COLUMNS``, and the squared errors per frame of each clip's prediction, means over
+        all horizons, (n,) float64: under ``prediction`` the run's, under each of ``RIVALS`` the
+        baseline's. No errors if it predicts nothing.
 
     Raises:
         ValueError: see ``vidrep.generation.drawing.draw``.
     """
     objective.eval()
     mean_frame = mean_frame.to(device.device)
-    means, errors = Means(), {}
+    means = Means()
+    errors = {}
     for batch in split.batches(BATCH, device):
-        drawn, parts = draw(objective, batch), split_parts(batch["clip"], objective.observed)
+        drawn = draw(objective, batch)
+        parts = split_parts(batch["clip"], objective.observed)
         for part, truth in parts.items():
             if part in drawn and truth.shape[2]:
                 means.add(part, frame_scores(drawn[part], truth))
@@ -72,30 +87,46 @@ def score_run(
             for name, frames in {"prediction": drawn["prediction"], **rivals}.items():
                 clip_errors = (frames - future).double().square().sum((1, 3, 4)).mean(1)
                 errors.setdefault(name, []).append(clip_errors.cpu().numpy())
-    return means.rows(len(split), objective.observed, clips_seen), {name: np.concatenate(found) for name, found in errors.items()}
+    return means.rows(len(split), objective.observed, clips_seen), {
+        name: np.concatenate(found) for name, found in errors.items()
+    }
 
 
-def score_baselines(train_file: Path, test_file: Path, observed: list[int], device: Device) -> dict[str, list[tuple]]:
-    """Rows of ``COLUMNS`` of every baseline on one data set, for each number of ``observed`` frames.
+def score_baselines(
+    train_file: Path, test_file: Path, observed: list[int], device: Device
+) -> dict[str, list[tuple]]:
+    """Rows of ``COLUMNS`` of every baseline on one data set, for each number of ``observed``
+    frames.
 
-    What is made of the last input stands for predictions only. Of the truth only the cross-entropy is told: all else is perfect.
+    What is made of the last input stands for predictions only. Of the truth only the cross-entropy
+    is told: all else is perfect.
     """
-    split, mean_frame = load_split(test_file), mean_training_frame(train_file).to(device.device)
+    split = load_split(test_file)
+    mean_frame = mean_training_frame(train_file).to(device.device)
     rows = {name: [] for name in BASELINES}
     for cut in observed:
         means = {name: Means() for name in BASELINES}
         for batch in split.batches(BATCH, device):
             parts = split_parts(batch["clip"], cut)
             for name, part in product(BASELINES, parts):
-                if parts[part].shape[2] and not (part == "reconstruction" and name in OF_LAST_INPUT):
-                    means[name].add(part, _baseline_scores(name, parts["reconstruction"], parts[part], mean_frame))
+                if parts[part].shape[2] and not (
+                    part == "reconstruction" and name in OF_LAST_INPUT
+                ):
+                    means[name].add(
+                        part,
+                        _baseline_scores(name, parts["reconstruction"], parts[part], mean_frame),
+                    )
         for name in BASELINES:
             rows[name] += means[name].rows(len(split), cut, None)
     return rows
 
 
-def _baseline_scores(name: str, seen: Tensor, truth: Tensor, mean_frame: Tensor) -> dict[str, Tensor]:
-    """Frame scores (B, k) of a baseline in the place of ``truth``; arguments as in ``draw_baseline``."""
+def _baseline_scores(
+    name: str, seen: Tensor, truth: Tensor, mean_frame: Tensor
+) -> dict[str, Tensor]:
+    """Frame scores (B, k) of a baseline in the place of ``truth``; arguments as in
+    ``draw_baseline``.
+    """
     if name == TRUTH:
         return {"nats_per_frame": nats_per_frame(truth, truth)}
     return frame_scores(draw_baseline(name, seen, truth, mean_frame), truth)

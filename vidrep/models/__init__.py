@@ -1,6 +1,7 @@
 """Video architectures, one per file: clip (and flow) in, named feature maps and one embedding out.
 
-Importing this package costs nothing: torch and the file of an architecture are imported when one is created.
+Importing this package costs nothing: torch and the file of an architecture are imported when one is
+created.
 """
 
 import inspect
@@ -54,15 +55,18 @@ def create(name: str, *, clip_shape: Sequence[int], **params) -> "nn.Module":
     """Build an architecture, freshly initialised from torch's global generator.
 
     Args:
-        name: an entry of ``names()``, or ``module:attribute`` of your own class or function that takes the clip shape first.
+        name: an entry of ``names()``, or ``module:attribute`` of your own class or function that
+            takes the clip shape first.
         clip_shape: (C, T, H, W) of the clips it will be fed.
         params: its further arguments.
 
     Returns:
-        The module, with ``inputs`` (names of the arguments of ``forward``) and ``layers`` (submodules in depth order).
+        The module, with ``inputs`` (names of the arguments of ``forward``) and ``layers``
+        (submodules in depth order).
 
     Raises:
-        ValueError: unknown name, module, attribute or parameter, a parameter left out, or sizes that do not fit.
+        ValueError: unknown name, module, attribute or parameter, a parameter left out, or sizes
+            that do not fit.
     """
     factory = resolve(name, MODELS, "model")
     check_arguments(factory, params, f"model {name!r}", given=1)

@@ -1,4 +1,6 @@
-"""Parts that several architectures share: size checks, same padding, the conv -> ReLU -> BN block, frames as vectors."""
+"""Parts that several architectures share: size checks, same padding, the conv -> ReLU -> BN block,
+frames as vectors.
+"""
 
 from collections.abc import Sequence
 
@@ -8,10 +10,14 @@ Triple = int | Sequence[int]
 
 
 def check_clip_shape(clip_shape: Sequence[int]) -> tuple[int, int, int, int]:
-    """``clip_shape`` as a tuple (C, T, H, W) of positive whole numbers; anything else raises ValueError."""
+    """``clip_shape`` as a tuple (C, T, H, W) of positive whole numbers; anything else raises
+    ValueError.
+    """
     shape = tuple(clip_shape)
     if len(shape) != 4 or any(not isinstance(size, int) or size < 1 for size in shape):
-        raise ValueError(f"clip_shape must be four positive whole numbers (C, T, H, W), got {shape}")
+        raise ValueError(
+            f"clip_shape must be four positive whole numbers (C, T, H, W), got {shape}"
+        )
     return shape
 
 
@@ -23,12 +29,16 @@ def triple(value: Triple) -> tuple[int, int, int]:
     """
     sizes = (value,) * 3 if isinstance(value, int) else tuple(value)
     if len(sizes) != 3 or any(not isinstance(size, int) or size < 1 for size in sizes):
-        raise ValueError(f"expected a positive whole number or three of them (T, H, W), got {value}")
+        raise ValueError(
+            f"expected a positive whole number or three of them (T, H, W), got {value}"
+        )
     return sizes
 
 
 def same_padding(kernel: Sequence[int]) -> tuple[int, ...]:
-    """Padding with which a convolution of stride 1 keeps the size; only odd kernels have one, others raise ValueError."""
+    """Padding with which a convolution of stride 1 keeps the size; only odd kernels have one,
+    others raise ValueError.
+    """
     if any(size % 2 == 0 for size in kernel):
         raise ValueError(f"kernel sizes must be odd, got {tuple(kernel)}")
     return tuple(size // 2 for size in kernel)
@@ -42,37 +52,51 @@ def pooled(size: Sequence[int], pool: Triple) -> tuple[int, ...]:
     """
     after = tuple(before // factor for before, factor in zip(size, triple(pool), strict=True))
     if 0 in after:
-        raise ValueError(f"a feature map of {tuple(size)} (T, H, W) is too small for pooling by {triple(pool)}: use larger clips")
+        raise ValueError(
+            f"a feature map of {tuple(size)} (T, H, W) is too small for pooling by {triple(pool)}:"
+            " use larger clips"
+        )
     return after
 
 
-def conv_block(channels_in: int, channels: int, kernel: Triple, pool: Triple, momentum: float = 0.01) -> nn.Sequential:
-    """Convolution with same padding -> ReLU -> batch normalisation -> max pooling (none where ``pool`` is 1).
+def conv_block(
+    channels_in: int, channels: int, kernel: Triple, pool: Triple, momentum: float = 0.01
+) -> nn.Sequential:
+    """Convolution with same padding -> ReLU -> batch normalisation -> max pooling (none where
+    ``pool`` is 1).
 
-    The order and the constants (Keras momentum 0.99, eps 1e-3) are those of gbpcosta/video_representations. ``momentum`` is the
-    weight of a new batch in the running statistics; trainings of a few hundred steps need a larger one to catch up.
+    The order and the constants (Keras momentum 0.99, eps 1e-3) are those of
+    gbpcosta/video_representations. ``momentum`` is the weight of a new batch in the running
+    statistics; trainings of a few hundred steps need a larger one to catch up.
 
     Returns:
         Module from (B, channels_in, T, H, W) to (B, channels, T / pool, H / pool, W / pool).
     """
-    kernel, pool = triple(kernel), triple(pool)
+    kernel = triple(kernel)
+    pool = triple(pool)
     block = nn.Sequential(
         nn.Conv3d(channels_in, channels, kernel, padding=same_padding(kernel)),
         nn.ReLU(inplace=True),
-        nn.BatchNorm3d(channels, eps=1e-3, momentum=momentum),  # torch weighs the new batch, Keras the old average
+        # torch weighs the new batch, Keras the old average
+        nn.BatchNorm3d(channels, eps=1e-3, momentum=momentum),
     )
     if pool != (1, 1, 1):
         block.append(nn.MaxPool3d(pool))
     return block
 
 
-def conv_norm(channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1)) -> list[nn.Module]:
+def conv_norm(
+    channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1)
+) -> list[nn.Module]:
     """Convolution with same padding, then batch normalisation; kernel and stride are (T, H, W).
 
-    The constants (Keras momentum 0.9, eps 1e-3) are those of the residual networks in gbpcosta/video_representations.
+    The constants (Keras momentum 0.9, eps 1e-3) are those of the residual networks in
+    gbpcosta/video_representations.
     """
     return [
-        nn.Conv3d(channels_in, channels, tuple(kernel), stride=tuple(stride), padding=same_padding(kernel)),
+        nn.Conv3d(
+            channels_in, channels, tuple(kernel), stride=tuple(stride), padding=same_padding(kernel)
+        ),
         nn.BatchNorm3d(channels, eps=1e-3, momentum=0.1),
     ]
 
@@ -84,7 +108,9 @@ class FlattenFrames(nn.Module):
         return maps.transpose(1, 2).flatten(2)
 
 
-def frame_cnn(clip_shape: Sequence[int], convs: Sequence[Sequence[int]], momentum: float) -> tuple[nn.Sequential, int]:
+def frame_cnn(
+    clip_shape: Sequence[int], convs: Sequence[Sequence[int]], momentum: float
+) -> tuple[nn.Sequential, int]:
     """Blocks ``conv1`` ... on every frame by itself, then ``flatten``.
 
     Args:
@@ -101,7 +127,11 @@ def frame_cnn(clip_shape: Sequence[int], convs: Sequence[Sequence[int]], momentu
     width, *size = check_clip_shape(clip_shape)
     network = nn.Sequential()
     for number, (channels, kernel, pool) in enumerate(convs, start=1):
-        network.add_module(f"conv{number}", conv_block(width, channels, (1, kernel, kernel), (1, pool, pool), momentum))
-        width, size = channels, pooled(size, (1, pool, pool))
+        network.add_module(
+            f"conv{number}",
+            conv_block(width, channels, (1, kernel, kernel), (1, pool, pool), momentum),
+        )
+        width = channels
+        size = pooled(size, (1, pool, pool))
     network.add_module("flatten", FlattenFrames())
     return network, width * size[1] * size[2]

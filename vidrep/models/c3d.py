@@ -1,6 +1,7 @@
 """C3D: plain stacks of 3-D convolutions (Tran et al., ICCV 2015, arXiv 1412.0767).
 
-The default is "C3D small" of gbpcosta/video_representations: nine convolutions, 512 features from 16 x 64 x 64 clips.
+The default is "C3D small" of gbpcosta/video_representations: nine convolutions, 512 features from
+16 x 64 x 64 clips.
 
 Deviations from that code:
 * torch's default weight initialisation instead of Keras' Glorot-uniform;
@@ -15,18 +16,21 @@ from vidrep.models.blocks import check_clip_shape, conv_block, pooled
 
 
 class C3D(nn.Module):
-    """Convolutions ``conv1`` ... ``convN``, each conv -> ReLU -> BN and, at the end of a stage, max pooling.
+    """Convolutions ``conv1`` ... ``convN``, each conv -> ReLU -> BN and, at the end of a stage, max
+    pooling.
 
     Args:
         clip_shape: (C, T, H, W).
-        stem: (channels, kernel, pool) of the first convolution; kernel and pool are a number or (T, H, W).
+        stem: (channels, kernel, pool) of the first convolution; kernel and pool are a number or (T,
+            H, W).
         stages: (channels, convolutions, pool) each; kernels are 3x3x3, ``pool`` 1 means none.
-        dense: widths of fully connected layers ``fc<N+1>``, ... after the convolutions (the large C3D has two).
+        dense: widths of fully connected layers ``fc<N+1>``, ... after the convolutions (the large
+            C3D has two).
         dropout: after each fully connected layer.
         momentum: of the batch normalisation's running statistics.
 
-    Layers: ``conv*`` (B, C, T, H, W) *after* the pooling that closes their stage; then ``embedding``, the last map flattened to
-    (B, D), or the ``fc*`` (B, D) where there are any.
+    Layers: ``conv*`` (B, C, T, H, W) *after* the pooling that closes their stage; then
+    ``embedding``, the last map flattened to (B, D), or the ``fc*`` (B, D) where there are any.
 
     Raises:
         ValueError: the clips are too small for the pooling.
@@ -51,13 +55,17 @@ class C3D(nn.Module):
             convs += [(channels, 3, 1)] * (convolutions - 1) + [(channels, 3, pool)]
         for number, (channels, kernel, pool) in enumerate(convs, start=1):
             self.add_module(f"conv{number}", conv_block(width, channels, kernel, pool, momentum))
-            width, size = channels, pooled(size, pool)
+            width = channels
+            size = pooled(size, pool)
         features = width * size[0] * size[1] * size[2]
         if not dense:
             self.embedding = nn.Flatten()
         for number, units in enumerate(dense, start=len(convs) + 1):
             self.add_module(
-                f"fc{number}", nn.Sequential(nn.Flatten(), nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout))
+                f"fc{number}",
+                nn.Sequential(
+                    nn.Flatten(), nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout)
+                ),
             )
             features = units
         self.layers = tuple(name for name, _ in self.named_children())

@@ -1,14 +1,18 @@
 """Video capsules with dynamic routing (Sabour, Frosst & Hinton, NIPS 2017, arXiv 1710.09829).
 
-The default has the paper's sizes: 256 feature maps, 32 types of 8-d primary capsules, 16-d class capsules, three rounds of
-routing. A class counts as present where its capsule is long; losses and the decoder belong to the objective ``capsule_margin``.
+The default has the paper's sizes: 256 feature maps, 32 types of 8-d primary capsules, 16-d class
+capsules, three rounds of routing. A class counts as present where its capsule is long; losses and
+the decoder belong to the objective ``capsule_margin``.
 
 Deviations, all for video:
 * the first convolution looks at three frames (3 x 9 x 9);
-* the primary capsules of one type and frame are averaged before they predict ("capsule pooling" of VideoCapsuleNet, Duarte et
-  al., NeurIPS 2018, arXiv 1805.08162): a matrix for every type, place, frame and class would not fit into memory at 64 px;
-* so that an average still tells where a digit is, each capsule carries its place, weighted by its length;
-* matrices start so that unit capsules give a class capsule a raw length near 1 in the first round, however many there are;
+* the primary capsules of one type and frame are averaged before they predict ("capsule pooling" of
+  VideoCapsuleNet, Duarte et al., NeurIPS 2018, arXiv 1805.08162): a matrix for every type, place,
+  frame and class would not fit into memory at 64 px;
+* so that an average still tells where a digit is, each capsule carries its place, weighted by its
+  length;
+* matrices start so that unit capsules give a class capsule a raw length near 1 in the first round,
+  however many there are;
 * no gradient flows through the coefficients, nor through the predictions of rounds before the last.
 """
 
@@ -20,7 +24,8 @@ from torch import Tensor, nn
 
 from vidrep.models.blocks import Triple, check_clip_shape, triple
 
-POOLS = {"none": (), "time": (3,), "space": (4, 5), "space_time": (3, 4, 5)}  # axes of (B, types, d, T, H, W) that are averaged
+# axes of (B, types, d, T, H, W) that are averaged
+POOLS = {"none": (), "time": (3,), "space": (4, 5), "space_time": (3, 4, 5)}
 EPSILON = 1e-8  # keeps the gradient of a length finite at 0
 
 
@@ -38,7 +43,8 @@ def route(predictions: Tensor, iterations: int = 3) -> tuple[Tensor, Tensor]:
         iterations: rounds, at least 1.
 
     Returns:
-        Upper capsules (B, J, D) and the coefficients (B, N, J) of the last round, which sum to 1 over J.
+        Upper capsules (B, J, D) and the coefficients (B, N, J) of the last round, which sum to 1
+        over J.
     """
     fixed = predictions.detach()
     logits = predictions.new_zeros(predictions.shape[:3], dtype=torch.float32)
@@ -52,11 +58,19 @@ def route(predictions: Tensor, iterations: int = 3) -> tuple[Tensor, Tensor]:
 
 
 def convolved(size: Sequence[int], kernel: Triple, stride: Triple) -> tuple[int, ...]:
-    """Size (T, H, W) after a convolution without padding; a map smaller than the kernel raises ValueError."""
-    kernel, stride = triple(kernel), triple(stride)
+    """Size (T, H, W) after a convolution without padding; a map smaller than the kernel raises
+    ValueError.
+    """
+    kernel = triple(kernel)
+    stride = triple(stride)
     if any(side < extent for side, extent in zip(size, kernel, strict=True)):
-        raise ValueError(f"a feature map of {tuple(size)} (T, H, W) is smaller than the kernel {kernel}: use larger clips")
-    return tuple((side - extent) // step + 1 for side, extent, step in zip(size, kernel, stride, strict=True))
+        raise ValueError(
+            f"a feature map of {tuple(size)} (T, H, W) is smaller than the kernel {kernel}: use"
+            " larger clips"
+        )
+    return tuple(
+        (side - extent) // step + 1 for side, extent, step in zip(size, kernel, stride, strict=True)
+    )
 
 
 class PrimaryCapsules(nn.Module):
@@ -65,7 +79,9 @@ class PrimaryCapsules(nn.Module):
     (B, C, T, H, W) -> (B, types * dimension, T', H', W'); the channels of a type lie side by side.
     """
 
-    def __init__(self, channels: int, types: int, dimension: int, kernel: Triple, stride: Triple) -> None:
+    def __init__(
+        self, channels: int, types: int, dimension: int, kernel: Triple, stride: Triple
+    ) -> None:
         super().__init__()
         self.types = types
         self.convolution = nn.Conv3d(channels, types * dimension, triple(kernel), triple(stride))
@@ -78,7 +94,8 @@ class PrimaryCapsules(nn.Module):
 def with_coordinates(vectors: Tensor) -> Tensor:
     """Capsules extended by their row and column, in [-1, 1], times their length.
 
-    An average over space then tells where the long capsules of a type lie: (B, types, d, T, H, W) -> (B, types, d + 2, T, H, W).
+    An average over space then tells where the long capsules of a type lie: (B, types, d, T, H, W)
+    -> (B, types, d + 2, T, H, W).
     """
     height, width = vectors.shape[-2:]
     rows = torch.linspace(-1, 1, height, device=vectors.device)[:, None]
@@ -88,7 +105,8 @@ def with_coordinates(vectors: Tensor) -> Tensor:
 
 
 class ClassCapsules(nn.Module):
-    """Pools primary capsules, lets each predict every class capsule, and routes: (B, types * dimension, T, H, W) -> (B, J * D).
+    """Pools primary capsules, lets each predict every class capsule, and routes: (B, types *
+    dimension, T, H, W) -> (B, J * D).
 
     Args:
         types, dimension: of the primary capsules.
@@ -100,18 +118,33 @@ class ClassCapsules(nn.Module):
     """
 
     def __init__(
-        self, types: int, dimension: int, positions: Sequence[int],
-        *, pool: str, coordinates: bool, capsules: int, size: int, iterations: int,
-    ) -> None:  # fmt: skip
+        self,
+        types: int,
+        dimension: int,
+        positions: Sequence[int],
+        *,
+        pool: str,
+        coordinates: bool,
+        capsules: int,
+        size: int,
+        iterations: int,
+    ) -> None:
         super().__init__()
-        self.types, self.axes, self.coordinates = types, POOLS[pool], coordinates
-        self.capsules, self.iterations = capsules, iterations
-        lower = types * math.prod(side for axis, side in enumerate(positions, start=3) if axis not in self.axes)
+        self.types = types
+        self.axes = POOLS[pool]
+        self.coordinates = coordinates
+        self.capsules = capsules
+        self.iterations = iterations
+        lower = types * math.prod(
+            side for axis, side in enumerate(positions, start=3) if axis not in self.axes
+        )
         weight = torch.randn(lower, capsules * size, dimension + 2 * coordinates)
         self.weight = nn.Parameter(weight * capsules / math.sqrt(lower * size))
 
     def predictions(self, primary: Tensor) -> Tensor:
-        """What each of the N pooled capsules predicts: (B, types * dimension, T, H, W) -> (B, N, J, D)."""
+        """What each of the N pooled capsules predicts: (B, types * dimension, T, H, W) -> (B, N, J,
+        D).
+        """
         vectors = primary.unflatten(1, (self.types, -1))
         if self.coordinates:
             vectors = with_coordinates(vectors)
@@ -130,19 +163,20 @@ class Capsules(nn.Module):
 
     Args:
         clip_shape: (C, T, H, W).
-        convs: (channels, kernel, stride) of each convolution below the primary capsules; kernel and stride are a number or
-            (T, H, W), without padding.
+        convs: (channels, kernel, stride) of each convolution below the primary capsules; kernel and
+            stride are a number or (T, H, W), without padding.
         primary: (types, dimension, kernel, stride) of the primary capsules.
         batch_norm: batch normalisation after each convolution below the primary capsules.
-        pool: which axes primary capsules are averaged over: "space", "time", "space_time", or "none" for small maps. What is
-            left (every type and frame, type and place, type, or all three) has matrices of its own.
+        pool: which axes primary capsules are averaged over: "space", "time", "space_time", or
+            "none" for small maps. What is left (every type and frame, type and place, type, or all
+            three) has matrices of its own.
         coordinates: give primary capsules their place, see ``with_coordinates``.
         capsules: class capsules, as many as the data has classes.
         size: length of a class capsule's vector.
         iterations: rounds of routing.
 
-    Layers: ``conv1`` ... and ``primary`` (B, C, T, H, W), the latter with all vectors of a place side by side;
-    ``class_capsules`` (B, capsules * size), vectors shorter than 1.
+    Layers: ``conv1`` ... and ``primary`` (B, C, T, H, W), the latter with all vectors of a place
+    side by side; ``class_capsules`` (B, capsules * size), vectors shorter than 1.
 
     Raises:
         ValueError: the clips are smaller than the kernels, or a parameter is out of range.
@@ -170,20 +204,30 @@ class Capsules(nn.Module):
                 f"pool must be one of {', '.join(POOLS)}; capsules, size and iterations positive; "
                 f"got {pool!r}, {capsules}, {size}, {iterations}"
             )
-        self.capsules, self.size = capsules, size
+        self.capsules = capsules
+        self.size = size
         for number, (channels, kernel, stride) in enumerate(convs, start=1):
-            layer = nn.Sequential(nn.Conv3d(width, channels, triple(kernel), triple(stride)), nn.ReLU(inplace=True))
+            layer = nn.Sequential(
+                nn.Conv3d(width, channels, triple(kernel), triple(stride)), nn.ReLU(inplace=True)
+            )
             if batch_norm:
                 layer.append(nn.BatchNorm3d(channels))
             self.add_module(f"conv{number}", layer)
-            width, positions = channels, convolved(positions, kernel, stride)
+            width = channels
+            positions = convolved(positions, kernel, stride)
         types, dimension, kernel, stride = primary
         positions = convolved(positions, kernel, stride)
         self.primary = PrimaryCapsules(width, types, dimension, kernel, stride)
         self.class_capsules = ClassCapsules(
-            types, dimension, positions,
-            pool=pool, coordinates=coordinates, capsules=capsules, size=size, iterations=iterations,
-        )  # fmt: skip
+            types,
+            dimension,
+            positions,
+            pool=pool,
+            coordinates=coordinates,
+            capsules=capsules,
+            size=size,
+            iterations=iterations,
+        )
         self.layers = tuple(name for name, _ in self.named_children())
 
     def forward(self, clip: Tensor) -> Tensor:

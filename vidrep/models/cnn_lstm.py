@@ -1,10 +1,12 @@
-"""CNN + LSTM: features of single frames, then stacked LSTM layers over time (after Donahue et al., CVPR 2015, arXiv 1411.4389).
+"""CNN + LSTM: features of single frames, then stacked LSTM layers over time (after Donahue et al.,
+CVPR 2015, arXiv 1411.4389).
 
-The default is "CNN + LSTM small" of gbpcosta/video_representations: five convolutions, five LSTM layers of 512 units with
-peepholes, ReLU in place of tanh, forget bias 1 and Glorot-normal weights.
+The default is "CNN + LSTM small" of gbpcosta/video_representations: five convolutions, five LSTM
+layers of 512 units with peepholes, ReLU in place of tanh, forget bias 1 and Glorot-normal weights.
 
-Deviations from that code: torch's default initialisation of the convolutions; normal instead of truncated-normal LSTM weights;
-the classifier heads (per frame and per step) are not part of the model.
+Deviations from that code: torch's default initialisation of the convolutions; normal instead of
+truncated-normal LSTM weights; the classifier heads (per frame and per step) are not part of the
+model.
 """
 
 from collections.abc import Sequence
@@ -25,7 +27,8 @@ class CNNLSTM(nn.Module):
         num_layers: LSTM layers.
         momentum: of the batch normalisation's running statistics.
 
-    Layers: ``cnn.conv1`` ... (B, C, T, H, W) after their pooling, ``lstm.layer1`` ... (B, T, units), the last one the embedding.
+    Layers: ``cnn.conv1`` ... (B, C, T, H, W) after their pooling, ``lstm.layer1`` ... (B, T,
+    units), the last one the embedding.
 
     Raises:
         ValueError: the frames are too small for the pooling.
@@ -37,17 +40,27 @@ class CNNLSTM(nn.Module):
         self,
         clip_shape: Sequence[int],
         *,
-        convs: Sequence[Sequence[int]] = ((64, 7, 2), (64, 3, 1), (128, 3, 2), (128, 3, 2), (256, 3, 2)),
+        convs: Sequence[Sequence[int]] = (
+            (64, 7, 2),
+            (64, 3, 1),
+            (128, 3, 2),
+            (128, 3, 2),
+            (256, 3, 2),
+        ),
         units: int = 512,
         num_layers: int = 5,
         momentum: float = 0.01,
     ):
         super().__init__()
         self.cnn, features = frame_cnn(clip_shape, convs, momentum)
-        self.layers = tuple(f"cnn.{name}" for name, _ in self.cnn.named_children() if name != "flatten")
+        self.layers = tuple(
+            f"cnn.{name}" for name, _ in self.cnn.named_children() if name != "flatten"
+        )
         self.lstm = nn.Sequential()
         for number in range(1, num_layers + 1):
-            self.lstm.add_module(f"layer{number}", PeepholeLSTM(features, units, activation="relu", forget_bias=1.0))
+            self.lstm.add_module(
+                f"layer{number}", PeepholeLSTM(features, units, activation="relu", forget_bias=1.0)
+            )
             features = units
         self.layers += tuple(f"lstm.{name}" for name, _ in self.lstm.named_children())
 

@@ -1,11 +1,13 @@
-"""3-D convolutional autoencoder with one dense code a clip: "C3D AE" of gbpcosta/video_representations.
+"""3-D convolutional autoencoder with one dense code a clip: "C3D AE" of
+gbpcosta/video_representations.
 
-Convolution -> ReLU -> batch normalisation, as in that code's other networks. The decoder, which ``make_decoder`` builds and
-objectives own, mirrors the encoder with transposed convolutions. The default is the small version; the large one has
-``stages: [[64, 1, [1, 2, 2]], [128, 1, 2], [128, 1, 2], [64, 1, 2]]``, ``code: 2048`` and
-``deconvs: [[128, 2], [128, 2], [64, 2], [32, [1, 2, 2]]]``.
+Convolution -> ReLU -> batch normalisation, as in that code's other networks. The decoder, which
+``make_decoder`` builds and objectives own, mirrors the encoder with transposed convolutions. The
+default is the small version; the large one has ``stages: [[64, 1, [1, 2, 2]], [128, 1, 2], [128, 1,
+2], [64, 1, 2]]``, ``code: 2048`` and ``deconvs: [[128, 2], [128, 2], [64, 2], [32, [1, 2, 2]]]``.
 
-Choices where the source is silent: all kernels 3 x 3 x 3, batch normalisation after every hidden convolution.
+Choices where the source is silent: all kernels 3 x 3 x 3, batch normalisation after every hidden
+convolution.
 """
 
 from collections.abc import Sequence
@@ -18,7 +20,11 @@ from vidrep.models.blocks import check_clip_shape, pooled, triple
 
 def block(convolution: nn.Module, channels: int, momentum: float) -> list[nn.Module]:
     """A convolution, then ReLU and batch normalisation of its ``channels``."""
-    return [convolution, nn.ReLU(inplace=True), nn.BatchNorm3d(channels, eps=1e-3, momentum=momentum)]
+    return [
+        convolution,
+        nn.ReLU(inplace=True),
+        nn.BatchNorm3d(channels, eps=1e-3, momentum=momentum),
+    ]
 
 
 class ConvAutoencoder(nn.Module):
@@ -26,15 +32,18 @@ class ConvAutoencoder(nn.Module):
 
     Args:
         clip_shape: (C, T, H, W).
-        stages: (channels, stride, pool) of each convolution; stride and pool are a number or (T, H, W).
+        stages: (channels, stride, pool) of each convolution; stride and pool are a number or (T, H,
+            W).
         code: size of the code.
-        deconvs: (channels, stride) of the decoder's transposed convolutions; strides undo those and the pools of ``stages``.
+        deconvs: (channels, stride) of the decoder's transposed convolutions; strides undo those and
+            the pools of ``stages``.
         momentum: of the batch normalisation's running statistics.
 
     Layers: ``conv*`` (B, C, T, H, W) after their pooling, ``embedding`` (B, code), the code.
 
     Raises:
-        ValueError: the clips are no multiple of what the decoder's strides come to, or these do not undo the encoder's.
+        ValueError: the clips are no multiple of what the decoder's strides come to, or these do not
+            undo the encoder's.
     """
 
     inputs = ("clip",)
@@ -50,14 +59,18 @@ class ConvAutoencoder(nn.Module):
     ):
         super().__init__()
         self.channels, *size = check_clip_shape(clip_shape)
-        self.deconvs, self.momentum, self.clip_size = deconvs, momentum, tuple(size)
+        self.deconvs = deconvs
+        self.momentum = momentum
+        self.clip_size = tuple(size)
         width = self.channels
         for number, (channels, stride, pool) in enumerate(stages, start=1):
             conv = nn.Conv3d(width, channels, 3, stride=triple(stride), padding=1)
             layer = nn.Sequential(*block(conv, channels, momentum), nn.MaxPool3d(triple(pool)))
             self.add_module(f"conv{number}", layer)
             width = channels
-            size = pooled([-(-side // step) for side, step in zip(size, triple(stride), strict=True)], pool)
+            size = pooled(
+                [-(-side // step) for side, step in zip(size, triple(stride), strict=True)], pool
+            )
         self.map = (width, *size)
         self._check_decoder()
         self.embedding = nn.Sequential(nn.Flatten(), nn.Linear(prod(self.map), code))
@@ -69,8 +82,9 @@ class ConvAutoencoder(nn.Module):
         drawn = tuple(side * prod(steps) for side, steps in zip(self.map[1:], strides, strict=True))
         if drawn != self.clip_size:
             raise ValueError(
-                f"the decoder draws {drawn} (T, H, W) from a map of {tuple(self.map[1:])}, the clips are {self.clip_size}: "
-                "let deconvs undo the strides and pools of stages, and make clips multiples of them"
+                f"the decoder draws {drawn} (T, H, W) from a map of {tuple(self.map[1:])}, the"
+                f" clips are {self.clip_size}: let deconvs undo the strides and pools of stages,"
+                " and make clips multiples of them"
             )
 
     def encode(self, clip: Tensor) -> Tensor:
@@ -87,11 +101,15 @@ class ConvAutoencoder(nn.Module):
     def make_decoder(self) -> nn.Module:
         """A decoder of what ``encode`` gives: code (B, code) -> logits (B, C, T, H, W)."""
         width = self.map[0]
-        decoder = nn.Sequential(nn.Linear(self.code, prod(self.map)), nn.ReLU(), nn.Unflatten(1, self.map))
+        decoder = nn.Sequential(
+            nn.Linear(self.code, prod(self.map)), nn.ReLU(), nn.Unflatten(1, self.map)
+        )
         for channels, stride in self.deconvs:
             steps = triple(stride)
             rest = tuple(step - 1 for step in steps)
-            deconv = nn.ConvTranspose3d(width, channels, 3, stride=steps, padding=1, output_padding=rest)
+            deconv = nn.ConvTranspose3d(
+                width, channels, 3, stride=steps, padding=1, output_padding=rest
+            )
             decoder.extend(block(deconv, channels, self.momentum))
             width = channels
         return decoder.append(nn.Conv3d(width, self.channels, 3, padding=1))

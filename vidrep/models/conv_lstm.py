@@ -1,7 +1,9 @@
-"""ConvLSTM classifier trunk: stacked convolutional LSTM layers with spatial pooling between them (Shi et al., arXiv 1506.04214).
+"""ConvLSTM classifier trunk: stacked convolutional LSTM layers with spatial pooling between them
+(Shi et al., arXiv 1506.04214).
 
-gbpcosta/video_representations only sketches this network (3x3 cells of 32-32-64-64-128 channels with full-map peepholes, forget
-bias 1 and ReLU; its model function does not run), so the rest is a choice made here:
+gbpcosta/video_representations only sketches this network (3x3 cells of 32-32-64-64-128 channels
+with full-map peepholes, forget bias 1 and ReLU; its model function does not run), so the rest is a
+choice made here:
 * 1x2x2 max pooling after every layer but the last, so that 64x64 frames end in 4x4 maps;
 * the embedding is the last layer's hidden map at the last frame, flattened;
 * peepholes start at 0, weights Glorot-uniform, no layer normalisation;
@@ -29,10 +31,12 @@ class ConvLSTMNet(nn.Module):
     Args:
         clip_shape: (C, T, H, W).
         stages: (channels, pool) of each ConvLSTM layer; ``pool`` divides H and W, 1 means none.
-        stem_channels: channels of a 1x3x3 convolution of stride 2 -> ReLU -> BN before the first layer; 0 for none.
+        stem_channels: channels of a 1x3x3 convolution of stride 2 -> ReLU -> BN before the first
+            layer; 0 for none.
         activation: of the cells, relu or tanh.
 
-    Layers: ``stem`` if there is one, ``convlstm1`` ... after their pooling, all (B, C, T, H, W), then ``embedding`` (B, D).
+    Layers: ``stem`` if there is one, ``convlstm1`` ... after their pooling, all (B, C, T, H, W),
+    then ``embedding`` (B, D).
 
     Raises:
         ValueError: the frames are too small for the pooling.
@@ -53,10 +57,14 @@ class ConvLSTMNet(nn.Module):
         if stem_channels:
             conv = nn.Conv3d(width, stem_channels, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
             self.stem = nn.Sequential(conv, nn.ReLU(inplace=True), nn.BatchNorm3d(stem_channels))
-            width, size = stem_channels, (size[0], (size[1] + 1) // 2, (size[2] + 1) // 2)
+            width = stem_channels
+            size = (size[0], (size[1] + 1) // 2, (size[2] + 1) // 2)
         for number, (channels, pool) in enumerate(stages, start=1):
-            layer = nn.Sequential(ConvLSTM(width, channels, size=tuple(size[1:]), activation=activation))
-            width, size = channels, pooled(size, (1, pool, pool))
+            layer = nn.Sequential(
+                ConvLSTM(width, channels, size=tuple(size[1:]), activation=activation)
+            )
+            width = channels
+            size = pooled(size, (1, pool, pool))
             if pool != 1:
                 layer.append(nn.MaxPool3d((1, pool, pool)))
             self.add_module(f"convlstm{number}", layer)

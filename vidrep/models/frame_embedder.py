@@ -1,14 +1,17 @@
-"""An embedding of every frame in its short past: the embedder of temporal cycle-consistency learning.
+"""An embedding of every frame in its short past: the embedder of temporal cycle-consistency
+learning.
 
-Dwibedi et al., CVPR 2019, arXiv 1904.07846, with the small base network that its released code (google-research/tcc) trains from
-scratch: seven convolutions on every frame; the maps of ``context`` frames, the frame itself and earlier ones, stacked in time;
-two 3-D convolutions, one maximum over time and space, two dense layers, and a linear embedding, which is not normalised.
+Dwibedi et al., CVPR 2019, arXiv 1904.07846, with the small base network that its released code
+(google-research/tcc) trains from scratch: seven convolutions on every frame; the maps of
+``context`` frames, the frame itself and earlier ones, stacked in time; two 3-D convolutions, one
+maximum over time and space, two dense layers, and a linear embedding, which is not normalised.
 
-The embedding must not know how far a video has got but by what is seen: no recurrence, no code of position in time. The base runs
-once on each frame of a clip, however many contexts the frame is in.
+The embedding must not know how far a video has got but by what is seen: no recurrence, no code of
+position in time. The base runs once on each frame of a clip, however many contexts the frame is in.
 
-Deviations: frames are embedded at all times, also those that a loss does not sample (they count in the batch statistics); normal
-instead of truncated-normal convolution weights. The published base, a ResNet-50 with ImageNet weights, is not here.
+Deviations: frames are embedded at all times, also those that a loss does not sample (they count in
+the batch statistics); normal instead of truncated-normal convolution weights. The published base, a
+ResNet-50 with ImageNet weights, is not here.
 """
 
 from collections.abc import Sequence
@@ -21,8 +24,12 @@ from vidrep.models.blocks import check_clip_shape
 EPS = 1e-3  # of the batch normalisation, as in Keras
 
 
-def conv_norm_relu(channels_in: int, channels: int, kernel: Sequence[int], momentum: float, stride: int = 1) -> list[nn.Module]:
-    """Convolution with same padding -> batch normalisation -> ReLU; ``kernel`` is (T, H, W), ``stride`` over H and W."""
+def conv_norm_relu(
+    channels_in: int, channels: int, kernel: Sequence[int], momentum: float, stride: int = 1
+) -> list[nn.Module]:
+    """Convolution with same padding -> batch normalisation -> ReLU; ``kernel`` is (T, H, W),
+    ``stride`` over H and W.
+    """
     padding = tuple(size // 2 for size in kernel)
     return [
         nn.Conv3d(channels_in, channels, tuple(kernel), (1, stride, stride), padding),
@@ -42,16 +49,21 @@ class PastContext(nn.Module):
         momentum: of the batch normalisation.
     """
 
-    def __init__(self, channels_in: int, convs: Sequence[int], context: int, stride: int, momentum: float) -> None:
+    def __init__(
+        self, channels_in: int, convs: Sequence[int], context: int, stride: int, momentum: float
+    ) -> None:
         super().__init__()
-        self.context, self.stride = context, stride
+        self.context = context
+        self.stride = stride
         self.convs = nn.Sequential()
         for channels in convs:
             self.convs.extend(conv_norm_relu(channels_in, channels, (3, 3, 3), momentum))
             channels_in = channels
 
     def past_frames(self, frames: int) -> Tensor:
-        """Which frames each frame is seen with, oldest first: (T, context) int, clamped at frame 0."""
+        """Which frames each frame is seen with, oldest first: (T, context) int, clamped at frame
+        0.
+        """
         back = self.stride * torch.arange(self.context - 1, -1, -1)
         return (torch.arange(frames)[:, None] - back).clamp(min=0)
 
@@ -60,7 +72,8 @@ class PastContext(nn.Module):
         clips, _, frames = maps.shape[:3]
         past = self.past_frames(frames).to(maps.device)
         stacks = maps.transpose(1, 2)[:, past]  # (B, T, context, C, H, W)
-        features = self.convs(stacks.flatten(0, 1).transpose(1, 2))  # (B*T, channels, context, H, W)
+        # (B*T, channels, context, H, W)
+        features = self.convs(stacks.flatten(0, 1).transpose(1, 2))
         return features.amax((2, 3, 4)).unflatten(0, (clips, frames))
 
 
@@ -69,17 +82,20 @@ class FrameEmbedder(nn.Module):
 
     Args:
         clip_shape: (C, T, H, W).
-        stem: channels, kernel and stride over H and W of the first convolution, which a 3 x 3 maximum of stride 2 follows.
-        blocks: channels of the blocks of two 3 x 3 convolutions; a 2 x 2 maximum lies between blocks.
-        context, stride: frames that an embedding sees and their distance; the paper's are 15 frames apart.
+        stem: channels, kernel and stride over H and W of the first convolution, which a 3 x 3
+            maximum of stride 2 follows.
+        blocks: channels of the blocks of two 3 x 3 convolutions; a 2 x 2 maximum lies between
+            blocks.
+        context, stride: frames that an embedding sees and their distance; the paper's are 15 frames
+            apart.
         convs: channels of the 3-D convolutions.
         dense: units of the dense layers.
         embedding: D.
         dropout: before each dense layer.
         momentum: of the batch normalisation's running statistics.
 
-    Layers: ``base.stem``, ``base.block1`` ... (B, C, T, H, W), ``context``, ``dense.layer1`` ... (B, T, units), ``embedding``
-    (B, T, D).
+    Layers: ``base.stem``, ``base.block1`` ... (B, C, T, H, W), ``context``, ``dense.layer1`` ...
+    (B, T, units), ``embedding`` (B, T, D).
 
     Raises:
         ValueError: no context, or a distance below 1.
@@ -108,7 +124,12 @@ class FrameEmbedder(nn.Module):
         width, kernel, step = stem
         self.base = nn.Sequential()
         pool = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
-        self.base.add_module("stem", nn.Sequential(*conv_norm_relu(channels, width, (1, kernel, kernel), momentum, step), pool))
+        self.base.add_module(
+            "stem",
+            nn.Sequential(
+                *conv_norm_relu(channels, width, (1, kernel, kernel), momentum, step), pool
+            ),
+        )
         for number, channels in enumerate(blocks, start=1):
             block = nn.Sequential(*conv_norm_relu(width, channels, (1, 3, 3), momentum))
             block.extend(conv_norm_relu(channels, channels, (1, 3, 3), momentum))
@@ -117,14 +138,21 @@ class FrameEmbedder(nn.Module):
             self.base.add_module(f"block{number}", block)
             width = channels
         self.context = PastContext(width, convs, context, stride, momentum)
-        self.dense, width = nn.Sequential(), convs[-1]
+        self.dense = nn.Sequential()
+        width = convs[-1]
         for number, units in enumerate(dense, start=1):
-            layer = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, units), nn.ReLU(inplace=True))
+            layer = nn.Sequential(
+                nn.Dropout(dropout), nn.Linear(width, units), nn.ReLU(inplace=True)
+            )
             self.dense.add_module(f"layer{number}", layer)
             width = units
         self.embedding = nn.Linear(width, embedding)
         self.layers = tuple(f"base.{name}" for name, _ in self.base.named_children())
-        self.layers += ("context", *(f"dense.{name}" for name, _ in self.dense.named_children()), "embedding")
+        self.layers += (
+            "context",
+            *(f"dense.{name}" for name, _ in self.dense.named_children()),
+            "embedding",
+        )
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight)

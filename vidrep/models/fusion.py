@@ -1,17 +1,23 @@
-"""One image network, joined to time in four ways, and its two-resolution form (Karpathy et al., CVPR 2014).
+"""One image network, joined to time in four ways, and its two-resolution form (Karpathy et al.,
+CVPR 2014).
 
-"Large-scale Video Classification with Convolutional Neural Networks": single frame, early, late and slow fusion over layers like
-those of Krizhevsky et al. (2012), and context and fovea streams at half the pixels.
+"Large-scale Video Classification with Convolutional Neural Networks": single frame, early, late and
+slow fusion over layers like those of Krizhevsky et al. (2012), and context and fovea streams at
+half the pixels.
 
 Deviations:
-* training and evaluation both read the same frames from the middle of a clip, uncropped; the paper draws crops, flips and starts;
-* no mean image is subtracted, since clips lie in [0, 1]; Glorot-uniform weights and no biases at first, as Keras has them, since
-  with torch's smaller weights the layers that nothing normalises take several times as long to start learning;
-* dropout 0.5 on the fully connected layers, as in Krizhevsky et al.; the paper states none for training from scratch;
-* ``padding`` "same" gives the maps of the paper, which does not state it (7 x 7 before the fully connected layers, at 170 px and
-  in both streams at 178 px); "valid" those of the re-implementation BunmiA/msc-exploring-neural-networks (2 x 2 at 170 px);
-* batch normalisation in place of local response normalisation is that repository's variant. Its late and slow towers have weights
-  of their own; here, as in the paper, all times share one set.
+* training and evaluation both read the same frames from the middle of a clip, uncropped; the paper
+  draws crops, flips and starts;
+* no mean image is subtracted, since clips lie in [0, 1]; Glorot-uniform weights and no biases at
+  first, as Keras has them, since with torch's smaller weights the layers that nothing normalises
+  take several times as long to start learning;
+* dropout 0.5 on the fully connected layers, as in Krizhevsky et al.; the paper states none for
+  training from scratch;
+* ``padding`` "same" gives the maps of the paper, which does not state it (7 x 7 before the fully
+  connected layers, at 170 px and in both streams at 178 px); "valid" those of the re-implementation
+  BunmiA/msc-exploring-neural-networks (2 x 2 at 170 px);
+* batch normalisation in place of local response normalisation is that repository's variant. Its
+  late and slow towers have weights of their own; here, as in the paper, all times share one set.
 """
 
 from collections.abc import Sequence
@@ -42,13 +48,16 @@ def frame_window(fusion: str, clip_frames: int, frames: int, gap: int) -> slice:
     span, step = {"single": (1, 1), "late": (gap + 1, gap)}.get(fusion, (frames, 1))
     if span > clip_frames:
         raise ValueError(
-            f"{fusion} fusion spans {span} frames, clips have {clip_frames}: use longer clips, fewer frames or a smaller gap"
+            f"{fusion} fusion spans {span} frames, clips have {clip_frames}: use longer clips,"
+            " fewer frames or a smaller gap"
         )
     start = (clip_frames - span + 1) // 2
     return slice(start, start + span, step)
 
 
-def temporal_kernels(fusion: str, frames: int, slow: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+def temporal_kernels(
+    fusion: str, frames: int, slow: Sequence[Sequence[int]]
+) -> Sequence[Sequence[int]]:
     """(extent, stride) over time of the first convolutions; the others see single time steps.
 
     Raises:
@@ -60,7 +69,8 @@ def temporal_kernels(fusion: str, frames: int, slow: Sequence[Sequence[int]]) ->
         steps = (steps - extent) // stride + 1
     if kernels and steps != 1:
         raise ValueError(
-            f"slow fusion of {frames} frames by {slow} ends in {max(steps, 0)} time steps, not in one: change frames"
+            f"slow fusion of {frames} frames by {slow} ends in {max(steps, 0)} time steps, not in"
+            " one: change frames"
         )
     return kernels
 
@@ -68,27 +78,31 @@ def temporal_kernels(fusion: str, frames: int, slow: Sequence[Sequence[int]]) ->
 class FusionCNN(nn.Module):
     """Convolutions that merge time at once, early, late or slowly, then fully connected layers.
 
-    Frames read, always from the middle of the clip: one (single), ``frames`` in a row (early, slow) or two that lie ``gap`` apart
-    (late). Early fusion merges time in its first convolution, slow fusion in its first three, late fusion in the first fully
-    connected layer; until then all times share their weights.
+    Frames read, always from the middle of the clip: one (single), ``frames`` in a row (early, slow)
+    or two that lie ``gap`` apart (late). Early fusion merges time in its first convolution, slow
+    fusion in its first three, late fusion in the first fully connected layer; until then all times
+    share their weights.
 
     Args:
         clip_shape: (C, T, H, W).
         fusion: "single", "early", "late" or "slow".
-        streams: "full" frames; "context", the frames at half size; "fovea", their centre half; or "multires", context and fovea,
-            each with weights of its own. All but "full" leave out the last pooling.
-        convs: (channels, kernel, stride, pool) of each convolution over H and W; ``pool`` 1 means none.
+        streams: "full" frames; "context", the frames at half size; "fovea", their centre half; or
+            "multires", context and fovea, each with weights of its own. All but "full" leave out
+            the last pooling.
+        convs: (channels, kernel, stride, pool) of each convolution over H and W; ``pool`` 1 means
+            none.
         dense: widths of the fully connected layers, at least one.
         norm: "local" or "batch", after the first two convolutions.
-        lrn: depth radius, bias, alpha and beta of the local response normalisation, in the meaning of TensorFlow.
+        lrn: depth radius, bias, alpha and beta of the local response normalisation, in the meaning
+            of TensorFlow.
         padding: of the convolutions over H and W, "same" or "valid".
         frames: of early and slow fusion.
         slow: (extent, stride) over time of the first convolutions of slow fusion.
         gap: between the frames of late fusion.
         dropout: after each fully connected layer.
 
-    Layers: ``<stream>.conv1`` ... (B, C, T', H', W') after their pooling, for the streams ``full``, ``context``, ``fovea``; then
-    ``fc<n>`` (B, D), the last one the embedding.
+    Layers: ``<stream>.conv1`` ... (B, C, T', H', W') after their pooling, for the streams ``full``,
+    ``context``, ``fovea``; then ``fc<n>`` (B, D), the last one the embedding.
 
     Raises:
         ValueError: clips too short or too small, or an unknown choice.
@@ -114,32 +128,56 @@ class FusionCNN(nn.Module):
     ):
         super().__init__()
         channels, clip_frames, height, width = check_clip_shape(clip_shape)
-        for name, value in {"fusion": fusion, "streams": streams, "norm": norm, "padding": padding}.items():
+        for name, value in {
+            "fusion": fusion,
+            "streams": streams,
+            "norm": norm,
+            "padding": padding,
+        }.items():
             if value not in CHOICES[name]:
                 raise ValueError(f"{name} must be one of {', '.join(CHOICES[name])}, got {value!r}")
         if not dense or frames < 1 or gap < 1:
-            raise ValueError(f"dense must not be empty, frames and gap positive; got {dense}, {frames}, {gap}")
+            raise ValueError(
+                f"dense must not be empty, frames and gap positive; got {dense}, {frames}, {gap}"
+            )
         self.window = frame_window(fusion, clip_frames, frames, gap)
         self.streams = ("context", "fovea") if streams == "multires" else (streams,)
-        steps, kernels = len(range(clip_frames)[self.window]), temporal_kernels(fusion, frames, slow)
+        steps = len(range(clip_frames)[self.window])
+        kernels = temporal_kernels(fusion, frames, slow)
         if streams != "full":
-            height, width, convs = height // 2, width // 2, [*convs[:-1], [*convs[-1][:3], 1]]
+            height = height // 2
+            width = width // 2
+            convs = [*convs[:-1], [*convs[-1][:3], 1]]
         features = 0
         for name in self.streams:
-            shared = {"convs": convs, "kernels": kernels, "norm": norm, "lrn": lrn, "padding": padding}
+            shared = {
+                "convs": convs,
+                "kernels": kernels,
+                "norm": norm,
+                "lrn": lrn,
+                "padding": padding,
+            }
             layers, values = trunk(channels, (steps, height, width), **shared)
             self.add_module(name, layers)
             features += values
         self.dense = tuple(f"fc{number}" for number, _ in enumerate(dense, start=len(convs) + 1))
         for name, units in zip(self.dense, dense, strict=True):
-            self.add_module(name, nn.Sequential(nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout)))
+            self.add_module(
+                name, nn.Sequential(nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout))
+            )
             features = units
         self.apply(initialise)
-        convolutions = [f"{name}.{layer}" for name in self.streams for layer, _ in self.get_submodule(name).named_children()]
+        convolutions = [
+            f"{name}.{layer}"
+            for name in self.streams
+            for layer, _ in self.get_submodule(name).named_children()
+        ]
         self.layers = (*convolutions, *self.dense)
 
     def view(self, stream: str, frames: Tensor) -> Tensor:
-        """What a stream sees of frames (B, C, T, H, W): all, or (B, C, T, H // 2, W // 2) of them."""
+        """What a stream sees of frames (B, C, T, H, W): all, or (B, C, T, H // 2, W // 2) of
+        them.
+        """
         if stream == "context":
             return F.avg_pool3d(frames, (1, 2, 2))
         if stream == "fovea":
@@ -159,7 +197,8 @@ class FusionCNN(nn.Module):
         """
         frames = clip[:, :, self.window]
         maps = [self.get_submodule(stream)(self.view(stream, frames)) for stream in self.streams]
-        features = torch.cat([each.transpose(1, 2).flatten(1) for each in maps], 1)  # time by time, then stream by stream
+        # time by time, then stream by stream
+        features = torch.cat([each.transpose(1, 2).flatten(1) for each in maps], 1)
         for name in self.dense:
             features = self.get_submodule(name)(features)
         return features

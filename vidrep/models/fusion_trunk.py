@@ -13,15 +13,19 @@ NORMALISED = 2  # the first convolutions are normalised, before their pooling
 
 
 class LocalResponseNorm(nn.Module):
-    """Responses divided by their neighbours' energy, with the arguments of ``tf.nn.local_response_normalization``.
+    """Responses divided by their neighbours' energy, with the arguments of
+    ``tf.nn.local_response_normalization``.
 
-    maps / (bias + alpha * sum of squares over the channels within ``radius``) ** beta (Krizhevsky et al., NIPS 2012). The sum is
-    a 1 x 1 x 1 convolution with ones in a band, with which slow fusion trains twice as fast on the CPU as with torch's module.
+    maps / (bias + alpha * sum of squares over the channels within ``radius``) ** beta (Krizhevsky
+    et al., NIPS 2012). The sum is a 1 x 1 x 1 convolution with ones in a band, with which slow
+    fusion trains twice as fast on the CPU as with torch's module.
     """
 
     def __init__(self, channels: int, radius: int, bias: float, alpha: float, beta: float):
         super().__init__()
-        self.bias, self.alpha, self.beta = bias, alpha, beta
+        self.bias = bias
+        self.alpha = alpha
+        self.beta = beta
         band = torch.ones(channels, channels).triu(-radius).tril(radius)
         self.register_buffer("band", band[:, :, None, None, None], persistent=False)
 
@@ -39,9 +43,17 @@ def initialise(layer: nn.Module) -> None:
 
 
 def trunk(
-    channels: int, size: Sequence[int], *, convs, kernels, norm: str, lrn: Sequence[float], padding: str
+    channels: int,
+    size: Sequence[int],
+    *,
+    convs,
+    kernels,
+    norm: str,
+    lrn: Sequence[float],
+    padding: str,
 ) -> tuple[nn.Sequential, int]:
-    """The convolutions ``conv1`` ... over a stream, each conv -> ReLU (-> normalisation) (-> max pooling).
+    """The convolutions ``conv1`` ... over a stream, each conv -> ReLU (-> normalisation) (-> max
+    pooling).
 
     Args:
         channels, size: C and (T, H, W) of the stream.
@@ -58,16 +70,27 @@ def trunk(
     layers = nn.Sequential()
     for number, (width, side, stride, pool) in enumerate(convs, start=1):
         extent, hop = kernels[number - 1] if number <= len(kernels) else (1, 1)
-        kernel, strides = (extent, side, side), (hop, stride, stride)
+        kernel = (extent, side, side)
+        strides = (hop, stride, stride)
         pad = (0, *same_padding((side, side))) if padding == "same" else (0, 0, 0)
-        after = tuple((n + 2 * p - k) // s + 1 for n, p, k, s in zip(size, pad, kernel, strides, strict=True))
+        after = tuple(
+            (n + 2 * p - k) // s + 1 for n, p, k, s in zip(size, pad, kernel, strides, strict=True)
+        )
         if min(after) < 1:
-            raise ValueError(f"conv{number} of {kernel} (T, H, W) does not fit on maps of {tuple(size)}: use larger clips")
-        layer = nn.Sequential(nn.Conv3d(channels, width, kernel, strides, pad), nn.ReLU(inplace=True))
+            raise ValueError(
+                f"conv{number} of {kernel} (T, H, W) does not fit on maps of {tuple(size)}: use"
+                " larger clips"
+            )
+        layer = nn.Sequential(
+            nn.Conv3d(channels, width, kernel, strides, pad), nn.ReLU(inplace=True)
+        )
         if number <= NORMALISED:
-            layer.append(nn.BatchNorm3d(width) if norm == "batch" else LocalResponseNorm(width, *lrn))
+            layer.append(
+                nn.BatchNorm3d(width) if norm == "batch" else LocalResponseNorm(width, *lrn)
+            )
         if pool != 1:
             layer.append(nn.MaxPool3d((1, pool, pool)))
         layers.add_module(f"conv{number}", layer)
-        channels, size = width, pooled(after, (1, pool, pool))
+        channels = width
+        size = pooled(after, (1, pool, pool))
     return layers, channels * size[0] * size[1] * size[2]

@@ -1,7 +1,8 @@
 """A gated recurrent unit as TensorFlow 1 computes it (Cho et al., EMNLP 2014, arXiv 1406.1078).
 
-``torch.nn.GRU`` resets what the old state contributes after its matrix product, has two biases and knows tanh alone. Here the old
-state is reset before the product, there is one bias, and the candidate's activation can be chosen.
+``torch.nn.GRU`` resets what the old state contributes after its matrix product, has two biases and
+knows tanh alone. Here the old state is reset before the product, there is one bias, and the
+candidate's activation can be chosen.
 """
 
 import torch
@@ -12,7 +13,8 @@ from vidrep.models.recurrent import find_activation
 
 
 class GRU(nn.Module):
-    """One layer. Weights start Glorot-normal, the biases of the gates at 1, that of the candidate at 0.
+    """One layer. Weights start Glorot-normal, the biases of the gates at 1, that of the candidate
+    at 0.
 
     Args:
         input_size: features per step.
@@ -22,13 +24,16 @@ class GRU(nn.Module):
 
     def __init__(self, input_size: int, units: int, *, activation: str = "tanh"):
         super().__init__()
-        self.units, self.activation = units, find_activation(activation)
-        self.weight_input = nn.Parameter(torch.empty(3 * units, input_size))  # reset gate, update gate, candidate
+        self.units = units
+        self.activation = find_activation(activation)
+        # reset gate, update gate, candidate
+        self.weight_input = nn.Parameter(torch.empty(3 * units, input_size))
         self.weight_gates = nn.Parameter(torch.empty(2 * units, units))
         self.weight_candidate = nn.Parameter(torch.empty(units, units))
         self.bias = nn.Parameter(torch.zeros(3 * units))
         nn.init.ones_(self.bias[: 2 * units])
-        # TensorFlow has one matrix from input and state to both gates, another one to the candidate.
+        # TensorFlow has one matrix from input and state to both gates, another one to the
+        # candidate.
         gates, candidate = self.weight_input.data.split((2 * units, units))
         for weights in ((gates, self.weight_gates), (candidate, self.weight_candidate)):
             for weight in weights:
@@ -47,9 +52,14 @@ class GRU(nn.Module):
         state = self.bias.new_zeros(len(inputs), self.units) if state is None else state
         states = []
         for drive in F.linear(inputs, self.weight_input, self.bias).unbind(1):
-            drive = drive.to(state.dtype)  # states keep the precision of the parameters, also under autocast
+            # states keep the precision of the parameters, also under autocast
+            drive = drive.to(state.dtype)
             gates, candidate = drive.split((2 * self.units, self.units), dim=1)
-            reset, update = torch.sigmoid(gates + F.linear(state, self.weight_gates)).to(state.dtype).chunk(2, dim=1)
+            reset, update = (
+                torch.sigmoid(gates + F.linear(state, self.weight_gates))
+                .to(state.dtype)
+                .chunk(2, dim=1)
+            )
             candidate = self.activation(candidate + F.linear(reset * state, self.weight_candidate))
             state = (update * state + (1 - update) * candidate).to(state.dtype)
             states.append(state)

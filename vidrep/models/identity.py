@@ -35,8 +35,9 @@ class Pixels(nn.Module):
 class FrameDifference(nn.Module):
     """Every frame minus the one before it, flattened.
 
-    The difference keeps its sign (as the "RGB difference" of Wang et al., ECCV 2016, arXiv 1608.00859): bright objects leave a
-    positive edge ahead and a negative one behind, so that the direction of motion survives, which absolute values would lose.
+    The difference keeps its sign (as the "RGB difference" of Wang et al., ECCV 2016, arXiv
+    1608.00859): bright objects leave a positive edge ahead and a negative one behind, so that the
+    direction of motion survives, which absolute values would lose.
 
     Args:
         clip_shape: (C, T, H, W).
@@ -61,7 +62,8 @@ class FrameDifference(nn.Module):
 
 
 class Flow(nn.Module):
-    """The optical flow, flattened: with the exact flow, all there is to know of the motion of visible pixels.
+    """The optical flow, flattened: with the exact flow, all there is to know of the motion of
+    visible pixels.
 
     Args:
         clip_shape: (C, T, H, W) of the clips that the flow belongs to.

@@ -1,12 +1,14 @@
-"""A LeNet-like network on every frame by itself: convolution and subsampling in turn, then one fully connected layer.
+"""A LeNet-like network on every frame by itself: convolution and subsampling in turn, then one
+fully connected layer.
 
-The kind of network that Mobahi, Collobert & Weston (ICML 2009, pp. 737-744) train with temporal coherence; its sizes there are
-not known to us, so the default has the maps of LeNet-5 (LeCun et al., Proc. IEEE 86:2278, 1998: 6, 16 and 120, kernels of 5 x 5
-without padding, 84 hidden units, tanh) and a third subsampling, as its frames have twice the side. There is no batch
-normalisation: its statistics would let the frames of a batch know of each other.
+The kind of network that Mobahi, Collobert & Weston (ICML 2009, pp. 737-744) train with temporal
+coherence; its sizes there are not known to us, so the default has the maps of LeNet-5 (LeCun et
+al., Proc. IEEE 86:2278, 1998: 6, 16 and 120, kernels of 5 x 5 without padding, 84 hidden units,
+tanh) and a third subsampling, as its frames have twice the side. There is no batch normalisation:
+its statistics would let the frames of a batch know of each other.
 
-Deviations from LeNet-5: every map sees all maps before it; subsampling takes the largest value, as an average leaves too little
-of a digit that may be anywhere; Glorot's initial weights.
+Deviations from LeNet-5: every map sees all maps before it; subsampling takes the largest value, as
+an average leaves too little of a digit that may be anywhere; Glorot's initial weights.
 """
 
 from collections.abc import Sequence
@@ -24,7 +26,8 @@ class LeNet(nn.Module):
         convs: (maps, kernel, pool) of each convolution over H and W.
         hidden: D, units of the dense layer.
 
-    Layers: ``conv1`` ... (B, maps, T, H, W) after their pooling; ``hidden`` (B, T, D) in [-1, 1], the embedding of every frame.
+    Layers: ``conv1`` ... (B, maps, T, H, W) after their pooling; ``hidden`` (B, T, D) in [-1, 1],
+    the embedding of every frame.
 
     Raises:
         ValueError: the frames are too small for the convolutions.
@@ -46,14 +49,19 @@ class LeNet(nn.Module):
             left = tuple(side - kernel + 1 for side in size)
             if min(left) < 1:
                 raise ValueError(
-                    f"convolution {number} needs maps of at least {kernel} x {kernel}, it gets {size[0]} x {size[1]}: "
-                    "use larger frames"
+                    f"convolution {number} needs maps of at least {kernel} x {kernel}, it gets"
+                    f" {size[0]} x {size[1]}: use larger frames"
                 )
             size = pooled((1, *left), (1, pool, pool))[1:]
             convolution = nn.Conv3d(width, maps, (1, kernel, kernel))
-            self.add_module(f"conv{number}", nn.Sequential(convolution, nn.MaxPool3d((1, pool, pool)), nn.Tanh()))
+            self.add_module(
+                f"conv{number}",
+                nn.Sequential(convolution, nn.MaxPool3d((1, pool, pool)), nn.Tanh()),
+            )
             width = maps
-        self.hidden = nn.Sequential(FlattenFrames(), nn.Linear(width * size[0] * size[1], hidden), nn.Tanh())
+        self.hidden = nn.Sequential(
+            FlattenFrames(), nn.Linear(width * size[0] * size[1], hidden), nn.Tanh()
+        )
         self.layers = tuple(name for name, _ in self.named_children())
         for part in self.modules():
             if isinstance(part, nn.Conv3d | nn.Linear):

@@ -1,14 +1,17 @@
-"""LSTM encoder: reads flattened frames, its final state represents the video (Srivastava et al., ICML 2015, arXiv 1502.04681).
+"""LSTM encoder: reads flattened frames, its final state represents the video (Srivastava et al.,
+ICML 2015, arXiv 1502.04681).
 
-The default is the released Moving MNIST encoder of mansimov/unsupervised-videos: one layer of 2048 units, peepholes, tanh, zero
-biases, weights from +-0.01 and peepholes from +-0.1. Decoders belong to objectives; they start from
-``vidrep.models.recurrent.split_states(embedding, model.units)``, one state per layer.
+The default is the released Moving MNIST encoder of mansimov/unsupervised-videos: one layer of 2048
+units, peepholes, tanh, zero biases, weights from +-0.01 and peepholes from +-0.1. Decoders belong
+to objectives; they start from ``vidrep.models.recurrent.split_states(embedding, model.units)``, one
+state per layer.
 
-With ``output: sequence`` it is the paper's network for classification: the hidden states of all steps are the embedding, so a
-classifier sits at every step. Its parameters have the same names and shapes, so it starts from the weights of any run of the
-encoder with the same units and layers.
+With ``output: sequence`` it is the paper's network for classification: the hidden states of all
+steps are the embedding, so a classifier sits at every step. Its parameters have the same names and
+shapes, so it starts from the weights of any run of the encoder with the same units and layers.
 
-Deviations: none in the encoder. In colour the vector of a frame holds the channels one after the other.
+Deviations: none in the encoder. In colour the vector of a frame holds the channels one after the
+other.
 """
 
 from collections.abc import Sequence
@@ -28,12 +31,14 @@ class LSTMEncoder(nn.Module):
         clip_shape: (C, T, H, W).
         units: of each layer.
         num_layers: LSTM layers.
-        output: what the embedding is: the final ``state`` of all layers, or the ``sequence`` of the last layer's hidden states.
-        dropout: share of a layer's outputs that the next layer, or the reader of a sequence, does not get in training. The
-            recurrent connections and the final state keep all.
+        output: what the embedding is: the final ``state`` of all layers, or the ``sequence`` of the
+            last layer's hidden states.
+        dropout: share of a layer's outputs that the next layer, or the reader of a sequence, does
+            not get in training. The recurrent connections and the final state keep all.
 
-    Layers: ``lstm1`` ... (B, T, units) hidden states, the last one the embedding of a ``sequence``; of a ``state`` then
-    ``embedding`` (B, num_layers * 2 * units): hidden and cell state of layer 1 after the last frame, those of layer 2, ...
+    Layers: ``lstm1`` ... (B, T, units) hidden states, the last one the embedding of a ``sequence``;
+    of a ``state`` then ``embedding`` (B, num_layers * 2 * units): hidden and cell state of layer 1
+    after the last frame, those of layer 2, ...
 
     Raises:
         ValueError: an unknown output, or sizes that are not positive.
@@ -42,22 +47,34 @@ class LSTMEncoder(nn.Module):
     inputs = ("clip",)
 
     def __init__(
-        self, clip_shape: Sequence[int], *, units: int = 2048, num_layers: int = 1, output: str = "state", dropout: float = 0.0
+        self,
+        clip_shape: Sequence[int],
+        *,
+        units: int = 2048,
+        num_layers: int = 1,
+        output: str = "state",
+        dropout: float = 0.0,
     ):
         super().__init__()
         channels, _, height, width = check_clip_shape(clip_shape)
         if output not in OUTPUTS or num_layers < 1 or not 0 <= dropout < 1:
             raise ValueError(
-                f"output must be one of {', '.join(OUTPUTS)}, num_layers positive, dropout in [0, 1); "
-                f"got {output!r}, {num_layers}, {dropout}"
+                f"output must be one of {', '.join(OUTPUTS)}, num_layers positive, dropout in [0,"
+                f" 1); got {output!r}, {num_layers}, {dropout}"
             )
-        self.units, self.num_layers, self.output = units, num_layers, output
-        self.flatten, self.drop = FlattenFrames(), nn.Dropout(dropout)
+        self.units = units
+        self.num_layers = num_layers
+        self.output = output
+        self.flatten = FlattenFrames()
+        self.drop = nn.Dropout(dropout)
         sizes = [channels * height * width] + [units] * (num_layers - 1)
-        self.cells = nn.ModuleList(PeepholeLSTM(size, units, init="small_uniform") for size in sizes)
+        self.cells = nn.ModuleList(
+            PeepholeLSTM(size, units, init="small_uniform") for size in sizes
+        )
         self.layers = tuple(f"lstm{number}" for number in range(1, num_layers + 1))
         self.layers += ("embedding",) if output == "state" else ()
-        # A cell yields its sequence and its state; these let the sequence and the embedding be read off as single tensors.
+        # A cell yields its sequence and its state; these let the sequence and the embedding be read
+        # off as single tensors.
         for name in self.layers:
             self.add_module(name, nn.Identity())
 
@@ -67,7 +84,8 @@ class LSTMEncoder(nn.Module):
 
     def encode(self, vectors: Tensor) -> Tensor:
         """The embedding of frames as vectors (B, T, F); see ``forward``."""
-        sequence, states = vectors, []
+        sequence = vectors
+        states = []
         for number, cell in enumerate(self.cells, start=1):
             sequence, state = cell.unroll(sequence)
             sequence = self.drop(self.get_submodule(f"lstm{number}")(sequence))

@@ -1,19 +1,23 @@
-"""P3D: residual networks of pseudo-3-D bottleneck blocks (Qiu, Yao & Mei, ICCV 2017, arXiv 1711.10305).
+"""P3D: residual networks of pseudo-3-D bottleneck blocks (Qiu, Yao & Mei, ICCV 2017, arXiv
+1711.10305).
 
-A 3x3x3 convolution is split into one over space, S = 1x3x3, and one over time, T = 3x1x1, which are wired in one of three ways:
+A 3x3x3 convolution is split into one over space, S = 1x3x3, and one over time, T = 3x1x1, which are
+wired in one of three ways:
 
     a (serial)              T(S(x))
     b (parallel)            S(x) + T(x)
     c (serial with a skip)  S(x) + T(S(x))
 
-Every convolution is conv -> BN -> ReLU. A block is a 1x1x1 reduction, one of the above, a 1x1x1 expansion without ReLU, the
-shortcut added, and a ReLU. "abc" is the published network, which cycles through the three.
+Every convolution is conv -> BN -> ReLU. A block is a 1x1x1 reduction, one of the above, a 1x1x1
+expansion without ReLU, the shortcut added, and a ReLU. "abc" is the published network, which cycles
+through the three.
 
 Deviations from the paper's network, so that it compares with ``resnet3d`` on 16 x 64 x 64 clips:
-* no max pooling after the stem, and stages 2 to 4 halve T, H and W in their first reduction; the paper halves time by max
-  pooling after each stage, and has no time left in its last stage, whose blocks are therefore 2-D. Here time is left, and the
-  last stage has both S and T;
-* the batch normalisation's constants and the convolutions' biases are those of ``resnet3d``; no dropout before the head.
+* no max pooling after the stem, and stages 2 to 4 halve T, H and W in their first reduction; the
+  paper halves time by max pooling after each stage, and has no time left in its last stage, whose
+  blocks are therefore 2-D. Here time is left, and the last stage has both S and T;
+* the batch normalisation's constants and the convolutions' biases are those of ``resnet3d``; no
+  dropout before the head.
 """
 
 from collections.abc import Sequence
@@ -24,11 +28,19 @@ from vidrep.models.blocks import check_clip_shape, conv_norm, triple
 
 KINDS = ("a", "b", "c", "abc")
 # Blocks of each stage, under the number of layers that a 2-D network of such bottlenecks has.
-BLOCKS = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+BLOCKS = {
+    14: (1, 1, 1, 1),
+    26: (2, 2, 2, 2),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
 EXPANSION = 4  # channels after a block over channels inside it
 
 
-def _conv_norm_relu(channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1)) -> nn.Sequential:
+def _conv_norm_relu(
+    channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1)
+) -> nn.Sequential:
     return nn.Sequential(*conv_norm(channels_in, channels, kernel, stride), nn.ReLU(inplace=True))
 
 
@@ -43,13 +55,19 @@ class PseudoBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels: int, *, kind: str, stride: int):
         super().__init__()
-        self.kind, inner, strides = kind, channels // EXPANSION, triple(stride)
+        self.kind = kind
+        inner = channels // EXPANSION
+        strides = triple(stride)
         self.reduce = _conv_norm_relu(channels_in, inner, triple(1), strides)
         self.space = _conv_norm_relu(inner, inner, (1, 3, 3))
         self.time = _conv_norm_relu(inner, inner, (3, 1, 1))
         self.expand = nn.Sequential(*conv_norm(inner, channels, triple(1)))
         changes = stride != 1 or channels_in != channels
-        self.shortcut = nn.Sequential(*conv_norm(channels_in, channels, triple(1), strides)) if changes else nn.Identity()
+        self.shortcut = (
+            nn.Sequential(*conv_norm(channels_in, channels, triple(1), strides))
+            if changes
+            else nn.Identity()
+        )
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -68,11 +86,13 @@ class P3D(nn.Module):
         clip_shape: (C, T, H, W).
         blocks: kind of all blocks, "a", "b" or "c", or "abc" for the cycle.
         depth: 14, 26, 50, 101 or 152, the layers of the 2-D network with as many blocks.
-        widths: channels of the stem and of the four stages, the latter multiples of four; stages 2 to 4 halve T, H and W.
+        widths: channels of the stem and of the four stages, the latter multiples of four; stages 2
+            to 4 halve T, H and W.
         stem_kernel: (T, H, W).
         stem_stride: (T, H, W); 1 for small frames.
 
-    Layers: ``stem``, ``res0`` ... (one per block), all (B, C, T, H, W), then ``embedding`` (B, widths[4]).
+    Layers: ``stem``, ``res0`` ... (one per block), all (B, C, T, H, W), then ``embedding`` (B,
+    widths[4]).
 
     Raises:
         ValueError: unknown blocks or depth, or widths that do not fit.
@@ -97,14 +117,24 @@ class P3D(nn.Module):
         if depth not in BLOCKS:
             raise ValueError(f"depth must be one of {', '.join(map(str, BLOCKS))}, got {depth}")
         if len(widths) != 5 or any(width < EXPANSION or width % EXPANSION for width in widths[1:]):
-            raise ValueError(f"widths must be five numbers, those of the stages multiples of {EXPANSION}, got {list(widths)}")
-        self.stem = _conv_norm_relu(channels_in, widths[0], triple(stem_kernel), triple(stem_stride))
-        width, number = widths[0], 0
+            raise ValueError(
+                f"widths must be five numbers, those of the stages multiples of {EXPANSION}, got"
+                f" {list(widths)}"
+            )
+        self.stem = _conv_norm_relu(
+            channels_in, widths[0], triple(stem_kernel), triple(stem_stride)
+        )
+        width = widths[0]
+        number = 0
         for stage, count in enumerate(BLOCKS[depth]):
             for block in range(count):
-                stride, kind = (2 if stage and not block else 1), blocks[number % len(blocks)]
-                self.add_module(f"res{number}", PseudoBlock(width, widths[stage + 1], kind=kind, stride=stride))
-                width, number = widths[stage + 1], number + 1
+                stride = 2 if stage and not block else 1
+                kind = blocks[number % len(blocks)]
+                self.add_module(
+                    f"res{number}", PseudoBlock(width, widths[stage + 1], kind=kind, stride=stride)
+                )
+                width = widths[stage + 1]
+                number = number + 1
         self.embedding = nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten())
         self.layers = tuple(name for name, _ in self.named_children())
 

@@ -1,9 +1,11 @@
-"""The LSTM encoder on percepts: it reads the features that a frozen image network finds in each frame.
+"""The LSTM encoder on percepts: it reads the features that a frozen image network finds in each
+frame.
 
-Srivastava et al., ICML 2015, arXiv 1502.04681, section 4: 4096 features (fc6) of a VGG net trained on ImageNet.
+Srivastava et al., ICML 2015, arXiv 1502.04681, section 4: 4096 features (fc6) of a VGG net trained
+on ImageNet.
 
-Deviations: VGG19 here gives the mean of its last map (512 features). The small version reads the CNN that the experiment trains
-on still digits (1024 features).
+Deviations: VGG19 here gives the mean of its last map (512 features). The small version reads the
+CNN that the experiment trains on still digits (1024 features).
 """
 
 from collections.abc import Sequence
@@ -21,11 +23,13 @@ class PerceptEncoder(LSTMEncoder):
     Args:
         clip_shape: (C, T, H, W), grey or RGB.
         trunk: an image network, see ``vidrep.models.trunks``.
-        image_px: frames with a smaller shorter side are enlarged to it; None takes the network's own number.
+        image_px: frames with a smaller shorter side are enlarged to it; None takes the network's
+            own number.
         trunk_params: of the trunk's constructor, e.g. ``width``.
         units, num_layers: of the LSTM.
 
-    Layers: ``trunk.maps.*`` (B, C, T, H, W), ``trunk.pooled`` (B, T, F), then those of ``LSTMEncoder``.
+    Layers: ``trunk.maps.*`` (B, C, T, H, W), ``trunk.pooled`` (B, T, F), then those of
+    ``LSTMEncoder``.
 
     Raises:
         ValueError: unknown names, or sizes that do not fit.

@@ -1,16 +1,20 @@
-"""PredRNN: a stack of spatio-temporal LSTM layers with a second memory that zigzags through all layers.
+"""PredRNN: a stack of spatio-temporal LSTM layers with a second memory that zigzags through all
+layers.
 
-Wang et al., NeurIPS 2017, equations of section 3.1. Beside its own cell every layer updates one memory shared by all: it rises
-through the layers within a step and goes from the last layer to the first one of the next step. Frames are cut into patches that
-become channels. The numbers are those of the re-run in OpenSTL (arXiv 2306.11249): four layers of 128 channels, 5 x 5 kernels
-without biases, patches of 4 pixels, no layer normalisation; 23.8 M weights.
+Wang et al., NeurIPS 2017, equations of section 3.1. Beside its own cell every layer updates one
+memory shared by all: it rises through the layers within a step and goes from the last layer to the
+first one of the next step. Frames are cut into patches that become channels. The numbers are those
+of the re-run in OpenSTL (arXiv 2306.11249): four layers of 128 channels, 5 x 5 kernels without
+biases, patches of 4 pixels, no layer normalisation; 23.8 M weights.
 
-Because the memory of a step passes all layers before the next step begins, layers cannot be unrolled one after the other; the
-first layer's convolution of the observed frames is the only one that is computed for all steps at once.
+Because the memory of a step passes all layers before the next step begins, layers cannot be
+unrolled one after the other; the first layer's convolution of the observed frames is the only one
+that is computed for all steps at once.
 
-Deviations: no scheduled sampling: after the observed frames the network is fed its own outputs, in training as when scored;
-torch's default weight initialisation; the readout is made by ``make_decoder`` and belongs to the objective, so that the model
-serves objectives that draw nothing.
+Deviations: no scheduled sampling: after the observed frames the network is fed its own outputs, in
+training as when scored; torch's default weight initialisation; the readout is made by
+``make_decoder`` and belongs to the objective, so that the model serves objectives that draw
+nothing.
 """
 
 from collections.abc import Sequence
@@ -59,9 +63,12 @@ class SpatioTemporalLSTMCell(nn.Module):
             The new state, and the memory as this layer leaves it.
         """
         hidden, cell = state
-        drive, widths = drive.to(cell.dtype), (3 * self.channels, 3 * self.channels, self.channels)
+        drive = drive.to(cell.dtype)
+        widths = (3 * self.channels, 3 * self.channels, self.channels)
         drive_cell, drive_memory, drive_output = drive.split(widths, dim=1)
-        from_hidden, output_hidden = self.conv_hidden(hidden).to(cell.dtype).split(widths[1:], dim=1)
+        from_hidden, output_hidden = (
+            self.conv_hidden(hidden).to(cell.dtype).split(widths[1:], dim=1)
+        )
         cell = _update(drive_cell + from_hidden, cell)
         memory = _update(drive_memory + self.conv_memory(memory).to(cell.dtype), memory)
         both = torch.cat([cell, memory], dim=1)
@@ -70,7 +77,9 @@ class SpatioTemporalLSTMCell(nn.Module):
 
 
 def _update(gates: Tensor, kept: Tensor) -> Tensor:
-    """A memory after a step: gates (B, 3F, h, w) in the order input, forget, candidate; kept (B, F, h, w)."""
+    """A memory after a step: gates (B, 3F, h, w) in the order input, forget, candidate; kept (B, F,
+    h, w).
+    """
     i, f, g = gates.chunk(3, dim=1)
     return torch.sigmoid(f + FORGET_BIAS) * kept + torch.sigmoid(i) * torch.tanh(g)
 
@@ -92,7 +101,8 @@ class PredRNN(nn.Module):
         kernel: odd side of the convolutions.
         patch: side of the patches in pixels; must divide H and W.
 
-    Layers: ``stlstm1`` ... (B, F, T, H / patch, W / patch), their hidden states at all steps; ``embedding`` (B, F).
+    Layers: ``stlstm1`` ... (B, F, T, H / patch, W / patch), their hidden states at all steps;
+    ``embedding`` (B, F).
 
     Raises:
         ValueError: sizes out of range, an even kernel, or frames that cannot be cut into patches.
@@ -100,26 +110,43 @@ class PredRNN(nn.Module):
 
     inputs = ("clip",)
 
-    def __init__(self, clip_shape: Sequence[int], *, channels: int = 128, depth: int = 4, kernel: int = 5, patch: int = 4):
+    def __init__(
+        self,
+        clip_shape: Sequence[int],
+        *,
+        channels: int = 128,
+        depth: int = 4,
+        kernel: int = 5,
+        patch: int = 4,
+    ):
         super().__init__()
         image_channels, _, *size = check_clip_shape(clip_shape)
         if min(channels, depth, kernel, patch) < 1:
-            raise ValueError(f"channels, depth, kernel and patch must be at least 1, got {channels}, {depth}, {kernel}, {patch}")
+            raise ValueError(
+                f"channels, depth, kernel and patch must be at least 1, got {channels}, {depth},"
+                f" {kernel}, {patch}"
+            )
         if any(side % patch for side in size):
             raise ValueError(
-                f"frames of {tuple(size)} pixels cannot be cut into patches of {patch}: use a side that divides both"
+                f"frames of {tuple(size)} pixels cannot be cut into patches of {patch}: use a side"
+                " that divides both"
             )
-        self.patch, self.patch_channels = patch, image_channels * patch**2
+        self.patch = patch
+        self.patch_channels = image_channels * patch**2
         widths = [self.patch_channels] + [channels] * depth
+        # Cells are called step by step: a layer's whole sequence passes a module of its own, below,
+        # where it can be captured.
         self.cells = nn.ModuleList(
             SpatioTemporalLSTMCell(before, channels, kernel) for before in widths[:-1]
-        )  # called step by step: a layer's whole sequence passes a module of its own, below, where it can be captured
+        )
         self.layers = (*(f"stlstm{number}" for number in range(1, depth + 1)), "embedding")
         for name in self.layers[:-1]:
             self.add_module(name, nn.Identity())
         self.embedding = LastStepMean()
 
-    def advance(self, drive: Tensor, states: list[State], memory: Tensor) -> tuple[list[State], Tensor]:
+    def advance(
+        self, drive: Tensor, states: list[State], memory: Tensor
+    ) -> tuple[list[State], Tensor]:
         """One step through all layers; ``drive`` (B, 7F, h, w) is the first layer's input half."""
         after = []
         for cell, state in zip(self.cells, states, strict=True):
@@ -129,16 +156,22 @@ class PredRNN(nn.Module):
         return after, memory
 
     def observe(self, clip: Tensor) -> tuple[Tensor, list[State], Tensor]:
-        """Run over a clip (B, C, T, H, W): its embedding (B, F), the states of all layers and the memory after the last step."""
+        """Run over a clip (B, C, T, H, W): its embedding (B, F), the states of all layers and the
+        memory after the last step.
+        """
         patches = F.pixel_unshuffle(clip.transpose(1, 2), self.patch)  # (B, T, P, h, w)
         drives = self.cells[0].conv_input(patches.flatten(0, 1)).unflatten(0, patches.shape[:2])
         zeros = clip.new_zeros(len(clip), self.cells[0].channels, *patches.shape[-2:])
-        states, memory, steps = [(zeros, zeros)] * len(self.cells), zeros, []
+        states = [(zeros, zeros)] * len(self.cells)
+        memory = zeros
+        steps = []
         for drive in drives.unbind(1):
             states, memory = self.advance(drive, states, memory)
             steps.append(states)
         for name, layer_states in zip(self.layers[:-1], zip(*steps, strict=True), strict=True):
-            maps = self.get_submodule(name)(torch.stack([hidden for hidden, _ in layer_states], dim=2))
+            maps = self.get_submodule(name)(
+                torch.stack([hidden for hidden, _ in layer_states], dim=2)
+            )
         return self.embedding(maps), states, memory
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -157,7 +190,9 @@ class PredRNN(nn.Module):
         return nn.Conv2d(self.cells[0].channels, self.patch_channels, 1, bias=False)
 
     def predict(self, clip: Tensor, steps: int, decoder: nn.Module) -> Tensor:
-        """The frames that follow a clip: (B, C, T, H, W) -> (B, C, steps, H, W), near [0, 1] but not confined to it."""
+        """The frames that follow a clip: (B, C, T, H, W) -> (B, C, steps, H, W), near [0, 1] but
+        not confined to it.
+        """
         _, states, memory = self.observe(clip)
         frames = [decoder(states[-1][0])]
         while len(frames) < steps:

@@ -1,11 +1,12 @@
 """Recurrent layers that run over whole clips: LSTM with peepholes and ConvLSTM.
 
-The half of the gates that depends on the input is computed for all steps at once; only the recurrent half is a loop. Gates lie in
-the order i, f, a, o (input, forget, candidate, output). The input and forget gates see the old cell through the peepholes, the
-output gate the new one. Cell states keep the precision of the parameters, also under autocast.
+The half of the gates that depends on the input is computed for all steps at once; only the
+recurrent half is a loop. Gates lie in the order i, f, a, o (input, forget, candidate, output). The
+input and forget gates see the old cell through the peepholes, the output gate the new one. Cell
+states keep the precision of the parameters, also under autocast.
 
-References: peepholes, Gers et al., JMLR 2002; gate order, mansimov/unsupervised-videos; ConvLSTM, Shi et al., NIPS 2015,
-arXiv 1506.04214.
+References: peepholes, Gers et al., JMLR 2002; gate order, mansimov/unsupervised-videos; ConvLSTM,
+Shi et al., NIPS 2015, arXiv 1506.04214.
 """
 
 import torch
@@ -27,10 +28,13 @@ def find_activation(name: str):
 
 
 def _update(gates: Tensor, cell: Tensor, peepholes: Tensor | None, activation) -> State:
-    """One step of the cell: gates (B, 4F, ...), cell (B, F, ...), peepholes (3, F, ...) for i, f, o."""
+    """One step of the cell: gates (B, 4F, ...), cell (B, F, ...), peepholes (3, F, ...) for i, f,
+    o.
+    """
     i, f, a, o = gates.to(cell.dtype).chunk(4, dim=1)
     if peepholes is not None:
-        i, f = i + peepholes[0] * cell, f + peepholes[1] * cell
+        i = i + peepholes[0] * cell
+        f = f + peepholes[1] * cell
     cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * activation(a)
     if peepholes is not None:
         o = o + peepholes[2] * cell
@@ -38,7 +42,9 @@ def _update(gates: Tensor, cell: Tensor, peepholes: Tensor | None, activation) -
 
 
 def join_states(states: list[State]) -> Tensor:
-    """States of L layers, hidden and cell (B, F) each, as one tensor (B, L * 2 * F) in the order h1, c1, h2, c2, ..."""
+    """States of L layers, hidden and cell (B, F) each, as one tensor (B, L * 2 * F) in the order
+    h1, c1, h2, c2, ...
+    """
     return torch.cat([part for state in states for part in state], dim=1)
 
 
@@ -52,7 +58,8 @@ class PeepholeLSTM(nn.Module):
     """One LSTM layer.
 
     Args:
-        input_size: features per step; 0 for a layer that only ever runs from its state and has no input weights.
+        input_size: features per step; 0 for a layer that only ever runs from its state and has no
+            input weights.
         units: size of hidden and cell state.
         peepholes: diagonal peepholes on the three gates.
         activation: tanh, relu or linear, of the candidate and of the cell's output.
@@ -99,15 +106,22 @@ class PeepholeLSTM(nn.Module):
         Returns:
             Hidden states (B, T, units) and the final state.
         """
-        return self._run(F.linear(inputs, self.weight_input, self.bias).unbind(1), state or self.zero_state(len(inputs)))
+        return self._run(
+            F.linear(inputs, self.weight_input, self.bias).unbind(1),
+            state or self.zero_state(len(inputs)),
+        )
 
     def unroll_free(self, steps: int, state: State) -> tuple[Tensor, State]:
         """Run ``steps`` steps from ``state`` without input; returns what ``unroll`` returns."""
         return self._run([self.bias] * steps, state)
 
     def step(self, inputs: Tensor | None, state: State) -> State:
-        """One step: inputs (B, D), or None for a step without input; state and result are hidden and cell (B, units)."""
-        return self._advance(self.bias if inputs is None else F.linear(inputs, self.weight_input, self.bias), state)
+        """One step: inputs (B, D), or None for a step without input; state and result are hidden
+        and cell (B, units).
+        """
+        return self._advance(
+            self.bias if inputs is None else F.linear(inputs, self.weight_input, self.bias), state
+        )
 
     def _run(self, drives, state: State) -> tuple[Tensor, State]:
         hidden = []
@@ -117,19 +131,34 @@ class PeepholeLSTM(nn.Module):
         return torch.stack(hidden, dim=1), state  # (B, T, units)
 
     def _advance(self, drive: Tensor, state: State) -> State:
-        return _update(drive + F.linear(state[0], self.weight_hidden), state[1], self.peepholes, self.activation)
+        return _update(
+            drive + F.linear(state[0], self.weight_hidden),
+            state[1],
+            self.peepholes,
+            self.activation,
+        )
 
 
 def _glorot_normal(layer: PeepholeLSTM) -> None:
-    """Glorot-normal over the joint matrix of input and recurrent weights, as in TensorFlow; peepholes by their length."""
+    """Glorot-normal over the joint matrix of input and recurrent weights, as in TensorFlow;
+    peepholes by their length.
+    """
     inputs = 0 if layer.weight_input is None else layer.weight_input.shape[1]
     std = (2 / (inputs + layer.units + 4 * layer.units)) ** 0.5
-    _fill(layer, lambda weight: nn.init.normal_(weight, std=std), lambda peep: nn.init.normal_(peep, std=layer.units**-0.5))
+    _fill(
+        layer,
+        lambda weight: nn.init.normal_(weight, std=std),
+        lambda peep: nn.init.normal_(peep, std=layer.units**-0.5),
+    )
 
 
 def _small_uniform(layer: PeepholeLSTM) -> None:
     """Weights in +-0.01, peepholes in +-0.1 (mansimov/unsupervised-videos)."""
-    _fill(layer, lambda weight: nn.init.uniform_(weight, -0.01, 0.01), lambda peep: nn.init.uniform_(peep, -0.1, 0.1))
+    _fill(
+        layer,
+        lambda weight: nn.init.uniform_(weight, -0.01, 0.01),
+        lambda peep: nn.init.uniform_(peep, -0.1, 0.1),
+    )
 
 
 def _fill(layer: PeepholeLSTM, fill_weight, fill_peepholes) -> None:
@@ -144,27 +173,41 @@ LSTM_INIT = {"glorot_normal": _glorot_normal, "small_uniform": _small_uniform}
 
 
 class ConvLSTM(nn.Module):
-    """One ConvLSTM layer: same convolutions of input and hidden map, if wanted peepholes with one weight per place and channel.
+    """One ConvLSTM layer: same convolutions of input and hidden map, if wanted peepholes with one
+    weight per place and channel.
 
     Weights start Glorot-uniform, peepholes and biases at 0, the bias of the forget gate at 1.
 
     Args:
         channels_in: channels of the input.
         channels: channels of hidden and cell maps.
-        size: (H, W) of the maps, for the peepholes; None for a layer without, which runs on maps of any size.
+        size: (H, W) of the maps, for the peepholes; None for a layer without, which runs on maps of
+            any size.
         kernel: odd side length of both convolutions.
         activation: tanh or relu, of the candidate and of the cell's output.
     """
 
     def __init__(
-        self, channels_in: int, channels: int, *, size: tuple[int, int] | None, kernel: int = 3, activation: str = "tanh"
+        self,
+        channels_in: int,
+        channels: int,
+        *,
+        size: tuple[int, int] | None,
+        kernel: int = 3,
+        activation: str = "tanh",
     ):
         super().__init__()
-        self.channels, self.activation = channels, find_activation(activation)
+        self.channels = channels
+        self.activation = find_activation(activation)
         pad = same_padding((kernel,))[0]
-        self.conv_input = nn.Conv3d(channels_in, 4 * channels, (1, kernel, kernel), padding=(0, pad, pad))
-        # Single steps keep a time axis of length 1: with all weights 5-D the whole network can be set to channels_last_3d.
-        self.conv_hidden = nn.Conv3d(channels, 4 * channels, (1, kernel, kernel), padding=(0, pad, pad), bias=False)
+        self.conv_input = nn.Conv3d(
+            channels_in, 4 * channels, (1, kernel, kernel), padding=(0, pad, pad)
+        )
+        # Single steps keep a time axis of length 1: with all weights 5-D the whole network can be
+        # set to channels_last_3d.
+        self.conv_hidden = nn.Conv3d(
+            channels, 4 * channels, (1, kernel, kernel), padding=(0, pad, pad), bias=False
+        )
         self.peepholes = None if size is None else nn.Parameter(torch.zeros(3, channels, 1, *size))
         nn.init.xavier_uniform_(self.conv_input.weight)
         nn.init.xavier_uniform_(self.conv_hidden.weight)

@@ -1,8 +1,10 @@
-"""Recurrent autoencoders: an encoder over flattened frames, a code for every step, and a decoder that reads the codes.
+"""Recurrent autoencoders: an encoder over flattened frames, a code for every step, and a decoder
+that reads the codes.
 
-The default is "LSTM AE" of gbpcosta/video_representations (LSTM of 2048 units with peepholes and ReLU, codes of 1024); with
-``cell: gru`` its "GRU AE". The decoder, which ``make_decoder`` builds and objectives own, starts from the encoder's last state
-and reads the codes in the order of time; what it puts out first is the last frame. Its cell is linear.
+The default is "LSTM AE" of gbpcosta/video_representations (LSTM of 2048 units with peepholes and
+ReLU, codes of 1024); with ``cell: gru`` its "GRU AE". The decoder, which ``make_decoder`` builds
+and objectives own, starts from the encoder's last state and reads the codes in the order of time;
+what it puts out first is the last frame. Its cell is linear.
 
 Choices where the source is silent: forget bias 1 (TensorFlow's), Glorot-normal weights.
 """
@@ -19,7 +21,9 @@ CELLS = ("lstm", "gru")
 
 
 def make_cell(name: str, input_size: int, units: int, activation: str) -> nn.Module:
-    """A layer with ``unroll(inputs, state) -> (sequence, state)``; unknown names raise ValueError."""
+    """A layer with ``unroll(inputs, state) -> (sequence, state)``; unknown names raise
+    ValueError.
+    """
     if name == "lstm":
         return PeepholeLSTM(input_size, units, activation=activation, forget_bias=1.0)
     if name == "gru":
@@ -37,7 +41,8 @@ class RecurrentAutoencoder(nn.Module):
         code: size of a step's code.
         activation: of the encoder's cell: relu, tanh or linear.
 
-    Layers: ``hidden`` (B, T, units), ``codes`` (B, T, code), ``embedding`` (B, code), the code of the last frame.
+    Layers: ``hidden`` (B, T, units), ``codes`` (B, T, code), ``embedding`` (B, code), the code of
+    the last frame.
 
     Raises:
         ValueError: an unknown cell or activation.
@@ -57,7 +62,10 @@ class RecurrentAutoencoder(nn.Module):
     ):
         super().__init__()
         channels, _, *self.size = check_clip_shape(clip_shape)
-        self.channels, self.cell, self.units, self.code = channels, cell, units, code
+        self.channels = channels
+        self.cell = cell
+        self.units = units
+        self.code = code
         self.flatten = FlattenFrames()
         self.encoder = make_cell(cell, channels * self.size[0] * self.size[1], units, activation)
         self.hidden = nn.Identity()  # the encoder yields its sequence and its state
@@ -65,7 +73,9 @@ class RecurrentAutoencoder(nn.Module):
         self.embedding = nn.Identity()
 
     def encode(self, clip: Tensor) -> tuple[Tensor, object]:
-        """What the decoder takes: codes (B, T, code) and the encoder's last state, of a clip (B, C, T, H, W) in [0, 1]."""
+        """What the decoder takes: codes (B, T, code) and the encoder's last state, of a clip (B, C,
+        T, H, W) in [0, 1].
+        """
         sequence, state = self.encoder.unroll(self.flatten(clip))
         codes = self.codes(self.hidden(sequence))
         self.embedding(codes[:, -1])  # so that it is seen whoever calls

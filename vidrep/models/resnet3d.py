@@ -1,15 +1,19 @@
-"""R3D and R(2+1)D: residual networks of full or factorised 3-D convolutions (Tran et al., CVPR 2018, arXiv 1711.11248).
+"""R3D and R(2+1)D: residual networks of full or factorised 3-D convolutions (Tran et al., CVPR
+2018, arXiv 1711.11248).
 
-The default is "R3D small" of gbpcosta/video_representations (ResNet-10 layout); ``factorised=True`` gives its "R(2+1)D small".
+The default is "R3D small" of gbpcosta/video_representations (ResNet-10 layout); ``factorised=True``
+gives its "R(2+1)D small".
 
 Two things of that code are kept, so that results compare:
-* the final average pooling (1x7x7, stride 1, same padding, borders not counted) keeps the size of the map. At the 4x4 of the
-  reference every window covers the whole map, so the head sees the spatial mean repeated at every position;
-* it reads its embedding off the last residual block, before this pooling. Here ``embedding`` is what a head sees, after the
-  pooling; the reference's features are the layer ``res<last>``, flattened.
+* the final average pooling (1x7x7, stride 1, same padding, borders not counted) keeps the size of
+  the map. At the 4x4 of the reference every window covers the whole map, so the head sees the
+  spatial mean repeated at every position;
+* it reads its embedding off the last residual block, before this pooling. Here ``embedding`` is
+  what a head sees, after the pooling; the reference's features are the layer ``res<last>``,
+  flattened.
 
-Deviations: torch's symmetric padding in strided convolutions (TensorFlow pads the far side more); torch's default weight
-initialisation; the classifier head is not part of the model.
+Deviations: torch's symmetric padding in strided convolutions (TensorFlow pads the far side more);
+torch's default weight initialisation; the classifier head is not part of the model.
 """
 
 from collections.abc import Sequence
@@ -22,12 +26,16 @@ BLOCKS = {10: (1, 1, 1, 1), 16: (2, 2, 2, 1), 18: (2, 2, 2, 2), 26: (2, 3, 4, 3)
 
 
 def mid_channels(channels_in: int, channels: int, kernel: int = 3) -> int:
-    """Channels between the halves of a (2+1)-D convolution, so that it has about as many weights as the full 3-D one."""
+    """Channels between the halves of a (2+1)-D convolution, so that it has about as many weights as
+    the full 3-D one.
+    """
     area = kernel * kernel
     return 3 * channels_in * channels * area // (channels_in * area + 3 * channels)
 
 
-def _split_conv(channels_in: int, mid: int, channels: int, kernel: Sequence[int], stride: Sequence[int]) -> list[nn.Module]:
+def _split_conv(
+    channels_in: int, mid: int, channels: int, kernel: Sequence[int], stride: Sequence[int]
+) -> list[nn.Module]:
     """The (2+1)-D form: space, BN, ReLU, time, BN. Each half carries its part of the stride."""
     spatial = conv_norm(channels_in, mid, (1, *kernel[1:]), (1, *stride[1:]))
     temporal = conv_norm(mid, channels, (kernel[0], 1, 1), (stride[0], 1, 1))
@@ -35,20 +43,31 @@ def _split_conv(channels_in: int, mid: int, channels: int, kernel: Sequence[int]
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3x3 convolutions (or their factorised forms) around a shortcut: (B, C_in, T, H, W) -> (B, C, T/s, H/s, W/s)."""
+    """Two 3x3x3 convolutions (or their factorised forms) around a shortcut: (B, C_in, T, H, W) ->
+    (B, C, T/s, H/s, W/s).
+    """
 
     def __init__(self, channels_in: int, channels: int, *, stride: int, factorised: bool):
         super().__init__()
-        kernel, strides = triple(3), triple(stride)
+        kernel = triple(3)
+        strides = triple(stride)
 
         def conv(before: int, strides: Sequence[int]) -> list[nn.Module]:
             if factorised:
-                return _split_conv(before, mid_channels(before, channels), channels, kernel, strides)
+                return _split_conv(
+                    before, mid_channels(before, channels), channels, kernel, strides
+                )
             return conv_norm(before, channels, kernel, strides)
 
-        self.residual = nn.Sequential(*conv(channels_in, strides), nn.ReLU(inplace=True), *conv(channels, triple(1)))
+        self.residual = nn.Sequential(
+            *conv(channels_in, strides), nn.ReLU(inplace=True), *conv(channels, triple(1))
+        )
         changes = stride != 1 or channels_in != channels
-        self.shortcut = nn.Sequential(*conv_norm(channels_in, channels, triple(1), strides)) if changes else nn.Identity()
+        self.shortcut = (
+            nn.Sequential(*conv_norm(channels_in, channels, triple(1), strides))
+            if changes
+            else nn.Identity()
+        )
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -66,7 +85,8 @@ class ResNet3D(nn.Module):
         stem_kernel: (T, H, W).
         stem_stride: (T, H, W); 1 for small frames.
 
-    Layers: ``stem``, ``res0`` ... (one per residual block), all (B, C, T, H, W), then ``embedding`` (B, D).
+    Layers: ``stem``, ``res0`` ... (one per residual block), all (B, C, T, H, W), then ``embedding``
+    (B, D).
 
     Raises:
         ValueError: unknown depth, or not five widths.
@@ -88,23 +108,36 @@ class ResNet3D(nn.Module):
         if depth not in BLOCKS:
             raise ValueError(f"depth must be one of {', '.join(map(str, BLOCKS))}, got {depth}")
         if len(widths) != 5:
-            raise ValueError(f"widths must be five numbers (stem and four stages), got {list(widths)}")
-        channels_in, width = check_clip_shape(clip_shape)[0], widths[0]
-        kernel, stride = triple(stem_kernel), triple(stem_stride)
-        # The reference's stem is the one place where the width between the halves is not taken from the formula.
+            raise ValueError(
+                f"widths must be five numbers (stem and four stages), got {list(widths)}"
+            )
+        channels_in = check_clip_shape(clip_shape)[0]
+        width = widths[0]
+        kernel = triple(stem_kernel)
+        stride = triple(stem_stride)
+        # The reference's stem is the one place where the width between the halves is not taken from
+        # the formula.
         stem = (
             _split_conv(channels_in, width, width, kernel, stride)
             if factorised
             else conv_norm(channels_in, width, kernel, stride)
         )
         self.stem = nn.Sequential(*stem, nn.ReLU(inplace=True))
-        strides = [1 if block or stage == 0 else 2 for stage in range(4) for block in range(BLOCKS[depth][stage])]
+        strides = [
+            1 if block or stage == 0 else 2
+            for stage in range(4)
+            for block in range(BLOCKS[depth][stage])
+        ]
         channels = [widths[stage + 1] for stage in range(4) for _ in range(BLOCKS[depth][stage])]
         for number, (after, stride) in enumerate(zip(channels, strides, strict=True)):
-            self.add_module(f"res{number}", ResidualBlock(width, after, stride=stride, factorised=factorised))
+            self.add_module(
+                f"res{number}", ResidualBlock(width, after, stride=stride, factorised=factorised)
+            )
             width = after
-        blur = nn.AvgPool2d(7, stride=1, padding=3, count_include_pad=False)  # the 3-D one refuses maps smaller than its window
-        self.embedding = nn.Sequential(nn.Flatten(1, 2), blur, nn.Flatten())  # (B, C*T, H, W), then (B, D)
+        # the 3-D one refuses maps smaller than its window
+        blur = nn.AvgPool2d(7, stride=1, padding=3, count_include_pad=False)
+        # (B, C*T, H, W), then (B, D)
+        self.embedding = nn.Sequential(nn.Flatten(1, 2), blur, nn.Flatten())
         self.layers = tuple(name for name, _ in self.named_children())
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -114,7 +147,8 @@ class ResNet3D(nn.Module):
             clip: (B, C, T, H, W) in [0, 1].
 
         Returns:
-            (B, D) with D = widths[4] * T/8 * H/16 * W/16 for the default stem, sizes rounded up at each halving.
+            (B, D) with D = widths[4] * T/8 * H/16 * W/16 for the default stem, sizes rounded up at
+            each halving.
         """
         features = clip
         for name in self.layers:

@@ -1,14 +1,16 @@
-"""SimVP: convolutions on every frame, a translator that mixes all frames at once, a decoder that draws all future frames at
-once.
+"""SimVP: convolutions on every frame, a translator that mixes all frames at once, a decoder that
+draws all future frames at once.
 
-Gao et al., CVPR 2022, arXiv 2206.05099, with the ConvMixer translator of OpenSTL (arXiv 2306.11249), its smallest: 3.9 M weights
-for 10 frames of 64 x 64 pixels. The encoder keeps H and W or halves them, in turns; the features of all frames, stacked as
-channels, pass blocks of a depthwise and a pointwise convolution; the decoder mirrors the encoder and adds the first layer's map
-of input frame i to what becomes future frame i, as the released code does. T frames in give T frames out; longer futures are
-drawn T frames at a time, each block from the one before it, and of a shorter one only the first frames are drawn.
+Gao et al., CVPR 2022, arXiv 2206.05099, with the ConvMixer translator of OpenSTL (arXiv
+2306.11249), its smallest: 3.9 M weights for 10 frames of 64 x 64 pixels. The encoder keeps H and W
+or halves them, in turns; the features of all frames, stacked as channels, pass blocks of a
+depthwise and a pointwise convolution; the decoder mirrors the encoder and adds the first layer's
+map of input frame i to what becomes future frame i, as the released code does. T frames in give T
+frames out; longer futures are drawn T frames at a time, each block from the one before it, and of a
+shorter one only the first frames are drawn.
 
-Deviations: torch's default weight initialisation; the decoder is made by ``make_decoder`` and belongs to the objective, so that
-the model serves objectives that draw nothing.
+Deviations: torch's default weight initialisation; the decoder is made by ``make_decoder`` and
+belongs to the objective, so that the model serves objectives that draw nothing.
 """
 
 from collections.abc import Sequence
@@ -33,7 +35,9 @@ def strides(depth: int) -> list[int]:
 
 
 class FrameConv(nn.Module):
-    """3 x 3 convolution, group normalisation, SiLU on every frame: (B, C, T, H, W) -> (B, C', T, H / stride, W / stride)."""
+    """3 x 3 convolution, group normalisation, SiLU on every frame: (B, C, T, H, W) -> (B, C', T, H
+    / stride, W / stride).
+    """
 
     def __init__(self, channels_in: int, channels: int, stride: int):
         super().__init__()
@@ -45,9 +49,13 @@ class FrameConv(nn.Module):
 
 
 def up_block(channels: int, stride: int) -> nn.Sequential:
-    """The mirror of a ``FrameConv`` on frames: H and W times ``stride``, by shuffling channels into pixels."""
+    """The mirror of a ``FrameConv`` on frames: H and W times ``stride``, by shuffling channels into
+    pixels.
+    """
     convolution = nn.Conv2d(channels, channels * stride**2, 3, padding=1)
-    return nn.Sequential(convolution, nn.PixelShuffle(stride), nn.GroupNorm(GROUPS, channels), nn.SiLU())
+    return nn.Sequential(
+        convolution, nn.PixelShuffle(stride), nn.GroupNorm(GROUPS, channels), nn.SiLU()
+    )
 
 
 class FrameDecoder(nn.Module):
@@ -62,14 +70,16 @@ class FrameDecoder(nn.Module):
     def __init__(self, channels: int, channels_out: int, depth: int):
         super().__init__()
         *first, last = [up_block(channels, stride) for stride in reversed(strides(depth))]
-        self.first, self.last = nn.Sequential(*first), nn.Sequential(last, nn.Conv2d(channels, channels_out, 1))
+        self.first = nn.Sequential(*first)
+        self.last = nn.Sequential(last, nn.Conv2d(channels, channels_out, 1))
 
     def forward(self, maps: Tensor, skip: Tensor) -> Tensor:
         """Frames (B, channels_out, t, H, W).
 
         Args:
             maps: (B, channels, t, h, w), features of the frames.
-            skip: (B, channels, t, H, W), what the encoder's first layer made of as many input frames.
+            skip: (B, channels, t, H, W), what the encoder's first layer made of as many input
+                frames.
         """
         return on_frames(self.last, on_frames(self.first, maps) + skip)
 
@@ -77,15 +87,17 @@ class FrameDecoder(nn.Module):
 class MixerBlock(nn.Module):
     """ConvMixer block over stacked frames: (B, channels_in, 1, h, w) -> (B, channels, 1, h, w).
 
-    A depthwise convolution with a residual around it, then a pointwise one, each with GELU and batch normalisation; a further
-    pointwise convolution where the number of channels changes.
+    A depthwise convolution with a residual around it, then a pointwise one, each with GELU and
+    batch normalisation; a further pointwise convolution where the number of channels changes.
     """
 
     def __init__(self, channels_in: int, channels: int, kernel: int):
         super().__init__()
         depthwise = nn.Conv2d(channels_in, channels_in, kernel, groups=channels_in, padding="same")
         self.space = nn.Sequential(depthwise, nn.GELU(), nn.BatchNorm2d(channels_in))
-        self.mix = nn.Sequential(nn.Conv2d(channels_in, channels_in, 1), nn.GELU(), nn.BatchNorm2d(channels_in))
+        self.mix = nn.Sequential(
+            nn.Conv2d(channels_in, channels_in, 1), nn.GELU(), nn.BatchNorm2d(channels_in)
+        )
         if channels != channels_in:
             self.mix.append(nn.Conv2d(channels_in, channels, 1))
 
@@ -112,8 +124,8 @@ class SimVP(nn.Module):
         translator_depth: number of its blocks, at least 2.
         kernel: side of its depthwise convolutions.
 
-    Layers: ``conv1`` ... (B, C', T, h, w); ``mix1`` ... (B, translator_channels, 1, h, w), of which the last has the T * C'
-    channels of the future frames' features; ``embedding`` (B, T * C').
+    Layers: ``conv1`` ... (B, C', T, h, w); ``mix1`` ... (B, translator_channels, 1, h, w), of which
+    the last has the T * C' channels of the future frames' features; ``embedding`` (B, T * C').
 
     Raises:
         ValueError: sizes out of range, or H and W that cannot be halved so often.
@@ -133,16 +145,22 @@ class SimVP(nn.Module):
     ):
         super().__init__()
         self.image_channels, self.frames, *size = check_clip_shape(clip_shape)
-        self.channels, self.depth = channels, depth
-        if min(channels, depth, translator_channels, kernel) < 1 or channels % GROUPS or translator_depth < 2:
+        self.channels = channels
+        self.depth = depth
+        if (
+            min(channels, depth, translator_channels, kernel) < 1
+            or channels % GROUPS
+            or translator_depth < 2
+        ):
             raise ValueError(
-                f"channels ({channels}) must be a multiple of {GROUPS}, translator_depth ({translator_depth}) at least 2, "
-                "and all other sizes at least 1"
+                f"channels ({channels}) must be a multiple of {GROUPS}, translator_depth"
+                f" ({translator_depth}) at least 2, and all other sizes at least 1"
             )
         factor = 2 ** (depth // 2)
         if any(side % factor for side in size):
             raise ValueError(
-                f"frames of {tuple(size)} pixels cannot be halved {depth // 2} times; sides must be multiples of {factor}"
+                f"frames of {tuple(size)} pixels cannot be halved {depth // 2} times; sides must be"
+                f" multiples of {factor}"
             )
         widths = [self.image_channels] + [channels] * depth
         for number, stride in enumerate(strides(depth), start=1):
@@ -155,11 +173,14 @@ class SimVP(nn.Module):
         self.layers = tuple(name for name, _ in self.named_children())
 
     def translate(self, clip: Tensor, *, own: bool = False) -> tuple[Tensor, Tensor]:
-        """What the translator makes of a clip, (B, T * C', 1, h, w), and the first layer's maps (B, C', T, H, W).
+        """What the translator makes of a clip, (B, T * C', 1, h, w), and the first layer's maps (B,
+        C', T, H, W).
 
-        Frames that the network has drawn itself (``own``) go past the hooks: what they capture is of true clips.
+        Frames that the network has drawn itself (``own``) go past the hooks: what they capture is
+        of true clips.
         """
-        maps, first = clip, None
+        maps = clip
+        first = None
         for name in self.layers[:-1]:
             if name == "mix1":
                 maps = maps.transpose(1, 2).flatten(1, 2)[:, :, None]  # (B, T * C', 1, h, w)
@@ -184,13 +205,16 @@ class SimVP(nn.Module):
         return FrameDecoder(self.channels, self.image_channels, self.depth)
 
     def predict(self, clip: Tensor, steps: int, decoder: FrameDecoder) -> Tensor:
-        """The frames that follow a clip: (B, C, T, H, W) -> (B, C, steps, H, W), near [0, 1] but not confined to it."""
+        """The frames that follow a clip: (B, C, T, H, W) -> (B, C, steps, H, W), near [0, 1] but
+        not confined to it.
+        """
         blocks = []
         for start in range(0, steps, self.frames):
             maps, first = self.translate(clip, own=start > 0)
             if start == 0:
                 self.embedding(maps)  # for hooks, as in ``forward``
-            features = maps[:, :, 0].unflatten(1, (self.frames, -1)).transpose(1, 2)  # (B, C', T, h, w)
+            # (B, C', T, h, w)
+            features = maps[:, :, 0].unflatten(1, (self.frames, -1)).transpose(1, 2)
             count = min(self.frames, steps - start)
             clip = decoder(features[:, :, :count], first[:, :, :count])
             blocks.append(clip)

@@ -1,12 +1,13 @@
 """Slow feature analysis: functions of single frames that vary slowly over a clip.
 
-Wiskott & Sejnowski, Neural Computation 14, 2002. In closed form: frames -> whitened principal components -> all products of
-pairs -> whitening -> the directions whose differences from frame to frame are smallest. The default follows Berkes & Wiskott
-(Journal of Vision 5, 2005): 100 components, quadratic expansion. Directions in which the expanded data hardly vary are dropped
+Wiskott & Sejnowski, Neural Computation 14, 2002. In closed form: frames -> whitened principal
+components -> all products of pairs -> whitening -> the directions whose differences from frame to
+frame are smallest. The default follows Berkes & Wiskott (Journal of Vision 5, 2005): 100
+components, quadratic expansion. Directions in which the expanded data hardly vary are dropped
 before the second whitening, which keeps rank-deficient data stable (Konen, arXiv 0912.1064).
 
-Deviations: frames are read one at a time, not in pairs; slowness is the mean squared difference between neighbouring frames of
-one clip, and clips are never joined.
+Deviations: frames are read one at a time, not in pairs; slowness is the mean squared difference
+between neighbouring frames of one clip, and clips are never joined.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +25,9 @@ class Moments:
     """Sums over batches from which mean and covariance follow, in float64."""
 
     def __init__(self) -> None:
-        self.count, self.total, self.products = 0, 0.0, 0.0
+        self.count = 0
+        self.total = 0.0
+        self.products = 0.0
 
     def add(self, rows: Tensor) -> None:
         """Count in ``rows`` (n, F)."""
@@ -50,7 +53,9 @@ class Moments:
 
 
 def whitening(covariance: Tensor) -> Tensor:
-    """Rows that give unit variance and no correlation, by falling variance; negligible directions left out: (F, F) -> (k, F)."""
+    """Rows that give unit variance and no correlation, by falling variance; negligible directions
+    left out: (F, F) -> (k, F).
+    """
     variances, directions = torch.linalg.eigh(covariance)
     kept = variances > NEGLIGIBLE * variances[-1].clamp_min(0)
     return (directions[:, kept] / variances[kept].sqrt()).T.flip(0)
@@ -63,7 +68,9 @@ def quadratic(values: Tensor) -> Tensor:
 
 
 class Projection(nn.Module):
-    """Centred linear map with fitted, not trained, weights; random ones until then: (B, T, F) -> (B, T, features)."""
+    """Centred linear map with fitted, not trained, weights; random ones until then: (B, T, F) ->
+    (B, T, features).
+    """
 
     def __init__(self, inputs: int, features: int) -> None:
         super().__init__()
@@ -74,7 +81,9 @@ class Projection(nn.Module):
         return F.linear(values - self.mean.to(values.dtype), self.weight.to(values.dtype))
 
     def fit(self, mean: Tensor, rows: Tensor) -> None:
-        """Take over a mean (F,) and rows (features, F); each row is turned so that its largest weight is positive."""
+        """Take over a mean (F,) and rows (features, F); each row is turned so that its largest
+        weight is positive.
+        """
         largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
         self.mean.copy_(mean)
         self.weight.copy_(rows * largest.sign())
@@ -89,21 +98,29 @@ class SlowFeatures(nn.Module):
         features: slow features.
         expansion: "quadratic", or "linear" for none.
 
-    Layers: ``components`` (B, T, components); ``slow`` (B, T, features), slowest first, with unit variance over the training
-    clips and without correlation. Both are random projections until they are fitted.
+    Layers: ``components`` (B, T, components); ``slow`` (B, T, features), slowest first, with unit
+    variance over the training clips and without correlation. Both are random projections until they
+    are fitted.
 
     Attributes:
-        deltas: (features,) mean squared difference of each slow feature between neighbouring frames of the training clips.
+        deltas: (features,) mean squared difference of each slow feature between neighbouring frames
+            of the training clips.
 
     Raises:
-        ValueError: a single frame, more components than values in a frame, or more features than the expansion has.
+        ValueError: a single frame, more components than values in a frame, or more features than
+            the expansion has.
     """
 
     inputs = ("clip",)
     layers = ("components", "slow")
 
     def __init__(
-        self, clip_shape: Sequence[int], *, components: int = 100, features: int = 64, expansion: str = "quadratic"
+        self,
+        clip_shape: Sequence[int],
+        *,
+        components: int = 100,
+        features: int = 64,
+        expansion: str = "quadratic",
     ) -> None:
         super().__init__()
         channels, frames, height, width = check_clip_shape(clip_shape)
@@ -111,13 +128,15 @@ class SlowFeatures(nn.Module):
             raise ValueError(f"expansion must be linear or quadratic, got {expansion!r}")
         if frames < 2:
             raise ValueError("slowness needs at least 2 frames, got 1")
-        values, expanded = channels * height * width, components
+        values = channels * height * width
+        expanded = components
         if expansion == "quadratic":
             expanded += components * (components + 1) // 2
         if not 1 <= components <= values or not 1 <= features <= expanded:
             raise ValueError(
-                f"frames of {values} values give at most as many components, and these {expanded} functions at most as many "
-                f"features; got components {components}, features {features}"
+                f"frames of {values} values give at most as many components, and these {expanded}"
+                f" functions at most as many features; got components {components}, features"
+                f" {features}"
             )
         self.flatten = FlattenFrames()
         self.expand = quadratic if expansion == "quadratic" else nn.Identity()
@@ -148,9 +167,11 @@ class SlowFeatures(nn.Module):
         """Fit the slow features to batches of clips (B, C, T, H, W), the components being fitted.
 
         Raises:
-            ValueError: the expanded components have fewer independent directions than there are features.
+            ValueError: the expanded components have fewer independent directions than there are
+                features.
         """
-        values, differences = Moments(), Moments()
+        values = Moments()
+        differences = Moments()
         for clip in clips:
             expanded = self.expand(self.components(self.flatten(clip).double()))  # (B, T, expanded)
             values.add(expanded.flatten(0, 1))
@@ -165,4 +186,7 @@ class SlowFeatures(nn.Module):
     def _check(self, rows: Tensor, projection: Projection, name: str) -> None:
         wanted = len(projection.weight)
         if len(rows) < wanted:
-            raise ValueError(f"the training clips have {len(rows)} independent {name}, not {wanted}; lower the model's {name}")
+            raise ValueError(
+                f"the training clips have {len(rows)} independent {name}, not {wanted}; lower the"
+                f" model's {name}"
+            )

@@ -1,14 +1,16 @@
-"""SlowFast: a wide pathway on few frames beside a thin one on all (Feichtenhofer et al., ICCV 2019, arXiv 1812.03982).
+"""SlowFast: a wide pathway on few frames beside a thin one on all (Feichtenhofer et al., ICCV 2019,
+arXiv 1812.03982).
 
-Both pathways are bottleneck residual networks. The slow one sees every ``alpha``-th frame and looks over time only in its last
-two stages; the fast one has ``beta`` of its channels, sees all frames and looks over time in every block. After the stem and
-after every stage but the last, a convolution over time with stride ``alpha`` brings the fast maps to the slow ones.
+Both pathways are bottleneck residual networks. The slow one sees every ``alpha``-th frame and looks
+over time only in its last two stages; the fast one has ``beta`` of its channels, sees all frames
+and looks over time in every block. After the stem and after every stage but the last, a convolution
+over time with stride ``alpha`` brings the fast maps to the slow ones.
 
-The default, SlowFast-tiny, is ours: half the paper's channels and one block a stage. ``width=64, blocks=[3, 4, 6, 3], alpha=8``
-is the paper's SlowFast 4x16 on ResNet-50.
+The default, SlowFast-tiny, is ours: half the paper's channels and one block a stage. ``width=64,
+blocks=[3, 4, 6, 3], alpha=8`` is the paper's SlowFast 4x16 on ResNet-50.
 
-Deviations: batch normalisation and ReLU after the lateral convolutions, as in the authors' code; no dropout before the
-classifier; torch's default weight initialisation.
+Deviations: batch normalisation and ReLU after the lateral convolutions, as in the authors' code; no
+dropout before the classifier; torch's default weight initialisation.
 """
 
 from collections.abc import Sequence
@@ -23,20 +25,27 @@ LATERAL = 2  # channels of a lateral connection as a multiple of the fast pathwa
 SLOW_TEMPORAL = 2  # stages of the slow pathway that look over time: the last two
 
 
-def _conv(channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1)) -> list[nn.Module]:
+def _conv(
+    channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1)
+) -> list[nn.Module]:
     """Convolution and batch normalisation."""
     return [
-        nn.Conv3d(channels_in, channels, tuple(kernel), tuple(stride), same_padding(kernel), bias=False),
+        nn.Conv3d(
+            channels_in, channels, tuple(kernel), tuple(stride), same_padding(kernel), bias=False
+        ),
         nn.BatchNorm3d(channels),
     ]
 
 
 class Bottleneck(nn.Module):
-    """A t x 1 x 1, a 1 x 3 x 3 and a 1 x 1 x 1 convolution around a shortcut: (B, C_in, T, H, W) -> (B, 4 inner, T, H/s, W/s)."""
+    """A t x 1 x 1, a 1 x 3 x 3 and a 1 x 1 x 1 convolution around a shortcut: (B, C_in, T, H, W) ->
+    (B, 4 inner, T, H/s, W/s).
+    """
 
     def __init__(self, channels_in: int, inner: int, *, time_kernel: int, stride: int):
         super().__init__()
-        channels, strides = EXPANSION * inner, (1, stride, stride)
+        channels = EXPANSION * inner
+        strides = (1, stride, stride)
         self.residual = nn.Sequential(
             *_conv(channels_in, inner, (time_kernel, 1, 1)),
             nn.ReLU(inplace=True),
@@ -45,28 +54,48 @@ class Bottleneck(nn.Module):
             *_conv(inner, channels, (1, 1, 1)),
         )
         changes = stride != 1 or channels_in != channels
-        self.shortcut = nn.Sequential(*_conv(channels_in, channels, (1, 1, 1), strides)) if changes else nn.Identity()
+        self.shortcut = (
+            nn.Sequential(*_conv(channels_in, channels, (1, 1, 1), strides))
+            if changes
+            else nn.Identity()
+        )
 
     def forward(self, maps: Tensor) -> Tensor:
         return torch.relu(self.residual(maps) + self.shortcut(maps))
 
 
 class Pathway(nn.Module):
-    """One pathway: ``stem`` and ``res2`` ... (the paper's names), called from outside, one after the other.
+    """One pathway: ``stem`` and ``res2`` ... (the paper's names), called from outside, one after
+    the other.
 
     Args:
         channels_in: channels of the clip.
-        width: inner channels of the first stage, and channels of the stem; each further stage has twice as many.
+        width: inner channels of the first stage, and channels of the stem; each further stage has
+            twice as many.
         blocks: bottlenecks of each stage.
         time_kernels: length in frames of the kernels of the stem and of each stage.
-        lateral: channels that join the stem's maps, as a share of ``width``; twice, four times ... as many join later ones.
+        lateral: channels that join the stem's maps, as a share of ``width``; twice, four times ...
+            as many join later ones.
         stem_kernel, stem_stride, stem_pool: see ``SlowFast``.
     """
 
-    def __init__(self, channels_in, width, blocks, *, time_kernels, lateral, stem_kernel, stem_stride, stem_pool):
+    def __init__(
+        self,
+        channels_in,
+        width,
+        blocks,
+        *,
+        time_kernels,
+        lateral,
+        stem_kernel,
+        stem_stride,
+        stem_pool,
+    ):
         super().__init__()
         kernel = (time_kernels[0], stem_kernel, stem_kernel)
-        self.stem = nn.Sequential(*_conv(channels_in, width, kernel, (1, stem_stride, stem_stride)), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(
+            *_conv(channels_in, width, kernel, (1, stem_stride, stem_stride)), nn.ReLU(inplace=True)
+        )
         if stem_pool:
             self.stem.append(nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)))
         before = width
@@ -76,25 +105,33 @@ class Pathway(nn.Module):
             stack = nn.Sequential()
             for block in range(count):
                 stride = 2 if stage and not block else 1
-                stack.append(Bottleneck(before, inner, time_kernel=time_kernels[stage + 1], stride=stride))
+                stack.append(
+                    Bottleneck(before, inner, time_kernel=time_kernels[stage + 1], stride=stride)
+                )
                 before = EXPANSION * inner
             self.add_module(f"res{stage + 2}", stack)
         self.channels = before
 
 
 class Lateral(nn.Module):
-    """Fast maps brought to the slow pathway's frames, beside its maps: (B, C, T/a, H, W), (B, F, T, H, W) -> (B, C+2F, ...)."""
+    """Fast maps brought to the slow pathway's frames, beside its maps: (B, C, T/a, H, W), (B, F, T,
+    H, W) -> (B, C+2F, ...).
+    """
 
     def __init__(self, channels: int, alpha: int):
         super().__init__()
-        self.convolve = nn.Sequential(*_conv(channels, LATERAL * channels, (5, 1, 1), (alpha, 1, 1)), nn.ReLU(inplace=True))
+        self.convolve = nn.Sequential(
+            *_conv(channels, LATERAL * channels, (5, 1, 1), (alpha, 1, 1)), nn.ReLU(inplace=True)
+        )
 
     def forward(self, slow: Tensor, fast: Tensor) -> Tensor:
         return torch.cat([slow, self.convolve(fast)], dim=1)
 
 
 class JoinMeans(nn.Module):
-    """The mean of each pathway's last maps over space and time, side by side: (B, C, ...), (B, F, ...) -> (B, C + F)."""
+    """The mean of each pathway's last maps over space and time, side by side: (B, C, ...), (B, F,
+    ...) -> (B, C + F).
+    """
 
     def forward(self, slow: Tensor, fast: Tensor) -> Tensor:
         return torch.cat([slow.mean((2, 3, 4)), fast.mean((2, 3, 4))], dim=1)
@@ -107,14 +144,15 @@ class SlowFast(nn.Module):
         clip_shape: (C, T, H, W).
         alpha: the slow pathway sees every ``alpha``-th frame, from the first on.
         beta: the fast pathway's channels as a share of the slow one's.
-        width: inner channels of the slow pathway's first stage; each further stage has twice as many and halves H and W.
+        width: inner channels of the slow pathway's first stage; each further stage has twice as
+            many and halves H and W.
         blocks: bottlenecks of each stage, of both pathways.
         stem_kernel: side of the stems' kernels.
         stem_stride: of the stems; 1 for small frames.
         stem_pool: max pooling (3x3, stride 2) after the stems?
 
-    Layers: ``slow.stem``, ``fast.stem``, ``slow.res2``, ``fast.res2`` ... (B, C, T, H, W), before what joins the slow ones;
-    ``embedding`` (B, D).
+    Layers: ``slow.stem``, ``fast.stem``, ``slow.res2``, ``fast.res2`` ... (B, C, T, H, W), before
+    what joins the slow ones; ``embedding`` (B, D).
 
     Raises:
         ValueError: no stage, or a fast pathway without whole channels.
@@ -138,20 +176,33 @@ class SlowFast(nn.Module):
         channels = check_clip_shape(clip_shape)[0]
         if not blocks or alpha < 1 or width * beta < 1 or width * beta % 1:
             raise ValueError(
-                f"give at least one stage, alpha of at least 1 and beta of width in whole channels, "
-                f"got blocks {list(blocks)}, alpha {alpha}, beta {beta}, width {width}"
+                "give at least one stage, alpha of at least 1 and beta of width in whole channels,"
+                f" got blocks {list(blocks)}, alpha {alpha}, beta {beta}, width {width}"
             )
-        self.alpha, stages = alpha, len(blocks)
+        self.alpha = alpha
+        stages = len(blocks)
         shared = {"stem_kernel": stem_kernel, "stem_stride": stem_stride, "stem_pool": stem_pool}
-        slow_kernels = [1] + [3 if stage >= stages - SLOW_TEMPORAL else 1 for stage in range(stages)]
+        slow_kernels = [1] + [
+            3 if stage >= stages - SLOW_TEMPORAL else 1 for stage in range(stages)
+        ]
         fast_kernels = [5] + [3] * stages
-        self.slow = Pathway(channels, width, blocks, time_kernels=slow_kernels, lateral=LATERAL * beta, **shared)
-        self.fast = Pathway(channels, int(width * beta), blocks, time_kernels=fast_kernels, lateral=0, **shared)
-        widths = [1] + [EXPANSION * 2**stage for stage in range(stages - 1)]  # of the maps that a stage is given
-        self.lateral = nn.ModuleList([Lateral(int(width * beta) * factor, alpha) for factor in widths])
+        self.slow = Pathway(
+            channels, width, blocks, time_kernels=slow_kernels, lateral=LATERAL * beta, **shared
+        )
+        self.fast = Pathway(
+            channels, int(width * beta), blocks, time_kernels=fast_kernels, lateral=0, **shared
+        )
+        # of the maps that a stage is given
+        widths = [1] + [EXPANSION * 2**stage for stage in range(stages - 1)]
+        self.lateral = nn.ModuleList(
+            [Lateral(int(width * beta) * factor, alpha) for factor in widths]
+        )
         self.embedding = JoinMeans()
         self.steps = ("stem", *(f"res{stage + 2}" for stage in range(stages)))
-        self.layers = (*(f"{path}.{step}" for step in self.steps for path in ("slow", "fast")), "embedding")
+        self.layers = (
+            *(f"{path}.{step}" for step in self.steps for path in ("slow", "fast")),
+            "embedding",
+        )
 
     def forward(self, clip: Tensor) -> Tensor:
         """Embedding of a clip.
@@ -160,9 +211,11 @@ class SlowFast(nn.Module):
             clip: (B, C, T, H, W) in [0, 1].
 
         Returns:
-            (B, D), D = (1 + beta) * 4 * width * 2 ** (stages - 1): the slow pathway's features, then the fast one's.
+            (B, D), D = (1 + beta) * 4 * width * 2 ** (stages - 1): the slow pathway's features,
+            then the fast one's.
         """
-        slow, fast = self.slow.stem(clip[:, :, :: self.alpha]), self.fast.stem(clip)
+        slow = self.slow.stem(clip[:, :, :: self.alpha])
+        fast = self.fast.stem(clip)
         for join, step in zip(self.lateral, self.steps[1:], strict=True):
             slow = self.slow.get_submodule(step)(join(slow, fast))
             fast = self.fast.get_submodule(step)(fast)

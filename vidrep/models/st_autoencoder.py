@@ -1,21 +1,26 @@
-"""Spatio-temporal autoencoder with differentiable memory (Patraucean, Handa, Cipolla, ICLR workshop 2016, arXiv 1511.06309).
+"""Spatio-temporal autoencoder with differentiable memory (Patraucean, Handa, Cipolla, ICLR workshop
+2016, arXiv 1511.06309).
 
-A convolution encodes each frame, a convolutional LSTM remembers, and a flow head on the memory says from where every place of the
-next frame takes its content: the encoded current frame, warped by that flow, is what the next frame is decoded from. The decoder
-belongs to the objective (``vidrep.objectives.next_frame``). Sizes, initial weights, the untied first step and the zero flow at
-the start are those of viorik/ConvLSTM. The ablations of the paper are parameters: without flow (AE-ConvLSTM), a fully connected
-memory (AE-fcLSTM), no memory but a stack of frames (AE-Conv).
+A convolution encodes each frame, a convolutional LSTM remembers, and a flow head on the memory says
+from where every place of the next frame takes its content: the encoded current frame, warped by
+that flow, is what the next frame is decoded from. The decoder belongs to the objective
+(``vidrep.objectives.next_frame``). Sizes, initial weights, the untied first step and the zero flow
+at the start are those of viorik/ConvLSTM. The ablations of the paper are parameters: without flow
+(AE-ConvLSTM), a fully connected memory (AE-fcLSTM), no memory but a stack of frames (AE-Conv).
 
-The flow is clamped at a quarter of the maps' sides, so no motion of more than a quarter of the frame's sides in one step can be
-drawn: 16 px for frames of 64 px, 5 px for 20 px.
+The flow is clamped at a quarter of the maps' sides, so no motion of more than a quarter of the
+frame's sides in one step can be drawn: 16 px for frames of 64 px, 5 px for 20 px.
 
 Deviations and choices of our own:
-* the released code multiplies the flow by 2/H but samples on a grid of 2/(H-1), 3 % off at 32 px; here pixels are exact;
+* the released code multiplies the flow by 2/H but samples on a grid of 2/(H-1), 3 % off at 32 px;
+  here pixels are exact;
 * the scaling constants are no weights, so training cannot move them;
 * the encoder pools before its tanh, which gives the same maps for a quarter of the work;
-* the sizes of the ablations are ours: without memory a convolution of the memory's kernel and width stands in its place; the
-  fully connected LSTM reads all features and a linear layer with tanh makes maps of its state;
-* narrow networks have few inputs a unit, with which weights in +-0.08 make a weak memory: ``init`` sets the bound.
+* the sizes of the ablations are ours: without memory a convolution of the memory's kernel and width
+  stands in its place; the fully connected LSTM reads all features and a linear layer with tanh
+  makes maps of its state;
+* narrow networks have few inputs a unit, with which weights in +-0.08 make a weak memory: ``init``
+  sets the bound.
 """
 
 from collections.abc import Sequence
@@ -32,7 +37,9 @@ REACH = 1 / 4  # the released clamp, +-0.5 where a side counts 2
 
 
 def frame_conv(channels_in: int, channels: int, kernel: int, frames: int = 1) -> nn.Conv3d:
-    """Convolution of each frame, or of the last ``frames`` of them, with same padding in space; Glorot-uniform, zero bias."""
+    """Convolution of each frame, or of the last ``frames`` of them, with same padding in space;
+    Glorot-uniform, zero bias.
+    """
     padding = (0, *same_padding((kernel, kernel)))
     conv = nn.Conv3d(channels_in, channels, (frames, kernel, kernel), padding=padding)
     nn.init.xavier_uniform_(conv.weight)
@@ -47,16 +54,22 @@ def _fill(layer: nn.Module, bound: float) -> None:
 
 
 class ConvMemory(nn.Module):
-    """ConvLSTM without peepholes; ``untied``: the first step, which has nothing to remember or forget, has weights of its own."""
+    """ConvLSTM without peepholes; ``untied``: the first step, which has nothing to remember or
+    forget, has weights of its own.
+    """
 
-    def __init__(self, channels_in: int, channels: int, kernel: int, untied: bool, init: float) -> None:
+    def __init__(
+        self, channels_in: int, channels: int, kernel: int, untied: bool, init: float
+    ) -> None:
         super().__init__()
         self.cell = ConvLSTM(channels_in, channels, size=None, kernel=kernel)
         self.first = frame_conv(channels_in, 3 * channels, kernel) if untied else None
         _fill(self, init)
 
     def unroll(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """Features (B, C, T, h, w) and the state so far, None at the start -> maps (B, channels, T, h, w), final state."""
+        """Features (B, C, T, h, w) and the state so far, None at the start -> maps (B, channels, T,
+        h, w), final state.
+        """
         if state is not None or self.first is None:
             return self.cell.unroll(features, state)
         i, a, o = self.first(features[:, :, :1]).to(self.first.bias.dtype).chunk(3, dim=1)
@@ -69,9 +82,13 @@ class ConvMemory(nn.Module):
 
 
 class DenseMemory(nn.Module):
-    """Fully connected LSTM over whole feature maps; a linear layer with tanh makes maps of its hidden state."""
+    """Fully connected LSTM over whole feature maps; a linear layer with tanh makes maps of its
+    hidden state.
+    """
 
-    def __init__(self, channels_in: int, channels: int, size: Sequence[int], units: int, init: float) -> None:
+    def __init__(
+        self, channels_in: int, channels: int, size: Sequence[int], units: int, init: float
+    ) -> None:
         super().__init__()
         self.cell = PeepholeLSTM(channels_in * size[0] * size[1], units, peepholes=False)
         self.spread = nn.Linear(units, channels * size[0] * size[1])
@@ -80,7 +97,8 @@ class DenseMemory(nn.Module):
 
     def unroll(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
         """See ``ConvMemory.unroll``."""
-        hidden, state = self.cell.unroll(features.transpose(1, 2).flatten(2), state)  # (B, T, units)
+        # (B, T, units)
+        hidden, state = self.cell.unroll(features.transpose(1, 2).flatten(2), state)
         return torch.tanh(self.spread(hidden)).unflatten(2, self.shape).transpose(1, 2), state
 
 
@@ -97,19 +115,28 @@ class NoMemory(nn.Module):
 
 
 class Clamp(nn.Module):
-    """Flow (B, 2, T, h, w), channels (x, y), kept within a quarter of the maps' width and height."""
+    """Flow (B, 2, T, h, w), channels (x, y), kept within a quarter of the maps' width and
+    height.
+    """
 
     def forward(self, flow: Tensor) -> Tensor:
         x, y = flow.float().split(1, dim=1)
         height, width = flow.shape[3:]
-        return torch.cat([x.clamp(-REACH * width, REACH * width), y.clamp(-REACH * height, REACH * height)], dim=1)
+        return torch.cat(
+            [x.clamp(-REACH * width, REACH * width), y.clamp(-REACH * height, REACH * height)],
+            dim=1,
+        )
 
 
 def flow_head(channels_in: int, kernel: int) -> nn.Sequential:
-    """Two large linear convolutions, then a 1 x 1 one that starts at zero: backward flow in pixels of the maps, at first none."""
+    """Two large linear convolutions, then a 1 x 1 one that starts at zero: backward flow in pixels
+    of the maps, at first none.
+    """
     last = frame_conv(2, 2, 1)
     nn.init.zeros_(last.weight)
-    return nn.Sequential(frame_conv(channels_in, 2, kernel), frame_conv(2, 2, kernel), last, Clamp())
+    return nn.Sequential(
+        frame_conv(channels_in, 2, kernel), frame_conv(2, 2, kernel), last, Clamp()
+    )
 
 
 @dataclass(frozen=True)
@@ -119,8 +146,8 @@ class Steps:
     Attributes:
         features: encoded frames (B, C, T, h, w).
         memory: output of the memory (B, M, T, h, w).
-        flow: (B, 2, T, h, w), channels (x, y), in pixels of the maps: from where each place of the next frame takes its content;
-            None in a network without flow.
+        flow: (B, 2, T, h, w), channels (x, y), in pixels of the maps: from where each place of the
+            next frame takes its content; None in a network without flow.
         state: what to continue from.
     """
 
@@ -132,12 +159,22 @@ class Steps:
     def since(self, step: int) -> "Steps":
         """The steps from ``step`` on, counted as in slices."""
         maps = {name: getattr(self, name) for name in ("features", "memory", "flow")}
-        return replace(self, **{name: value[:, :, step:] for name, value in maps.items() if value is not None})
+        return replace(
+            self, **{name: value[:, :, step:] for name, value in maps.items() if value is not None}
+        )
 
     def followed_by(self, later: "Steps") -> "Steps":
-        """These steps and those that continued from their state, as if they had been unrolled at once."""
-        maps = {name: (getattr(self, name), getattr(later, name)) for name in ("features", "memory", "flow")}
-        return replace(later, **{name: torch.cat(pair, dim=2) for name, pair in maps.items() if pair[0] is not None})
+        """These steps and those that continued from their state, as if they had been unrolled at
+        once.
+        """
+        maps = {
+            name: (getattr(self, name), getattr(later, name))
+            for name in ("features", "memory", "flow")
+        }
+        return replace(
+            later,
+            **{name: torch.cat(pair, dim=2) for name, pair in maps.items() if pair[0] is not None},
+        )
 
 
 class SpatioTemporalAutoencoder(nn.Module):
@@ -154,12 +191,14 @@ class SpatioTemporalAutoencoder(nn.Module):
         untied: a first step of its own in the convolutional memory.
         units: of the dense memory's LSTM.
         init: the weights of an LSTM start uniform in +- this.
-        stack: frames that the encoder sees at once, the current one and those before it; what came before the clip is black.
+        stack: frames that the encoder sees at once, the current one and those before it; what came
+            before the clip is black.
         pool: the maps' sides are those of the frames divided by this.
 
-    Layers: ``encoder`` (B, channels, T, H/pool, W/pool), ``memory`` (B, memory_channels, T, ...), ``flow`` (B, 2, T, ...) if
-    there is a head, backward and in pixels of the maps, then ``embedding`` (B, memory_channels): the memory's output at the last
-    frame, averaged over space. The flow head does not lead to the embedding: it is frozen until an objective thaws it.
+    Layers: ``encoder`` (B, channels, T, H/pool, W/pool), ``memory`` (B, memory_channels, T, ...),
+    ``flow`` (B, 2, T, ...) if there is a head, backward and in pixels of the maps, then
+    ``embedding`` (B, memory_channels): the memory's output at the last frame, averaged over space.
+    The flow head does not lead to the embedding: it is frozen until an objective thaws it.
 
     Raises:
         ValueError: an unknown memory, or frames smaller than the pool.
@@ -193,27 +232,44 @@ class SpatioTemporalAutoencoder(nn.Module):
         }
         if memory not in makers:
             raise ValueError(f"memory is {memory!r}; give one of {', '.join(makers)}")
-        self.stack, self.pool = stack, pool
-        self.encoder = nn.Sequential(frame_conv(colours, channels, kernel, stack), nn.MaxPool3d((1, pool, pool)), nn.Tanh())
+        self.stack = stack
+        self.pool = pool
+        self.encoder = nn.Sequential(
+            frame_conv(colours, channels, kernel, stack), nn.MaxPool3d((1, pool, pool)), nn.Tanh()
+        )
         self.recurrence = makers[memory]()
-        self.memory = nn.Identity()  # the recurrence yields maps and state; here the maps can be read off
-        self.flow = None if flow_kernel is None else flow_head(memory_channels, flow_kernel).requires_grad_(False)
+        # the recurrence yields maps and state; here the maps can be read off
+        self.memory = nn.Identity()
+        self.flow = (
+            None
+            if flow_kernel is None
+            else flow_head(memory_channels, flow_kernel).requires_grad_(False)
+        )
         self.embedding = nn.Identity()
         self.map_channels = memory_channels if self.flow is None else channels
         self.layers = ("encoder", "memory", *(() if self.flow is None else ("flow",)), "embedding")
 
     def unroll(self, clip: Tensor, state: tuple | None = None) -> Steps:
-        """Run over frames (B, C, T, H, W), from the start or from the ``state`` that earlier frames left."""
-        before, memory = state or (clip.new_zeros(*clip.shape[:2], self.stack - 1, *clip.shape[3:]), None)
+        """Run over frames (B, C, T, H, W), from the start or from the ``state`` that earlier frames
+        left.
+        """
+        before, memory = state or (
+            clip.new_zeros(*clip.shape[:2], self.stack - 1, *clip.shape[3:]),
+            None,
+        )
         frames = torch.cat([before, clip], dim=2)
         features = self.encoder(frames)
         maps, memory = self.recurrence.unroll(features, memory)
         maps = self.memory(maps)
         flow = None if self.flow is None else self.flow(maps)
-        return Steps(features, maps, flow, (frames[:, :, frames.shape[2] - self.stack + 1 :], memory))
+        return Steps(
+            features, maps, flow, (frames[:, :, frames.shape[2] - self.stack + 1 :], memory)
+        )
 
     def next_maps(self, steps: Steps) -> Tensor:
-        """What the next frames are decoded from, (B, map_channels, T, h, w): warped features, without flow the memory."""
+        """What the next frames are decoded from, (B, map_channels, T, h, w): warped features,
+        without flow the memory.
+        """
         return steps.memory if steps.flow is None else warp(steps.features, steps.flow)
 
     def forward(self, clip: Tensor) -> Tensor:

@@ -1,14 +1,16 @@
 """Published networks connected to time in four ways: single frame, early, late and slow fusion.
 
-The four ways are those of Karpathy et al. (CVPR 2014), with an image network (VGG19, MobileNetV2) or I3D in place of theirs:
+The four ways are those of Karpathy et al. (CVPR 2014), with an image network (VGG19, MobileNetV2)
+or I3D in place of theirs:
 
-* image network: ``single`` middle frame; ``early`` a learnt 1 x 1 convolution from all frames to one image of three channels;
-  ``late`` two frames, the network shared; ``slow`` all frames, last maps merged by temporal convolutions, then averaged;
-* I3D: ``single`` middle frame repeated; ``early`` the clip as it is; ``late`` its two halves, the network shared; ``slow`` equal
-  chunks, last maps merged by temporal convolutions, then averaged.
+* image network: ``single`` middle frame; ``early`` a learnt 1 x 1 convolution from all frames to
+  one image of three channels; ``late`` two frames, the network shared; ``slow`` all frames, last
+  maps merged by temporal convolutions, then averaged;
+* I3D: ``single`` middle frame repeated; ``early`` the clip as it is; ``late`` its two halves, the
+  network shared; ``slow`` equal chunks, last maps merged by temporal convolutions, then averaged.
 
-Deviation: the filter of early fusion starts as three averages, of the first, middle and last third of the clip, so that a frozen
-network sees an image from the first step on.
+Deviation: the filter of early fusion starts as three averages, of the first, middle and last third
+of the clip, so that a frozen network sees an image from the first step on.
 """
 
 from collections.abc import Sequence
@@ -21,7 +23,8 @@ from vidrep.models.trunks import TRUNKS
 from vidrep.models.trunks.trunk import Trunk
 
 FUSIONS = ("single", "early", "late", "slow")
-IMAGE_MERGES, CLIP_MERGES = ((4, 2), (2, 2), (2, 2)), ((2, 2), (2, 2))
+IMAGE_MERGES = ((4, 2), (2, 2), (2, 2))
+CLIP_MERGES = ((2, 2), (2, 2))
 
 
 class MixFrames(nn.Conv3d):
@@ -54,14 +57,18 @@ class TrunkFusion(nn.Module):
         image_px: frames with a smaller shorter side are enlarged to it (default 96; I3D 112).
         train_trunk: train the trunk too; a frozen one also keeps its batch-norm statistics.
         trunk_params: of the trunk's constructor, e.g. ``width``.
-        frames: early and slow fusion of an image network: how many consecutive frames around the middle it sees; None: all.
-        apart: late fusion of an image network: frames between its two frames, which lie around the middle.
+        frames: early and slow fusion of an image network: how many consecutive frames around the
+            middle it sees; None: all.
+        apart: late fusion of an image network: frames between its two frames, which lie around the
+            middle.
         chunks: slow fusion of I3D: pieces that the clip is cut into.
-        merges: slow fusion: (extent, stride) of each temporal convolution; None: (4, 2), (2, 2), (2, 2), for I3D (2, 2), (2, 2).
+        merges: slow fusion: (extent, stride) of each temporal convolution; None: (4, 2), (2, 2),
+            (2, 2), for I3D (2, 2), (2, 2).
         merge_channels: of these convolutions.
 
-    Layers: ``mix`` (B, 3, 1, H, W) with early fusion of an image network; ``trunk.maps.*`` (B, C, T, H, W);
-    ``trunk.pooled`` (B, pieces, D) or, with slow fusion, ``merge1`` ... (B, C, T, H, W); ``embedding`` (B, D).
+    Layers: ``mix`` (B, 3, 1, H, W) with early fusion of an image network; ``trunk.maps.*`` (B, C,
+    T, H, W); ``trunk.pooled`` (B, pieces, D) or, with slow fusion, ``merge1`` ... (B, C, T, H, W);
+    ``embedding`` (B, D).
 
     Raises:
         ValueError: unknown names, or clips too short for the fusion.
@@ -95,29 +102,44 @@ class TrunkFusion(nn.Module):
         if clips:
             chosen, length = clip_frames(fusion, length, chunks)
         else:
-            chosen, length = image_frames(fusion, length, frames, apart), 1
+            chosen = image_frames(fusion, length, frames, apart)
+            length = 1
         self.register_buffer("chosen", torch.tensor(chosen), persistent=False)
         if fusion == "early" and not clips:
             self.mix = MixFrames(channels, len(chosen))
-            self.layers, channels = ("mix",), 3
-        options = {"length": length, "image_px": image_px, "trained": train_trunk, "pooled": fusion != "slow"}
+            self.layers = ("mix",)
+            channels = 3
+        options = {
+            "length": length,
+            "image_px": image_px,
+            "trained": train_trunk,
+            "pooled": fusion != "slow",
+        }
         self.trunk = Trunk(trunk, (channels, *size), **options, params=trunk_params)
         self.layers += tuple(f"trunk.{name}" for name in self.trunk.layers)
         self.merged: tuple[str, ...] = ()
         if fusion == "slow":
-            steps = len(chosen) // length * (-(-length // 8) if clips else 1)  # I3D halves time three times
-            self._add_merges(steps, merges or (CLIP_MERGES if clips else IMAGE_MERGES), merge_channels)
+            # I3D halves time three times
+            steps = len(chosen) // length * (-(-length // 8) if clips else 1)
+            self._add_merges(
+                steps, merges or (CLIP_MERGES if clips else IMAGE_MERGES), merge_channels
+            )
         self.embedding = MeanMap() if fusion == "slow" else nn.Flatten()
         self.layers += (*self.merged, "embedding")
 
     def _add_merges(self, steps: int, merges: Sequence[Sequence[int]], units: int) -> None:
-        channels, before = self.trunk.size, steps
+        channels = self.trunk.size
+        before = steps
         for number, (extent, stride) in enumerate(merges, start=1):
             if extent > steps:
-                raise ValueError(f"slow fusion: {before} steps are too few for temporal convolutions (extent, stride) {merges}")
+                raise ValueError(
+                    f"slow fusion: {before} steps are too few for temporal convolutions (extent,"
+                    f" stride) {merges}"
+                )
             convolution = nn.Conv3d(channels, units, (extent, 1, 1), (stride, 1, 1))
             self.add_module(f"merge{number}", nn.Sequential(convolution, nn.ReLU()))
-            channels, steps = units, (steps - extent) // stride + 1
+            channels = units
+            steps = (steps - extent) // stride + 1
         self.merged = tuple(f"merge{number}" for number in range(1, len(merges) + 1))
 
     def load_pretrained(self, state: dict[str, Tensor], source: object) -> None:
@@ -163,7 +185,8 @@ def image_frames(fusion: str, length: int, frames: int | None, apart: int) -> li
 
 
 def clip_frames(fusion: str, length: int, chunks: int) -> tuple[list[int], int]:
-    """Indices of the frames of a clip of ``length`` that a clip network sees, and how many of them make a piece.
+    """Indices of the frames of a clip of ``length`` that a clip network sees, and how many of them
+    make a piece.
 
     Raises:
         ValueError: the clip cannot be cut into such pieces.
@@ -174,5 +197,8 @@ def clip_frames(fusion: str, length: int, chunks: int) -> tuple[list[int], int]:
         return list(range(length)), length
     pieces = 2 if fusion == "late" else chunks
     if pieces < 1 or length % pieces:
-        raise ValueError(f"{fusion} fusion: {length} frames cannot be cut into {pieces} pieces of the same length")
+        raise ValueError(
+            f"{fusion} fusion: {length} frames cannot be cut into {pieces} pieces of the same"
+            " length"
+        )
     return list(range(length)), length // pieces

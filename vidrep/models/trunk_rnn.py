@@ -1,11 +1,13 @@
 """A published image network on every frame, then recurrent layers over time.
 
-The default is the pretrained variant of "CNN + LSTM small" of gbpcosta/video_representations: pooled features of MobileNetV2,
-five LSTM layers of 512 units with peepholes and ReLU in place of tanh. With ``trunk: digit_cnn`` it is that code's variant with a
-CNN trained on still digits (after Donahue et al., CVPR 2015, arXiv 1411.4389).
+The default is the pretrained variant of "CNN + LSTM small" of gbpcosta/video_representations:
+pooled features of MobileNetV2, five LSTM layers of 512 units with peepholes and ReLU in place of
+tanh. With ``trunk: digit_cnn`` it is that code's variant with a CNN trained on still digits (after
+Donahue et al., CVPR 2015, arXiv 1411.4389).
 
-Deviations from that code: MobileNetV2 has width 1 (there 0.5), the width whose weights are published everywhere, and gets its own
-input normalisation (there [0, 1]); normal instead of truncated-normal LSTM weights.
+Deviations from that code: MobileNetV2 has width 1 (there 0.5), the width whose weights are
+published everywhere, and gets its own input normalisation (there [0, 1]); normal instead of
+truncated-normal LSTM weights.
 """
 
 from collections.abc import Sequence
@@ -32,15 +34,16 @@ class TrunkRNN(nn.Module):
     Args:
         clip_shape: (C, T, H, W), grey or RGB.
         trunk: vgg19, mobilenet_v2 or digit_cnn.
-        image_px: frames with a smaller shorter side are enlarged to it (default 96; digit_cnn: all frames become 28 x 28).
+        image_px: frames with a smaller shorter side are enlarged to it (default 96; digit_cnn: all
+            frames become 28 x 28).
         train_trunk: train the trunk too; a frozen one also keeps its batch-norm statistics.
         trunk_params: of the trunk's constructor, e.g. ``width``.
         cell: lstm (peepholes, forget bias 1) or gru.
         activation: of the LSTM's candidate and output, relu or tanh.
         units, num_layers: of the recurrent stack.
 
-    Layers: ``trunk.maps.*`` (B, C, T, H, W), ``trunk.pooled`` (B, T, D), ``rnn.layer1`` ... (B, T, units), the last one the
-    embedding.
+    Layers: ``trunk.maps.*`` (B, C, T, H, W), ``trunk.pooled`` (B, T, D), ``rnn.layer1`` ... (B, T,
+    units), the last one the embedding.
 
     Raises:
         ValueError: unknown names, or sizes that do not fit.
@@ -65,11 +68,14 @@ class TrunkRNN(nn.Module):
         channels, _, *size = check_clip_shape(clip_shape)
         if trunk == "i3d" or cell not in CELLS or num_layers < 1:
             raise ValueError(
-                f"trunk must be an image network, cell one of {', '.join(CELLS)}, num_layers positive; "
-                f"got {trunk!r}, {cell!r}, {num_layers}"
+                f"trunk must be an image network, cell one of {', '.join(CELLS)}, num_layers"
+                f" positive; got {trunk!r}, {cell!r}, {num_layers}"
             )
-        self.trunk = Trunk(trunk, (channels, *size), image_px=image_px, trained=train_trunk, params=trunk_params)
-        self.rnn, features = nn.Sequential(), self.trunk.size
+        self.trunk = Trunk(
+            trunk, (channels, *size), image_px=image_px, trained=train_trunk, params=trunk_params
+        )
+        self.rnn = nn.Sequential()
+        features = self.trunk.size
         for number in range(1, num_layers + 1):
             if cell == "gru":
                 layer = GRU(features, units, batch_first=True)

@@ -1,14 +1,17 @@
-"""TSM: a residual network over single frames whose channels are shifted in time (Lin et al., ICCV 2019, arXiv 1811.08383).
+"""TSM: a residual network over single frames whose channels are shifted in time (Lin et al., ICCV
+2019, arXiv 1811.08383).
 
-Every residual branch begins by moving some channels one frame back and as many one frame on; the convolutions after it see a
-little of the neighbouring frames at no cost in weights or multiply-adds. ``shift=0`` gives its twin without time, as in temporal
-segment networks (TSN, Wang et al., ECCV 2016, arXiv 1608.00859): an image network, averaged over frames.
+Every residual branch begins by moving some channels one frame back and as many one frame on; the
+convolutions after it see a little of the neighbouring frames at no cost in weights or
+multiply-adds. ``shift=0`` gives its twin without time, as in temporal segment networks (TSN, Wang
+et al., ECCV 2016, arXiv 1608.00859): an image network, averaged over frames.
 
 The default is ResNet-18 with an eighth of the channels shifted each way (offline, both directions).
 
-Deviations: ResNet-18 instead of ResNet-50; no dropout before the classifier; torch's default weight initialisation, no ImageNet
-weights; all frames instead of eight or sixteen sampled ones. Both papers average the class scores of frames before the loss; with
-a linear classifier that is the classifier of the averaged features, which is the embedding here.
+Deviations: ResNet-18 instead of ResNet-50; no dropout before the classifier; torch's default weight
+initialisation, no ImageNet weights; all frames instead of eight or sixteen sampled ones. Both
+papers average the class scores of frames before the loss; with a linear classifier that is the
+classifier of the averaged features, which is the embedding here.
 """
 
 from collections.abc import Sequence
@@ -24,7 +27,8 @@ class TemporalShift(nn.Module):
     """Move channels along time: (B, C, T, H, W) -> same; what comes from outside the clip is zero.
 
     Args:
-        channels: number of channels shifted each way: the first ones come from the next frame, the second ones from the last.
+        channels: number of channels shifted each way: the first ones come from the next frame, the
+            second ones from the last.
     """
 
     def __init__(self, channels: int):
@@ -40,7 +44,8 @@ class TemporalShift(nn.Module):
 
 def _conv(channels_in: int, channels: int, kernel: int, stride: int) -> list[nn.Module]:
     """Convolution of each frame, and batch normalisation."""
-    size, strides = (1, kernel, kernel), (1, stride, stride)
+    size = (1, kernel, kernel)
+    strides = (1, stride, stride)
     return [
         nn.Conv3d(channels_in, channels, size, strides, same_padding(size), bias=False),
         nn.BatchNorm3d(channels),
@@ -48,7 +53,9 @@ def _conv(channels_in: int, channels: int, kernel: int, stride: int) -> list[nn.
 
 
 class ShiftBlock(nn.Module):
-    """Shift and two 3x3 convolutions of each frame around a shortcut: (B, C_in, T, H, W) -> (B, C, T, H/s, W/s)."""
+    """Shift and two 3x3 convolutions of each frame around a shortcut: (B, C_in, T, H, W) -> (B, C,
+    T, H/s, W/s).
+    """
 
     def __init__(self, channels_in: int, channels: int, *, stride: int, shifted: int):
         super().__init__()
@@ -59,7 +66,9 @@ class ShiftBlock(nn.Module):
             *_conv(channels, channels, 3, 1),
         )
         changes = stride != 1 or channels_in != channels
-        self.shortcut = nn.Sequential(*_conv(channels_in, channels, 1, stride)) if changes else nn.Identity()
+        self.shortcut = (
+            nn.Sequential(*_conv(channels_in, channels, 1, stride)) if changes else nn.Identity()
+        )
 
     def forward(self, maps: Tensor) -> Tensor:
         return torch.relu(self.residual(maps) + self.shortcut(maps))
@@ -84,17 +93,20 @@ class TSM(nn.Module):
 
     Args:
         clip_shape: (C, T, H, W).
-        widths: channels of the stages; the stem has those of the first, and each stage after the first halves H and W.
+        widths: channels of the stages; the stem has those of the first, and each stage after the
+            first halves H and W.
         blocks: residual blocks of each stage.
         shift: share of the channels that a block shifts each way, at most a half; 0 for none.
         stem_kernel: side of the stem's kernel.
         stem_stride: of the stem; 1 for small frames.
         stem_pool: max pooling (3x3, stride 2) after the stem?
 
-    Layers: ``stem``, ``res0`` ... (one per block), all (B, C, T, H, W), ``frames`` (B, T, D), ``embedding`` (B, D).
+    Layers: ``stem``, ``res0`` ... (one per block), all (B, C, T, H, W), ``frames`` (B, T, D),
+    ``embedding`` (B, D).
 
     Raises:
-        ValueError: a share out of range or so small that no channel moves, or widths and blocks of different lengths.
+        ValueError: a share out of range or so small that no channel moves, or widths and blocks of
+            different lengths.
     """
 
     inputs = ("clip",)
@@ -113,18 +125,33 @@ class TSM(nn.Module):
         super().__init__()
         channels = check_clip_shape(clip_shape)[0]
         if not widths or len(widths) != len(blocks):
-            raise ValueError(f"widths and blocks must be as many, one number a stage, got {list(widths)} and {list(blocks)}")
+            raise ValueError(
+                f"widths and blocks must be as many, one number a stage, got {list(widths)} and"
+                f" {list(blocks)}"
+            )
         if shift and not (0 < shift <= 0.5 and int(min(widths) * shift) >= 1):
-            raise ValueError(f"shift must be 0, or at most 0.5 and at least one of {min(widths)} channels, got {shift}")
+            raise ValueError(
+                f"shift must be 0, or at most 0.5 and at least one of {min(widths)} channels, got"
+                f" {shift}"
+            )
         width = widths[0]
-        self.stem = nn.Sequential(*_conv(channels, width, stem_kernel, stem_stride), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(
+            *_conv(channels, width, stem_kernel, stem_stride), nn.ReLU(inplace=True)
+        )
         if stem_pool:
             self.stem.append(nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)))
-        plan = [(after, 2 if stage and not block else 1) for stage, after in enumerate(widths) for block in range(blocks[stage])]
+        plan = [
+            (after, 2 if stage and not block else 1)
+            for stage, after in enumerate(widths)
+            for block in range(blocks[stage])
+        ]
         for number, (after, stride) in enumerate(plan):
-            self.add_module(f"res{number}", ShiftBlock(width, after, stride=stride, shifted=int(width * shift)))
+            self.add_module(
+                f"res{number}", ShiftBlock(width, after, stride=stride, shifted=int(width * shift))
+            )
             width = after
-        self.frames, self.embedding = SpaceMean(), TimeMean()
+        self.frames = SpaceMean()
+        self.embedding = TimeMean()
         self.layers = tuple(name for name, _ in self.named_children())
 
     def forward(self, clip: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
-"""Two-stream network: one stream sees single frames, the other stacks of flow fields (Simonyan & Zisserman, arXiv 1406.2199).
+"""Two-stream network: one stream sees single frames, the other stacks of flow fields (Simonyan &
+Zisserman, arXiv 1406.2199).
 
-Both streams have the layout of ``vidrep.models.cnn_m``; flow stacks are made by ``vidrep.models.flow_stacks``.
+Both streams have the layout of ``vidrep.models.cnn_m``; flow stacks are made by
+``vidrep.models.flow_stacks``.
 
 Deviations:
 * torch's default weight initialisation, no ImageNet weights;
-* test samples are evenly spaced positions of the clip, without crops and flips; both streams live in one module, so that an
-  objective may train them side by side. They share nothing.
+* test samples are evenly spaced positions of the clip, without crops and flips; both streams live
+  in one module, so that an objective may train them side by side. They share nothing.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,9 @@ from vidrep.models.flow_stacks import FlowStacks
 
 
 class SpatialStream(Stream):
-    """The spatial stream: single frames of clips of ``clip_shape`` (C, T, H, W). Further arguments: see ``Stream``."""
+    """The spatial stream: single frames of clips of ``clip_shape`` (C, T, H, W). Further arguments:
+    see ``Stream``.
+    """
 
     def __init__(self, clip_shape: Sequence[int], **options):
         channels, _, height, width = check_clip_shape(clip_shape)
@@ -28,17 +32,20 @@ class SpatialStream(Stream):
     def forward(self, clip: Tensor) -> Tensor:
         """Embeddings (B, S, D) of the frames at sampled positions of a clip (B, C, T, H, W)."""
         frames = self.positions(len(clip), clip.shape[2]).to(clip.device)
-        images = clip.transpose(1, 2)[torch.arange(len(clip), device=clip.device)[:, None], frames]  # (B, S, C, H, W)
+        # (B, S, C, H, W)
+        images = clip.transpose(1, 2)[torch.arange(len(clip), device=clip.device)[:, None], frames]
         return self.features(images.transpose(1, 2))
 
 
 class TemporalStream(Stream):
-    """The temporal stream, a network of its own or half of ``TwoStream``: stacks of flow fields at sampled positions.
+    """The temporal stream, a network of its own or half of ``TwoStream``: stacks of flow fields at
+    sampled positions.
 
     Args:
         clip_shape: (C, T, H, W); the flow has T-1 fields.
         stack: flow fields per stack, L.
-        trajectory, bidirectional, subtract_mean: how stacks are made, see ``vidrep.models.flow_stacks``.
+        trajectory, bidirectional, subtract_mean: how stacks are made, see
+            ``vidrep.models.flow_stacks``.
         samples, convs, dense, norm, dropout: see ``Stream``.
 
     Raises:
@@ -61,12 +68,26 @@ class TemporalStream(Stream):
     ):
         _, frames, *size = check_clip_shape(clip_shape)
         if subtract_mean and size == [1, 1]:
-            raise ValueError("flow of a single pixel is nothing once its mean is subtracted: use larger clips")
-        kind = {"trajectory": trajectory, "bidirectional": bidirectional, "subtract_mean": subtract_mean}
+            raise ValueError(
+                "flow of a single pixel is nothing once its mean is subtracted: use larger clips"
+            )
+        kind = {
+            "trajectory": trajectory,
+            "bidirectional": bidirectional,
+            "subtract_mean": subtract_mean,
+        }
         stacks = FlowStacks(frames, stack, **kind)
-        options = {"samples": samples, "convs": convs, "dense": dense, "norm": norm, "dropout": dropout}
-        super().__init__((stacks.channels, *size), local_norms=1, **options)  # the paper drops the second, to save memory
-        self.stacks, self.inputs = stacks, stacks.inputs
+        options = {
+            "samples": samples,
+            "convs": convs,
+            "dense": dense,
+            "norm": norm,
+            "dropout": dropout,
+        }
+        # the paper drops the second, to save memory
+        super().__init__((stacks.channels, *size), local_norms=1, **options)
+        self.stacks = stacks
+        self.inputs = stacks.inputs
 
     def forward(self, flow: Tensor, flow_backward: Tensor | None = None) -> Tensor:
         """Embeddings of flow stacks.
@@ -83,7 +104,9 @@ class TemporalStream(Stream):
 
 
 class Join(nn.Module):
-    """Both streams side by side, averaged over their samples: (B, S, D) twice -> (B, 2D). Classifiers see the streams apart."""
+    """Both streams side by side, averaged over their samples: (B, S, D) twice -> (B, 2D).
+    Classifiers see the streams apart.
+    """
 
     def forward(self, spatial: Tensor, temporal: Tensor) -> Tensor:
         return torch.cat([spatial.mean(1), temporal.mean(1)], dim=1)
@@ -92,16 +115,17 @@ class Join(nn.Module):
 class TwoStream(nn.Module):
     """Spatial stream on frames, temporal stream on flow stacks.
 
-    In training each clip gives one random frame and one random stack, drawn from torch's global generator. In evaluation it
-    gives up to ``samples`` evenly spaced ones of each.
+    In training each clip gives one random frame and one random stack, drawn from torch's global
+    generator. In evaluation it gives up to ``samples`` evenly spaced ones of each.
 
     Args:
         clip_shape: (C, T, H, W); the flow has T-1 fields.
-        stack, trajectory, bidirectional, subtract_mean: of the temporal stream, see ``TemporalStream``.
+        stack, trajectory, bidirectional, subtract_mean: of the temporal stream, see
+            ``TemporalStream``.
         samples, convs, dense, norm, dropout: of both streams, see ``Stream``.
 
-    Layers: ``spatial.conv1`` ..., ``temporal.conv1`` ... (B, C, S, H, W); ``spatial.full*``, ``temporal.full*`` (B, S, D);
-    ``embedding`` (B, 2D), both streams joined.
+    Layers: ``spatial.conv1`` ..., ``temporal.conv1`` ... (B, C, S, H, W); ``spatial.full*``,
+    ``temporal.full*`` (B, S, D); ``embedding`` (B, 2D), both streams joined.
 
     Raises:
         ValueError: the clips have fewer than ``stack`` flow fields, or a parameter is out of range.
@@ -122,16 +146,31 @@ class TwoStream(nn.Module):
         dropout: float = 0.9,
     ):
         super().__init__()
-        shared = {"samples": samples, "convs": convs, "dense": dense, "norm": norm, "dropout": dropout}
-        kind = {"trajectory": trajectory, "bidirectional": bidirectional, "subtract_mean": subtract_mean}
+        shared = {
+            "samples": samples,
+            "convs": convs,
+            "dense": dense,
+            "norm": norm,
+            "dropout": dropout,
+        }
+        kind = {
+            "trajectory": trajectory,
+            "bidirectional": bidirectional,
+            "subtract_mean": subtract_mean,
+        }
         self.spatial = SpatialStream(clip_shape, **shared)
         self.temporal = TemporalStream(clip_shape, stack=stack, **kind, **shared)
         self.embedding = Join()
         self.inputs = ("clip", *self.temporal.inputs)
         streams = {"spatial": self.spatial, "temporal": self.temporal}
-        self.layers = (*(f"{prefix}.{name}" for prefix, stream in streams.items() for name in stream.layers), "embedding")
+        self.layers = (
+            *(f"{prefix}.{name}" for prefix, stream in streams.items() for name in stream.layers),
+            "embedding",
+        )
 
-    def forward(self, clip: Tensor, flow: Tensor, flow_backward: Tensor | None = None) -> dict[str, Tensor]:
+    def forward(
+        self, clip: Tensor, flow: Tensor, flow_backward: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Embeddings of the sampled frames and flow stacks.
 
         Args:
@@ -142,6 +181,7 @@ class TwoStream(nn.Module):
         Returns:
             ``spatial`` and ``temporal``, both (B, S, D); S is 1 in training.
         """
-        spatial, temporal = self.spatial(clip), self.temporal(flow, flow_backward)
+        spatial = self.spatial(clip)
+        temporal = self.temporal(flow, flow_backward)
         self.embedding(spatial, temporal)  # a layer to be opened up; the streams are trained apart
         return {"spatial": spatial, "temporal": temporal}

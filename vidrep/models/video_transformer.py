@@ -1,18 +1,24 @@
 """Video transformers.
 
-ViViT (Arnab et al., ICCV 2021, arXiv 2103.15691) and TimeSformer (Bertasius et al., ICML 2021, arXiv 2102.05095): a clip is cut
-into tubelets, each becomes a token, and pre-norm blocks of attention and MLP mix the tokens. What they mix is the scheme:
+ViViT (Arnab et al., ICCV 2021, arXiv 2103.15691) and TimeSformer (Bertasius et al., ICML 2021,
+arXiv 2102.05095): a clip is cut into tubelets, each becomes a token, and pre-norm blocks of
+attention and MLP mix the tokens. What they mix is the scheme:
 
 * ``joint``: all tokens of the clip with each other (ViViT model 1, TimeSformer's joint space-time);
-* ``divided``: tokens of the same place over time, then tokens of the same frame over space (TimeSformer);
+* ``divided``: tokens of the same place over time, then tokens of the same frame over space
+  (TimeSformer);
 * ``factorised``: a spatial encoder, then a temporal encoder over one token a frame (ViViT model 2);
-* ``space``: the twin of ``divided`` without time. Its first attention looks over space as well, so both have the same weights but
-  for the time positions, which the twin lacks: with tubelets of one frame its embedding does not depend on the order of frames.
-  TimeSformer's space-only baseline has one attention a block, and therefore a quarter fewer weights.
+* ``space``: the twin of ``divided`` without time. Its first attention looks over space as well, so
+  both have the same weights but
+  for the time positions, which the twin lacks: with tubelets of one frame its embedding does not
+      depend on the order of frames.
+  TimeSformer's space-only baseline has one attention a block, and therefore a quarter fewer
+  weights.
 
-Deviations: no class token, the embedding is the mean over the normalised tokens; ViViT's positions are learnt for space and time
-apart, as TimeSformer's; no further linear layer after TimeSformer's temporal attention (its code has one, made for weights
-inflated from images); no dropout, no stochastic depth; torch's default weight initialisation, no ImageNet weights.
+Deviations: no class token, the embedding is the mean over the normalised tokens; ViViT's positions
+are learnt for space and time apart, as TimeSformer's; no further linear layer after TimeSformer's
+temporal attention (its code has one, made for weights inflated from images); no dropout, no
+stochastic depth; torch's default weight initialisation, no ImageNet weights.
 """
 
 from collections.abc import Sequence
@@ -23,7 +29,13 @@ from torch.nn import functional as F
 
 from vidrep.models.blocks import Triple, check_clip_shape, triple
 
-SCHEMES = {"joint": ("all",), "divided": ("time", "space"), "factorised": ("space",), "space": ("space", "space")}  # of a block
+# of a block
+SCHEMES = {
+    "joint": ("all",),
+    "divided": ("time", "space"),
+    "factorised": ("space",),
+    "space": ("space", "space"),
+}
 
 POSITION_STD = 0.02
 
@@ -42,7 +54,15 @@ class TubeletEmbedding(nn.Module):
     """
 
     def __init__(
-        self, channels: int, width: int, patch: Sequence[int], grid: Sequence[int], *, timed: bool, std: float, gain: float
+        self,
+        channels: int,
+        width: int,
+        patch: Sequence[int],
+        grid: Sequence[int],
+        *,
+        timed: bool,
+        std: float,
+        gain: float,
     ):
         super().__init__()
         self.gain = gain
@@ -61,7 +81,8 @@ def _positions(width: int, grid: Sequence[int], std: float = POSITION_STD) -> nn
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention along some axes of a grid of tokens: (B, T, H, W, D) -> (B, T, H, W, D).
+    """Multi-head self-attention along some axes of a grid of tokens: (B, T, H, W, D) -> (B, T, H,
+    W, D).
 
     Args:
         width: D.
@@ -71,7 +92,8 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int, along: str):
         super().__init__()
-        self.heads, self.along = heads, along
+        self.heads = heads
+        self.along = along
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
@@ -80,23 +102,36 @@ class Attention(nn.Module):
         if self.along == "time":
             mixed = self.mix(tokens.permute(0, 2, 3, 1, 4).flatten(0, 2))  # (B*H*W, T, D)
             return mixed.unflatten(0, (batch, height, width)).permute(0, 3, 1, 2, 4)
-        sequences = tokens.flatten(2, 3).flatten(0, 1) if self.along == "space" else tokens.flatten(1, 3)
+        sequences = (
+            tokens.flatten(2, 3).flatten(0, 1) if self.along == "space" else tokens.flatten(1, 3)
+        )
         return self.mix(sequences).reshape(batch, frames, height, width, -1)
 
     def mix(self, sequences: Tensor) -> Tensor:
         """Attention within each sequence: (S, N, D) -> (S, N, D)."""
-        query, key, value = self.qkv(sequences).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (S, heads, N, d) each
-        return self.out(F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+        # (S, heads, N, d) each
+        query, key, value = (
+            self.qkv(sequences).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        )
+        return self.out(
+            F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        )
 
 
 class Block(nn.Module):
-    """Pre-norm attention along each of ``axes`` in turn, then an MLP, each with a residual around it: (B, D, T, H, W) -> same."""
+    """Pre-norm attention along each of ``axes`` in turn, then an MLP, each with a residual around
+    it: (B, D, T, H, W) -> same.
+    """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int, axes: Sequence[str]):
         super().__init__()
-        attentions = [nn.Sequential(nn.LayerNorm(width), Attention(width, heads, along)) for along in axes]
+        attentions = [
+            nn.Sequential(nn.LayerNorm(width), Attention(width, heads, along)) for along in axes
+        ]
         hidden = mlp_ratio * width
-        mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        mlp = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width)
+        )
         self.steps = nn.ModuleList([*attentions, mlp])
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -107,7 +142,9 @@ class Block(nn.Module):
 
 
 class FrameTokens(nn.Module):
-    """The mean token of each frame with its position in time: (B, D, T, H, W) -> (B, D, T, 1, 1)."""
+    """The mean token of each frame with its position in time: (B, D, T, H, W) -> (B, D, T, 1,
+    1).
+    """
 
     def __init__(self, width: int, frames: int):
         super().__init__()
@@ -140,11 +177,13 @@ class VideoTransformer(nn.Module):
         heads: of each attention; must divide ``width``.
         mlp_ratio: hidden units of the MLP as a multiple of ``width``.
         temporal_depth: blocks of the temporal encoder, for "factorised" only.
-        position_std: standard deviation of the tubelets' positions at first; larger ones are told apart sooner.
-        pixel_gain: factor on pixels; the published standardisation of photographs is one of about 4.4.
+        position_std: standard deviation of the tubelets' positions at first; larger ones are told
+            apart sooner.
+        pixel_gain: factor on pixels; the published standardisation of photographs is one of about
+            4.4.
 
-    Layers: ``embed`` and ``block1`` ... (B, D, T/t, H/p, W/q); for "factorised" ``frames`` and ``time1`` ... (B, D, T/t, 1, 1);
-    ``embedding`` (B, D).
+    Layers: ``embed`` and ``block1`` ... (B, D, T/t, H/p, W/q); for "factorised" ``frames`` and
+    ``time1`` ... (B, D, T/t, 1, 1); ``embedding`` (B, D).
 
     Raises:
         ValueError: unknown scheme, or sizes that do not divide each other.
@@ -173,16 +212,23 @@ class VideoTransformer(nn.Module):
             raise ValueError(f"attention must be one of {', '.join(SCHEMES)}, got {attention!r}")
         if any(side % part for side, part in zip(size, patch, strict=True)):
             raise ValueError(
-                f"clips of {tuple(size)} (T, H, W) cannot be cut into tubelets of {patch}: each must divide its side"
+                f"clips of {tuple(size)} (T, H, W) cannot be cut into tubelets of {patch}: each"
+                " must divide its side"
             )
         if min(width, depth, heads) < 1 or width % heads:
             raise ValueError(
-                f"width, depth and heads must be at least 1 and width a multiple of heads, got {width}, {depth} and {heads}"
+                "width, depth and heads must be at least 1 and width a multiple of heads, got"
+                f" {width}, {depth} and {heads}"
             )
         grid = [side // part for side, part in zip(size, patch, strict=True)]
-        self.attention, self.patch, self.grid, self.width = attention, patch, tuple(grid), width
+        self.attention = attention
+        self.patch = patch
+        self.grid = tuple(grid)
+        self.width = width
         timed = attention in ("joint", "divided")
-        self.embed = TubeletEmbedding(channels, width, patch, grid, timed=timed, std=position_std, gain=pixel_gain)
+        self.embed = TubeletEmbedding(
+            channels, width, patch, grid, timed=timed, std=position_std, gain=pixel_gain
+        )
         for number in range(1, depth + 1):
             self.add_module(f"block{number}", Block(width, heads, mlp_ratio, SCHEMES[attention]))
         if attention == "factorised":
@@ -196,7 +242,8 @@ class VideoTransformer(nn.Module):
         """What lies between ``embed`` and ``embedding``.
 
         Args:
-            tokens: (B, D, T/t, H/p, W/q); joint attention also takes any N tokens of a clip, as (B, D, N, 1, 1).
+            tokens: (B, D, T/t, H/p, W/q); joint attention also takes any N tokens of a clip, as (B,
+                D, N, 1, 1).
 
         Returns:
             Tokens of the same shape, (B, D, T/t, 1, 1) for "factorised".

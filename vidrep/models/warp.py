@@ -8,8 +8,9 @@ from torch import Tensor
 def warp(maps: Tensor, flow: Tensor) -> Tensor:
     """Every place takes what lies at itself plus its flow: bilinear, zeros outside.
 
-    This is backward warping: the flow lives on the places that are filled and points to where their content comes from, so its
-    sign is opposite to the motion. Whole numbers of pixels are exact at any size.
+    This is backward warping: the flow lives on the places that are filled and points to where their
+    content comes from, so its sign is opposite to the motion. Whole numbers of pixels are exact at
+    any size.
 
     Args:
         maps: (B, C, T, H, W).
@@ -22,12 +23,21 @@ def warp(maps: Tensor, flow: Tensor) -> Tensor:
         ValueError: shapes that do not belong together.
     """
     if flow.shape != (len(maps), 2, *maps.shape[2:]):
-        raise ValueError(f"flow of shape {tuple(flow.shape)} does not belong to maps of shape {tuple(maps.shape)}")
+        raise ValueError(
+            f"flow of shape {tuple(flow.shape)} does not belong to maps of shape"
+            f" {tuple(maps.shape)}"
+        )
     height, width = maps.shape[3:]
-    rows, columns = torch.arange(height, device=maps.device), torch.arange(width, device=maps.device)
+    rows = torch.arange(height, device=maps.device)
+    columns = torch.arange(width, device=maps.device)
     x, y = flow.float().unbind(1)  # (B, T, H, W)
-    # With align_corners=False the left edge of the first pixel is -1 and the right edge of the last one 1.
-    grid = torch.stack([(2 * (columns + x) + 1) / width - 1, (2 * (rows[:, None] + y) + 1) / height - 1], dim=-1)
+    # With align_corners=False the left edge of the first pixel is -1 and the right edge of the last
+    # one 1.
+    grid = torch.stack(
+        [(2 * (columns + x) + 1) / width - 1, (2 * (rows[:, None] + y) + 1) / height - 1], dim=-1
+    )
     frames = maps.float().transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W)
-    sampled = F.grid_sample(frames, grid.flatten(0, 1), mode="bilinear", padding_mode="zeros", align_corners=False)
+    sampled = F.grid_sample(
+        frames, grid.flatten(0, 1), mode="bilinear", padding_mode="zeros", align_corners=False
+    )
     return sampled.unflatten(0, (len(maps), -1)).transpose(1, 2)

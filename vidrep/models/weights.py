@@ -8,7 +8,8 @@ SHOWN = 8  # names in an error line
 def load_state(network: nn.Module, state: dict[str, Tensor], source: object) -> None:
     """Load ``state`` into ``network``.
 
-    Counters of batch normalisation (``num_batches_tracked``) may be missing: older files have none and nothing depends on them.
+    Counters of batch normalisation (``num_batches_tracked``) may be missing: older files have none
+    and nothing depends on them.
 
     Args:
         network: where the tensors go.
@@ -16,18 +17,26 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: object) -> 
         source: what the error line calls the state, e.g. its path.
 
     Raises:
-        ValueError: missing or unexpected names, or tensors of another shape; the first eight are named.
+        ValueError: missing or unexpected names, or tensors of another shape; the first eight are
+            named.
     """
     expected = network.state_dict()
-    counters = {name: tensor for name, tensor in expected.items() if name.endswith("num_batches_tracked")}
+    counters = {
+        name: tensor for name, tensor in expected.items() if name.endswith("num_batches_tracked")
+    }
     state = {**counters, **state}
     problems = [f"missing {name}" for name in expected.keys() - state.keys()] + [
         f"unexpected {name}" for name in state.keys() - expected.keys()
     ]
     for name in expected.keys() & state.keys():
         if expected[name].shape != state[name].shape:
-            problems.append(f"{name} is {tuple(state[name].shape)}, the network wants {tuple(expected[name].shape)}")
+            problems.append(
+                f"{name} is {tuple(state[name].shape)}, the network wants"
+                f" {tuple(expected[name].shape)}"
+            )
     if problems:
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise ValueError(f"{source} does not fit the network: {'; '.join(sorted(problems)[:SHOWN])}{more}")
+        raise ValueError(
+            f"{source} does not fit the network: {'; '.join(sorted(problems)[:SHOWN])}{more}"
+        )
     network.load_state_dict(state)

@@ -1,15 +1,19 @@
-"""A 3-D ConvNet on sliding windows, then an LSTM over its features (Baccouche et al., HBU 2011, LNCS 7065, hal-01354493).
+"""A 3-D ConvNet on sliding windows, then an LSTM over its features (Baccouche et al., HBU 2011,
+LNCS 7065, hal-01354493).
 
-The default is the network of the paper: windows of 9 frames; of 34 x 54 px its last convolution leaves 5 maps of 3 x 8, which are
-the 120 features of a window.
+The default is the network of the paper: windows of 9 frames; of 34 x 54 px its last convolution
+leaves 5 maps of 3 x 8, which are the 120 features of a window.
 
-All convolutions are valid and nothing strides or pools over time. So one pass over a clip of T frames computes all its T - 8
-windows, each exactly as if it were cut out, and the layers they share only once.
+All convolutions are valid and nothing strides or pools over time. So one pass over a clip of T
+frames computes all its T - 8 windows, each exactly as if it were cut out, and the layers they share
+only once.
 
 Deviations:
 * the classifier of single windows (50 neurons, then the outputs) is not part of the model;
-* the paper counts 17,169 parameters in the ConvNet and about 25,000 in the LSTM. Its table of layers gives 15,552 with the
-  classifier of six actions, and a fully recurrent LSTM with peepholes has 34,350: some connections are unknown;
+* the paper counts 17,169 parameters in the ConvNet and about 25,000 in the LSTM. Its table of
+  layers gives 15,552 with the
+  classifier of six actions, and a fully recurrent LSTM with peepholes has 34,350: some connections
+  are unknown;
 * torch's default initialisation of the convolutions; Glorot-normal LSTM weights, forget bias 1;
 * optional batch normalisation after each convolution, for short trainings.
 """
@@ -31,7 +35,9 @@ class Rectify(nn.Module):
 
 
 class Subsample(nn.Module):
-    """Means over squares of H and W, with a trainable gain and bias a map: (B, C, T, H, W) -> (B, C, T, H / f, W / f)."""
+    """Means over squares of H and W, with a trainable gain and bias a map: (B, C, T, H, W) -> (B,
+    C, T, H / f, W / f).
+    """
 
     def __init__(self, maps: int, factor: int):
         super().__init__()
@@ -45,7 +51,8 @@ class Subsample(nn.Module):
 
 
 class Standardise(nn.Module):
-    """Features (..., F) minus their mean, over their standard deviation, once fitted; unchanged before.
+    """Features (..., F) minus their mean, over their standard deviation, once fitted; unchanged
+    before.
 
     A feature that never changes is divided by 1.
     """
@@ -60,10 +67,14 @@ class Standardise(nn.Module):
 
     def fit(self, batches: Iterable[Tensor]) -> None:
         """Take mean and standard deviation from batches of features (..., F)."""
-        count, total, squares = 0, 0.0, 0.0
+        count = 0
+        total = 0.0
+        squares = 0.0
         for batch in batches:
             rows = batch.flatten(0, -2).double()
-            count, total, squares = count + len(rows), total + rows.sum(0), squares + rows.square().sum(0)
+            count = count + len(rows)
+            total = total + rows.sum(0)
+            squares = squares + rows.square().sum(0)
         mean = total / count
         variance = squares / count - mean.square()
         self.mean.copy_(mean)
@@ -75,17 +86,21 @@ class WindowLSTM(nn.Module):
 
     Args:
         clip_shape: (C, T, H, W).
-        maps: of the three convolutions; each map of the second sees one map of the first, the third sees all of the second.
-        kernels: (T, H, W) of the three convolutions; their lengths decide how many frames a window has.
+        maps: of the three convolutions; each map of the second sees one map of the first, the third
+            sees all of the second.
+        kernels: (T, H, W) of the three convolutions; their lengths decide how many frames a window
+            has.
         subsampling: of H and W after the first two convolutions.
         units: of the LSTM.
         batch_norm: after each convolution.
 
-    Layers: ``cnn.conv1``, ``cnn.conv2`` after their subsampling and ``cnn.conv3``, all (B, C, T', H, W), the last one with one
-    step a window; ``standardise`` (B, S, F), the features of the S windows; ``lstm`` (B, S, units), the embedding.
+    Layers: ``cnn.conv1``, ``cnn.conv2`` after their subsampling and ``cnn.conv3``, all (B, C, T',
+    H, W), the last one with one step a window; ``standardise`` (B, S, F), the features of the S
+    windows; ``lstm`` (B, S, units), the embedding.
 
     Raises:
-        ValueError: the clips are too small, or the second convolution's maps cannot be shared out among the first one's.
+        ValueError: the clips are too small, or the second convolution's maps cannot be shared out
+            among the first one's.
     """
 
     inputs = ("clip",)
@@ -105,13 +120,17 @@ class WindowLSTM(nn.Module):
         width, *size = check_clip_shape(clip_shape)
         if len(maps) != 3 or len(kernels) != 3 or len(subsampling) != 2 or maps[1] % maps[0]:
             raise ValueError(
-                "needs maps and kernels of three convolutions, the second with a multiple of the first one's maps, and two "
-                f"subsamplings; got {list(maps)}, {list(kernels)}, {list(subsampling)}"
+                "needs maps and kernels of three convolutions, the second with a multiple of the"
+                f" first one's maps, and two subsamplings; got {list(maps)}, {list(kernels)},"
+                f" {list(subsampling)}"
             )
         self.cnn = nn.Sequential()
-        for number, (channels, kernel, groups) in enumerate(zip(maps, kernels, (1, maps[0], 1), strict=True), start=1):
+        for number, (channels, kernel, groups) in enumerate(
+            zip(maps, kernels, (1, maps[0], 1), strict=True), start=1
+        ):
             layer = nn.Sequential(nn.Conv3d(width, channels, triple(kernel), groups=groups))
-            width, size = channels, _valid(size, triple(kernel))
+            width = channels
+            size = _valid(size, triple(kernel))
             if batch_norm:
                 layer.append(nn.BatchNorm3d(channels))
             if number <= len(subsampling):
@@ -125,7 +144,9 @@ class WindowLSTM(nn.Module):
         self.lstm = PeepholeLSTM(features, units, forget_bias=1.0)
 
     def window_features(self, clip: Tensor) -> Tensor:
-        """Features of each window on its own, not standardised: (B, C, T, H, W) in [0, 1] -> (B, S, F)."""
+        """Features of each window on its own, not standardised: (B, C, T, H, W) in [0, 1] -> (B, S,
+        F).
+        """
         return self.flatten(self.cnn(clip))
 
     def sequence(self, windows: Tensor) -> Tensor:
@@ -145,8 +166,13 @@ class WindowLSTM(nn.Module):
 
 
 def _valid(size: Sequence[int], kernel: Sequence[int]) -> tuple[int, ...]:
-    """Size (T, H, W) after a convolution without padding; ValueError where the map is smaller than the kernel."""
+    """Size (T, H, W) after a convolution without padding; ValueError where the map is smaller than
+    the kernel.
+    """
     after = tuple(before - length + 1 for before, length in zip(size, kernel, strict=True))
     if min(after) < 1:
-        raise ValueError(f"a map of {tuple(size)} (T, H, W) is smaller than the kernel {tuple(kernel)}: use larger clips")
+        raise ValueError(
+            f"a map of {tuple(size)} (T, H, W) is smaller than the kernel {tuple(kernel)}: use"
+            " larger clips"
+        )
     return after

@@ -23,7 +23,8 @@ class DataShape:
 
 
 class Objective(nn.Module):
-    """A model without a task: the base of all objectives, and by itself the objective "none" of controls.
+    """A model without a task: the base of all objectives, and by itself the objective "none" of
+    controls.
 
     Args:
         model: the network.
@@ -43,12 +44,16 @@ class Objective(nn.Module):
 
     @staticmethod
     def model_clip_shape(clip_shape: tuple, **params) -> tuple:
-        """The (C, T, H, W) that the model sees; all of the clip unless an objective hides frames."""
+        """The (C, T, H, W) that the model sees; all of the clip unless an objective hides
+        frames.
+        """
         return clip_shape
 
     @staticmethod
     def split_targets(**params) -> tuple[str, ...]:
-        """Targets beside the labels that batches must carry, see ``vidrep.training.targets``; none unless stated."""
+        """Targets beside the labels that batches must carry, see ``vidrep.training.targets``; none
+        unless stated.
+        """
         return ()
 
     def model_inputs(self, batch: dict[str, Tensor]) -> list[Tensor]:
@@ -63,9 +68,11 @@ class Objective(nn.Module):
         """Freeze and unfreeze parts for ``stage``."""
 
     def prepare(self, stage: str, batches: Iterable[dict[str, Tensor]]) -> None:
-        """Fit what ``stage`` needs in closed form from the training clips, in their order, before its first epoch.
+        """Fit what ``stage`` needs in closed form from the training clips, in their order, before
+        its first epoch.
 
-        A resumed run does not call this again for the stage it is in: what is fitted here lives in buffers or parameters.
+        A resumed run does not call this again for the stage it is in: what is fitted here lives in
+        buffers or parameters.
         """
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
@@ -77,11 +84,15 @@ class Objective(nn.Module):
         return {}
 
     def readers(self) -> dict[str, nn.Module]:
-        """The modules that read classes, by stream: what ``score`` gives them is the readout of a clip; none without classes."""
+        """The modules that read classes, by stream: what ``score`` gives them is the readout of a
+        clip; none without classes.
+        """
         return {}
 
     def steps_read(self, read: Tensor) -> Tensor:
-        """Of what a reader was given, (B, D) or (B, S, D), the steps that the answer rests on: (B, S, D)."""
+        """Of what a reader was given, (B, D) or (B, S, D), the steps that the answer rests on: (B,
+        S, D).
+        """
         return read if read.ndim == 3 else read[:, None]
 
     def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -91,8 +102,8 @@ class Objective(nn.Module):
             read: by stream (B, S, D) float32, as ``steps_read`` gives them.
 
         Returns:
-            (B, classes) float32 in [0, 1]: probability of each class, which sum to 1 where a clip has one label;
-            (B, classes) bool: the predicted label set.
+            (B, classes) float32 in [0, 1]: probability of each class, which sum to 1 where a clip
+            has one label; (B, classes) bool: the predicted label set.
         """
         raise NotImplementedError(f"objective {type(self).__name__} answers with no classes")
 

@@ -9,16 +9,20 @@ from vidrep.objectives.base import DataShape
 
 
 def needed_targets(definition: dict) -> tuple[str, ...]:
-    """Names of the targets beside the labels that a system is trained on: see ``vidrep.training.targets``."""
+    """Names of the targets beside the labels that a system is trained on: see
+    ``vidrep.training.targets``.
+    """
     objective = resolve(definition["objective"], OBJECTIVES, "objective")
     return objective.split_targets(**definition["objective_params"])
 
 
 def build(definition: dict, shape: DataShape) -> nn.Module:
-    """The objective of a system with its model inside, freshly initialised from torch's global generator.
+    """The objective of a system with its model inside, freshly initialised from torch's global
+    generator.
 
     Args:
-        definition: a system's definition: model, params, objective, objective_params (``vidrep.experiment.System.definition``).
+        definition: a system's definition: model, params, objective, objective_params
+            (``vidrep.experiment.System.definition``).
         shape: the data set it is made for.
 
     Raises:
@@ -28,7 +32,9 @@ def build(definition: dict, shape: DataShape) -> nn.Module:
     params = definition["objective_params"]
     check_arguments(objective, params, f"objective {definition['objective']!r}", given=2)
     model = models.create(
-        definition["model"], clip_shape=objective.model_clip_shape(shape.clip, **params), **definition["params"]
+        definition["model"],
+        clip_shape=objective.model_clip_shape(shape.clip, **params),
+        **definition["params"],
     )
     if set(model.inputs) != set(definition.get("inputs", model.inputs)):
         raise ValueError(

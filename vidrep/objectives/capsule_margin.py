@@ -1,12 +1,16 @@
-"""Margin loss on the lengths of class capsules, with a decoder that draws each class alone (Sabour et al., arXiv 1710.09829).
+"""Margin loss on the lengths of class capsules, with a decoder that draws each class alone (Sabour
+et al., arXiv 1710.09829).
 
-A class is present where its capsule is longer than 0.5. The margin loss is one term a class, so that clips of several digits need
-no change. As in the paper's MultiMNIST, the decoder sees one class capsule at a time, all others masked with zeros.
+A class is present where its capsule is longer than 0.5. The margin loss is one term a class, so
+that clips of several digits need no change. As in the paper's MultiMNIST, the decoder sees one
+class capsule at a time, all others masked with zeros.
 
 Deviations:
 * what is drawn of a video is its middle frame;
-* the paper compares each drawing with its digit rendered alone. A clip's digits are not given apart, so the drawings of all
-  classes present are added up, and the sum is compared with the frame: which capsule draws what is left to learning.
+* the paper compares each drawing with its digit rendered alone. A clip's digits are not given
+  apart, so the drawings of all
+  classes present are added up, and the sum is compared with the frame: which capsule draws what is
+  left to learning.
 """
 
 from collections.abc import Sequence
@@ -18,7 +22,9 @@ from torch.nn import functional as F
 
 from vidrep.objectives.base import Objective, distribution
 
-PRESENT, ABSENT, ABSENT_WEIGHT = 0.9, 0.1, 0.5
+PRESENT = 0.9
+ABSENT = 0.1
+ABSENT_WEIGHT = 0.5
 THRESHOLD = 0.5
 
 
@@ -41,28 +47,40 @@ class CapsuleMargin(Objective):
     """Margin loss and reconstruction of the middle frame.
 
     Args:
-        model: a network of class capsules, e.g. ``vidrep.models.capsules.Capsules``: attributes ``capsules`` and ``size``,
-            embedding (B, capsules * size).
+        model: a network of class capsules, e.g. ``vidrep.models.capsules.Capsules``: attributes
+            ``capsules`` and ``size``, embedding (B, capsules * size).
         shape: the data set.
-        reconstruction: weight of the squared error summed over a frame's values; 0.0005 in the paper.
+        reconstruction: weight of the squared error summed over a frame's values; 0.0005 in the
+            paper.
         decoder: widths of the decoder's hidden layers.
 
     Raises:
-        ValueError: a model without class capsules, or with another number of them than the data has classes.
+        ValueError: a model without class capsules, or with another number of them than the data has
+            classes.
     """
 
     stages = ("train",)
     selection = ("exact_set", "max")
 
-    def __init__(self, model: nn.Module, shape, reconstruction: float = 0.0005, decoder: Sequence[int] = (512, 1024)) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        shape,
+        reconstruction: float = 0.0005,
+        decoder: Sequence[int] = (512, 1024),
+    ) -> None:
         super().__init__(model, shape)
-        capsules, size = getattr(model, "capsules", None), getattr(model, "size", None)
+        capsules = getattr(model, "capsules", None)
+        size = getattr(model, "size", None)
         if capsules is None or size is None:
-            raise ValueError(f"objective capsule_margin: model {type(model).__name__} has no class capsules; use model capsules")
+            raise ValueError(
+                f"objective capsule_margin: model {type(model).__name__} has no class capsules; use"
+                " model capsules"
+            )
         if capsules != shape.classes:
             raise ValueError(
-                f"objective capsule_margin: the model has {capsules} class capsules, the data {shape.classes} classes; "
-                f"set the model's capsules to {shape.classes}"
+                f"objective capsule_margin: the model has {capsules} class capsules, the data"
+                f" {shape.classes} classes; set the model's capsules to {shape.classes}"
             )
         self.reconstruction = reconstruction
         self.read = nn.Identity()  # marks what classes are read from
@@ -70,7 +88,10 @@ class CapsuleMargin(Objective):
         widths = [capsules * size, *decoder]
         hidden = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())]
         self.decoder = nn.Sequential(
-            *hidden, nn.Linear(widths[-1], channels * height * width), nn.Sigmoid(), nn.Unflatten(1, (channels, height, width))
+            *hidden,
+            nn.Linear(widths[-1], channels * height * width),
+            nn.Sigmoid(),
+            nn.Unflatten(1, (channels, height, width)),
         )
 
     def class_capsules(self, batch: dict[str, Tensor]) -> Tensor:
@@ -88,7 +109,8 @@ class CapsuleMargin(Objective):
             (B, classes, C, H, W) in [0, 1]; 0 for absent classes.
         """
         clips, classes = labels.nonzero(as_tuple=True)
-        alone = F.one_hot(classes, self.shape.classes)[:, :, None] * capsules[clips]  # (pairs, classes, D)
+        # (pairs, classes, D)
+        alone = F.one_hot(classes, self.shape.classes)[:, :, None] * capsules[clips]
         drawn = self.decoder(alone.flatten(1)).float()
         return drawn.new_zeros(*labels.shape, *drawn.shape[1:]).index_put((clips, classes), drawn)
 
@@ -97,7 +119,9 @@ class CapsuleMargin(Objective):
         loss = margin_loss(capsules.norm(dim=-1), batch["labels"])
         if self.reconstruction:
             together = self.draw(capsules, batch["labels"]).sum(1)
-            loss = loss + self.reconstruction * (together - middle_frame(batch["clip"])).square().sum((1, 2, 3))
+            loss = loss + self.reconstruction * (
+                together - middle_frame(batch["clip"])
+            ).square().sum((1, 2, 3))
         return loss
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
@@ -107,20 +131,24 @@ class CapsuleMargin(Objective):
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Per-clip scores (B,).
 
-        ``loss``; ``exact_set``: are the classes above 0.5 (with single labels: is the longest capsule) exactly those of the clip?
-        ``present_above_half``: are all capsules of the clip's classes longer than 0.5? With several labels also
-        ``exact_set_top2``, made for clips of two digits: are the two longest capsules the clip's classes? Clips with another
-        number of labels (two equal digits) then count as wrong.
+        ``loss``; ``exact_set``: are the classes above 0.5 (with single labels: is the longest
+        capsule) exactly those of the clip? ``present_above_half``: are all capsules of the clip's
+        classes longer than 0.5? With several labels also ``exact_set_top2``, made for clips of two
+        digits: are the two longest capsules the clip's classes? Clips with another number of labels
+        (two equal digits) then count as wrong.
         """
         capsules = self.class_capsules(batch)
-        lengths, truth = capsules.norm(dim=-1), batch["labels"] > 0
+        lengths = capsules.norm(dim=-1)
+        truth = batch["labels"] > 0
 
         def exact(predicted: Tensor) -> Tensor:
             return (predicted == truth).all(-1).float()
 
         scores = {
             "loss": self.losses(batch, capsules),
-            "exact_set": exact(lengths > THRESHOLD if self.shape.multi_label else longest(lengths, 1)),
+            "exact_set": exact(
+                lengths > THRESHOLD if self.shape.multi_label else longest(lengths, 1)
+            ),
             "present_above_half": ((lengths > THRESHOLD) | ~truth).all(-1).float(),
         }
         if self.shape.multi_label:
@@ -138,7 +166,9 @@ class CapsuleMargin(Objective):
         return distribution(lengths), longest(lengths, 1)
 
     def reconstruct(self, batch: dict[str, Tensor]) -> Tensor:
-        """The middle frame, drawn class by class: (B, classes, C, H, W) in [0, 1], 0 for classes that are not in the clip."""
+        """The middle frame, drawn class by class: (B, classes, C, H, W) in [0, 1], 0 for classes
+        that are not in the clip.
+        """
         return self.draw(self.class_capsules(batch), batch["labels"])
 
 

@@ -1,11 +1,13 @@
 """Classification: linear heads on the embedding, trained with sigmoid cross-entropy.
 
-The multi-label head follows the public comparison framework of 2018-2020: two outputs a class, (off, on), a digit counts as
-present where "on" is the larger; sigmoid cross-entropy against one-hot pairs, summed over classes, averaged over clips and the
-two outputs. The single-label head has one output a class and element-wise sigmoid cross-entropy.
+The multi-label head follows the public comparison framework of 2018-2020: two outputs a class,
+(off, on), a digit counts as present where "on" is the larger; sigmoid cross-entropy against one-hot
+pairs, summed over classes, averaged over clips and the two outputs. The single-label head has one
+output a class and element-wise sigmoid cross-entropy.
 
-Models of several streams get one head a stream, trained side by side and fused late (Simonyan & Zisserman, NIPS 2014,
-arXiv 1406.2199): by averaging their scores, and by a linear SVM on the stacked, L2-normalised scores, fitted on validation clips.
+Models of several streams get one head a stream, trained side by side and fused late (Simonyan &
+Zisserman, NIPS 2014, arXiv 1406.2199): by averaging their scores, and by a linear SVM on the
+stacked, L2-normalised scores, fitted on validation clips.
 """
 
 from collections.abc import Iterable
@@ -26,7 +28,8 @@ class Classification(Objective):
     """One linear head a stream.
 
     Args:
-        model: a network whose embedding is (B, D), (B, S, D) with S steps or samples, or a dict of such.
+        model: a network whose embedding is (B, D), (B, S, D) with S steps or samples, or a dict of
+            such.
         shape: the data set.
         readout: how the scores of S steps become one: their mean, or the last step's alone.
         loss_at: the loss is the mean over all steps, or that of the last step alone.
@@ -35,17 +38,29 @@ class Classification(Objective):
     stages = ("train",)
     selection = ("exact_set", "max")
 
-    def __init__(self, model: nn.Module, shape, readout: str = "mean", loss_at: str = "all") -> None:
+    def __init__(
+        self, model: nn.Module, shape, readout: str = "mean", loss_at: str = "all"
+    ) -> None:
         super().__init__(model, shape)
         if readout not in READOUTS:
-            raise ValueError(f"objective classification: readout is {readout!r}; give one of {', '.join(READOUTS)}")
+            raise ValueError(
+                f"objective classification: readout is {readout!r}; give one of"
+                f" {', '.join(READOUTS)}"
+            )
         if loss_at not in LOSSES:
-            raise ValueError(f"objective classification: loss_at is {loss_at!r}; give one of {', '.join(LOSSES)}")
-        self.readout, self.loss_at = readout, loss_at
+            raise ValueError(
+                f"objective classification: loss_at is {loss_at!r}; give one of {', '.join(LOSSES)}"
+            )
+        self.readout = readout
+        self.loss_at = loss_at
         sizes = embedding_sizes(self)
-        self.heads = nn.ModuleDict({name or "all": self.make_head(size) for name, size in sizes.items()})
+        self.heads = nn.ModuleDict(
+            {name or "all": self.make_head(size) for name, size in sizes.items()}
+        )
         if len(sizes) > 1:
-            self.register_buffer("fusion_weight", torch.zeros(shape.classes, len(sizes) * self.outputs))
+            self.register_buffer(
+                "fusion_weight", torch.zeros(shape.classes, len(sizes) * self.outputs)
+            )
             self.register_buffer("fusion_bias", torch.zeros(shape.classes))
 
     @property
@@ -69,7 +84,9 @@ class Classification(Objective):
         return self.clip_losses(self.logits(batch), batch["labels"]).mean()
 
     def clip_losses(self, logits: dict[str, Tensor], labels: Tensor) -> Tensor:
-        """Loss of each clip, (B,): the sum over streams of the mean over the steps at which it is taken."""
+        """Loss of each clip, (B,): the sum over streams of the mean over the steps at which it is
+        taken.
+        """
         taken = [value[:, -1:] if self.loss_at == "last" else value for value in logits.values()]
         return sum(self.cross_entropy(value, labels).mean(1) for value in taken)
 
@@ -83,13 +100,21 @@ class Classification(Objective):
         Returns:
             (B, S).
         """
-        target = (torch.stack([1 - labels, labels], -1) if self.shape.multi_label else labels).flatten(1)  # (B, outputs)
-        entropy = F.binary_cross_entropy_with_logits(logits, target[:, None].expand_as(logits), reduction="none")
+        # (B, outputs)
+        target = (
+            torch.stack([1 - labels, labels], -1) if self.shape.multi_label else labels
+        ).flatten(1)
+        entropy = F.binary_cross_entropy_with_logits(
+            logits, target[:, None].expand_as(logits), reduction="none"
+        )
         return entropy.sum(-1) / 2 if self.shape.multi_label else entropy.mean(-1)
 
     def probabilities(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
         """Scores of whole clips by stream, (B, outputs) in [0, 1]."""
-        read = {name: value[:, -1:] if self.readout == "last" else value for name, value in logits.items()}
+        read = {
+            name: value[:, -1:] if self.readout == "last" else value
+            for name, value in logits.items()
+        }
         return {name: value.sigmoid().mean(1) for name, value in read.items()}
 
     def predict(self, probabilities: Tensor) -> Tensor:
@@ -100,7 +125,9 @@ class Classification(Objective):
         return F.one_hot(probabilities.argmax(-1), self.shape.classes).bool()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss``, ``exact_set`` and, with several streams, ``exact_set_<stream>`` and ``exact_set_svm``, each (B,)."""
+        """``loss``, ``exact_set`` and, with several streams, ``exact_set_<stream>`` and
+        ``exact_set_svm``, each (B,).
+        """
         logits = self.logits(batch)
         by_stream = self.probabilities(logits)
         truth = batch["labels"] > 0
@@ -113,7 +140,9 @@ class Classification(Objective):
             "exact_set": exact(self.predict(torch.stack(list(by_stream.values())).mean(0))),
         }
         if len(by_stream) > 1:
-            scores |= {f"exact_set_{name}": exact(self.predict(value)) for name, value in by_stream.items()}
+            scores |= {
+                f"exact_set_{name}": exact(self.predict(value)) for name, value in by_stream.items()
+            }
             scores["exact_set_svm"] = exact(self.fused(by_stream))
         return scores
 
@@ -125,8 +154,12 @@ class Classification(Objective):
         return steps[:, -1:] if self.readout == "last" else steps
 
     def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """See ``Objective.answer``. With several labels "off" and "on" share the probability: above a half where "on" wins."""
-        by_stream = self.probabilities({name: self.heads[name](value).float() for name, value in read.items()})
+        """See ``Objective.answer``. With several labels "off" and "on" share the probability: above
+        a half where "on" wins.
+        """
+        by_stream = self.probabilities(
+            {name: self.heads[name](value).float() for name, value in read.items()}
+        )
         mean = torch.stack(list(by_stream.values())).mean(0)
         if not self.shape.multi_label:
             return distribution(mean), self.predict(mean)
@@ -135,16 +168,24 @@ class Classification(Objective):
     def fused(self, by_stream: dict[str, Tensor]) -> Tensor:
         """Label sets (B, classes) bool that the fusion SVM predicts."""
         margin = stacked(by_stream) @ self.fusion_weight.T + self.fusion_bias
-        return margin > 0 if self.shape.multi_label else F.one_hot(margin.argmax(-1), self.shape.classes).bool()
+        return (
+            margin > 0
+            if self.shape.multi_label
+            else F.one_hot(margin.argmax(-1), self.shape.classes).bool()
+        )
 
     @torch.no_grad()
     def finish(self, batches: Iterable[dict[str, Tensor]]) -> None:
-        """Fit the fusion SVM on held-out scores; a class without both kinds of clip keeps the constant answer."""
+        """Fit the fusion SVM on held-out scores; a class without both kinds of clip keeps the
+        constant answer.
+        """
         if len(self.heads) < 2:
             return
         from sklearn.svm import LinearSVC
 
-        pairs = [(stacked(self.probabilities(self.logits(batch))), batch["labels"]) for batch in batches]
+        pairs = [
+            (stacked(self.probabilities(self.logits(batch))), batch["labels"]) for batch in batches
+        ]
         features = torch.cat([scores for scores, _ in pairs]).cpu().numpy().astype(np.float64)
         labels = torch.cat([target for _, target in pairs]).cpu().numpy()
         for index in range(self.shape.classes):

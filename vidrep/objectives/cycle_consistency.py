@@ -1,14 +1,18 @@
-"""Temporal cycle consistency: embeddings of frames by which videos of one process can be aligned, learnt without labels.
+"""Temporal cycle consistency: embeddings of frames by which videos of one process can be aligned,
+learnt without labels.
 
-Dwibedi et al., CVPR 2019, arXiv 1904.07846: from a frame of one video to its soft nearest neighbour in another and back, one
-should end where one began. ``weights`` mixes this with two baselines of the same paper, "tcn" (time-contrastive) and "order"
-(shuffle and learn); see ``vidrep.objectives.cycle_losses``.
+Dwibedi et al., CVPR 2019, arXiv 1904.07846: from a frame of one video to its soft nearest neighbour
+in another and back, one should end where one began. ``weights`` mixes this with two baselines of
+the same paper, "tcn" (time-contrastive) and "order" (shuffle and learn); see
+``vidrep.objectives.cycle_losses``.
 
-Weights are chosen by Kendall's tau of validation clips, each matched to some others: it needs no labels, it means the same for
-all losses and their mixtures, and it is what the embedding is for. Scores of a clip depend on the clips that stand beside it.
+Weights are chosen by Kendall's tau of validation clips, each matched to some others: it needs no
+labels, it means the same for all losses and their mixtures, and it is what the embedding is for.
+Scores of a clip depend on the clips that stand beside it.
 
-Deviations from the released code: the whole clip is embedded and the sampled frames are taken from it; the time-contrastive
-positive lies on either side of the anchor; triplets are drawn within each video.
+Deviations from the released code: the whole clip is embedded and the sampled frames are taken from
+it; the time-contrastive positive lies on either side of the anchor; triplets are drawn within each
+video.
 """
 
 from itertools import pairwise
@@ -27,10 +31,11 @@ from vidrep.objectives.cycle_losses import (
     order_triplets,
     positives_of,
     sorted_frames,
-)  # fmt: skip
+)
 
 TERMS = ("cycle", "tcn", "order")
-TRIPLETS, SHUFFLED = 8, 0.75  # triplets a clip, and how many of them are shuffled
+TRIPLETS = 8  # triplets a clip, and how many of them are shuffled
+SHUFFLED = 0.75
 PARTNERS = 4  # clips that each clip is matched to when it is scored
 
 
@@ -38,16 +43,19 @@ class CycleConsistency(Objective):
     """Losses on the embeddings of sampled frames.
 
     Args:
-        model: a network whose embedding is (B, T, D), one step a frame; with ``window`` any network of one stream.
+        model: a network whose embedding is (B, T, D), one step a frame; with ``window`` any network
+            of one stream.
         shape: the data set.
         weights: weight of each loss that counts: "cycle", "tcn", "order".
         variant: of the cycle's loss: regression, classification or mse.
-        samples: frames sampled from each clip, in order and without repetition; all where a clip has fewer.
+        samples: frames sampled from each clip, in order and without repetition; all where a clip
+            has fewer.
         temperature, variance_weight, label_smoothing: of the cycle's loss.
         positive_window: frames between a time-contrastive anchor and its positive, at most.
         l2: of the time-contrastive embeddings.
-        window: frames that a model of whole clips sees at a time; it slides over the clip, reaches into the past alone, and
-            repeats the first frame where there is no past. None: the model sees the clip.
+        window: frames that a model of whole clips sees at a time; it slides over the clip, reaches
+            into the past alone, and repeats the first frame where there is no past. None: the model
+            sees the clip.
 
     Raises:
         ValueError: unknown names, or a model without one embedding a frame.
@@ -73,17 +81,28 @@ class CycleConsistency(Objective):
         super().__init__(model, shape)
         self.weights = weights or {"cycle": 1.0}
         if unknown := [name for name in self.weights if name not in TERMS]:
-            raise ValueError(f"objective cycle_consistency: unknown loss {', '.join(unknown)}; weights takes {', '.join(TERMS)}")
+            raise ValueError(
+                f"objective cycle_consistency: unknown loss {', '.join(unknown)}; weights takes"
+                f" {', '.join(TERMS)}"
+            )
         if variant not in VARIANTS:
-            raise ValueError(f"objective cycle_consistency: variant is {variant!r}; give one of {', '.join(VARIANTS)}")
+            raise ValueError(
+                f"objective cycle_consistency: variant is {variant!r}; give one of"
+                f" {', '.join(VARIANTS)}"
+            )
         needed = 5 if "order" in self.weights else 2
         if min(samples, shape.clip[1]) < needed:
             raise ValueError(
-                f"objective cycle_consistency: {samples} samples of {shape.clip[1]} frames; its losses need at least {needed}"
+                f"objective cycle_consistency: {samples} samples of {shape.clip[1]} frames; its"
+                f" losses need at least {needed}"
             )
-        self.variant, self.samples, self.window = variant, min(samples, shape.clip[1]), window
+        self.variant = variant
+        self.samples = min(samples, shape.clip[1])
+        self.window = window
         self.cycle = {"variance_weight": variance_weight, "label_smoothing": label_smoothing}
-        self.temperature, self.positive_window, self.l2 = temperature, positive_window, l2
+        self.temperature = temperature
+        self.positive_window = positive_window
+        self.l2 = l2
         self.rows_per_clip = shape.clip[1] if window else 1
         size = embedding_sizes(self)[""]
         if "order" in self.weights:
@@ -96,42 +115,59 @@ class CycleConsistency(Objective):
     def model_clip_shape(clip_shape: tuple, window: int | None = None, **params) -> tuple:
         channels, frames, height, width = clip_shape
         if window is not None and not 1 <= window <= frames:
-            raise ValueError(f"objective cycle_consistency: window is {window}; a clip has {frames} frames")
+            raise ValueError(
+                f"objective cycle_consistency: window is {window}; a clip has {frames} frames"
+            )
         return channels, window or frames, height, width
 
     def model_inputs(self, batch: dict[str, Tensor]) -> list[Tensor]:
-        """The clips, or their windows: (B, ...) or (B*T, ...), the windows of a clip one after another."""
+        """The clips, or their windows: (B, ...) or (B*T, ...), the windows of a clip one after
+        another.
+        """
         whole = super().model_inputs(batch)
         if not self.window:
             return whole
-        return [past_windows(x, self.window, moving=name != "clip") for name, x in zip(self.model.inputs, whole, strict=True)]
+        return [
+            past_windows(x, self.window, moving=name != "clip")
+            for name, x in zip(self.model.inputs, whole, strict=True)
+        ]
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
         """Embedding of every frame, (B, T, D)."""
-        embedding, frames = super().embed(batch), self.shape.clip[1]
+        embedding = super().embed(batch)
+        frames = self.shape.clip[1]
         if isinstance(embedding, Tensor) and self.window:
             last = embedding if embedding.ndim == 2 else embedding[:, -1]
             return last.unflatten(0, (-1, frames))
         if not isinstance(embedding, Tensor) or embedding.ndim != 3 or embedding.shape[1] != frames:
-            given = tuple(embedding.shape) if isinstance(embedding, Tensor) else ", ".join(embedding)
+            given = (
+                tuple(embedding.shape) if isinstance(embedding, Tensor) else ", ".join(embedding)
+            )
             raise ValueError(
-                f"objective cycle_consistency: needs one embedding a frame, (B, {frames}, D), model {type(self.model).__name__} "
-                f"gives {given}; let it slide over the clip with objective_params.window, if it has one stream"
+                f"objective cycle_consistency: needs one embedding a frame, (B, {frames}, D), model"
+                f" {type(self.model).__name__} gives {given}; let it slide over the clip with"
+                " objective_params.window, if it has one stream"
             )
         return embedding
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Weighted sum of the losses on freshly sampled frames; the cycle's over all ordered pairs of different clips."""
+        """Weighted sum of the losses on freshly sampled frames; the cycle's over all ordered pairs
+        of different clips.
+        """
         embedded = self.embed(batch)
         with torch.autocast(embedded.device.type, enabled=False):
             embedded = embedded.float()
             frames = sorted_frames(len(embedded), embedded.shape[1], self.samples, embedded.device)
-            return sum(weight * getattr(self, f"{name}_loss")(embedded, frames) for name, weight in self.weights.items())
+            return sum(
+                weight * getattr(self, f"{name}_loss")(embedded, frames)
+                for name, weight in self.weights.items()
+            )
 
     def cycle_loss(self, embedded: Tensor, frames: Tensor) -> Tensor:
         """Mean over ordered pairs of clips and over frames; a clip alone is paired with itself."""
         first, second = ordered_pairs(len(embedded), embedded.device)
-        taken, times = at(embedded, frames), frames / embedded.shape[1]
+        taken = at(embedded, frames)
+        times = frames / embedded.shape[1]
         logits = cycle_back(taken[first], taken[second], self.temperature)
         return cycle_loss(logits, times[first], self.variant, **self.cycle).mean()
 
@@ -144,22 +180,29 @@ class CycleConsistency(Objective):
         """Cross-entropy of telling triplets of frames in order from shuffled ones."""
         clips, count = frames.shape
         places = sorted_frames(clips * TRIPLETS, count, 5, frames.device).view(clips, TRIPLETS, 5)
-        triplets, shuffled = order_triplets(frames[:, None].expand(-1, TRIPLETS, -1).gather(2, places), SHUFFLED)
-        joined = at(embedded, triplets.flatten(1)).unflatten(1, (TRIPLETS, 3)).flatten(2)  # (B, TRIPLETS, 3 * D)
+        triplets, shuffled = order_triplets(
+            frames[:, None].expand(-1, TRIPLETS, -1).gather(2, places), SHUFFLED
+        )
+        # (B, TRIPLETS, 3 * D)
+        joined = at(embedded, triplets.flatten(1)).unflatten(1, (TRIPLETS, 3)).flatten(2)
         return F.cross_entropy(self.classifier(joined).flatten(0, 1), shuffled.flatten())
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss``, the cycle's over all frames, and ``tau``, Kendall's of the nearest frames, both (B,).
+        """``loss``, the cycle's over all frames, and ``tau``, Kendall's of the nearest frames, both
+        (B,).
 
         Each clip is matched to the next ``PARTNERS`` clips of the batch, going round at its end.
         """
         embedded = self.embed(batch).float()
         clips, frames = embedded.shape[:2]
         step = torch.arange(1, max(2, min(PARTNERS, clips - 1) + 1), device=embedded.device)
-        others = embedded[(torch.arange(clips, device=embedded.device)[:, None] + step) % clips]  # (B, partners, T, D)
+        # (B, partners, T, D)
+        others = embedded[(torch.arange(clips, device=embedded.device)[:, None] + step) % clips]
         own = embedded[:, None].expand_as(others)
         times = (torch.arange(frames, device=embedded.device) / frames).expand(others.shape[:-1])
-        loss = cycle_loss(cycle_back(own, others, self.temperature), times, self.variant, **self.cycle)
+        loss = cycle_loss(
+            cycle_back(own, others, self.temperature), times, self.variant, **self.cycle
+        )
         return {"loss": loss.mean((1, 2)), "tau": kendall_tau(nearest_frames(own, others)).mean(1)}
 
 
@@ -169,8 +212,12 @@ def at(embedded: Tensor, frames: Tensor) -> Tensor:
 
 
 def ordered_pairs(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """First and second of all ordered pairs of different numbers below ``count``; of (0, 0) where there is but one."""
-    return torch.nonzero(~torch.eye(count, dtype=torch.bool, device=device) | (count == 1)).unbind(1)
+    """First and second of all ordered pairs of different numbers below ``count``; of (0, 0) where
+    there is but one.
+    """
+    return torch.nonzero(~torch.eye(count, dtype=torch.bool, device=device) | (count == 1)).unbind(
+        1
+    )
 
 
 def past_windows(frames: Tensor, window: int, *, moving: bool) -> Tensor:
@@ -178,7 +225,8 @@ def past_windows(frames: Tensor, window: int, *, moving: bool) -> Tensor:
 
     Args:
         frames: (B, C, T, H, W) frames, or with ``moving`` (B, C, T-1, H, W) flow between them.
-        window: frames W that a window holds; before the first frame stand copies of it, and no motion.
+        window: frames W that a window holds; before the first frame stand copies of it, and no
+            motion.
         moving: flow instead of frames.
 
     Returns:

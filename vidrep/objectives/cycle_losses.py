@@ -1,8 +1,9 @@
 """Losses on the embeddings of frames of several videos, all pairs of videos and all frames at once.
 
-Dwibedi et al., CVPR 2019, arXiv 1904.07846, with the constants of the released code (google-research/tcc); the baselines are
-time-contrastive networks (Sermanet et al., ICRA 2018, arXiv 1704.06888) and shuffle and learn (Misra et al., ECCV 2016,
-arXiv 1603.08561) in that code's form. Everything is float32, also under autocast: the losses are differences of near numbers.
+Dwibedi et al., CVPR 2019, arXiv 1904.07846, with the constants of the released code
+(google-research/tcc); the baselines are time-contrastive networks (Sermanet et al., ICRA 2018,
+arXiv 1704.06888) and shuffle and learn (Misra et al., ECCV 2016, arXiv 1603.08561) in that code's
+form. Everything is float32, also under autocast: the losses are differences of near numbers.
 """
 
 import torch
@@ -10,12 +11,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 VARIANTS = ("regression", "classification", "mse")
-EPSILON = 1e-5  # added to the variance, in squared shares of a clip's length: where one frame takes all it is 0
+# added to the variance, in squared shares of a clip's length: where one frame takes all it is 0
+EPSILON = 1e-5
 
 
 def similarities(a: Tensor, b: Tensor, temperature: float) -> Tensor:
-    """-|a - b|^2 / D / temperature of all frames: (..., N, D) and (..., M, D) -> (..., N, M), at most 0."""
-    squared = a.square().sum(-1)[..., None] + b.square().sum(-1)[..., None, :] - 2 * a @ b.transpose(-1, -2)
+    """-|a - b|^2 / D / temperature of all frames: (..., N, D) and (..., M, D) -> (..., N, M), at
+    most 0.
+    """
+    squared = (
+        a.square().sum(-1)[..., None]
+        + b.square().sum(-1)[..., None, :]
+        - 2 * a @ b.transpose(-1, -2)
+    )
     return -squared.clamp(min=0) / a.shape[-1] / temperature
 
 
@@ -34,15 +42,18 @@ def cycle_back(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     return similarities(neighbours, first, temperature)
 
 
-def cycle_loss(logits: Tensor, times: Tensor, variant: str, *, variance_weight: float, label_smoothing: float) -> Tensor:
+def cycle_loss(
+    logits: Tensor, times: Tensor, variant: str, *, variance_weight: float, label_smoothing: float
+) -> Tensor:
     """Loss of cycles that ought to end where they began.
 
     Args:
         logits: (..., N, N), see ``cycle_back``.
         times: (..., N), time of each frame as a share of its clip's length.
-        variant: ``regression``, squared error of the mean end over the variance of the end, plus ``variance_weight`` times the
-            logarithm of its standard deviation (as printed; the released code takes that of the variance); ``mse``, the squared
-            error alone; ``classification``, cross-entropy against the start.
+        variant: ``regression``, squared error of the mean end over the variance of the end, plus
+            ``variance_weight`` times the logarithm of its standard deviation (as printed; the
+            released code takes that of the variance); ``mse``, the squared error alone;
+            ``classification``, cross-entropy against the start.
         variance_weight: the paper's lambda.
         label_smoothing: of the cross-entropy.
 
@@ -52,9 +63,15 @@ def cycle_loss(logits: Tensor, times: Tensor, variant: str, *, variance_weight: 
     count = logits.shape[-1]
     if variant == "classification":
         start = torch.arange(count, device=logits.device).expand(logits.shape[:-1])
-        loss = F.cross_entropy(logits.flatten(0, -2), start.flatten(), reduction="none", label_smoothing=label_smoothing)
+        loss = F.cross_entropy(
+            logits.flatten(0, -2),
+            start.flatten(),
+            reduction="none",
+            label_smoothing=label_smoothing,
+        )
         return loss.view(logits.shape[:-1])
-    share, ends = logits.softmax(-1), times[..., None, :]  # (..., N, N), (..., 1, N)
+    share = logits.softmax(-1)  # (..., N, N), (..., 1, N)
+    ends = times[..., None, :]
     mean = (share * ends).sum(-1)  # (..., N)
     error = (times - mean).square()
     if variant == "mse":
@@ -81,20 +98,27 @@ def n_pairs(anchors: Tensor, positives: Tensor, l2: float) -> Tensor:
 
 
 def sorted_frames(clips: int, frames: int, count: int, device: torch.device) -> Tensor:
-    """``count`` of ``frames`` frames of each clip, without repetition and in order: (clips, count) int."""
+    """``count`` of ``frames`` frames of each clip, without repetition and in order: (clips, count)
+    int.
+    """
     return torch.rand(clips, frames, device=device).argsort(1)[:, :count].sort(1).values
 
 
 def positives_of(anchors: Tensor, frames: int, window: int) -> Tensor:
-    """For each anchor another frame at most ``window`` frames away: int like ``anchors``; needs 2 frames."""
+    """For each anchor another frame at most ``window`` frames away: int like ``anchors``; needs 2
+    frames.
+    """
     below = anchors.clamp(max=window)
     choices = below + (frames - 1 - anchors).clamp(max=window)
-    drawn = (torch.rand(anchors.shape, device=anchors.device) * choices).long().clamp(max=choices - 1)
+    drawn = (
+        (torch.rand(anchors.shape, device=anchors.device) * choices).long().clamp(max=choices - 1)
+    )
     return anchors - below + drawn + (drawn >= below).long()
 
 
 def order_triplets(frames: Tensor, shuffled_share: float) -> tuple[Tensor, Tensor]:
-    """Three frames of a clip in order, or with the middle one taken from outside; either may run backwards.
+    """Three frames of a clip in order, or with the middle one taken from outside; either may run
+    backwards.
 
     Args:
         frames: (..., 5) frame numbers, rising.
@@ -103,9 +127,13 @@ def order_triplets(frames: Tensor, shuffled_share: float) -> tuple[Tensor, Tenso
     Returns:
         (..., 3) frame numbers, and (...) int, 1 where shuffled.
     """
-    shape, device = frames.shape[:-1], frames.device
+    shape = frames.shape[:-1]
+    device = frames.device
     shuffled = torch.rand(shape, device=device) < shuffled_share
     outside = 4 * (torch.rand(shape, device=device) < 0.5).long()
-    places = torch.stack([torch.ones_like(outside), torch.where(shuffled, outside, 2), torch.full_like(outside, 3)], -1)
+    places = torch.stack(
+        [torch.ones_like(outside), torch.where(shuffled, outside, 2), torch.full_like(outside, 3)],
+        -1,
+    )
     places = torch.where((torch.rand(shape, device=device) < 0.5)[..., None], 4 - places, places)
     return frames.gather(-1, places), shuffled.long()

@@ -1,8 +1,9 @@
-"""CNN first, then LSTM: classification in two training stages (the public comparison framework of 2018-2020).
+"""CNN first, then LSTM: classification in two training stages (the public comparison framework of
+2018-2020).
 
-Stage "frames" trains the CNN with an auxiliary head, every frame labelled with its clip's labels. Stage "sequence" freezes the
-CNN, batch-norm statistics included (the reference let them drift), and trains the recurrent part with the loss at every step;
-clips are scored at the last step.
+Stage "frames" trains the CNN with an auxiliary head, every frame labelled with its clip's labels.
+Stage "sequence" freezes the CNN, batch-norm statistics included (the reference let them drift), and
+trains the recurrent part with the loss at every step; clips are scored at the last step.
 """
 
 import torch
@@ -25,8 +26,13 @@ class FramesThenSequence(Classification):
     stages = ("frames", "sequence")
 
     def __init__(self, model: nn.Module, shape) -> None:
-        if missing := [name for name in ("frame_features", "sequence", "cnn") if not hasattr(model, name)]:
-            raise ValueError(f"objective frames_then_sequence: model {type(model).__name__} has no {', '.join(missing)}")
+        if missing := [
+            name for name in ("frame_features", "sequence", "cnn") if not hasattr(model, name)
+        ]:
+            raise ValueError(
+                f"objective frames_then_sequence: model {type(model).__name__} has no"
+                f" {', '.join(missing)}"
+            )
         super().__init__(model, shape, readout="last")
         model.eval()
         with torch.no_grad():

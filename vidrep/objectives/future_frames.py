@@ -1,11 +1,14 @@
-"""Prediction of the frames that follow, by models with a predictor of their own, trained with squared error.
+"""Prediction of the frames that follow, by models with a predictor of their own, trained with
+squared error.
 
-The protocol of the Moving MNIST zoo (OpenSTL, arXiv 2306.11249): some frames are observed, all others predicted, the loss is the
-mean squared error of the predicted pixels, and no true frame after the observed ones is ever fed to the network, in training as
-when scored. (PredRNN's released code also trains the next frame at every observed step.)
+The protocol of the Moving MNIST zoo (OpenSTL, arXiv 2306.11249): some frames are observed, all
+others predicted, the loss is the mean squared error of the predicted pixels, and no true frame
+after the observed ones is ever fed to the network, in training as when scored. (PredRNN's released
+code also trains the next frame at every observed step.)
 
-A model that predicts has ``make_decoder()``, the part that turns features into pixels, which lives here as only this objective
-trains it, and ``predict(clip, steps, decoder)``, which draws any number of frames after a clip.
+A model that predicts has ``make_decoder()``, the part that turns features into pixels, which lives
+here as only this objective trains it, and ``predict(clip, steps, decoder)``, which draws any number
+of frames after a clip.
 """
 
 from torch import Tensor, nn
@@ -32,8 +35,12 @@ class FutureFrames(Objective):
     def __init__(self, model: nn.Module, shape, observed: int) -> None:
         super().__init__(model, shape)
         if missing := [name for name in ("make_decoder", "predict") if not hasattr(model, name)]:
-            raise ValueError(f"objective future_frames: model {type(model).__name__} has no {' and no '.join(missing)}")
-        self.observed, self.future = observed, shape.clip[1] - observed
+            raise ValueError(
+                f"objective future_frames: model {type(model).__name__} has no"
+                f" {' and no '.join(missing)}"
+            )
+        self.observed = observed
+        self.future = shape.clip[1] - observed
         self.decoder = model.make_decoder()
 
     @staticmethod
@@ -41,7 +48,8 @@ class FutureFrames(Objective):
         channels, frames, height, width = clip_shape
         if not 0 < observed < frames:
             raise ValueError(
-                f"objective future_frames: observed is {observed} of {frames} frames; it must leave at least one to predict"
+                f"objective future_frames: observed is {observed} of {frames} frames; it must leave"
+                " at least one to predict"
             )
         return channels, observed, height, width
 
@@ -62,7 +70,8 @@ class FutureFrames(Objective):
         return self.errors(self.predict(batch, self.future), batch).mean()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss`` as in training, and ``prediction_squared_error_per_frame`` of values confined to [0, 1]; both (B,).
+        """``loss`` as in training, and ``prediction_squared_error_per_frame`` of values confined to
+        [0, 1]; both (B,).
 
         The second is a sum over a frame's values and a mean over frames.
         """
@@ -78,5 +87,7 @@ class FutureFrames(Objective):
         return {"prediction": self.rollout(batch, self.future)}
 
     def rollout(self, batch: dict[str, Tensor], steps: int) -> Tensor:
-        """Prediction of any number of steps, (B, C, steps, H, W) in [0, 1]; the observed frames are read once."""
+        """Prediction of any number of steps, (B, C, steps, H, W) in [0, 1]; the observed frames are
+        read once.
+        """
         return self.predict(batch, steps).clamp(0, 1)

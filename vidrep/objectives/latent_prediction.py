@@ -1,20 +1,23 @@
 """V-JEPA: the features of masked places are predicted from the rest; nothing is drawn.
 
-Bardes et al., 2024, arXiv 2404.08471. A context encoder sees the unmasked places of a clip. A narrow predictor answers for the
-masked ones with the features that a target encoder, which sees the whole clip, has there; the loss is their mean absolute
-difference after normalising the targets over features. The target encoder is not trained but follows the context encoder: an
-exponential moving average. Without it (``target: self``) the encoder is its own target and may make everything alike, which is
-the control that shows what the average is for.
+Bardes et al., 2024, arXiv 2404.08471. A context encoder sees the unmasked places of a clip. A
+narrow predictor answers for the masked ones with the features that a target encoder, which sees the
+whole clip, has there; the loss is their mean absolute difference after normalising the targets over
+features. The target encoder is not trained but follows the context encoder: an exponential moving
+average. Without it (``target: self``) the encoder is its own target and may make everything alike,
+which is the control that shows what the average is for.
 
-The loop trains nothing but parameters and calls nothing after a step, so the average lives in buffers and is taken at the start
-of the next training step. It therefore lags one step behind, also in checkpoints; a resumed run takes the missed step as the
-uninterrupted one does.
+The loop trains nothing but parameters and calls nothing after a step, so the average lives in
+buffers and is taken at the start of the next training step. It therefore lags one step behind, also
+in checkpoints; a resumed run takes the missed step as the uninterrupted one does.
 
-The loss says little of the features, as its targets move, so weights are selected by how far the embeddings of validation clips
-lie apart, which needs no labels either. (Their effective rank is reported, too, but is highest for random weights here.)
+The loss says little of the features, as its targets move, so weights are selected by how far the
+embeddings of validation clips lie apart, which needs no labels either. (Their effective rank is
+reported, too, but is highest for random weights here.)
 
-Deviations: tubes in random places (``vidrep.objectives.masking``), not two sets of large blocks; the average's momentum is
-constant, for short runs; the encoder's positions are learnt, only the predictor's are sinusoids.
+Deviations: tubes in random places (``vidrep.objectives.masking``), not two sets of large blocks;
+the average's momentum is constant, for short runs; the encoder's positions are learnt, only the
+predictor's are sinusoids.
 """
 
 import copy
@@ -24,7 +27,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrep.objectives.base import Objective
-from vidrep.objectives.masking import GapFiller, by_place, check_maskable, encode_some, fixed_order, random_order, take
+from vidrep.objectives.masking import (
+    GapFiller,
+    by_place,
+    check_maskable,
+    encode_some,
+    fixed_order,
+    random_order,
+    take,
+)
 
 TARGETS = ("average", "self")
 
@@ -41,7 +52,8 @@ class LatentPrediction(Objective):
         momentum: what the average keeps of itself at a step, in [0, 1).
 
     Raises:
-        ValueError: another model, a mask that leaves nothing to see or to predict, an unknown target or a momentum out of range.
+        ValueError: another model, a mask that leaves nothing to see or to predict, an unknown
+            target or a momentum out of range.
     """
 
     stages = ("train",)
@@ -60,9 +72,15 @@ class LatentPrediction(Objective):
     ) -> None:
         super().__init__(model, shape)
         if target not in TARGETS:
-            raise ValueError(f"objective latent_prediction: target is {target!r}; give one of {', '.join(TARGETS)}")
+            raise ValueError(
+                f"objective latent_prediction: target is {target!r}; give one of"
+                f" {', '.join(TARGETS)}"
+            )
         if not 0 <= momentum < 1:
-            raise ValueError(f"objective latent_prediction: momentum is {momentum}; it must be at least 0 and below 1")
+            raise ValueError(
+                f"objective latent_prediction: momentum is {momentum}; it must be at least 0 and"
+                " below 1"
+            )
         self.seen, self.places = check_maskable(model, "latent_prediction", masked)
         self.momentum = momentum
         self.predictor = GapFiller(model.width, model.grid, width, depth, heads, model.width)
@@ -79,7 +97,9 @@ class LatentPrediction(Objective):
         if self.average is not None:
             own = dict(self.model.named_parameters())
             torch._foreach_lerp_(
-                list(self.average.buffers()), [own[n] for n, _ in self.average.named_buffers()], 1 - self.momentum
+                list(self.average.buffers()),
+                [own[n] for n, _ in self.average.named_buffers()],
+                1 - self.momentum,
             )
 
     def targets(self, clip: Tensor, order: Tensor) -> Tensor:
@@ -91,29 +111,39 @@ class LatentPrediction(Objective):
 
     def errors(self, batch: dict[str, Tensor], order: Tensor) -> Tensor:
         """Mean absolute error of each clip's predictions, (B,) float32."""
-        predicted = self.predictor(encode_some(self.model, batch["clip"], order[:, : self.seen]), order)
+        predicted = self.predictor(
+            encode_some(self.model, batch["clip"], order[:, : self.seen]), order
+        )
         return (predicted - self.targets(batch["clip"], order)).float().abs().mean((1, 2, 3))
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Mean absolute error at the masked places under masks drawn anew; in training the average takes its step first."""
+        """Mean absolute error at the masked places under masks drawn anew; in training the average
+        takes its step first.
+        """
         if self.training:
             self.follow()
-        return self.errors(batch, random_order(len(batch["clip"]), self.places, batch["clip"].device)).mean()
+        return self.errors(
+            batch, random_order(len(batch["clip"]), self.places, batch["clip"].device)
+        ).mean()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """``loss`` under fixed masks, and two numbers that warn of collapse, each (B,).
 
-        ``embedding_std`` and ``effective_rank`` are those of the embeddings of the batch that a clip is scored in, see
-        ``spread``: near 0 and near 1 if the encoder says the same of all clips.
+        ``embedding_std`` and ``effective_rank`` are those of the embeddings of the batch that a
+        clip is scored in, see ``spread``: near 0 and near 1 if the encoder says the same of all
+        clips.
         """
         errors = self.errors(batch, fixed_order(batch["row"], self.places))
-        std, rank = spread(self.embed(batch).float())  # last, so that captured layers are those of whole clips
+        # last, so that captured layers are those of whole clips
+        std, rank = spread(self.embed(batch).float())
         ones = torch.ones_like(errors)
         return {"loss": errors, "embedding_std": std * ones, "effective_rank": rank * ones}
 
 
 def untrained_copy(model: nn.Module) -> nn.Module:
-    """A copy of a model whose parameters are buffers: they are saved, and never trained or counted."""
+    """A copy of a model whose parameters are buffers: they are saved, and never trained or
+    counted.
+    """
     twin = copy.deepcopy(model)
     for module in twin.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
@@ -123,10 +153,12 @@ def untrained_copy(model: nn.Module) -> nn.Module:
 
 
 def spread(embeddings: Tensor) -> tuple[Tensor, Tensor]:
-    """How far apart embeddings (B, D) lie: the mean standard deviation of their features, and their effective rank.
+    """How far apart embeddings (B, D) lie: the mean standard deviation of their features, and their
+    effective rank.
 
-    The effective rank is the exponential of the entropy of the normalised singular values, here of the centred embeddings, in
-    [1, min(B, D)] (Roy & Vetterli, EUSIPCO 2007); 1 if all embeddings are the same.
+    The effective rank is the exponential of the entropy of the normalised singular values, here of
+    the centred embeddings, in [1, min(B, D)] (Roy & Vetterli, EUSIPCO 2007); 1 if all embeddings
+    are the same.
     """
     centred = embeddings - embeddings.mean(0)
     values = torch.linalg.svdvals(centred)

@@ -1,19 +1,29 @@
-"""VideoMAE: most places of a clip are masked at all times, and their pixels are drawn from the rest.
+"""VideoMAE: most places of a clip are masked at all times, and their pixels are drawn from the
+rest.
 
-Tong et al., NeurIPS 2022, arXiv 2203.12602. The encoder sees the tokens of the unmasked places only; a narrow decoder, which is
-given a learnt token for every gap, draws the masked tubelets; the loss is their mean squared error. With ``normalised`` the
-target of a tubelet is its pixels less their mean, divided by their standard deviation, as published.
+Tong et al., NeurIPS 2022, arXiv 2203.12602. The encoder sees the tokens of the unmasked places
+only; a narrow decoder, which is given a learnt token for every gap, draws the masked tubelets; the
+loss is their mean squared error. With ``normalised`` the target of a tubelet is its pixels less
+their mean, divided by their standard deviation, as published.
 
-Deviations: the encoder's positions are learnt, only the decoder's are sinusoids; with ``normalised`` the decoder also draws each
-tubelet's mean and deviation (the released pictures borrow the true ones). When scored, the mask of a clip follows from its place
-in the split, so scores repeat.
+Deviations: the encoder's positions are learnt, only the decoder's are sinusoids; with
+``normalised`` the decoder also draws each tubelet's mean and deviation (the released pictures
+borrow the true ones). When scored, the mask of a clip follows from its place in the split, so
+scores repeat.
 """
 
 import torch
 from torch import Tensor, nn
 
 from vidrep.objectives.base import Objective
-from vidrep.objectives.masking import GapFiller, check_maskable, encode_some, fixed_order, random_order, take
+from vidrep.objectives.masking import (
+    GapFiller,
+    check_maskable,
+    encode_some,
+    fixed_order,
+    random_order,
+    take,
+)
 
 GREY = 0.5  # of what is masked, in pictures
 EPSILON = 1e-6  # beside the variance of a tubelet
@@ -30,7 +40,8 @@ class MaskedAutoencoder(Objective):
         normalised: draw normalised tubelets, and their means and deviations, rather than pixels.
 
     Raises:
-        ValueError: another model, a mask that leaves nothing to see or to draw, or a decoder that cannot be built.
+        ValueError: another model, a mask that leaves nothing to see or to draw, or a decoder that
+            cannot be built.
     """
 
     stages = ("train",)
@@ -49,9 +60,12 @@ class MaskedAutoencoder(Objective):
     ) -> None:
         super().__init__(model, shape)
         self.seen, self.places = check_maskable(model, "masked_autoencoder", masked)
-        self.observed, self.normalised = shape.clip[1], normalised
+        self.observed = shape.clip[1]
+        self.normalised = normalised
         values = shape.clip[0] * model.patch[0] * model.patch[1] * model.patch[2]
-        self.decoder = GapFiller(model.width, model.grid, width, depth, heads, values + 2 * normalised)
+        self.decoder = GapFiller(
+            model.width, model.grid, width, depth, heads, values + 2 * normalised
+        )
 
     def tubelets(self, clip: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) as tubelets (B, T/t, N, values)."""
@@ -62,12 +76,17 @@ class MaskedAutoencoder(Objective):
     def clips(self, tubelets: Tensor) -> Tensor:
         """The inverse of ``tubelets``."""
         (_, height, width), patch = self.model.grid, self.model.patch
-        split = tubelets.unflatten(3, (-1, *patch)).unflatten(2, (height, width))  # (B, T/t, H/p, W/q, C, t, p, q)
+        # (B, T/t, H/p, W/q, C, t, p, q)
+        split = tubelets.unflatten(3, (-1, *patch)).unflatten(2, (height, width))
         return split.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(len(tubelets), *self.shape.clip)
 
     def answers(self, batch: dict[str, Tensor], order: Tensor) -> Tensor:
-        """What the decoder says of the masked places, (B, T/t, masked, values [+ mean, deviation]) float32."""
-        return self.decoder(encode_some(self.model, batch["clip"], order[:, : self.seen]), order).float()
+        """What the decoder says of the masked places, (B, T/t, masked, values [+ mean, deviation])
+        float32.
+        """
+        return self.decoder(
+            encode_some(self.model, batch["clip"], order[:, : self.seen]), order
+        ).float()
 
     def errors(self, answers: Tensor, batch: dict[str, Tensor], order: Tensor) -> Tensor:
         """Mean squared error of each clip's answers, (B,)."""
@@ -84,15 +103,19 @@ class MaskedAutoencoder(Objective):
         return self.errors(self.answers(batch, order), batch, order).mean()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss`` as in training, and ``masked_squared_error_per_pixel`` of pixels in [0, 1]; both (B,), under fixed masks.
+        """``loss`` as in training, and ``masked_squared_error_per_pixel`` of pixels in [0, 1]; both
+        (B,), under fixed masks.
 
         Lastly the model sees the whole clips: what its layers then compute is captured.
         """
         order = fixed_order(batch["row"], self.places)
-        answers, true = self.answers(batch, order), take(self.tubelets(batch["clip"]), order[:, self.seen :])
+        answers = self.answers(batch, order)
+        true = take(self.tubelets(batch["clip"]), order[:, self.seen :])
         scores = {
             "loss": self.errors(answers, batch, order),
-            "masked_squared_error_per_pixel": (self.pixels(answers) - true).square().mean((1, 2, 3)),
+            "masked_squared_error_per_pixel": (
+                (self.pixels(answers) - true).square().mean((1, 2, 3))
+            ),
         }
         self.embed(batch)
         return scores
@@ -105,16 +128,28 @@ class MaskedAutoencoder(Objective):
         return answers.clamp(0, 1)
 
     def draw(self, batch: dict[str, Tensor], order: Tensor) -> Tensor:
-        """Clips (B, C, T, H, W) in [0, 1]: seen tubelets as they are, masked ones as the decoder draws them."""
+        """Clips (B, C, T, H, W) in [0, 1]: seen tubelets as they are, masked ones as the decoder
+        draws them.
+        """
         return self.filled(batch, order, self.pixels(self.answers(batch, order)))
 
     def filled(self, batch: dict[str, Tensor], order: Tensor, values: Tensor) -> Tensor:
         """Clips with ``values`` (B, T/t, masked, values) in place of the masked tubelets."""
         seen = take(self.tubelets(batch["clip"]), order[:, : self.seen])
-        return self.clips(take(torch.cat([seen, values.expand(*seen.shape[:2], -1, seen.shape[3])], dim=2), order.argsort(1)))
+        return self.clips(
+            take(
+                torch.cat([seen, values.expand(*seen.shape[:2], -1, seen.shape[3])], dim=2),
+                order.argsort(1),
+            )
+        )
 
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``reconstruction``, see ``draw``, and ``masked``, the clips with grey gaps: (B, C, T, H, W) in [0, 1]."""
+        """``reconstruction``, see ``draw``, and ``masked``, the clips with grey gaps: (B, C, T, H,
+        W) in [0, 1].
+        """
         order = fixed_order(batch["row"], self.places)
         grey = batch["clip"].new_full((1, 1, self.places - self.seen, 1), GREY)
-        return {"reconstruction": self.draw(batch, order), "masked": self.filled(batch, order, grey)}
+        return {
+            "reconstruction": self.draw(batch, order),
+            "masked": self.filled(batch, order, grey),
+        }

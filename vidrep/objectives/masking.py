@@ -1,8 +1,10 @@
-"""What objectives with masked tubelets share: which places are masked, and a small transformer that fills the gaps.
+"""What objectives with masked tubelets share: which places are masked, and a small transformer that
+fills the gaps.
 
-Tube masking (Tong et al., NeurIPS 2022, arXiv 2203.12602): the masked places of a clip are the same at all times, so that a still
-object cannot be copied from another frame. Every clip of a batch has places of its own, and all have as many. A mask is given as
-an order of places (B, N) whose first ones are seen.
+Tube masking (Tong et al., NeurIPS 2022, arXiv 2203.12602): the masked places of a clip are the same
+at all times, so that a still object cannot be copied from another frame. Every clip of a batch has
+places of its own, and all have as many. A mask is given as an order of places (B, N) whose first
+ones are seen.
 """
 
 from collections.abc import Sequence
@@ -29,14 +31,16 @@ def check_maskable(model: nn.Module, objective: str, masked: float) -> tuple[int
     """
     if not isinstance(model, VideoTransformer) or model.attention != "joint":
         raise ValueError(
-            f"objective {objective}: needs model video_transformer with joint attention, to be shown some tokens only"
+            f"objective {objective}: needs model video_transformer with joint attention, to be"
+            " shown some tokens only"
         )
     places = model.grid[1] * model.grid[2]
     hidden = int(masked * places)
     if not 0 < hidden < places:
         raise ValueError(
-            f"objective {objective}: masking {masked} of {places} places ({model.grid[1]} x {model.grid[2]} tubelets) leaves "
-            f"{places - hidden} to see; use smaller tubelets or larger clips so that at least one is seen and one is masked"
+            f"objective {objective}: masking {masked} of {places} places ({model.grid[1]} x"
+            f" {model.grid[2]} tubelets) leaves {places - hidden} to see; use smaller tubelets or"
+            " larger clips so that at least one is seen and one is masked"
         )
     return places - hidden, places
 
@@ -47,9 +51,12 @@ def random_order(clips: int, places: int, device: torch.device) -> Tensor:
 
 
 def fixed_order(row: Tensor, places: int) -> Tensor:
-    """The order of places (B, N) that belongs to the clips' places in their split, ``row`` (B,): always the same."""
+    """The order of places (B, N) that belongs to the clips' places in their split, ``row`` (B,):
+    always the same.
+    """
     mixed = (row[:, None] + 1) * places + torch.arange(places, device=row.device)
-    for factor in (2654435761, 2246822519, 3266489917):  # a hash of 31 bits: multiply, then fold the high bits down
+    # a hash of 31 bits: multiply, then fold the high bits down
+    for factor in (2654435761, 2246822519, 3266489917):
         mixed = (mixed & 0x7FFFFFFF) * factor & 0x7FFFFFFF
         mixed = mixed ^ (mixed >> 15)
     return mixed.argsort(dim=1, stable=True)
@@ -57,7 +64,9 @@ def fixed_order(row: Tensor, places: int) -> Tensor:
 
 def take(tokens: Tensor, places: Tensor) -> Tensor:
     """Tokens (B, T, N, D) of some places (B, M), at all times: (B, T, M, D)."""
-    return tokens.gather(2, places[:, None, :, None].expand(-1, tokens.shape[1], -1, tokens.shape[3]))
+    return tokens.gather(
+        2, places[:, None, :, None].expand(-1, tokens.shape[1], -1, tokens.shape[3])
+    )
 
 
 def by_place(maps: Tensor) -> Tensor:
@@ -66,16 +75,21 @@ def by_place(maps: Tensor) -> Tensor:
 
 
 def encode_some(model: VideoTransformer, clip: Tensor, places: Tensor) -> Tensor:
-    """The model's normalised tokens of a clip of which it is shown some places only: (B, T, M, D)."""
+    """The model's normalised tokens of a clip of which it is shown some places only: (B, T, M,
+    D).
+    """
     tokens = take(by_place(model.embed(clip)), places)
-    shown = model.encode(tokens.flatten(1, 2).transpose(1, 2)[..., None, None])  # (B, D, T * M, 1, 1)
+    # (B, D, T * M, 1, 1)
+    shown = model.encode(tokens.flatten(1, 2).transpose(1, 2)[..., None, None])
     return model.embedding.norm(shown[..., 0, 0].transpose(1, 2)).unflatten(1, tokens.shape[1:3])
 
 
 def wave_positions(width: int, grid: Sequence[int]) -> Tensor:
-    """Sines and cosines of each cell's place along each axis of a grid, at falling frequencies: (D, T, H, W).
+    """Sines and cosines of each cell's place along each axis of a grid, at falling frequencies: (D,
+    T, H, W).
 
-    A third of the features tells each axis; what remains is 0. Reference: Vaswani et al., NIPS 2017, section 3.5, for one axis.
+    A third of the features tells each axis; what remains is 0. Reference: Vaswani et al., NIPS
+    2017, section 3.5, for one axis.
     """
     count = width // 6  # frequencies of an axis
     frequency = WAVES ** (-torch.arange(count) / max(1, count))
@@ -97,11 +111,14 @@ class GapFiller(nn.Module):
         width_out: values to answer with at each place and time.
     """
 
-    def __init__(self, width_in: int, grid: Sequence[int], width: int, depth: int, heads: int, width_out: int):
+    def __init__(
+        self, width_in: int, grid: Sequence[int], width: int, depth: int, heads: int, width_out: int
+    ):
         super().__init__()
         if min(width, depth, heads) < 1 or width % heads:
             raise ValueError(
-                f"width, depth and heads must be at least 1 and width a multiple of heads, got {width}, {depth}, {heads}"
+                "width, depth and heads must be at least 1 and width a multiple of heads, got"
+                f" {width}, {depth}, {heads}"
             )
         self.grid = tuple(grid)
         self.enter = nn.Linear(width_in, width)
@@ -120,6 +137,7 @@ class GapFiller(nn.Module):
         tokens = self.enter(seen)
         clips, frames, count, width = tokens.shape
         gaps = self.gap.to(tokens.dtype).expand(clips, frames, order.shape[1] - count, width)
-        tokens = take(torch.cat([tokens, gaps], dim=2), order.argsort(1))  # every token at its place
+        # every token at its place
+        tokens = take(torch.cat([tokens, gaps], dim=2), order.argsort(1))
         maps = tokens.unflatten(2, self.grid[1:]).movedim(-1, 1) + self.positions
         return self.leave(take(by_place(self.blocks(maps)), order[:, count:]))

@@ -1,11 +1,14 @@
-"""Multi-task classification: one trunk, one head a task (Simonyan & Zisserman, NIPS 2014, arXiv 1406.2199, section 4).
+"""Multi-task classification: one trunk, one head a task (Simonyan & Zisserman, NIPS 2014, arXiv
+1406.2199, section 4).
 
-In the paper the tasks are two data sets, so each clip has labels for one task only. Here all clips come from one file: a few,
-evenly spread, are training clips of the first task, its labels; the others are training clips of the second, a target made from
-factors of the data set. Each clip adds to the loss of its own task alone, and the losses of the tasks are summed. Scores cover
-all tasks on all clips.
+In the paper the tasks are two data sets, so each clip has labels for one task only. Here all clips
+come from one file: a few, evenly spread, are training clips of the first task, its labels; the
+others are training clips of the second, a target made from factors of the data set. Each clip adds
+to the loss of its own task alone, and the losses of the tasks are summed. Scores cover all tasks on
+all clips.
 
-With the single task ``[labels]`` it is the control: the same few clips of the first task, and no help.
+With the single task ``[labels]`` it is the control: the same few clips of the first task, and no
+help.
 
 Deviation: sigmoid cross-entropy instead of softmax, as clips carry several labels.
 """
@@ -28,7 +31,8 @@ class MultiTask(Objective):
         model: a network whose embedding is (B, D), or (B, S, D) with S steps or samples.
         shape: the data set.
         tasks: "labels", and at most one target of ``vidrep.training.targets`` after it.
-        every: each ``every``-th training clip is one of the first task, the others are clips of the second.
+        every: each ``every``-th training clip is one of the first task, the others are clips of the
+            second.
 
     Raises:
         ValueError: other tasks, a target that does not exist, or a model of several streams.
@@ -37,19 +41,29 @@ class MultiTask(Objective):
     stages = ("train",)
     selection = ("exact_set", "max")
 
-    def __init__(self, model: nn.Module, shape, tasks: Sequence[str] = (LABELS, "speeds"), every: int = 10) -> None:
+    def __init__(
+        self, model: nn.Module, shape, tasks: Sequence[str] = (LABELS, "speeds"), every: int = 10
+    ) -> None:
         super().__init__(model, shape)
         if list(tasks[:1]) != [LABELS] or len(tasks) > 2 or every < 2:
             raise ValueError(
                 f"objective multi_task: tasks are {list(tasks)}, every is {every}; "
                 "give labels and at most one further target, and every at least 2"
             )
-        self.tasks, self.every = tuple(tasks), every
+        self.tasks = tuple(tasks)
+        self.every = every
         sizes = embedding_sizes(self)
         if list(sizes) != [""]:
-            raise ValueError(f"objective multi_task: needs a model of one stream, this one has {', '.join(sizes)}")
-        classes = {task: shape.classes if task == LABELS else find_target(task).size for task in self.tasks}
-        self.heads = nn.ModuleDict({task: nn.Linear(sizes[""], size) for task, size in classes.items()})
+            raise ValueError(
+                "objective multi_task: needs a model of one stream, this one has"
+                f" {', '.join(sizes)}"
+            )
+        classes = {
+            task: shape.classes if task == LABELS else find_target(task).size for task in self.tasks
+        }
+        self.heads = nn.ModuleDict(
+            {task: nn.Linear(sizes[""], size) for task, size in classes.items()}
+        )
 
     @staticmethod
     def split_targets(tasks: Sequence[str] = (LABELS, "speeds"), **params) -> tuple[str, ...]:
@@ -67,12 +81,19 @@ class MultiTask(Objective):
         return {task: first if task == LABELS else 1 - first for task in self.tasks}
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Sum over tasks of the losses of their own clips, per clip of the batch, so that every clip weighs the same."""
+        """Sum over tasks of the losses of their own clips, per clip of the batch, so that every
+        clip weighs the same.
+        """
         members = self.members(batch)
-        return sum((cross_entropy(value, batch[task]) * members[task]).mean() for task, value in self.logits(batch).items())
+        return sum(
+            (cross_entropy(value, batch[task]) * members[task]).mean()
+            for task, value in self.logits(batch).items()
+        )
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss``, ``exact_set`` for the labels and ``exact_<task>`` for the other task, each (B,), on all clips."""
+        """``loss``, ``exact_set`` for the labels and ``exact_<task>`` for the other task, each
+        (B,), on all clips.
+        """
         logits = self.logits(batch)
         scores = {"loss": sum(cross_entropy(value, batch[task]) for task, value in logits.items())}
         for task, value in logits.items():
@@ -106,7 +127,9 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def predict(probabilities: Tensor, multi_label: bool) -> Tensor:
-    """Predicted classes (B, classes) bool from scores (B, classes): all above a half, or the largest alone."""
+    """Predicted classes (B, classes) bool from scores (B, classes): all above a half, or the
+    largest alone.
+    """
     if multi_label:
         return probabilities > 0.5
     return F.one_hot(probabilities.argmax(-1), probabilities.shape[-1]).bool()

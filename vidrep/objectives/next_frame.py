@@ -1,17 +1,21 @@
-"""The next frame from the frames so far, drawn by warping what the model sees (Patraucean et al., arXiv 1511.06309).
+"""The next frame from the frames so far, drawn by warping what the model sees (Patraucean et al.,
+arXiv 1511.06309).
 
-The loss of the paper: squared error of the next frame, and a Huber penalty on the gradient of the flow with delta 1e-3 and weight
-1e-2. ``domain: gradient`` is that of the released code instead: squared error between the image gradients of output and target,
-which leaves their offset free; ``intensity`` of the squared error is added to hold it.
+The loss of the paper: squared error of the next frame, and a Huber penalty on the gradient of the
+flow with delta 1e-3 and weight 1e-2. ``domain: gradient`` is that of the released code instead:
+squared error between the image gradients of output and target, which leaves their offset free;
+``intensity`` of the squared error is added to hold it.
 
-Deviations: the flow is penalised in pixels of the maps it lives on (in which unit the paper does, we do not know); at the borders
-of maps central differences repeat the outermost value. Published is the loss at the last frame of a sequence alone;
-``loss_at: all`` takes it at every frame but the first, which suits small budgets. The decoder is linear as published; where
-frames are drawn its output is cut to [0, 1], for nats per frame it keeps ``FLOOR`` from both ends.
+Deviations: the flow is penalised in pixels of the maps it lives on (in which unit the paper does,
+we do not know); at the borders of maps central differences repeat the outermost value. Published is
+the loss at the last frame of a sequence alone; ``loss_at: all`` takes it at every frame but the
+first, which suits small budgets. The decoder is linear as published; where frames are drawn its
+output is cut to [0, 1], for nats per frame it keeps ``FLOOR`` from both ends.
 
-Ours is the weight ``reconstruction``, 0 as published: nothing in the published loss keeps encoder and decoder from shifting
-every frame by a constant that the flow takes back everywhere, and then the flow is not the motion. Decoding features that are
-not warped to the frame that they encode rules this out.
+Ours is the weight ``reconstruction``, 0 as published: nothing in the published loss keeps encoder
+and decoder from shifting every frame by a constant that the flow takes back everywhere, and then
+the flow is not the motion. Decoding features that are not warped to the frame that they encode
+rules this out.
 """
 
 import torch
@@ -31,19 +35,22 @@ class NextFrame(Objective):
     """A decoder from the model's maps to the next frame.
 
     Args:
-        model: a network with ``unroll``, ``next_maps``, ``map_channels`` and ``pool``, as ``vidrep.models.st_autoencoder``.
+        model: a network with ``unroll``, ``next_maps``, ``map_channels`` and ``pool``, as
+            ``vidrep.models.st_autoencoder``.
         shape: the data set.
-        observed: frames seen before frames are drawn; later ones are predicted from the model's own outputs.
+        observed: frames seen before frames are drawn; later ones are predicted from the model's own
+            outputs.
         domain: "intensity" or "gradient", of the squared error.
         intensity: weight of the squared error of intensities beside that of gradients.
         smoothness: weight of the penalty on the gradient of the flow.
-        reconstruction: weight of the squared error of frames decoded from their own features, for models with flow.
+        reconstruction: weight of the squared error of frames decoded from their own features, for
+            models with flow.
         loss_at: "last" frame of the clip or "all" frames but the first.
         kernel: side of the decoder's convolution.
 
     Raises:
-        ValueError: a model without these, unknown names, no frame left to predict, frames that the pool does not divide, or
-            reconstruction without flow.
+        ValueError: a model without these, unknown names, no frame left to predict, frames that the
+            pool does not divide, or reconstruction without flow.
     """
 
     stages = ("train",)
@@ -63,21 +70,37 @@ class NextFrame(Objective):
         kernel: int = 7,
     ) -> None:
         super().__init__(model, shape)
-        if missing := [name for name in ("unroll", "next_maps", "map_channels", "pool") if not hasattr(model, name)]:
-            raise ValueError(f"objective next_frame: model {type(model).__name__} has no {', '.join(missing)}")
+        if missing := [
+            name
+            for name in ("unroll", "next_maps", "map_channels", "pool")
+            if not hasattr(model, name)
+        ]:
+            raise ValueError(
+                f"objective next_frame: model {type(model).__name__} has no {', '.join(missing)}"
+            )
         for key, value, known in (("domain", domain, DOMAINS), ("loss_at", loss_at, LOSSES)):
             if value not in known:
-                raise ValueError(f"objective next_frame: {key} is {value!r}; give one of {', '.join(known)}")
+                raise ValueError(
+                    f"objective next_frame: {key} is {value!r}; give one of {', '.join(known)}"
+                )
         channels, _, height, width = shape.clip
         if height % model.pool or width % model.pool:
-            raise ValueError(f"objective next_frame: frames of {height} x {width} px; make both sides multiples of {model.pool}")
+            raise ValueError(
+                f"objective next_frame: frames of {height} x {width} px; make both sides multiples"
+                f" of {model.pool}"
+            )
         if reconstruction and getattr(model, "flow", None) is None:
-            raise ValueError("objective next_frame: reconstruction needs a model with flow; leave it out or at 0")
-        self.observed, self.smoothness, self.reconstruction = observed, smoothness, reconstruction
+            raise ValueError(
+                "objective next_frame: reconstruction needs a model with flow; leave it out or at 0"
+            )
+        self.observed = observed
+        self.smoothness = smoothness
+        self.reconstruction = reconstruction
         self.gradient, self.intensity = (1.0, intensity) if domain == "gradient" else (0.0, 1.0)
         self.first = -1 if loss_at == "last" else 0  # first step at which the loss is taken
         self.decoder = nn.Sequential(
-            nn.Upsample(scale_factor=(1, model.pool, model.pool)), frame_conv(model.map_channels, channels, kernel)
+            nn.Upsample(scale_factor=(1, model.pool, model.pool)),
+            frame_conv(model.map_channels, channels, kernel),
         )
         model.requires_grad_(True)  # the flow too
 
@@ -86,7 +109,8 @@ class NextFrame(Objective):
         """All of the clip: the embedding is that of all frames."""
         if not 0 < observed < clip_shape[1]:
             raise ValueError(
-                f"objective next_frame: observed is {observed} of {clip_shape[1]} frames; it must leave at least one to predict"
+                f"objective next_frame: observed is {observed} of {clip_shape[1]} frames; it must"
+                " leave at least one to predict"
             )
         return clip_shape
 
@@ -95,16 +119,22 @@ class NextFrame(Objective):
         return self.decoder(self.model.next_maps(steps)).float()
 
     def reconstruct(self, steps: Steps) -> Tensor:
-        """The frame of each step from its own features, (B, C, T, H, W) float32, not yet cut to [0, 1]."""
+        """The frame of each step from its own features, (B, C, T, H, W) float32, not yet cut to [0,
+        1].
+        """
         return self.decoder(steps.features).float()
 
     def clip_losses(self, clip: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
-        """Loss (B,) and drawn frames (B, C, T, H, W) of ``steps``, which end at the last frame but one of ``clip``."""
+        """Loss (B,) and drawn frames (B, C, T, H, W) of ``steps``, which end at the last frame but
+        one of ``clip``.
+        """
         drawn = self.draw(steps)
         target = clip[:, :, -drawn.shape[2] :]
         loss = self.intensity * mean_square(drawn - target)
         if self.gradient:
-            loss = loss + self.gradient * mean_square(torch.stack(central_differences(drawn - target), dim=1))
+            loss = loss + self.gradient * mean_square(
+                torch.stack(central_differences(drawn - target), dim=1)
+            )
         if steps.flow is not None and self.smoothness:
             loss = loss + self.smoothness * roughness(steps.flow).flatten(1).mean(1)
         if self.reconstruction:
@@ -115,28 +145,42 @@ class NextFrame(Objective):
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean loss of the clips."""
         clip = batch["clip"]
-        return self.clip_losses(clip, self.model.unroll(clip[:, :, :-1]).since(self.first))[0].mean()
+        return self.clip_losses(clip, self.model.unroll(clip[:, :, :-1]).since(self.first))[
+            0
+        ].mean()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss``, and of the frames after the first ``observed``, each (B,), sums over a frame's values, means over frames:
+        """``loss``, and of the frames after the first ``observed``, each (B,), sums over a frame's
+        values, means over frames:
 
-        ``next_frame_...``: drawn from all true frames before; ``prediction_...``: rolled out from the observed frames alone;
-        ``copy_last_...``: every frame repeats the true one before it. ``..._squared_error_per_frame`` and, but for the copy,
-        ``..._nats_per_frame``.
+        ``next_frame_...``: drawn from all true frames before; ``prediction_...``: rolled out from
+        the observed frames alone; ``copy_last_...``: every frame repeats the true one before it.
+        ``..._squared_error_per_frame`` and, but for the copy, ``..._nats_per_frame``.
         """
         clip = batch["clip"]
         seen = self.observe(batch)
-        steps = seen.followed_by(self.model.unroll(clip[:, :, self.observed : -1], seen.state)) if self.future > 1 else seen
+        steps = (
+            seen.followed_by(self.model.unroll(clip[:, :, self.observed : -1], seen.state))
+            if self.future > 1
+            else seen
+        )
         loss, frames = self.clip_losses(clip, steps.since(self.first))
         if frames.shape[2] < self.future:
             frames = self.draw(steps.since(self.observed - 1))
-        drawn = {"next_frame": frames[:, :, -self.future :], "prediction": self.roll_out(seen, self.future)[0]}
+        drawn = {
+            "next_frame": frames[:, :, -self.future :],
+            "prediction": self.roll_out(seen, self.future)[0],
+        }
         true = clip[:, :, self.observed :]
         scores = {"loss": loss}
         for name, frames in drawn.items():
-            scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(frames.clamp(0, 1), true)
+            scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(
+                frames.clamp(0, 1), true
+            )
             scores[f"{name}_nats_per_frame"] = nats_per_frame(frames, true)
-        scores["copy_last_squared_error_per_frame"] = squared_error_per_frame(clip[:, :, self.observed - 1 : -1], true)
+        scores["copy_last_squared_error_per_frame"] = squared_error_per_frame(
+            clip[:, :, self.observed - 1 : -1], true
+        )
         return scores
 
     @property
@@ -149,12 +193,16 @@ class NextFrame(Objective):
         return self.model.unroll(batch["clip"][:, :, : self.observed])
 
     def roll_out(self, seen: Steps, steps: int) -> tuple[Tensor, Tensor | None]:
-        """Frames after those ``seen``, each drawn from the model's own outputs, with the memory carried on.
+        """Frames after those ``seen``, each drawn from the model's own outputs, with the memory
+        carried on.
 
         Returns:
-            (B, C, steps, H, W) in [0, 1], and the backward flow (B, 2, steps, h, w) behind them, None without a flow head.
+            (B, C, steps, H, W) in [0, 1], and the backward flow (B, 2, steps, h, w) behind them,
+            None without a flow head.
         """
-        last, frames, flows = seen.since(-1), [], []
+        last = seen.since(-1)
+        frames = []
+        flows = []
         for number in range(steps):
             last = self.model.unroll(frames[-1], last.state) if number else last
             frames.append(self.draw(last).clamp(0, 1))
@@ -166,11 +214,12 @@ class NextFrame(Objective):
         return self.roll_out(self.observe(batch), steps)[0]
 
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Frames in [0, 1]: ``prediction`` (B, C, T - observed, H, W) and, where it is trained, ``reconstruction`` of the others.
+        """Frames in [0, 1]: ``prediction`` (B, C, T - observed, H, W) and, where it is trained,
+        ``reconstruction`` of the others.
 
-        With a flow head also ``flow`` (B, 2, T - observed, H, W) in pixels. It is the network's with its sign flipped: the
-        displacement that brought the content of each place of a drawn frame there, noted at that place and not, as exact flow
-        is, where it came from.
+        With a flow head also ``flow`` (B, 2, T - observed, H, W) in pixels. It is the network's
+        with its sign flipped: the displacement that brought the content of each place of a drawn
+        frame there, noted at that place and not, as exact flow is, where it came from.
         """
         seen = self.observe(batch)
         frames, flow = self.roll_out(seen, self.future)
@@ -180,8 +229,12 @@ class NextFrame(Objective):
         return drawn
 
     def displacement(self, flow: Tensor) -> Tensor:
-        """Backward flow (B, 2, T, h, w) in pixels of the maps -> motion (B, 2, T, H, W) in pixels of the clip, place by place."""
-        return F.interpolate(-self.model.pool * flow, scale_factor=(1, self.model.pool, self.model.pool))
+        """Backward flow (B, 2, T, h, w) in pixels of the maps -> motion (B, 2, T, H, W) in pixels
+        of the clip, place by place.
+        """
+        return F.interpolate(
+            -self.model.pool * flow, scale_factor=(1, self.model.pool, self.model.pool)
+        )
 
 
 def mean_square(values: Tensor) -> Tensor:
@@ -190,24 +243,36 @@ def mean_square(values: Tensor) -> Tensor:
 
 
 def squared_error_per_frame(frames: Tensor, true: Tensor) -> Tensor:
-    """(B, C, T, H, W) twice -> (B,): squared error summed over a frame's values, averaged over frames."""
+    """(B, C, T, H, W) twice -> (B,): squared error summed over a frame's values, averaged over
+    frames.
+    """
     return (frames - true).square().sum((1, 3, 4)).mean(1)
 
 
 def nats_per_frame(frames: Tensor, true: Tensor) -> Tensor:
-    """(B, C, T, H, W) twice -> (B,): cross-entropy summed over a frame's values, averaged over frames."""
-    return F.binary_cross_entropy(frames.clamp(FLOOR, 1 - FLOOR), true, reduction="none").sum((1, 3, 4)).mean(1)
+    """(B, C, T, H, W) twice -> (B,): cross-entropy summed over a frame's values, averaged over
+    frames.
+    """
+    return (
+        F.binary_cross_entropy(frames.clamp(FLOOR, 1 - FLOOR), true, reduction="none")
+        .sum((1, 3, 4))
+        .mean(1)
+    )
 
 
 def central_differences(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivatives (-1/2, 0, 1/2) of maps (B, C, T, H, W) along x and y, same shape; borders repeat the outermost value."""
+    """Derivatives (-1/2, 0, 1/2) of maps (B, C, T, H, W) along x and y, same shape; borders repeat
+    the outermost value.
+    """
     padded = F.pad(maps, (1, 1, 1, 1, 0, 0), mode="replicate")
-    across, down = padded[..., 1:-1, :], padded[..., 1:-1]
+    across = padded[..., 1:-1, :]
+    down = padded[..., 1:-1]
     return (across[..., 2:] - across[..., :-2]) / 2, (down[..., 2:, :] - down[..., :-2, :]) / 2
 
 
 def roughness(flow: Tensor) -> Tensor:
-    """Huber function of the length of each flow component's gradient: (B, 2, T, H, W) -> the same shape.
+    """Huber function of the length of each flow component's gradient: (B, 2, T, H, W) -> the same
+    shape.
 
     Of a length a it is a^2 / 2 up to ``DELTA`` and DELTA (a - DELTA / 2) beyond.
     """

@@ -1,7 +1,8 @@
-"""Reconstruction and / or future prediction of percepts: features that a frozen network finds in single frames.
+"""Reconstruction and / or future prediction of percepts: features that a frozen network finds in
+single frames.
 
-Srivastava, Mansimov, Salakhutdinov, ICML 2015, arXiv 1502.04681, section 4; see ``vidrep.objectives.state_decoders``. Linear
-outputs and squared error. No frames are drawn.
+Srivastava, Mansimov, Salakhutdinov, ICML 2015, arXiv 1502.04681, section 4; see
+``vidrep.objectives.state_decoders``. Linear outputs and squared error. No frames are drawn.
 """
 
 from torch import Tensor
@@ -13,8 +14,8 @@ class PerceptComposite(StateDecoders):
     """The decoders give percepts.
 
     Args:
-        model: an encoder with ``frame_vectors(clip) -> (B, T, F)`` from a frozen ``trunk``, and ``encode(vectors)``, which gives
-            its embedding; ``vidrep.models.percept_encoder``.
+        model: an encoder with ``frame_vectors(clip) -> (B, T, F)`` from a frozen ``trunk``, and
+            ``encode(vectors)``, which gives its embedding; ``vidrep.models.percept_encoder``.
         shape, observed, parts, conditional: as of ``StateDecoders``.
 
     Raises:
@@ -23,9 +24,21 @@ class PerceptComposite(StateDecoders):
 
     name = "percept_composite"
 
-    def __init__(self, model, shape, observed: int, parts: tuple[str, ...] = PARTS, conditional: tuple[str, ...] = ()) -> None:
-        if missing := [name for name in ("frame_vectors", "encode", "trunk") if not hasattr(model, name)]:
-            raise ValueError(f"objective percept_composite: model {type(model).__name__} has no {', '.join(missing)}")
+    def __init__(
+        self,
+        model,
+        shape,
+        observed: int,
+        parts: tuple[str, ...] = PARTS,
+        conditional: tuple[str, ...] = (),
+    ) -> None:
+        if missing := [
+            name for name in ("frame_vectors", "encode", "trunk") if not hasattr(model, name)
+        ]:
+            raise ValueError(
+                f"objective percept_composite: model {type(model).__name__} has no"
+                f" {', '.join(missing)}"
+            )
         super().__init__(model, shape, observed, parts, conditional, output="linear")
 
     def frame_size(self) -> int:
@@ -36,7 +49,11 @@ class PerceptComposite(StateDecoders):
         """Percepts of all frames (B, T, F)."""
         return self.model.frame_vectors(batch["clip"])
 
-    def decode(self, batch: dict[str, Tensor], *, teacher: bool) -> dict[str, tuple[Tensor, Tensor]]:
+    def decode(
+        self, batch: dict[str, Tensor], *, teacher: bool
+    ) -> dict[str, tuple[Tensor, Tensor]]:
         """As ``StateDecoders.decode``; the trunk runs once."""
         percepts = self.frame_vectors(batch).float()
-        return self.decode_from(self.model.encode(percepts[:, : self.observed]), percepts, teacher=teacher)
+        return self.decode_from(
+            self.model.encode(percepts[:, : self.observed]), percepts, teacher=teacher
+        )

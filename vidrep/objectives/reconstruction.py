@@ -1,8 +1,10 @@
-"""Reconstruction of whole clips by a model's own decoder, from noisy clips if wanted: a denoising autoencoder.
+"""Reconstruction of whole clips by a model's own decoder, from noisy clips if wanted: a denoising
+autoencoder.
 
-After gbpcosta/video_representations: mean squared error of a sigmoid output, Gaussian noise of 0.3 on the training clips, which
-are then clipped to [0, 1]. There the noisy clip is also the target, so nothing is denoised; here the target is clean, as it is in
-Vincent et al., ICML 2008. Any other model is trained for reconstruction by ``lstm_composite``.
+After gbpcosta/video_representations: mean squared error of a sigmoid output, Gaussian noise of 0.3
+on the training clips, which are then clipped to [0, 1]. There the noisy clip is also the target, so
+nothing is denoised; here the target is clean, as it is in Vincent et al., ICML 2008. Any other
+model is trained for reconstruction by ``lstm_composite``.
 """
 
 import torch
@@ -15,8 +17,9 @@ class Reconstruction(Objective):
     """The decoder of a model, and its squared error.
 
     Args:
-        model: a network with ``encode(*inputs)`` and ``make_decoder()``, a module from what ``encode`` gives to logits
-            (B, C, T, H, W); e.g. ``vidrep.models.recurrent_autoencoder``, ``vidrep.models.conv_autoencoder``.
+        model: a network with ``encode(*inputs)`` and ``make_decoder()``, a module from what
+            ``encode`` gives to logits (B, C, T, H, W); e.g.
+            ``vidrep.models.recurrent_autoencoder``, ``vidrep.models.conv_autoencoder``.
         shape: the data set.
         noise: standard deviation of the noise on training clips; 0 for none.
 
@@ -34,21 +37,29 @@ class Reconstruction(Objective):
     def __init__(self, model: nn.Module, shape, noise: float = 0.0) -> None:
         super().__init__(model, shape)
         if missing := [name for name in ("encode", "make_decoder") if not hasattr(model, name)]:
-            raise ValueError(f"objective reconstruction: model {type(model).__name__} has no {', '.join(missing)}")
+            raise ValueError(
+                f"objective reconstruction: model {type(model).__name__} has no"
+                f" {', '.join(missing)}"
+            )
         if tuple(model.inputs) != ("clip",) or noise < 0:
             raise ValueError(
-                f"objective reconstruction: needs a model fed clips alone and noise of at least 0, "
+                "objective reconstruction: needs a model fed clips alone and noise of at least 0, "
                 f"got {', '.join(model.inputs)} and {noise}"
             )
-        self.noise, self.observed = noise, shape.clip[1]
+        self.noise = noise
+        self.observed = shape.clip[1]
         self.decoder = model.make_decoder()
 
     def noisy(self, clip: Tensor, normal: Tensor) -> Tensor:
-        """A clip in [0, 1] with ``noise`` times standard normal values added, clipped to [0, 1] again."""
+        """A clip in [0, 1] with ``noise`` times standard normal values added, clipped to [0, 1]
+        again.
+        """
         return (clip + self.noise * normal).clamp(0, 1)
 
     def fixed_noise(self, clip: Tensor) -> Tensor:
-        """The same standard normal values (C, T, H, W) for every clip, so that scores do not depend on batches."""
+        """The same standard normal values (C, T, H, W) for every clip, so that scores do not depend
+        on batches.
+        """
         return torch.randn(self.shape.clip, generator=torch.Generator().manual_seed(0)).to(clip)
 
     def draw(self, clip: Tensor) -> Tensor:
@@ -65,11 +76,12 @@ class Reconstruction(Objective):
         """Squared errors (B,) against the clean clip.
 
         Returns:
-            ``loss`` per value, from the clean clip; ``reconstruction_squared_error_per_frame``, the same summed over a frame.
-            With noise also ``denoised_squared_error_per_frame``, from a noisy clip, and ``noisy_squared_error_per_frame``, that
-            of the noisy clip itself.
+            ``loss`` per value, from the clean clip; ``reconstruction_squared_error_per_frame``, the
+            same summed over a frame. With noise also ``denoised_squared_error_per_frame``, from a
+            noisy clip, and ``noisy_squared_error_per_frame``, that of the noisy clip itself.
         """
-        clip, scores = batch["clip"], {}
+        clip = batch["clip"]
+        scores = {}
         if self.noise:
             noisy = self.noisy(clip, self.fixed_noise(clip))
             scores["denoised_squared_error_per_frame"] = error_per_frame(self.draw(noisy), clip)
@@ -82,7 +94,9 @@ class Reconstruction(Objective):
         }
 
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``reconstruction`` (B, C, T, H, W) in [0, 1]; with noise it is that of a noisy clip, shown as ``masked``."""
+        """``reconstruction`` (B, C, T, H, W) in [0, 1]; with noise it is that of a noisy clip,
+        shown as ``masked``.
+        """
         clip = batch["clip"]
         if not self.noise:
             return {"reconstruction": self.draw(clip)}
@@ -91,5 +105,7 @@ class Reconstruction(Objective):
 
 
 def error_per_frame(drawn: Tensor, clip: Tensor) -> Tensor:
-    """Squared differences summed over a frame's values, averaged over frames: (B, C, T, H, W) twice -> (B,)."""
+    """Squared differences summed over a frame's values, averaged over frames: (B, C, T, H, W) twice
+    -> (B,).
+    """
     return (drawn - clip).square().sum((1, 3, 4)).mean(1)

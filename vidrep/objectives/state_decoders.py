@@ -1,8 +1,10 @@
-"""Decoders that start from the state of an encoder: what the composite models of Srivastava et al. have in common.
+"""Decoders that start from the state of an encoder: what the composite models of Srivastava et al.
+have in common.
 
-ICML 2015, arXiv 1502.04681: one decoder gives back the observed frames in reverse order, one predicts the frames that follow;
-with both it is the composite model and the losses add up. A conditional decoder is fed the previous frame: the true one in
-training, its own output when scored (the released code fed true frames to the reconstruction at test time, which makes its number
+ICML 2015, arXiv 1502.04681: one decoder gives back the observed frames in reverse order, one
+predicts the frames that follow; with both it is the composite model and the losses add up. A
+conditional decoder is fed the previous frame: the true one in training, its own output when scored
+(the released code fed true frames to the reconstruction at test time, which makes its number
 incomparable). The first step has no input frame.
 """
 
@@ -13,7 +15,8 @@ from vidrep.models.recurrent import PeepholeLSTM, split_states
 from vidrep.objectives.base import Objective, embedding_sizes
 
 PARTS = ("reconstruction", "prediction")
-OUTPUTS = {"logistic": torch.sigmoid, "linear": lambda values: values}  # from what the readout yields to frames
+# from what the readout yields to frames
+OUTPUTS = {"logistic": torch.sigmoid, "linear": lambda values: values}
 
 
 class Decoder(nn.Module):
@@ -26,11 +29,21 @@ class Decoder(nn.Module):
         output: a key of ``OUTPUTS``.
     """
 
-    def __init__(self, frame_size: int, units: int, num_layers: int, conditional: bool, output: str = "logistic") -> None:
+    def __init__(
+        self,
+        frame_size: int,
+        units: int,
+        num_layers: int,
+        conditional: bool,
+        output: str = "logistic",
+    ) -> None:
         super().__init__()
-        self.conditional, self.output = conditional, OUTPUTS[output]
+        self.conditional = conditional
+        self.output = OUTPUTS[output]
         inputs = [frame_size if conditional else 0] + [units] * (num_layers - 1)
-        self.layers = nn.ModuleList(PeepholeLSTM(size, units, init="small_uniform") for size in inputs)
+        self.layers = nn.ModuleList(
+            PeepholeLSTM(size, units, init="small_uniform") for size in inputs
+        )
         self.readout = nn.Linear(units, frame_size)
 
     def forward(self, states: list, steps: int, target: Tensor | None = None) -> Tensor:
@@ -39,7 +52,8 @@ class Decoder(nn.Module):
         Args:
             states: hidden and cell (B, units) of each layer to start from.
             steps: frames to produce.
-            target: (B, steps, frame_size) true frames for teacher forcing of a conditional decoder; None: own outputs.
+            target: (B, steps, frame_size) true frames for teacher forcing of a conditional decoder;
+                None: own outputs.
         """
         if self.conditional and target is None:
             return self._own_outputs(states, steps)
@@ -53,7 +67,9 @@ class Decoder(nn.Module):
         return self.readout(hidden)
 
     def _own_outputs(self, states: list, steps: int) -> Tensor:
-        states, frame, frames = list(states), None, []
+        states = list(states)
+        frame = None
+        frames = []
         for _ in range(steps):
             value = frame
             for i, layer in enumerate(self.layers):
@@ -65,10 +81,12 @@ class Decoder(nn.Module):
 
 
 class StateDecoders(Objective):
-    """Decoders on an encoder that sees the first ``observed`` frames; what a frame is, subclasses say.
+    """Decoders on an encoder that sees the first ``observed`` frames; what a frame is, subclasses
+    say.
 
-    A model with attributes ``units`` and ``num_layers`` (``vidrep.models.lstm_encoder``) hands its state over as it is; any other
-    model's embedding is mapped to a state by a learnt linear layer, which is ours.
+    A model with attributes ``units`` and ``num_layers`` (``vidrep.models.lstm_encoder``) hands its
+    state over as it is; any other model's embedding is mapped to a state by a learnt linear layer,
+    which is ours.
 
     Args:
         model: the encoder.
@@ -77,7 +95,8 @@ class StateDecoders(Objective):
         parts: which decoders: "reconstruction", "prediction" or both.
         conditional: which of them are fed the previous frame.
         output: logistic (cross-entropy) or linear (squared error).
-        units, num_layers: of the decoders, for models other than the LSTM encoder (which gives its own).
+        units, num_layers: of the decoders, for models other than the LSTM encoder (which gives its
+            own).
 
     Raises:
         ValueError: no frame is left to predict, an unknown part or output.
@@ -99,34 +118,46 @@ class StateDecoders(Objective):
         num_layers: int = 1,
     ) -> None:
         super().__init__(model, shape)
-        self.observed, self.future, self.output = observed, shape.clip[1] - observed, output
+        self.observed = observed
+        self.future = shape.clip[1] - observed
+        self.output = output
         self._check(parts, conditional, output)
-        self.units, self.num_layers = getattr(model, "units", units), getattr(model, "num_layers", num_layers)
+        self.units = getattr(model, "units", units)
+        self.num_layers = getattr(model, "num_layers", num_layers)
         size = embedding_sizes(self)[""]
         hands_over = hasattr(model, "units") and size == self.num_layers * 2 * self.units
-        self.bridge = nn.Identity() if hands_over else nn.Linear(size, self.num_layers * 2 * self.units)
+        self.bridge = (
+            nn.Identity() if hands_over else nn.Linear(size, self.num_layers * 2 * self.units)
+        )
         of = (self.frame_size(), self.units, self.num_layers)
-        self.decoders = nn.ModuleDict({name: Decoder(*of, name in conditional, output) for name in PARTS if name in parts})
+        self.decoders = nn.ModuleDict(
+            {name: Decoder(*of, name in conditional, output) for name in PARTS if name in parts}
+        )
 
     @classmethod
     def _check(cls, parts, conditional, output) -> None:
         for name in (*parts, *conditional):
             if name not in PARTS:
-                raise ValueError(f"objective {cls.name}: unknown part {name!r}; give some of {', '.join(PARTS)}")
+                raise ValueError(
+                    f"objective {cls.name}: unknown part {name!r}; give some of {', '.join(PARTS)}"
+                )
         if not parts or not set(conditional) <= set(parts):
             raise ValueError(
                 f"objective {cls.name}: parts {list(parts)}, conditional {list(conditional)}; "
                 "give at least one part, and make only parts conditional"
             )
         if output not in OUTPUTS:
-            raise ValueError(f"objective {cls.name}: output is {output!r}; give one of {', '.join(OUTPUTS)}")
+            raise ValueError(
+                f"objective {cls.name}: output is {output!r}; give one of {', '.join(OUTPUTS)}"
+            )
 
     @classmethod
     def model_clip_shape(cls, clip_shape: tuple, observed: int, **params) -> tuple:
         channels, frames, height, width = clip_shape
         if not 0 < observed < frames:
             raise ValueError(
-                f"objective {cls.name}: observed is {observed} of {frames} frames; it must leave at least one to predict"
+                f"objective {cls.name}: observed is {observed} of {frames} frames; it must leave at"
+                " least one to predict"
             )
         return channels, observed, height, width
 
@@ -140,16 +171,25 @@ class StateDecoders(Objective):
 
     def model_inputs(self, batch: dict[str, Tensor]) -> list[Tensor]:
         """The observed part of each input: frames up to ``observed``, flow between them."""
-        spans = {"clip": self.observed, "flow": self.observed - 1, "flow_backward": self.observed - 1}
+        spans = {
+            "clip": self.observed,
+            "flow": self.observed - 1,
+            "flow_backward": self.observed - 1,
+        }
         return [batch[name][:, :, : spans[name]] for name in self.model.inputs]
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
         """The model's embedding (B, D) of the observed part."""
         embedding = super().embed(batch)
         if not isinstance(embedding, Tensor) or embedding.ndim != 2:
-            given = tuple(embedding.shape) if isinstance(embedding, Tensor) else ", ".join(embedding)
+            given = (
+                tuple(embedding.shape) if isinstance(embedding, Tensor) else ", ".join(embedding)
+            )
             model = type(self.model).__name__
-            raise ValueError(f"objective {self.name}: needs one embedding (B, D) a clip, model {model} gives {given}")
+            raise ValueError(
+                f"objective {self.name}: needs one embedding (B, D) a clip, model {model} gives"
+                f" {given}"
+            )
         return embedding
 
     def states(self, embedding: Tensor) -> list:
@@ -157,51 +197,83 @@ class StateDecoders(Objective):
         return split_states(self.bridge(embedding), self.units)
 
     def targets(self, vectors: Tensor) -> dict[str, Tensor]:
-        """True frames by part, from ``frame_vectors``: the observed ones in reverse order, and the future."""
-        return {"reconstruction": vectors[:, : self.observed].flip(1), "prediction": vectors[:, self.observed :]}
+        """True frames by part, from ``frame_vectors``: the observed ones in reverse order, and the
+        future.
+        """
+        return {
+            "reconstruction": vectors[:, : self.observed].flip(1),
+            "prediction": vectors[:, self.observed :],
+        }
 
-    def decode(self, batch: dict[str, Tensor], *, teacher: bool) -> dict[str, tuple[Tensor, Tensor]]:
-        """Outputs before their nonlinearity, and targets, by part, both (B, steps, frame_size) float32."""
+    def decode(
+        self, batch: dict[str, Tensor], *, teacher: bool
+    ) -> dict[str, tuple[Tensor, Tensor]]:
+        """Outputs before their nonlinearity, and targets, by part, both (B, steps, frame_size)
+        float32.
+        """
         return self.decode_from(self.embed(batch), self.frame_vectors(batch), teacher=teacher)
 
-    def decode_from(self, embedding: Tensor, vectors: Tensor, *, teacher: bool) -> dict[str, tuple[Tensor, Tensor]]:
+    def decode_from(
+        self, embedding: Tensor, vectors: Tensor, *, teacher: bool
+    ) -> dict[str, tuple[Tensor, Tensor]]:
         """``decode`` of embeddings (B, D) and true frames (B, T, frame_size)."""
-        states, targets = self.states(embedding), self.targets(vectors)
+        states = self.states(embedding)
+        targets = self.targets(vectors)
         return {
-            name: (decoder(states, targets[name].shape[1], targets[name] if teacher else None).float(), targets[name])
+            name: (
+                decoder(states, targets[name].shape[1], targets[name] if teacher else None).float(),
+                targets[name],
+            )
             for name, decoder in self.decoders.items()
         }
 
     def error(self, values: Tensor, target: Tensor) -> Tensor:
-        """What is minimised, summed over a frame's values, averaged over frames: (B, steps, frame_size) twice -> (B,)."""
-        return squared_error_per_frame(values, target) if self.output == "linear" else nats_per_frame(values, target)
+        """What is minimised, summed over a frame's values, averaged over frames: (B, steps,
+        frame_size) twice -> (B,).
+        """
+        return (
+            squared_error_per_frame(values, target)
+            if self.output == "linear"
+            else nats_per_frame(values, target)
+        )
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Sum over decoders of the mean error per frame: cross-entropy in nats, or squared."""
         return sum(self.error(*pair).mean() for pair in self.decode(batch, teacher=True).values())
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss``, and for each part ``<part>_squared_error_per_frame``, of a logistic output also ``<part>_nats_per_frame``.
+        """``loss``, and for each part ``<part>_squared_error_per_frame``, of a logistic output also
+        ``<part>_nats_per_frame``.
 
         Each is (B,): sums over a frame's values, means over frames.
         """
-        scores, total = {}, 0
+        scores = {}
+        total = 0
         for name, (values, target) in self.decode(batch, teacher=False).items():
             if self.output == "logistic":
                 scores[f"{name}_nats_per_frame"] = nats_per_frame(values, target)
-            scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(OUTPUTS[self.output](values), target)
+            scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(
+                OUTPUTS[self.output](values), target
+            )
             total = total + self.error(values, target)
         return {"loss": total, **scores}
 
 
 def nats_per_frame(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy summed over a frame's values, averaged over frames: (B, steps, frame_size) twice -> (B,).
+    """Cross-entropy summed over a frame's values, averaged over frames: (B, steps, frame_size)
+    twice -> (B,).
 
     Grey targets leave a positive floor, their own entropy.
     """
-    return nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(-1).mean(-1)
+    return (
+        nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        .sum(-1)
+        .mean(-1)
+    )
 
 
 def squared_error_per_frame(values: Tensor, target: Tensor) -> Tensor:
-    """Squared differences summed over a frame's values, averaged over frames: (B, steps, frame_size) twice -> (B,)."""
+    """Squared differences summed over a frame's values, averaged over frames: (B, steps,
+    frame_size) twice -> (B,).
+    """
     return (values - target).square().sum(-1).mean(-1)

@@ -1,13 +1,16 @@
-"""Temporal coherence: frames that follow each other shall be close, frames of different clips apart, next to few labels.
+"""Temporal coherence: frames that follow each other shall be close, frames of different clips
+apart, next to few labels.
 
-Mobahi, Collobert & Weston, "Deep learning from temporal coherence in video", ICML 2009, pp. 737-744. With d the L1 distance
-between the embeddings of two frames, neighbours cost d and other pairs max(0, margin - d); the sum, weighted, is added to the
-classification loss of the labelled clips. There is no pre-training. Only what lies below the classifier feels the coherence.
+Mobahi, Collobert & Weston, "Deep learning from temporal coherence in video", ICML 2009, pp.
+737-744. With d the L1 distance between the embeddings of two frames, neighbours cost d and other
+pairs max(0, margin - d); the sum, weighted, is added to the classification loss of the labelled
+clips. There is no pre-training. Only what lies below the classifier feels the coherence.
 
-Labelled data are still frames, as in the source, which takes one step for a labelled image, one for a pair of neighbours and one
-for a pair apart, in turn. Here every step takes a batch of each: stills of labelled clips, pairs of neighbours of clips whose
-labels are not looked at, and as pairs apart their first frames with those of another clip of the batch. Pairs apart may show the
-same digit, as in the source.
+Labelled data are still frames, as in the source, which takes one step for a labelled image, one for
+a pair of neighbours and one for a pair apart, in turn. Here every step takes a batch of each:
+stills of labelled clips, pairs of neighbours of clips whose labels are not looked at, and as pairs
+apart their first frames with those of another clip of the batch. Pairs apart may show the same
+digit, as in the source.
 """
 
 from collections.abc import Iterable
@@ -22,10 +25,12 @@ class TemporalCoherence(Classification):
     """Classification of every frame, and coherence over time.
 
     Args:
-        model: a network whose embedding is (B, T, D), one vector a frame. One that says ``frame_wise = True`` looks at every
+        model: a network whose embedding is (B, T, D), one vector a frame. One that says
+            ``frame_wise = True`` looks at every
             frame by itself: it is then shown only the frames that a step needs.
         shape: the data set.
-        coherence: weight of the coherence loss; 0 is classification of the labelled clips and nothing else.
+        coherence: weight of the coherence loss; 0 is classification of the labelled clips and
+            nothing else.
         margin: how far pairs apart are pushed, in mean L1 distances of such pairs before training.
         gap: frames from one frame of a pair of neighbours to the other.
         negatives: are there pairs apart? Without them a constant embedding has no coherence loss.
@@ -40,7 +45,8 @@ class TemporalCoherence(Classification):
     """
 
     semi_supervised = True
-    # With few labels no whole label set may be right in any epoch, and the lower loss, which breaks ties, is that of the first.
+    # With few labels no whole label set may be right in any epoch, and the lower loss, which breaks
+    # ties, is that of the first.
     selection = ("best_class", "max")
 
     def __init__(
@@ -56,25 +62,38 @@ class TemporalCoherence(Classification):
     ) -> None:
         steps = shape.clip[1]
         if not 1 <= gap < steps:
-            raise ValueError(f"objective temporal_coherence: gap is {gap}; clips of {steps} frames take 1 to {steps - 1}")
+            raise ValueError(
+                f"objective temporal_coherence: gap is {gap}; clips of {steps} frames take 1 to"
+                f" {steps - 1}"
+            )
         for name, value, most in (("stills", stills, steps), ("pairs", pairs, steps - gap)):
             if value is not None and not 1 <= value <= most:
                 raise ValueError(
-                    f"objective temporal_coherence: {name} is {value}; clips of {steps} frames have {most} at gap {gap}"
+                    f"objective temporal_coherence: {name} is {value}; clips of {steps} frames have"
+                    f" {most} at gap {gap}"
                 )
         super().__init__(model, shape)
-        self.coherence, self.margin, self.gap, self.negatives = coherence, margin, gap, negatives
-        self.stills, self.pairs = stills or steps, pairs or steps - gap
+        self.coherence = coherence
+        self.margin = margin
+        self.gap = gap
+        self.negatives = negatives
+        self.stills = stills or steps
+        self.pairs = pairs or steps - gap
         self.register_buffer("delta", torch.zeros(()))
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
         """The model's embedding (B, T, D)."""
-        embedding, frames = super().embed(batch), batch["clip"].shape[2]
+        embedding = super().embed(batch)
+        frames = batch["clip"].shape[2]
         if not isinstance(embedding, Tensor) or embedding.ndim != 3 or embedding.shape[1] != frames:
-            given = tuple(embedding.shape[1:]) if isinstance(embedding, Tensor) else ", ".join(embedding)
+            given = (
+                tuple(embedding.shape[1:])
+                if isinstance(embedding, Tensor)
+                else ", ".join(embedding)
+            )
             raise ValueError(
-                f"objective temporal_coherence: needs a vector for each of {frames} frames, model {type(self.model).__name__} "
-                f"gives {given} a clip"
+                f"objective temporal_coherence: needs a vector for each of {frames} frames, model"
+                f" {type(self.model).__name__} gives {given} a clip"
             )
         return embedding
 
@@ -83,17 +102,27 @@ class TemporalCoherence(Classification):
         """Measure the mean distance of pairs apart, from which the margin follows."""
         training = self.training
         self.eval()
-        distances = [l1(frames, apart(frames)).mean() for frames in (self.embed(batch).float() for batch in batches)]
+        distances = [
+            l1(frames, apart(frames)).mean()
+            for frames in (self.embed(batch).float() for batch in batches)
+        ]
         self.train(training)
         self.delta.copy_(self.margin * torch.stack(distances).mean())
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Classification loss of ``batch["labelled"]`` plus weighted coherence loss of ``batch``, whose labels stay unread."""
-        labelled, steps = batch["labelled"], self.shape.clip[1]
+        """Classification loss of ``batch["labelled"]`` plus weighted coherence loss of ``batch``,
+        whose labels stay unread.
+        """
+        labelled = batch["labelled"]
+        steps = self.shape.clip[1]
         middles = (2 * torch.arange(self.stills) + 1) * steps // (2 * self.stills)
         frames = self.embed_at(labelled, middles.expand(len(labelled["clip"]), -1))
         supervised = self.clip_losses(self.frame_logits(frames), labelled["labels"]).mean()
-        return supervised + self.coherence * self.coherence_loss(batch) if self.coherence else supervised
+        return (
+            supervised + self.coherence * self.coherence_loss(batch)
+            if self.coherence
+            else supervised
+        )
 
     def coherence_loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean cost of pairs of neighbours plus that of pairs apart.
@@ -101,13 +130,17 @@ class TemporalCoherence(Classification):
         Raises:
             ValueError: a single clip, which has no other to be apart from.
         """
-        clips, steps = len(batch["clip"]), self.shape.clip[1]
+        clips = len(batch["clip"])
+        steps = self.shape.clip[1]
         if self.negatives and clips < 2:
             raise ValueError(
-                "objective temporal_coherence: pairs apart need batches of at least 2 clips; raise the recipe's batch"
+                "objective temporal_coherence: pairs apart need batches of at least 2 clips; raise"
+                " the recipe's batch"
             )
         start = torch.rand(clips, steps - self.gap).argsort(1)[:, : self.pairs]
-        first, second = self.embed_at(batch, torch.cat([start, start + self.gap], 1)).float().chunk(2, dim=1)
+        first, second = (
+            self.embed_at(batch, torch.cat([start, start + self.gap], 1)).float().chunk(2, dim=1)
+        )
         near = l1(first, second).mean()
         if not self.negatives:
             return near
@@ -116,11 +149,15 @@ class TemporalCoherence(Classification):
     def embed_at(self, batch: dict[str, Tensor], index: Tensor) -> Tensor:
         """Embeddings (B, k, D) of the frames ``index`` (B, k)."""
         if getattr(self.model, "frame_wise", False):
-            return self.embed({**batch, "clip": pick(batch["clip"].transpose(1, 2), index).transpose(1, 2)})
+            return self.embed(
+                {**batch, "clip": pick(batch["clip"].transpose(1, 2), index).transpose(1, 2)}
+            )
         return pick(self.embed(batch), index)
 
     def frame_logits(self, frames: Tensor) -> dict[str, Tensor]:
-        """Class scores of frames: (B, k, D) -> (B, k, outputs) float32, under the name of the only stream."""
+        """Class scores of frames: (B, k, D) -> (B, k, outputs) float32, under the name of the only
+        stream.
+        """
         return {"": self.heads["all"](frames).float()}
 
     def hinge(self, distance: Tensor) -> Tensor:
@@ -130,16 +167,21 @@ class TemporalCoherence(Classification):
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """How well all frames are classified, and how the embedding is spread; each score is (B,).
 
-        ``loss`` is of both kinds; ``exact_set``: is the predicted label set right; ``best_class``: is the class with the largest
-        score one of the clip's; ``positive_distance`` and ``negative_distance``: mean L1 distance of pairs of neighbours and of
-        pairs apart (see ``apart``); ``variance``: mean squared deviation of a feature from its mean over the batch.
+        ``loss`` is of both kinds; ``exact_set``: is the predicted label set right; ``best_class``:
+        is the class with the largest score one of the clip's; ``positive_distance`` and
+        ``negative_distance``: mean L1 distance of pairs of neighbours and of pairs apart (see
+        ``apart``); ``variance``: mean squared deviation of a feature from its mean over the batch.
         """
         frames = self.embed(batch)
         logits = self.frame_logits(frames)
-        read, truth = self.probabilities(logits)[""], batch["labels"] > 0
-        best = (read.unflatten(1, (-1, 2)).diff(dim=2)[..., 0] if self.shape.multi_label else read).argmax(1)
+        read = self.probabilities(logits)[""]
+        truth = batch["labels"] > 0
+        best = (
+            read.unflatten(1, (-1, 2)).diff(dim=2)[..., 0] if self.shape.multi_label else read
+        ).argmax(1)
         frames = frames.float()
-        positive, negative = l1(frames[:, : -self.gap], frames[:, self.gap :]), l1(frames, apart(frames))
+        positive = l1(frames[:, : -self.gap], frames[:, self.gap :])
+        negative = l1(frames, apart(frames))
         coherence = positive.mean(1) + (self.hinge(negative).mean(1) if self.negatives else 0)
         return {
             "loss": self.clip_losses(logits, batch["labels"]) + self.coherence * coherence,
@@ -157,7 +199,8 @@ def l1(a: Tensor, b: Tensor) -> Tensor:
 
 
 def apart(frames: Tensor) -> Tensor:
-    """For every frame one of the next clip of the batch, half a clip later; for a single clip one of its own, as far away.
+    """For every frame one of the next clip of the batch, half a clip later; for a single clip one
+    of its own, as far away.
 
     Args:
         frames: (B, T, D).

@@ -1,14 +1,18 @@
-"""Windows first, then their sequence: a 3-D ConvNet, then an LSTM (Baccouche et al., HBU 2011, LNCS 7065, hal-01354493).
+"""Windows first, then their sequence: a 3-D ConvNet, then an LSTM (Baccouche et al., HBU 2011, LNCS
+7065, hal-01354493).
 
-Stage "windows" trains the ConvNet and a small classifier, every window labelled with its clip's labels. Stage "sequence" freezes
-both, standardises the features with the statistics of the training windows, and trains the LSTM with the loss at every step.
+Stage "windows" trains the ConvNet and a small classifier, every window labelled with its clip's
+labels. Stage "sequence" freezes both, standardises the features with the statistics of the training
+windows, and trains the LSTM with the loss at every step.
 
-A clip is labelled in two ways, whose comparison is the point of the paper: by voting, which accumulates what the classifier says
-to each window, and by the LSTM, whose steps are accumulated likewise. Accumulated are log-probabilities; where a clip may carry
-several labels, which no vote for a single class can express, the log-odds of each class. The windows of a clip stay together, so
+A clip is labelled in two ways, whose comparison is the point of the paper: by voting, which
+accumulates what the classifier says to each window, and by the LSTM, whose steps are accumulated
+likewise. Accumulated are log-probabilities; where a clip may carry several labels, which no vote
+for a single class can express, the log-odds of each class. The windows of a clip stay together, so
 they are all in one split.
 
-Ours: sigmoid cross-entropy as in ``Classification`` in place of squared errors, and Adam in place of momentum.
+Ours: sigmoid cross-entropy as in ``Classification`` in place of squared errors, and Adam in place
+of momentum.
 """
 
 from collections.abc import Iterable
@@ -23,15 +27,19 @@ FIRST = (1, 2, 4, 8, 16)  # clips are also scored after so many windows, where t
 
 
 def accumulated(evidence: Tensor) -> Tensor:
-    """Mean over steps, (B, S, classes) -> (B, classes); sorted first, so that their order does not even change the rounding."""
+    """Mean over steps, (B, S, classes) -> (B, classes); sorted first, so that their order does not
+    even change the rounding.
+    """
     return evidence.sort(dim=1).values.mean(1)
 
 
 class WindowsThenSequence(Classification):
-    """For models with ``window_features(clip) -> (B, S, F)`` and ``sequence(windows) -> (B, S, D)``.
+    """For models with ``window_features(clip) -> (B, S, F)`` and ``sequence(windows) -> (B, S,
+    D)``.
 
     Args:
-        model: e.g. ``vidrep.models.window_lstm.WindowLSTM``, its parts called ``cnn``, ``standardise`` and ``lstm``.
+        model: e.g. ``vidrep.models.window_lstm.WindowLSTM``, its parts called ``cnn``,
+            ``standardise`` and ``lstm``.
         shape: the data set.
         hidden: neurons between the features of a window and its scores.
 
@@ -44,7 +52,10 @@ class WindowsThenSequence(Classification):
     def __init__(self, model: nn.Module, shape, hidden: int = 50) -> None:
         needed = ("window_features", "sequence", "cnn", "standardise", "lstm")
         if missing := [name for name in needed if not hasattr(model, name)]:
-            raise ValueError(f"objective windows_then_sequence: model {type(model).__name__} has no {', '.join(missing)}")
+            raise ValueError(
+                f"objective windows_then_sequence: model {type(model).__name__} has no"
+                f" {', '.join(missing)}"
+            )
         super().__init__(model, shape)
         size = model.standardise.mean.numel()
         self.window_head = nn.Sequential(nn.Linear(size, hidden), nn.Tanh(), self.make_head(hidden))
@@ -86,12 +97,19 @@ class WindowsThenSequence(Classification):
     def logits(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Scores of what the stage trains, (B, S, outputs)."""
         features = self.window_features(batch)
-        return {"": self.window_logits(features) if self.stage == "windows" else self.sequence_logits(features)}
+        return {
+            "": (
+                self.window_logits(features)
+                if self.stage == "windows"
+                else self.sequence_logits(features)
+            )
+        }
 
     def evidence(self, logits: Tensor) -> Tensor:
         """What each step says about each class, (B, S, outputs) -> (B, S, classes) float64.
 
-        Log-probabilities of classes that exclude each other, or log-odds: "on" estimates them, "off" their negative.
+        Log-probabilities of classes that exclude each other, or log-odds: "on" estimates them,
+        "off" their negative.
         """
         logits = logits.double()
         if not self.shape.multi_label:
@@ -108,9 +126,11 @@ class WindowsThenSequence(Classification):
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Per-clip scores (B,).
 
-        ``loss`` and ``exact_set`` of what the stage trains, the latter with all steps accumulated; ``exact_set_voting``; and
-        ``exact_set_window``, the share of single windows that are right. In stage "sequence" also ``exact_set_lstm_last``, the
-        last step alone, and ``exact_set_voting_first<k>`` and ``exact_set_lstm_first<k>``, as if the clip ended after k windows.
+        ``loss`` and ``exact_set`` of what the stage trains, the latter with all steps accumulated;
+        ``exact_set_voting``; and ``exact_set_window``, the share of single windows that are right.
+        In stage "sequence" also ``exact_set_lstm_last``, the last step alone, and
+        ``exact_set_voting_first<k>`` and ``exact_set_lstm_first<k>``, as if the clip ended after k
+        windows.
         """
         return self.score_windows(self.window_features(batch), batch["labels"])
 
@@ -124,16 +144,34 @@ class WindowsThenSequence(Classification):
         """``score`` of clips whose window features (B, S, F) are known; ``labels`` (B, classes)."""
 
         def exact(evidence: Tensor) -> Tensor:
-            return (self.decide(evidence) == (labels[:, None] if evidence.ndim == 3 else labels).bool()).all(-1).float()
+            return (
+                (
+                    self.decide(evidence)
+                    == (labels[:, None] if evidence.ndim == 3 else labels).bool()
+                )
+                .all(-1)
+                .float()
+            )
 
         logits = self.window_logits(features)
         votes = self.evidence(logits)
-        voting = {"exact_set_voting": exact(accumulated(votes)), "exact_set_window": exact(votes).mean(1)}
+        voting = {
+            "exact_set_voting": exact(accumulated(votes)),
+            "exact_set_window": exact(votes).mean(1),
+        }
         if self.stage == "windows":
-            return {"loss": self.cross_entropy(logits, labels).mean(1), "exact_set": voting["exact_set_voting"], **voting}
+            return {
+                "loss": self.cross_entropy(logits, labels).mean(1),
+                "exact_set": voting["exact_set_voting"],
+                **voting,
+            }
         logits = self.sequence_logits(features)
         steps = self.evidence(logits)
-        scores = {"loss": self.cross_entropy(logits, labels).mean(1), "exact_set": exact(accumulated(steps)), **voting}
+        scores = {
+            "loss": self.cross_entropy(logits, labels).mean(1),
+            "exact_set": exact(accumulated(steps)),
+            **voting,
+        }
         scores["exact_set_lstm_last"] = exact(steps[:, -1])
         for count in (count for count in FIRST if count < steps.shape[1]):
             scores[f"exact_set_voting_first{count}"] = exact(accumulated(votes[:, :count]))

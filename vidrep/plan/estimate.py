@@ -15,21 +15,41 @@ HOUR = 3600
 
 
 def estimate(jobs: Iterable[Job], load: Workload, rates: Rates, results: Path) -> list[Estimate]:
-    """What each job should take: what it took before, if its record lies in ``results``, the experiment's folder."""
+    """What each job should take: what it took before, if its record lies in ``results``, the
+    experiment's folder.
+    """
     estimates = []
     for job in jobs:
         benchmark = job.benchmark[job.benchmark.index("benchmarks/") :]
-        units, raw = load.units(job), load.megabytes(job)
-        kind = next((job.wildcards[name] for name in ("system", "measure", "method") if name in job.wildcards), "")
-        record, basis = read_record(results / benchmark), "record"
+        units = load.units(job)
+        raw = load.megabytes(job)
+        kind = next(
+            (
+                job.wildcards[name]
+                for name in ("system", "measure", "method")
+                if name in job.wildcards
+            ),
+            "",
+        )
+        record = read_record(results / benchmark)
+        basis = "record"
         if record is None:
             record, basis = rates.expect(job.rule, kind, units, job.gpu > 0)
         estimates.append(
             Estimate(
-                benchmark, job.rule, kind, round(units, 6), job.gpu, round(record.cpu_s, 2), round(record.wall_s, 2),
-                record.memory_mb or job.mem_mb, round(raw, 4), round(raw * PACKED.get(job.rule, 1.0), 4), basis,
+                benchmark,
+                job.rule,
+                kind,
+                round(units, 6),
+                job.gpu,
+                round(record.cpu_s, 2),
+                round(record.wall_s, 2),
+                record.memory_mb or job.mem_mb,
+                round(raw, 4),
+                round(raw * PACKED.get(job.rule, 1.0), 4),
+                basis,
             )
-        )  # fmt: skip
+        )
     return estimates
 
 
@@ -40,16 +60,26 @@ def summary(estimates: list[Estimate], cores: int) -> str:
         stages[item.stage].append(item)
     rows = [["stage", "jobs", "CPU hours", "GPU hours", "largest job, MB", "GB on disk"]]
     rows += [_row(name, items) for name, items in [*stages.items(), ("all", estimates)]]
-    bases = {kind: sum(item.basis == kind for item in estimates) for kind in ("record", "kind", "rule", "units")}
+    bases = {
+        kind: sum(item.basis == kind for item in estimates)
+        for kind in ("record", "kind", "rule", "units")
+    }
     hours = sum(item.cpu_s for item in estimates if not item.gpu) / HOUR / cores
-    largest = sum(sorted((item.memory_mb for item in estimates if not item.gpu), reverse=True)[:cores])
+    largest = sum(
+        sorted((item.memory_mb for item in estimates if not item.gpu), reverse=True)[:cores]
+    )
     return "\n".join(
         [
             aligned(rows),
-            f"Estimated from records of the same jobs: {bases['record']}, of the same rule and system, measure or "
-            f"flow: {bases['kind']}, "
-            f"of the same rule: {bases['rule']}, from multiply-adds and pixels alone: {bases['units']}.",
-            f"With {cores} cores in use at a time: {hours:.2f} h for the jobs without GPU, at most {largest:,.0f} MB at once.",
+            (
+                f"Estimated from records of the same jobs: {bases['record']}, of the same rule and"
+                f" system, measure or flow: {bases['kind']}, of the same rule: {bases['rule']},"
+                f" from multiply-adds and pixels alone: {bases['units']}."
+            ),
+            (
+                f"With {cores} cores in use at a time: {hours:.2f} h for the jobs without GPU, at"
+                f" most {largest:,.0f} MB at once."
+            ),
         ]
     )
 
@@ -71,10 +101,17 @@ def disk(estimates: list[Estimate], load: Workload, policy: str) -> str:
     everything = sum(item.megabytes for item in estimates)
     passing = sum(item.megabytes for item in estimates if item.rule in PASSING)
     seeds = {name: max(1, len(system.seeds)) for name, system in load.experiment.systems.items()}
-    others = sum(item.megabytes * (1 - 1 / seeds[item.kind]) for item in estimates if item.rule in OF_RUNS and _trained(item))
+    others = sum(
+        item.megabytes * (1 - 1 / seeds[item.kind])
+        for item in estimates
+        if item.rule in OF_RUNS and _trained(item)
+    )
     left = {"keep_all": everything, "keep_best": everything - others, "temp": everything - passing}
     lines = [f"{name} {size / 1000:.3f} GB" for name, size in left.items()]
-    return f"On disk in the end: {', '.join(lines)}; retention: {policy} saves {(everything - left[policy]) / 1000:.3f} GB."
+    return (
+        f"On disk in the end: {', '.join(lines)}; retention: {policy} saves"
+        f" {(everything - left[policy]) / 1000:.3f} GB."
+    )
 
 
 def _trained(item: Estimate) -> bool:
@@ -82,7 +119,9 @@ def _trained(item: Estimate) -> bool:
 
 
 def truth(planned: list[Estimate], results: Path) -> str:
-    """How far earlier estimates were off: planned and measured hours of the jobs that have run since; empty without any."""
+    """How far earlier estimates were off: planned and measured hours of the jobs that have run
+    since; empty without any.
+    """
     stages: dict[str, list[tuple[Estimate, Record]]] = defaultdict(list)
     for item in planned:
         record = read_record(results / item.benchmark)
@@ -90,14 +129,25 @@ def truth(planned: list[Estimate], results: Path) -> str:
             stages[item.stage].append((item, record))
     if not stages:
         return ""
-    rows = [["stage", "jobs", "CPU hours planned", "measured", "measured / planned", "largest job planned, MB", "measured, MB"]]
+    rows = [
+        [
+            "stage",
+            "jobs",
+            "CPU hours planned",
+            "measured",
+            "measured / planned",
+            "largest job planned, MB",
+            "measured, MB",
+        ]
+    ]
     rows += [_truth_row(name, pairs) for name, pairs in stages.items()]
     rows.append(_truth_row("all", [pair for pairs in stages.values() for pair in pairs]))
     return "Jobs that ran after they were planned:\n" + aligned(rows)
 
 
 def _truth_row(name: str, pairs: list[tuple[Estimate, Record]]) -> list[str]:
-    planned, measured = (sum(item.cpu_s for item, _ in pairs), sum(record.cpu_s for _, record in pairs))
+    planned = sum(item.cpu_s for item, _ in pairs)
+    measured = sum(record.cpu_s for _, record in pairs)
     return [
         name,
         str(len(pairs)),

@@ -18,7 +18,8 @@ class Job:
         rule, wildcards: which one.
         threads, gpu, mem_mb: what its first attempt asks for.
         outputs: the files and folders it makes.
-        benchmark: where its record is or will be; names the job among all experiments. Empty for targets, which do nothing.
+        benchmark: where its record is or will be; names the job among all experiments. Empty for
+            targets, which do nothing.
     """
 
     rule: str
@@ -41,7 +42,8 @@ def dry_run(arguments: list[str], *, elsewhere: bool) -> list[Job]:
 
     Args:
         arguments: of Snakemake's command line.
-        elsewhere: the jobs go to a scheduler, so that whether this machine has a GPU does not matter.
+        elsewhere: the jobs go to a scheduler, so that whether this machine has a GPU does not
+            matter.
 
     Raises:
         ValueError: the dry run failed; the reason is Snakemake's, or the Snakefile's own line.
@@ -57,10 +59,15 @@ def dry_run(arguments: list[str], *, elsewhere: bool) -> list[Job]:
             jobs.append(_job(record))
         return True
 
-    logger.addFilter(note)  # a filter sees each record before Snakemake's own handlers; those it replaces at every start
+    # a filter sees each record before Snakemake's own handlers; those it replaces at every start
+    logger.addFilter(note)
     said = io.StringIO()
     try:
-        with _pretended_gpu(elsewhere), contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        with (
+            _pretended_gpu(elsewhere),
+            contextlib.redirect_stderr(said),
+            contextlib.redirect_stdout(said),
+        ):
             cli.main([*arguments, "--dry-run", "--quiet", "rules"])
     except SystemExit as end:
         if end.code not in (0, None):
@@ -88,7 +95,8 @@ def _pretended_gpu(pretended: bool) -> Iterator[None]:
 
 def _job(record: logging.LogRecord) -> Job:
     asked = {name: value for name, value in record.resources.items() if isinstance(value, int)}
-    outputs = tuple(str(path).split(" (")[0] for path in record.output)  # Snakemake adds "(temp)" and the like
+    # Snakemake adds "(temp)" and the like
+    outputs = tuple(str(path).split(" (")[0] for path in record.output)
     return Job(
         re.sub(r"_\d+$", "", record.rule_name),  # the rules of twins are numbered
         dict(record.wildcards),

@@ -1,4 +1,6 @@
-"""What earlier jobs took: the benchmark files of Snakemake beside the plans that tell how much work those jobs were."""
+"""What earlier jobs took: the benchmark files of Snakemake beside the plans that tell how much work
+those jobs were.
+"""
 
 import csv
 import math
@@ -13,8 +15,9 @@ EXTRACT = ("extract", "extract_own", "extract_longer", "extract_twins")
 PROBE = ("probe", "probe_own", "probe_longer", "probe_twins")
 KERNELS = ("kernels", "kernels_own", "kernels_longer", "kernels_twins")
 
-# CPU seconds that a job takes to start, and CPU seconds for a unit of its work (vidrep/plan/work.py), where nothing of its kind
-# ran before: from one run of the default experiment on two server cores (286 jobs, 0.56 CPU hours).
+# CPU seconds that a job takes to start, and CPU seconds for a unit of its work
+# (vidrep/plan/work.py), where nothing of its kind ran before: from one run of the default
+# experiment on two server cores (286 jobs, 0.56 CPU hours).
 UNKNOWN = {
     "render_dataset": (0.4, 0.012),
     "compute_flow": (0.5, 0.38),
@@ -27,8 +30,10 @@ UNKNOWN = {
     "compare": (1.5, 8.6),
 }
 LIGHT = (0.0, 6.0)  # tables take one or two, figures four to twenty-four
-GPU_START_S, GPU_GMACS_PER_S = 10.0, 2000.0  # assumed, where no job of the kind has run on a GPU
-NETWORK = ("train", "train_twins", *EXTRACT, "generate")  # their work is counted in 10^9 multiply-adds
+GPU_START_S = 10.0  # assumed, where no job of the kind has run on a GPU
+GPU_GMACS_PER_S = 2000.0
+# their work is counted in 10^9 multiply-adds
+NETWORK = ("train", "train_twins", *EXTRACT, "generate")
 PACKED = {"render_dataset": 0.12, "compute_flow": 0.2}  # share of its size that compression leaves
 
 
@@ -38,12 +43,15 @@ class Estimate:
 
     Attributes:
         benchmark: its record's path below the experiment's folder; names the job.
-        rule, kind: what kind of job; within a rule jobs of one system, measure or flow method compare best.
+        rule, kind: what kind of job; within a rule jobs of one system, measure or flow method
+            compare best.
         units: its work.
         gpu: devices it asks for.
-        cpu_s: CPU seconds; wall_s: seconds; memory_mb: largest resident size, as far as known, else what it asks for.
+        cpu_s: CPU seconds; wall_s: seconds; memory_mb: largest resident size, as far as known, else
+            what it asks for.
         raw_megabytes, megabytes: its outputs before and after compression.
-        basis: "record" of this very job, "kind" or "rule" from records of others, "units" from no record at all.
+        basis: "record" of this very job, "kind" or "rule" from records of others, "units" from no
+            record at all.
     """
 
     benchmark: str
@@ -73,7 +81,9 @@ class Record:
 
 
 def read_record(path: Path) -> Record | None:
-    """A benchmark file of Snakemake; None without one. A job too short to be sampled has its seconds as CPU seconds."""
+    """A benchmark file of Snakemake; None without one. A job too short to be sampled has its
+    seconds as CPU seconds.
+    """
     if not path.is_file():
         return None
     with open(path, newline="") as file:
@@ -97,7 +107,10 @@ def read_plan(path: Path) -> list[Estimate]:
         return []
     kinds = {field.name: field.type for field in fields(Estimate)}
     with open(path, newline="") as file:
-        return [Estimate(**{name: kinds[name](value) for name, value in row.items()}) for row in csv.DictReader(file)]
+        return [
+            Estimate(**{name: kinds[name](value) for name, value in row.items()})
+            for row in csv.DictReader(file)
+        ]
 
 
 def write_plan(path: Path, estimates: Iterable[Estimate]) -> None:
@@ -116,7 +129,9 @@ def past(results: Path) -> Iterator[tuple[Estimate, Record]]:
 
 
 class Rates:
-    """Seconds and memory of jobs by the work they are, from records of the same kind, else of the same rule."""
+    """Seconds and memory of jobs by the work they are, from records of the same kind, else of the
+    same rule.
+    """
 
     def __init__(self, records: Iterable[tuple[Estimate, Record]]) -> None:
         self.known = defaultdict(list)
@@ -125,12 +140,15 @@ class Rates:
                 self.known[key, estimate.gpu > 0].append((estimate.units, record))
 
     def expect(self, rule: str, kind: str, units: float, gpu: bool) -> tuple[Record, str]:
-        """What a job of so much work should take, and what that rests on; its memory is 0 where nothing is known."""
+        """What a job of so much work should take, and what that rests on; its memory is 0 where
+        nothing is known.
+        """
         for key, basis in (((rule, kind), "kind"), ((rule, ""), "rule")):
             if found := self.known.get((key, gpu)):
                 start = UNKNOWN.get(rule, LIGHT)[0]
                 cpu, wall = (
-                    start + units * _rate(found, lambda record, name=name: getattr(record, name), start)
+                    start
+                    + units * _rate(found, lambda record, name=name: getattr(record, name), start)
                     for name in ("cpu_s", "wall_s")
                 )
                 return Record(cpu, wall, max(record.memory_mb for _, record in found)), basis

@@ -1,4 +1,6 @@
-"""How much work a job is and how many bytes it leaves, in units that time and disk are proportional to."""
+"""How much work a job is and how many bytes it leaves, in units that time and disk are proportional
+to.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +19,9 @@ from vidrep.plan.records import EXTRACT, KERNELS, PROBE
 
 @dataclass(frozen=True)
 class Size:
-    """A system: multiply-adds of embedding one clip, parameters, layers, and pooled features of all layers together."""
+    """A system: multiply-adds of embedding one clip, parameters, layers, and pooled features of all
+    layers together.
+    """
 
     macs: int
     parameters: int
@@ -33,11 +37,14 @@ class Workload:
     """
 
     def __init__(self, experiment: Experiment) -> None:
-        self.experiment, self.config = experiment, experiment.config
+        self.experiment = experiment
+        self.config = experiment.config
         self._sizes: dict[tuple[str, int], Size] = {}
 
     def units(self, job: Job) -> float:
-        """Work of a job; jobs of one rule compare by it. 1 for rules whose jobs are all about alike."""
+        """Work of a job; jobs of one rule compare by it. 1 for rules whose jobs are all about
+        alike.
+        """
         measure = WORK.get(job.rule)
         return measure(self, job.wildcards) if measure else 1.0
 
@@ -48,7 +55,8 @@ class Workload:
 
     def size(self, system: str, dataset: str) -> Size:
         """A system as it is for the clips of a data set, found without giving a tensor memory."""
-        frames, side = self.experiment.frames(dataset), self.config["video"]["size_px"]
+        frames = self.experiment.frames(dataset)
+        side = self.config["video"]["size_px"]
         if (system, frames) not in self._sizes:
             self._sizes[system, frames] = self._measure(system, (1, frames, side, side))
         return self._sizes[system, frames]
@@ -57,9 +65,16 @@ class Workload:
     def _measure(self, system: str, shape: tuple[int, int, int, int]) -> Size:
         objective = build_on_meta(self.experiment.systems[system], shape).eval()
         layers = objective.model.layers
-        with torch.device("meta"), FlopCounterMode(display=False) as counter, capturing(objective.model, layers) as captured:
+        with (
+            torch.device("meta"),
+            FlopCounterMode(display=False) as counter,
+            capturing(objective.model, layers) as captured,
+        ):
             objective.embed(blank_batch(shape))
-        features = sum(pool(values, self.config["activations"]["pooling"]).numel() for values in captured.values())
+        features = sum(
+            pool(values, self.config["activations"]["pooling"]).numel()
+            for values in captured.values()
+        )
         parameters = sum(parameter.numel() for parameter in objective.parameters())
         return Size(counter.get_total_flops() // 2, parameters, len(layers), features)
 
@@ -72,10 +87,14 @@ class Workload:
         return self.size(wildcards["system"], wildcards["dataset"]).macs * clips / 1e9
 
     def sets(self, wildcards: dict) -> int:
-        """How many data sets the run is opened up on together: all as long as its own, with transfer, if it is trained."""
+        """How many data sets the run is opened up on together: all as long as its own, with
+        transfer, if it is trained.
+        """
         if not self.experiment.transfer or wildcards["seed"] == UNTRAINED:
             return 1
-        return next(len(group) for group in self.experiment.alike() if wildcards["dataset"] in group)
+        return next(
+            len(group) for group in self.experiment.alike() if wildcards["dataset"] in group
+        )
 
     def twins(self, system: str) -> list[dict]:
         """The untrained twins of a system, as the wildcards of a job for one run."""
@@ -87,21 +106,34 @@ class Workload:
         clips = self.config["clips"]
         if wildcards["seed"] == UNTRAINED:
             return clips["validation"]
-        return sum(self.experiment.systems[wildcards["system"]].recipe["epochs"]) * (3 * clips["train"] + clips["validation"])
+        return sum(self.experiment.systems[wildcards["system"]].recipe["epochs"]) * (
+            3 * clips["train"] + clips["validation"]
+        )
 
     def opened_clips(self, wildcards: dict) -> float:
-        """Clips that are scored, on each data set and manipulated on the run's own, and those stored for probes."""
-        clips, stored = self.config["clips"], self.config["activations"]
-        return self.sets(wildcards) * (clips["test"] + stored["fit_clips"]) + len(self.config["controls"]) * clips["test"]
+        """Clips that are scored, on each data set and manipulated on the run's own, and those
+        stored for probes.
+        """
+        clips = self.config["clips"]
+        stored = self.config["activations"]
+        return (
+            self.sets(wildcards) * (clips["test"] + stored["fit_clips"])
+            + len(self.config["controls"]) * clips["test"]
+        )
 
     def representations(self, evaluated: str) -> int:
         """How many representations are compared on a data set."""
-        return sum(self.size(run.system, run.dataset).layers for run in self.experiment.evaluated_on(evaluated))
+        return sum(
+            self.size(run.system, run.dataset).layers
+            for run in self.experiment.evaluated_on(evaluated)
+        )
 
     def stored_megabytes(self, wildcards: dict) -> float:
         stored = self.config["activations"]
         width = 2 if stored["dtype"] == "float16" else 4
-        values = self.size(wildcards["system"], wildcards["dataset"]).features * (stored["clips"] + stored["fit_clips"])
+        values = self.size(wildcards["system"], wildcards["dataset"]).features * (
+            stored["clips"] + stored["fit_clips"]
+        )
         return self.sets(wildcards) * values * width / 1e6
 
     @cached_property
@@ -119,12 +151,21 @@ def _extract(load: Workload, wc: dict) -> float:
 
 def _probe(load: Workload, wc: dict) -> float:
     settings = load.config["probes"]
-    layers = load.size(wc["system"], wc["dataset"]).layers + load.sets(wc) - 1  # elsewhere the embedding alone
-    return layers * len(settings["c"]) * settings["folds"] * load.config["activations"]["fit_clips"] / 1e3
+    # elsewhere the embedding alone
+    layers = load.size(wc["system"], wc["dataset"]).layers + load.sets(wc) - 1
+    return (
+        layers
+        * len(settings["c"])
+        * settings["folds"]
+        * load.config["activations"]["fit_clips"]
+        / 1e3
+    )
 
 
 def _kernels(load: Workload, wc: dict) -> float:
-    return load.sets(wc) * load.size(wc["system"], wc["dataset"]).features * load.kernel_values / 1e3
+    return (
+        load.sets(wc) * load.size(wc["system"], wc["dataset"]).features * load.kernel_values / 1e3
+    )
 
 
 def _kernel_megabytes(load: Workload, wc: dict) -> float:
@@ -132,27 +173,44 @@ def _kernel_megabytes(load: Workload, wc: dict) -> float:
 
 
 def _each(measure: Measure) -> Measure:
-    """Of a job for one run what ``measure`` tells; of a job for all twins of a system the sum over them."""
+    """Of a job for one run what ``measure`` tells; of a job for all twins of a system the sum over
+    them.
+    """
     return lambda load, wc: (
-        measure(load, wc) if "dataset" in wc else sum(measure(load, twin) for twin in load.twins(wc["system"]))
+        measure(load, wc)
+        if "dataset" in wc
+        else sum(measure(load, twin) for twin in load.twins(wc["system"]))
     )
 
 
 WORK: dict[str, Measure] = {
-    "render_dataset": lambda load, wc: load.megapixels(wc["dataset"], load.config["clips"][wc["split"]]),
-    "compute_flow": lambda load, wc: load.megapixels(wc["dataset"], load.config["clips"][wc["split"]]),
-    **dict.fromkeys(("train", "train_twins"), _each(lambda load, wc: load.gmacs(wc, load.trained_clips(wc)))),
+    "render_dataset": lambda load, wc: load.megapixels(
+        wc["dataset"], load.config["clips"][wc["split"]]
+    ),
+    "compute_flow": lambda load, wc: load.megapixels(
+        wc["dataset"], load.config["clips"][wc["split"]]
+    ),
+    **dict.fromkeys(
+        ("train", "train_twins"), _each(lambda load, wc: load.gmacs(wc, load.trained_clips(wc)))
+    ),
     **dict.fromkeys(EXTRACT, _each(_extract)),
     "generate": lambda load, wc: load.gmacs(wc, load.sets(wc) * load.config["clips"]["test"]),
     **dict.fromkeys(PROBE, _each(_probe)),
     **dict.fromkeys(KERNELS, _each(_kernels)),
-    "compare": lambda load, wc: load.representations(wc["evaluated"]) ** 2 * load.kernel_values / 1e3,
+    "compare": lambda load, wc: (
+        load.representations(wc["evaluated"]) ** 2 * load.kernel_values / 1e3
+    ),
 }
 DISK: dict[str, Measure] = {
-    "render_dataset": lambda load, wc: load.megapixels(wc["dataset"], load.config["clips"][wc["split"]]),
-    "compute_flow": lambda load, wc: 4 * load.megapixels(wc["dataset"], load.config["clips"][wc["split"]]),
+    "render_dataset": lambda load, wc: load.megapixels(
+        wc["dataset"], load.config["clips"][wc["split"]]
+    ),
+    "compute_flow": lambda load, wc: (
+        4 * load.megapixels(wc["dataset"], load.config["clips"][wc["split"]])
+    ),
     **dict.fromkeys(
-        ("train", "train_twins"), _each(lambda load, wc: 4 * load.size(wc["system"], wc["dataset"]).parameters / 1e6)
+        ("train", "train_twins"),
+        _each(lambda load, wc: 4 * load.size(wc["system"], wc["dataset"]).parameters / 1e6),
     ),
     **dict.fromkeys(EXTRACT, _each(lambda load, wc: load.stored_megabytes(wc))),
     **dict.fromkeys(KERNELS, _each(_kernel_megabytes)),

@@ -1,12 +1,12 @@
 """Per-class linear SVMs on a representation: is "this class occurs in the clip" linearly readable?
 
-The protocol of the public comparison framework of 2018-2020: one binary LinearSVC a class (at most 1,000 iterations, tolerance
-1e-3), its C chosen by cross-validated balanced accuracy on the fitting clips, scored by balanced accuracy on other clips, whose
-chance level is 0.5.
+The protocol of the public comparison framework of 2018-2020: one binary LinearSVC a class (at most
+1,000 iterations, tolerance 1e-3), its C chosen by cross-validated balanced accuracy on the fitting
+clips, scored by balanced accuracy on other clips, whose chance level is 0.5.
 
-Ours: one number scales all of a representation, so that C means the same for all (the reference left features as they are); and
-as a wide layer has more room to separate few clips, features can first be projected on a fixed number of principal components
-of the fitting clips.
+Ours: one number scales all of a representation, so that C means the same for all (the reference
+left features as they are); and as a wide layer has more room to separate few clips, features can
+first be projected on a fixed number of principal components of the fitting clips.
 """
 
 import warnings
@@ -56,27 +56,39 @@ class ProbeResult:
     confusion: np.ndarray
 
 
-def principal_components(fit: np.ndarray, test: np.ndarray, count: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets of features (n, d) as float64, projected on the first ``count`` principal components of ``fit``."""
+def principal_components(
+    fit: np.ndarray, test: np.ndarray, count: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both sets of features (n, d) as float64, projected on the first ``count`` principal
+    components of ``fit``.
+    """
     fit, test = (x.reshape(len(x), -1).astype(np.float64) for x in (fit, test))
     if count is None or count >= min(fit.shape):
         return fit, test
-    pca = PCA(count, svd_solver="covariance_eigh" if fit.shape[1] <= 2 * len(fit) else "full").fit(fit)
+    pca = PCA(count, svd_solver="covariance_eigh" if fit.shape[1] <= 2 * len(fit) else "full").fit(
+        fit
+    )
     return pca.transform(fit), pca.transform(test)
 
 
 def unit_variance(fit: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets of features (n, d) divided by one number, so that those of ``fit`` have a mean variance of 1.
+    """Both sets of features (n, d) divided by one number, so that those of ``fit`` have a mean
+    variance of 1.
 
-    C then means the same for all representations; without it, layers of small activations (untrained twins above all) are always
-    answered with "no". Features keep their relative sizes. A constant representation stays as it is.
+    C then means the same for all representations; without it, layers of small activations
+    (untrained twins above all) are always answered with "no". Features keep their relative sizes. A
+    constant representation stays as it is.
     """
     size = np.sqrt(fit.var(axis=0).mean())
     return (fit / size, test / size) if size > 0 else (fit, test)
 
 
 def probe_class(
-    fit: np.ndarray, fit_present: np.ndarray, test: np.ndarray, test_present: np.ndarray, protocol: Protocol
+    fit: np.ndarray,
+    fit_present: np.ndarray,
+    test: np.ndarray,
+    test_present: np.ndarray,
+    protocol: Protocol,
 ) -> ProbeResult:
     """Probe one class.
 
@@ -88,13 +100,19 @@ def probe_class(
     Returns:
         The result; NaN when a side has fewer clips with or without the class than there are folds.
     """
-    if min(fit_present.sum(), (~fit_present).sum()) < protocol.folds or test_present.all() or not test_present.any():
+    if (
+        min(fit_present.sum(), (~fit_present).sum()) < protocol.folds
+        or test_present.all()
+        or not test_present.any()
+    ):
         return ProbeResult(float("nan"), float("nan"), np.zeros((2, 2), int))
     best = protocol.c[0]
     if len(protocol.c) > 1:
         splitter = StratifiedKFold(protocol.folds)
         folds = list(splitter.split(fit, fit_present))
-        scores = [np.mean([_held_out(fit, fit_present, fold, c) for fold in folds]) for c in protocol.c]
+        scores = [
+            np.mean([_held_out(fit, fit_present, fold, c) for fold in folds]) for c in protocol.c
+        ]
         best = protocol.c[int(np.argmax(scores))]
     predicted = _svm(fit, fit_present, best).predict(test)
     counts = confusion_matrix(test_present, predicted, labels=[False, True])
@@ -102,7 +120,11 @@ def probe_class(
 
 
 def probe_layer(
-    fit: np.ndarray, fit_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray, protocol: Protocol
+    fit: np.ndarray,
+    fit_labels: np.ndarray,
+    test: np.ndarray,
+    test_labels: np.ndarray,
+    protocol: Protocol,
 ) -> list[ProbeResult]:
     """Probe every class in one representation.
 
@@ -115,11 +137,15 @@ def probe_layer(
         One result a class.
     """
     fit, test = unit_variance(*principal_components(fit, test, protocol.components))
-    return [probe_class(fit, fit_labels[:, index], test, test_labels[:, index], protocol) for index in range(fit_labels.shape[1])]
+    return [
+        probe_class(fit, fit_labels[:, index], test, test_labels[:, index], protocol)
+        for index in range(fit_labels.shape[1])
+    ]
 
 
 def probe_store(store: str, protocol: Protocol) -> list[tuple]:
-    """Probe a run on one evaluation set: all its layers on the data set it was made for, its embedding on any other.
+    """Probe a run on one evaluation set: all its layers on the data set it was made for, its
+    embedding on any other.
 
     Args:
         store: activation store (.zarr).
@@ -129,22 +155,40 @@ def probe_store(store: str, protocol: Protocol) -> list[tuple]:
         Rows (layer, factor, truth, predicted, count).
     """
     attrs = zarr.open_group(store, mode="r").attrs
-    fit_labels, test_labels = read_labels(store, "fit"), read_labels(store)
+    fit_labels = read_labels(store, "fit")
+    test_labels = read_labels(store)
     counts = []
-    for layer in attrs["layers"] if attrs["evaluated_on"] == attrs["dataset"] else attrs["layers"][-1:]:
-        results = probe_layer(read_layer(store, layer, "fit"), fit_labels, read_layer(store, layer), test_labels, protocol)
+    for layer in (
+        attrs["layers"] if attrs["evaluated_on"] == attrs["dataset"] else attrs["layers"][-1:]
+    ):
+        results = probe_layer(
+            read_layer(store, layer, "fit"),
+            fit_labels,
+            read_layer(store, layer),
+            test_labels,
+            protocol,
+        )
         for name, result in zip(attrs["classes"], results, strict=True):
-            counts += [(layer, f"class_{name}", t, p, int(result.confusion[t, p])) for t in (0, 1) for p in (0, 1)]
+            counts += [
+                (layer, f"class_{name}", t, p, int(result.confusion[t, p]))
+                for t in (0, 1)
+                for p in (0, 1)
+            ]
     return counts
 
 
 def _held_out(features: np.ndarray, present: np.ndarray, fold: tuple, c: float) -> float:
     train, held_out = fold
-    return balanced_accuracy_score(present[held_out], _svm(features[train], present[train], c).predict(features[held_out]))
+    return balanced_accuracy_score(
+        present[held_out], _svm(features[train], present[train], c).predict(features[held_out])
+    )
 
 
 def _svm(features: np.ndarray, present: np.ndarray, c: float) -> LinearSVC:
-    with warnings.catch_warnings():  # the protocol stops at 1,000 iterations whether or not the optimum is reached
+    # the protocol stops at 1,000 iterations whether or not the optimum is reached
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         primal = features.shape[1] < features.shape[0]
-        return LinearSVC(C=c, dual=not primal, max_iter=MAX_ITERATIONS, tol=TOLERANCE, random_state=0).fit(features, present)
+        return LinearSVC(
+            C=c, dual=not primal, max_iter=MAX_ITERATIONS, tol=TOLERANCE, random_state=0
+        ).fit(features, present)

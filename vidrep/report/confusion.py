@@ -14,7 +14,8 @@ _CMAP = "cividis"
 
 
 def confusion_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look]) -> Figure:
-    """A row of binary matrices per system (first seed, trained on the evaluation set), a column per class; embedding layer.
+    """A row of binary matrices per system (first seed, trained on the evaluation set), a column per
+    class; embedding layer.
 
     Args:
         table: confusion.csv, layers in depth order.
@@ -25,13 +26,20 @@ def confusion_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look]) 
     rows = only_layer_last(first_seeds(rows), ["system", "seed"])
     systems = [name for name in looks if name in set(rows["system"])]
     classes = list(dict.fromkeys(rows["factor"]))
-    n = int(rows[(rows["system"] == systems[0]) & (rows["factor"] == classes[0])]["count"].sum()) if systems else 0
+    n = (
+        int(rows[(rows["system"] == systems[0]) & (rows["factor"] == classes[0])]["count"].sum())
+        if systems
+        else 0
+    )
     note = (
-        f"Linear probes on the embedding, first seed, {n:,} test clips. Each block: rows truth, columns answer, no before yes; "
-        "counts as text, colour is the share of the row. Above a block: balanced accuracy (chance 50 %)."
+        f"Linear probes on the embedding, first seed, {n:,} test clips. Each block: rows truth,"
+        " columns answer, no before yes; counts as text, colour is the share of the row. Above a"
+        " block: balanced accuracy (chance 50 %)."
     )
     title = f"Is the class in the clip? Confusion of the probes on {dataset}"
-    figure = new_figure(1.5 + 0.95 * len(systems), width=2.4 + 0.86 * len(classes), title=title, note=note)
+    figure = new_figure(
+        1.5 + 0.95 * len(systems), width=2.4 + 0.86 * len(classes), title=title, note=note
+    )
     axes = figure.subplots()
     for place, system in enumerate(systems):
         plot_confusions(rows[rows["system"] == system], axes, classes=classes, line=place)
@@ -41,7 +49,15 @@ def confusion_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look]) 
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    colour_bar(figure, [axes], "share of the true answer's clips / %", _PERCENT, _CMAP, shrink=0.7, aspect=30)
+    colour_bar(
+        figure,
+        [axes],
+        "share of the true answer's clips / %",
+        _PERCENT,
+        _CMAP,
+        shrink=0.7,
+        aspect=30,
+    )
     return figure
 
 
@@ -49,15 +65,22 @@ def plot_confusions(rows: pd.DataFrame, axes: Axes, *, classes: list[str], line:
     """The matrices of one run, side by side in line number ``line``; each fills a 2 x 2 square."""
     cmap = matplotlib.colormaps[_CMAP]
     matrices = np.zeros((len(classes), 2, 2))
-    np.add.at(matrices, (rows["factor"].map(classes.index), rows["truth"], rows["predicted"]), rows["count"])
+    np.add.at(
+        matrices,
+        (rows["factor"].map(classes.index), rows["truth"], rows["predicted"]),
+        rows["count"],
+    )
     for place, counts in enumerate(matrices):
         shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-        left, top = 2.7 * place, 3.0 * line
+        left = 2.7 * place
+        top = 3.0 * line
         axes.pcolorfast((left, left + 2), (top, top + 2), shares, cmap=cmap, vmin=0, vmax=1)
         for truth, predicted in np.ndindex(2, 2):
             colour = contrast(cmap(shares[truth, predicted]))
             text = f"{counts[truth, predicted]:.0f}"
-            cell_text(axes, left + predicted + 0.5, top + truth + 0.5, text, fontsize=6.5, color=colour)
+            cell_text(
+                axes, left + predicted + 0.5, top + truth + 0.5, text, fontsize=6.5, color=colour
+            )
         score = f"{100 * shares.diagonal().mean():.0f} %" if counts.sum(1).all() else "–"
         cell_text(axes, left + 1, top - 0.25, score, fontsize=6.5)
     return axes

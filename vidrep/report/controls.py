@@ -1,4 +1,6 @@
-"""Does a system use motion? Its accuracy on clips whose time is broken, beside that on intact ones."""
+"""Does a system use motion? Its accuracy on clips whose time is broken, beside that on intact
+ones.
+"""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +26,8 @@ _LANE_INCHES = 0.115
 
 
 def controls_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str, Look]) -> Figure:
-    """Accuracy of every system on intact and on manipulated test clips, one panel per version it was trained and tested on.
+    """Accuracy of every system on intact and on manipulated test clips, one panel per version it
+    was trained and tested on.
 
     Args:
         table: accuracy.csv.
@@ -35,33 +38,58 @@ def controls_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     lanes = [split for split in LANES if split in set(rows["split"])]
     lines = result_lines(rows, looks)
     note = (
-        "Accuracy on intact test clips and on clips whose time is broken. Marks: mean over the trained seeds; thin bars: 95 % "
-        f"Wilson interval of one seed (n: {sizes(clips)}); thick pale bars: what that changes. Open, grey: the untrained twin. "
-        "A system that owes nothing to motion keeps its marks below each other. Frozen: the middle frame at every time; "
-        "one frame: the middle frame, all others black."
+        "Accuracy on intact test clips and on clips whose time is broken. Marks: mean over the"
+        f" trained seeds; thin bars: 95 % Wilson interval of one seed (n: {sizes(clips)}); thick"
+        " pale bars: what that changes. Open, grey: the untrained twin. A system that owes nothing"
+        " to motion keeps its marks below each other. Frozen: the middle frame at every time; one"
+        " frame: the middle frame, all others black."
     )
     title = "Does it use motion?"
-    figure = new_figure(1.7 + _LANE_INCHES * (len(lanes) + 1) * max(1, len(lines)), title=title, note=note)
+    figure = new_figure(
+        1.7 + _LANE_INCHES * (len(lanes) + 1) * max(1, len(lines)), title=title, note=note
+    )
     panels = figure.subplots(1, len(clips), sharey=True, squeeze=False)[0]
     for axes, dataset in zip(panels, clips, strict=True):
-        shown = rows[(rows["evaluated_on"] == dataset) & ((rows["trained_on"] == dataset) | (rows["system"] == FLOOR))]
-        plot_controls(shown, axes, lines=lines, lanes=lanes, looks=looks, n=clips[dataset]).set_title(dataset, loc="left")
+        shown = rows[
+            (rows["evaluated_on"] == dataset)
+            & ((rows["trained_on"] == dataset) | (rows["system"] == FLOOR))
+        ]
+        plot_controls(
+            shown, axes, lines=lines, lanes=lanes, looks=looks, n=clips[dataset]
+        ).set_title(dataset, loc="left")
     panels[0].set_yticks(range(len(lines)), list(map(line_name, lines)))
     panels[0].set_ylim(max(1, len(lines)) - 0.5, -0.5)
     names = [LANES[split] for split in lanes]
-    handles = [Line2D([], [], color=INK, marker=marker, ls="", mew=1.1, label=name) for name, marker in names]
-    handles.append(Line2D([], [], color=INK, ls=(0, (2, 2)), lw=1, label="always the commonest label set"))
+    handles = [
+        Line2D([], [], color=INK, marker=marker, ls="", mew=1.1, label=name)
+        for name, marker in names
+    ]
+    handles.append(
+        Line2D([], [], color=INK, ls=(0, (2, 2)), lw=1, label="always the commonest label set")
+    )
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     return figure
 
 
 def plot_controls(
-    rows: pd.DataFrame, axes: Axes, *, lines: list[tuple[str, str]], lanes: list[str], looks: dict[str, Look], n: int
+    rows: pd.DataFrame,
+    axes: Axes,
+    *,
+    lines: list[tuple[str, str]],
+    lanes: list[str],
+    looks: dict[str, Look],
+    n: int,
 ) -> Axes:
-    """The rows of one version: a band for each (system, variant) of ``lines``, in it a lane for each split of ``lanes``."""
+    """The rows of one version: a band for each (system, variant) of ``lines``, in it a lane for
+    each split of ``lanes``.
+    """
     for value in rows.loc[rows["system"] == FLOOR, "value"]:
         axes.axvline(100 * value, color=INK, ls=(0, (2, 2)), lw=1)
-    means = rows.assign(twin=rows["seed"] == UNTRAINED).groupby(["system", "variant", "twin", "split"])["value"].mean()
+    means = (
+        rows.assign(twin=rows["seed"] == UNTRAINED)
+        .groupby(["system", "variant", "twin", "split"])["value"]
+        .mean()
+    )
     step = 1 / (len(lanes) + 1)
     for place, line in enumerate(lines):
         if place % 2:
@@ -72,20 +100,56 @@ def plot_controls(
                 if (key := (*line, twin, split)) in means.index:
                     intact = means.get((*line, twin, INTACT), means[key])
                     look = looks[line[0]]
-                    _mark(axes, means[key], height, intact, colour=look.colour, marker=LANES[split][1], hollow=twin, n=n)
+                    _mark(
+                        axes,
+                        means[key],
+                        height,
+                        intact,
+                        colour=look.colour,
+                        marker=LANES[split][1],
+                        hollow=twin,
+                        n=n,
+                    )
     axes.set(xlim=(-2, 102), xticks=range(0, 101, 20), xlabel="accuracy / %")
     axes.grid(axis="x")
     axes.tick_params(left=False)
     return axes
 
 
-def _mark(axes: Axes, value: float, height: float, intact: float, *, colour: tuple, marker: str, hollow: bool, n: int) -> None:
-    """One share with its interval, and the way to it from the share of intact clips; hollow ones are in the background."""
+def _mark(
+    axes: Axes,
+    value: float,
+    height: float,
+    intact: float,
+    *,
+    colour: tuple,
+    marker: str,
+    hollow: bool,
+    n: int,
+) -> None:
+    """One share with its interval, and the way to it from the share of intact clips; hollow ones
+    are in the background.
+    """
     low, high = wilson(value, n)
     error = 100 * np.array([[value - low], [high - value]]).clip(0)
     colour, face = (GREY, "white") if hollow else (colour, colour)
     if not hollow:
-        axes.hlines(height, 100 * min(value, intact), 100 * max(value, intact), color=colour, lw=2.2, alpha=0.3)
+        axes.hlines(
+            height,
+            100 * min(value, intact),
+            100 * max(value, intact),
+            color=colour,
+            lw=2.2,
+            alpha=0.3,
+        )
     axes.errorbar(
-        100 * value, height, xerr=None if hollow else error, fmt=marker, color=colour, mfc=face, mew=1.0, ms=4, elinewidth=0.9
+        100 * value,
+        height,
+        xerr=None if hollow else error,
+        fmt=marker,
+        color=colour,
+        mfc=face,
+        mew=1.0,
+        ms=4,
+        elinewidth=0.9,
     )

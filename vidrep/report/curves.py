@@ -31,7 +31,12 @@ def learning_figure(histories: pd.DataFrame, dataset: str, looks: dict[str, Look
     )
     columns = min(_COLUMNS, len(systems))
     blocks = -(-len(systems) // columns)
-    figure = new_figure(0.9 + 3.5 * blocks, width=1.2 + 1.65 * columns, title=f"Learning curves on {dataset}", note=note)
+    figure = new_figure(
+        0.9 + 3.5 * blocks,
+        width=1.2 + 1.65 * columns,
+        title=f"Learning curves on {dataset}",
+        note=note,
+    )
     panels = figure.subplots(2 * blocks, columns, squeeze=False)
     pairs = zip(panels[::2].ravel(), panels[1::2].ravel(), strict=True)
     for place, (top, bottom) in enumerate(pairs):
@@ -45,7 +50,9 @@ def learning_figure(histories: pd.DataFrame, dataset: str, looks: dict[str, Look
         if place % columns == 0:
             top.set_ylabel("loss")
             bottom.set_ylabel("accuracy / %")
-    handles = [Line2D([], [], color=INK, ls=dash, label=split) for split, dash in _SPLIT_DASHES.items()]
+    handles = [
+        Line2D([], [], color=INK, ls=dash, label=split) for split, dash in _SPLIT_DASHES.items()
+    ]
     figure.legend(handles=handles, loc="outside upper right", ncols=2)
     return figure
 
@@ -57,21 +64,26 @@ def plot_run_curves(rows: pd.DataFrame, top: Axes, bottom: Axes, *, look: Look) 
     plot_history(accuracy.assign(value=100 * accuracy["value"]), bottom, look=look)
     bottom.set(ylim=(-3, 103), xlabel="epoch", xlim=top.get_xlim())
     if accuracy.empty:
-        bottom.text(0.5, 0.5, "no class scores", ha="center", color=GREY, transform=bottom.transAxes)
+        bottom.text(
+            0.5, 0.5, "no class scores", ha="center", color=GREY, transform=bottom.transAxes
+        )
 
 
 def plot_history(rows: pd.DataFrame, axes: Axes, *, look: Look) -> Axes:
     """One metric of one system over epochs."""
     for (split, _), line in rows.groupby(["split", "seed"], sort=True):
         marker = "." if len(line) == 1 else ""
-        axes.plot(line["epoch"], line["value"], color=look.colour, ls=_SPLIT_DASHES[split], marker=marker)
+        axes.plot(
+            line["epoch"], line["value"], color=look.colour, ls=_SPLIT_DASHES[split], marker=marker
+        )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid()
     return axes
 
 
 def probe_figure(probes: pd.DataFrame, dataset: str, n: int, looks: dict[str, Look]) -> Figure:
-    """Layer-by-layer probe curves on one evaluation set: a panel per system, trained on that set against its untrained twin.
+    """Layer-by-layer probe curves on one evaluation set: a panel per system, trained on that set
+    against its untrained twin.
 
     Args:
         probes: probes.csv, layers in depth order.
@@ -80,26 +92,34 @@ def probe_figure(probes: pd.DataFrame, dataset: str, n: int, looks: dict[str, Lo
         looks: look of each system, in the order of the panels.
     """
     rows = probes[
-        (probes["metric"] == "balanced_accuracy") & (probes["evaluated_on"] == dataset) & (probes["trained_on"] == dataset)
+        (probes["metric"] == "balanced_accuracy")
+        & (probes["evaluated_on"] == dataset)
+        & (probes["trained_on"] == dataset)
     ]
     systems = [name for name in looks if name in set(rows["system"])]
     classes = rows["factor"].nunique()
     note = (
-        f"Each probe tells whether a class is in the clip. Lines: mean over {classes} classes, one line per seed; "
-        "bands: ± one standard deviation over classes (first seed). "
-        f"Probes fitted on training clips, scored on {n:,} test clips."
+        f"Each probe tells whether a class is in the clip. Lines: mean over {classes} classes, one"
+        " line per seed; bands: ± one standard deviation over classes (first seed). Probes fitted"
+        f" on training clips, scored on {n:,} test clips."
     )
     columns = min(4, max(1, len(systems)))
     height = 1.1 + grid_height(len(systems), columns, 2.3)
-    figure = new_figure(height, title=f"What linear probes read from each layer on {dataset}", note=note)
+    figure = new_figure(
+        height, title=f"What linear probes read from each layer on {dataset}", note=note
+    )
     panels = panel_grid(figure, len(systems), columns, sharey=True)
     for place, (system, axes) in enumerate(zip(systems, panels, strict=True)):
-        plot_probes(rows[rows["system"] == system], axes, look=looks[system]).set_title(system, loc="left")
+        plot_probes(rows[rows["system"] == system], axes, look=looks[system]).set_title(
+            system, loc="left"
+        )
         if place % columns == 0:
             axes.set_ylabel("balanced accuracy / %")
     handles = [
         Line2D([], [], color=INK, marker="o", label="trained"),
-        Line2D([], [], color=GREY, marker="o", mfc="white", ls=(0, (3, 1.2)), label="untrained twin"),
+        Line2D(
+            [], [], color=GREY, marker="o", mfc="white", ls=(0, (3, 1.2)), label="untrained twin"
+        ),
         Line2D([], [], color=INK, lw=0.8, ls=":", label="chance"),
         Patch(color=GREY, alpha=0.25, label="spread over classes"),
     ]
@@ -113,12 +133,17 @@ def plot_probes(rows: pd.DataFrame, axes: Axes, *, look: Look) -> Axes:
     axes.axhline(100 * rows["chance"].mean(), color=INK, lw=0.8, ls=":")
     trained_seeds = 0
     for seed, line in rows.groupby("seed", sort=True):
-        by_layer = 100 * line.groupby("layer", sort=False)["value"].agg(["mean", "std"]).reindex(layers)
+        by_layer = 100 * line.groupby("layer", sort=False)["value"].agg(["mean", "std"]).reindex(
+            layers
+        )
         twin = seed == UNTRAINED
-        style = {"color": GREY, "ls": (0, (3, 1.2)), "mfc": "white"} if twin else {"color": look.colour}
+        style = (
+            {"color": GREY, "ls": (0, (3, 1.2)), "mfc": "white"} if twin else {"color": look.colour}
+        )
         axes.plot(range(len(layers)), by_layer["mean"], marker=look.marker, **style)
         if twin or not trained_seeds:
-            low, high = by_layer["mean"] - by_layer["std"], by_layer["mean"] + by_layer["std"]
+            low = by_layer["mean"] - by_layer["std"]
+            high = by_layer["mean"] + by_layer["std"]
             axes.fill_between(range(len(layers)), low, high, color=style["color"], alpha=0.15, lw=0)
         trained_seeds += not twin
     axes.set_xticks(range(len(layers)), layers, rotation=40, ha="right", rotation_mode="anchor")

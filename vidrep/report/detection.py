@@ -1,4 +1,6 @@
-"""Temporal activity detection: time lines of a few videos, and mean average precision against temporal overlap."""
+"""Temporal activity detection: time lines of a few videos, and mean average precision against
+temporal overlap.
+"""
 
 import numpy as np
 import pandas as pd
@@ -10,18 +12,25 @@ from matplotlib.patches import Patch
 from vidrep.detection.postprocess import smooth
 from vidrep.report.style import GREY, INK, new_figure, write_cells
 
-RIGHT, WRONG = "#56B4E9", "#E69F00"  # of Okabe and Ito's palette: segments with the right and with a wrong class
+# of Okabe and Ito's palette: segments with the right and with a wrong class
+RIGHT = "#56B4E9"
+WRONG = "#E69F00"
 _HEADS = {"lstm": ("LSTM", "#0072B2", "o"), "softmax": ("softmax per clip", "#D55E00", "s")}
 _LANE = 0.22  # height of the bars below the curve
 
 
 def activity_curves(probabilities: np.ndarray, clips: np.ndarray, k: int) -> list[np.ndarray]:
-    """Of each video the smoothed probability that a clip is not background; (N, K + 1) and (V,) as in ``vidrep.detection``."""
+    """Of each video the smoothed probability that a clip is not background; (N, K + 1) and (V,) as
+    in ``vidrep.detection``.
+    """
     return np.split(1 - smooth(probabilities, clips, k)[:, 0], np.cumsum(clips)[:-1])
 
 
-def detection_figure(found: dict, curves: list[np.ndarray], scores: pd.DataFrame, run: str, count: int) -> Figure:
-    """Time lines of the first ``count`` test videos beside mAP against temporal overlap, and mAP of all settings tried.
+def detection_figure(
+    found: dict, curves: list[np.ndarray], scores: pd.DataFrame, run: str, count: int
+) -> Figure:
+    """Time lines of the first ``count`` test videos beside mAP against temporal overlap, and mAP of
+    all settings tried.
 
     Args:
         found: the detections of a run, as ``vidrep.detection.job`` writes them.
@@ -31,15 +40,18 @@ def detection_figure(found: dict, curves: list[np.ndarray], scores: pd.DataFrame
     """
     videos = found["videos"]
     note = (
-        f"Left: the first {count} of {len(videos)} test videos, LSTM, mean filter k = {found['k']} "
-        f"({2 * found['k'] + 1} clips), threshold alpha = {found['alpha']:g}; numbers: class (score). "
-        f"A clip lasts {found['clip_frames'] / found['fps']:.2f} s. Right: all test videos; mAP: mean average precision."
+        f"Left: the first {count} of {len(videos)} test videos, LSTM, mean filter k = {found['k']}"
+        f" ({2 * found['k'] + 1} clips), threshold alpha = {found['alpha']:g}; numbers: class"
+        f" (score). A clip lasts {found['clip_frames'] / found['fps']:.2f} s. Right: all test"
+        " videos; mAP: mean average precision."
     )
     figure = new_figure(1.3 + 0.95 * count, title=f"Activities detected with {run}", note=note)
     left, right = figure.subfigures(1, 2, width_ratios=[2.3, 1])
     panels = left.subplots(count, 1, squeeze=False, sharex=True)[:, 0]
     for axes, video, curve in zip(panels, videos, curves, strict=False):
-        plot_timeline(video, curve, axes, clip_s=found["clip_frames"] / found["fps"], alpha=found["alpha"])
+        plot_timeline(
+            video, curve, axes, clip_s=found["clip_frames"] / found["fps"], alpha=found["alpha"]
+        )
     panels[-1].set_xlabel("time / s")
     left.supylabel("1 - p(background)", fontsize=8)
     handles = [
@@ -57,7 +69,9 @@ def detection_figure(found: dict, curves: list[np.ndarray], scores: pd.DataFrame
     return figure
 
 
-def plot_timeline(video: dict, curve: np.ndarray, axes: Axes, *, clip_s: float, alpha: float) -> Axes:
+def plot_timeline(
+    video: dict, curve: np.ndarray, axes: Axes, *, clip_s: float, alpha: float
+) -> Axes:
     """One video: its activity curve, and below it the true and the detected segments.
 
     Args:
@@ -80,7 +94,9 @@ def plot_timeline(video: dict, curve: np.ndarray, axes: Axes, *, clip_s: float, 
             axes.broken_barh([(segment["start_s"], length)], (bottom, _LANE), fc=colour, **hatch)
             score = f" ({segment['score']:.2f})" if "score" in segment else ""
             place = segment["end_s"] + 0.06, bottom + _LANE / 2
-            axes.text(*place, f"{segment['label']}{score}", fontsize=6.5, va="center", in_layout=False)
+            axes.text(
+                *place, f"{segment['label']}{score}", fontsize=6.5, va="center", in_layout=False
+            )
     axes.set(ylim=(-0.75, 1.06), yticks=[0, 1], xlim=(0, None))
     axes.set_title(video["name"], loc="left", fontsize=7, color=GREY, pad=1)
     axes.spines["bottom"].set_visible(False)
@@ -89,21 +105,32 @@ def plot_timeline(video: dict, curve: np.ndarray, axes: Axes, *, clip_s: float, 
 
 
 def plot_overlap(scores: pd.DataFrame, axes: Axes, *, k: int, alpha: float) -> Axes:
-    """Mean average precision of both heads against the temporal overlap asked for, at the chosen settings."""
+    """Mean average precision of both heads against the temporal overlap asked for, at the chosen
+    settings.
+    """
     rows = scores[(scores["split"] == "test") & (scores["k"] == k) & (scores["alpha"] == alpha)]
     rows = rows[rows["metric"].str.startswith("map@")]
-    rows = rows.assign(overlap=rows["metric"].str.removeprefix("map@").astype(float)).sort_values("overlap")
+    rows = rows.assign(overlap=rows["metric"].str.removeprefix("map@").astype(float)).sort_values(
+        "overlap"
+    )
     for head, (label, colour, marker) in _HEADS.items():
         line = rows[rows["head"] == head]
         axes.plot(line["overlap"], 100 * line["value"], color=colour, marker=marker, label=label)
-    axes.set(xlabel="temporal overlap (tIoU) asked for", ylabel="mAP / %", ylim=(-2, 102), xlim=(0.05, 0.95))
+    axes.set(
+        xlabel="temporal overlap (tIoU) asked for",
+        ylabel="mAP / %",
+        ylim=(-2, 102),
+        xlim=(0.05, 0.95),
+    )
     axes.grid()
     return axes
 
 
 def plot_sweep(scores: pd.DataFrame, axes: Axes) -> Axes:
     """mAP at tIoU 0.5 of the LSTM for every threshold and filter that was tried, as a heat map."""
-    rows = scores[(scores["split"] == "test") & (scores["metric"] == "map@0.5") & (scores["head"] == "lstm")]
+    rows = scores[
+        (scores["split"] == "test") & (scores["metric"] == "map@0.5") & (scores["head"] == "lstm")
+    ]
     table = 100 * rows.pivot(index="alpha", columns="k", values="value")
     limits = 0, max(1.0, np.nanmax(table))
     axes.imshow(table, aspect="auto", cmap="cividis", vmin=limits[0], vmax=limits[1])

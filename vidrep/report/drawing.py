@@ -1,4 +1,6 @@
-"""What the scripts that draw share: their options, and the ways from a table to a figure that several of them go."""
+"""What the scripts that draw share: their options, and the ways from a table to a figure that
+several of them go.
+"""
 
 import argparse
 import json
@@ -24,10 +26,14 @@ _OPTIONS = {
 
 
 def figure_parser(description: str, *options: str) -> argparse.ArgumentParser:
-    """A parser with some of the options that several scripts take; ``folder`` is the ``--output`` of many figures."""
+    """A parser with some of the options that several scripts take; ``folder`` is the ``--output``
+    of many figures.
+    """
     parser = make_parser(description)
     for name in options:
-        parser.add_argument("--output" if name == "folder" else f"--{name}", required=True, **_OPTIONS[name])
+        parser.add_argument(
+            "--output" if name == "folder" else f"--{name}", required=True, **_OPTIONS[name]
+        )
     return parser
 
 
@@ -38,8 +44,12 @@ def draw_accuracies(description: str, figure: Callable[..., Figure]) -> None:
     save(figure(table, clip_counts(args.clips), looks(args.families)), args.output)
 
 
-def draw_layers(description: str, name: str, columns: Sequence[str], figure: Callable[..., Figure]) -> None:
-    """Read the command line and a table of layers, draw ``figure(rows, dataset, measure, families)`` of each data set, write."""
+def draw_layers(
+    description: str, name: str, columns: Sequence[str], figure: Callable[..., Figure]
+) -> None:
+    """Read the command line and a table of layers, draw ``figure(rows, dataset, measure,
+    families)`` of each data set, write.
+    """
     from vidrep.structure.collect import KEYS
 
     parser = figure_parser(description, "datasets", "families", "folder")
@@ -48,17 +58,37 @@ def draw_layers(description: str, name: str, columns: Sequence[str], figure: Cal
     table = read_table(getattr(args, name), (*KEYS, *columns))
     for dataset in args.datasets:
         rows = table[table["evaluated_on"] == dataset]
-        save(figure(rows, dataset, rows["measure"].iloc[0], args.families), args.output / f"{dataset}.png")
+        save(
+            figure(rows, dataset, rows["measure"].iloc[0], args.families),
+            args.output / f"{dataset}.png",
+        )
 
 
 def draw_similarities(description: str, figure: Callable[..., Figure]) -> None:
-    """Read the command line and each similarity table, draw ``figure(table, dataset, measure, families)``, write."""
+    """Read the command line and each similarity table, draw ``figure(table, dataset, measure,
+    families)``, write.
+    """
     parser = make_parser(description)
-    parser.add_argument("--tables", required=True, nargs="+", type=Path, help="similarity tables, <evaluation set>/<measure>.csv")
+    parser.add_argument(
+        "--tables",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="similarity tables, <evaluation set>/<measure>.csv",
+    )
     parser.add_argument("--families", required=True, **_OPTIONS["families"])
-    parser.add_argument("--output", required=True, type=Path, help="folder to write to: <evaluation set>--<measure>.png and .pdf")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=Path,
+        help="folder to write to: <evaluation set>--<measure>.png and .pdf",
+    )
     args = parser.parse_args()
     for path in args.tables:
-        dataset, measure = path.parent.name, path.stem
+        dataset = path.parent.name
+        measure = path.stem
         table = read_table(path, ("rep_a", "rep_b", "value", "n"))
-        save(figure(table, dataset, measure, args.families), args.output / f"{dataset}--{measure}.png")
+        save(
+            figure(table, dataset, measure, args.families),
+            args.output / f"{dataset}--{measure}.png",
+        )

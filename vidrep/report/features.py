@@ -1,4 +1,6 @@
-"""What an LSTM encoder and its decoders have learnt: their weights as pictures, and predictions far beyond the clip."""
+"""What an LSTM encoder and its decoders have learnt: their weights as pictures, and predictions far
+beyond the clip.
+"""
 
 from dataclasses import dataclass
 
@@ -10,9 +12,13 @@ from matplotlib.figure import Figure
 from vidrep.report.strips import plot_strip
 from vidrep.report.style import GREY, INK, new_figure
 
-GATES = ("input gate", "forget gate", "candidate", "output gate")  # the order in which weights lie in the LSTM
-TILES, COLUMNS = 200, 25
-CLIPS, STEPS, EVERY = 3, 100, 10
+# the order in which weights lie in the LSTM
+GATES = ("input gate", "forget gate", "candidate", "output gate")
+TILES = 200
+COLUMNS = 25
+CLIPS = 3
+STEPS = 100
+EVERY = 10
 MEASURED = 100  # clips that the energy of frame differences is averaged over
 _GAP = 1  # pixels between tiles
 _STILL = 1e-8
@@ -23,7 +29,8 @@ class Rollouts:
     """Predictions of ``STEPS`` frames.
 
     Attributes:
-        strips: name to (k, frames, H, W[, 3]) uint8: the last observed frame, then frames ``EVERY`` apart.
+        strips: name to (k, frames, H, W[, 3]) uint8: the last observed frame, then frames ``EVERY``
+            apart.
         energies: name to the energy of the differences of neighbouring frames, (steps - 1,).
         data_energy: that of the data, a mean over clips and frames.
         last: number of the last observed frame.
@@ -36,7 +43,8 @@ class Rollouts:
 
 
 def weight_pictures(objective) -> dict[str, np.ndarray]:
-    """Input weights of the encoder's first layer by gate, and output weights of each decoder, strongest first.
+    """Input weights of the encoder's first layer by gate, and output weights of each decoder,
+    strongest first.
 
     Args:
         objective: ``LSTMComposite`` with an LSTM encoder on pixels.
@@ -49,12 +57,20 @@ def weight_pictures(objective) -> dict[str, np.ndarray]:
     weights = {f"input weights, {gate}": rows for gate, rows in zip(GATES, gates, strict=True)}
     for name, decoder in objective.decoders.items():
         weights[f"output weights, {name}"] = decoder.readout.weight.detach().T  # (units, C * H * W)
-    strongest = {title: rows[rows.norm(dim=1).argsort(descending=True)[:TILES]] for title, rows in weights.items()}
-    return {title: rows.unflatten(1, (channels, height, width)).cpu().numpy() for title, rows in strongest.items()}
+    strongest = {
+        title: rows[rows.norm(dim=1).argsort(descending=True)[:TILES]]
+        for title, rows in weights.items()
+    }
+    return {
+        title: rows.unflatten(1, (channels, height, width)).cpu().numpy()
+        for title, rows in strongest.items()
+    }
 
 
 def frame_energy(frames: torch.Tensor) -> torch.Tensor:
-    """Squared differences of neighbouring frames, summed over a frame's values: (B, C, T, H, W) -> (B, T - 1)."""
+    """Squared differences of neighbouring frames, summed over a frame's values: (B, C, T, H, W) ->
+    (B, T - 1).
+    """
     return frames.diff(dim=2).square().sum((1, 3, 4))
 
 
@@ -68,7 +84,8 @@ def roll_out(objectives: dict[str, object], batch: dict[str, torch.Tensor]) -> R
     """
     observed = next(iter(objectives.values())).observed
     last = batch["clip"][:CLIPS, :, observed - 1 : observed]
-    strips, energies = {}, {}
+    strips = {}
+    energies = {}
     for name, objective in objectives.items():
         drawn = objective.rollout(batch, STEPS)
         chosen = drawn[:CLIPS, :, [0, *range(EVERY - 1, STEPS, EVERY)]]
@@ -84,7 +101,8 @@ def _as_pictures(frames: torch.Tensor) -> np.ndarray:
 
 
 def mosaic(weights: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
-    """Weights (k, C, H, W) as tiles in rows: (height, width, 3) in [0, 1], 0 in middle grey, white between tiles.
+    """Weights (k, C, H, W) as tiles in rows: (height, width, 3) in [0, 1], 0 in middle grey, white
+    between tiles.
 
     All tiles share a scale: black and white stand for the 99.5th percentile of the weights' size.
     """
@@ -99,7 +117,8 @@ def mosaic(weights: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
 
 
 def features_figure(weights: dict[str, np.ndarray], rollouts: Rollouts | None, run: str) -> Figure:
-    """Weights as tiles, and below, where frames are predicted, what is predicted far beyond the clip.
+    """Weights as tiles, and below, where frames are predicted, what is predicted far beyond the
+    clip.
 
     Args:
         weights: of ``weight_pictures``.
@@ -108,8 +127,9 @@ def features_figure(weights: dict[str, np.ndarray], rollouts: Rollouts | None, r
     """
     shown = len(next(iter(weights.values())))
     note = (
-        f"Tiles: the {shown} units with the largest L2 norm, strongest first; middle grey is 0, black and white are the 99.5th "
-        "percentile of each panel's weights. Layer 1 of the encoder, top layer of the decoders."
+        f"Tiles: the {shown} units with the largest L2 norm, strongest first; middle grey is 0,"
+        " black and white are the 99.5th percentile of each panel's weights. Layer 1 of the"
+        " encoder, top layer of the decoders."
     )
     lines = -(-len(weights) // 2)
     heights = [2.0 * lines] + ([2.9] if rollouts else [])
@@ -131,18 +151,30 @@ def draw_rollouts(part, rollouts: Rollouts) -> None:
     left, right = part.subfigures(1, 2, width_ratios=[2, 1])
     lines = [(name, strip) for name, strips in rollouts.strips.items() for strip in strips]
     first = rollouts.last + 1
-    numbers = [rollouts.last, first, *range(rollouts.last + EVERY, rollouts.last + STEPS + 1, EVERY)]
-    for place, (axes, (name, strip)) in enumerate(zip(left.subplots(len(lines), 1), lines, strict=True)):
+    numbers = [
+        rollouts.last,
+        first,
+        *range(rollouts.last + EVERY, rollouts.last + STEPS + 1, EVERY),
+    ]
+    for place, (axes, (name, strip)) in enumerate(
+        zip(left.subplots(len(lines), 1), lines, strict=True)
+    ):
         plot_strip(strip, axes, label=name if place % CLIPS == 0 else "")
         ticks = axes.get_xticks()
         axes.set_xticks(ticks, numbers if place == len(lines) - 1 else [])
-    left.suptitle(f"frame {rollouts.last}, the last one seen, and the prediction (every {EVERY}th frame)", fontsize=8.5)
+    left.suptitle(
+        f"frame {rollouts.last}, the last one seen, and the prediction (every {EVERY}th frame)",
+        fontsize=8.5,
+    )
     plot_energy(right.subplots(), rollouts)
 
 
 def plot_energy(axes: Axes, rollouts: Rollouts) -> Axes:
-    """Energy of the differences of neighbouring predicted frames against the frame's number, with the data's."""
-    floor = _STILL * rollouts.data_energy  # a logarithmic axis has no place for pictures that stand still
+    """Energy of the differences of neighbouring predicted frames against the frame's number, with
+    the data's.
+    """
+    # a logarithmic axis has no place for pictures that stand still
+    floor = _STILL * rollouts.data_energy
     for (name, energy), dash in zip(rollouts.energies.items(), ("-", (0, (3, 1.2))), strict=False):
         frames = rollouts.last + 2 + np.arange(len(energy))
         axes.plot(frames, np.maximum(energy, floor), color=INK, ls=dash, label=name)

@@ -14,43 +14,66 @@ from vidrep.report.tables import FLOOR, accuracy_rows, sizes
 
 
 def few_labels_figure(
-    table: pd.DataFrame, clips: dict[str, int], lines: dict[str, dict[str, int]], looks: dict[str, Look]
+    table: pd.DataFrame,
+    clips: dict[str, int],
+    lines: dict[str, dict[str, int]],
+    looks: dict[str, Look],
 ) -> Figure:
-    """Test accuracy against labelled training clips, a panel for each version that some of the systems were trained on.
+    """Test accuracy against labelled training clips, a panel for each version that some of the
+    systems were trained on.
 
     Args:
         table: accuracy.csv.
         clips: test clips of each data set.
-        lines: name of a line to its systems, which differ in the number of labelled clips alone, and these numbers.
+        lines: name of a line to its systems, which differ in the number of labelled clips alone,
+            and these numbers.
         looks: look of each line.
     """
     rows = accuracy_rows(table)
     counts = {system: count for line in lines.values() for system, count in line.items()}
-    own = rows[(rows["trained_on"] == rows["evaluated_on"]) & rows["system"].isin(counts) & (rows["variant"] == "")]
+    own = rows[
+        (rows["trained_on"] == rows["evaluated_on"])
+        & rows["system"].isin(counts)
+        & (rows["variant"] == "")
+    ]
     own = own[own["seed"] != UNTRAINED].assign(labelled=lambda found: found["system"].map(counts))
     shown = [dataset for dataset in clips if dataset in set(own["evaluated_on"])]
     note = (
-        f"Dots: one seed each; lines: mean over seeds; bars: 95 % Wilson interval over test clips "
-        f"(n: {sizes({name: clips[name] for name in shown})}). Systems of one line differ in nothing but the number of labelled "
-        "clips; all see the same ones, fewer being a subset of more."
+        "Dots: one seed each; lines: mean over seeds; bars: 95 % Wilson interval over test clips"
+        f" (n: {sizes({name: clips[name] for name in shown})}). Systems of one line differ in"
+        " nothing but the number of labelled clips; all see the same ones, fewer being a subset of"
+        " more."
     )
     width = 3.2 + 3.4 * max(1, len(shown))
     figure = new_figure(4.4, width=width, title="Accuracy with few labels", note=note)
     panels = figure.subplots(1, max(1, len(shown)), sharey=True, squeeze=False)[0]
     for dataset, axes in zip(shown, panels, strict=False):
-        for value in rows.loc[(rows["system"] == FLOOR) & (rows["evaluated_on"] == dataset), "value"]:
+        for value in rows.loc[
+            (rows["system"] == FLOOR) & (rows["evaluated_on"] == dataset), "value"
+        ]:
             axes.axhline(100 * value, color=INK, ls=(0, (2, 2)), lw=1)
         found = own[own["evaluated_on"] == dataset]
-        plot_few_labels(found, axes, lines=lines, looks=looks, n=clips[dataset]).set_title(dataset, loc="left")
+        plot_few_labels(found, axes, lines=lines, looks=looks, n=clips[dataset]).set_title(
+            dataset, loc="left"
+        )
     panels[0].set_ylabel("accuracy / %")
-    handles = [Line2D([], [], color=look.colour, marker=look.marker, ls=look.dash, label=name) for name, look in looks.items()]
-    handles.append(Line2D([], [], color=INK, ls=(0, (2, 2)), lw=1, label="always the commonest\nlabel set"))
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, ls=look.dash, label=name)
+        for name, look in looks.items()
+    ]
+    handles.append(
+        Line2D([], [], color=INK, ls=(0, (2, 2)), lw=1, label="always the commonest\nlabel set")
+    )
     figure.legend(handles=handles, loc="outside right upper")
     return figure
 
 
-def plot_few_labels(rows: pd.DataFrame, axes: Axes, *, lines: dict, looks: dict[str, Look], n: int) -> Axes:
-    """One line for each of ``lines`` over a logarithmic axis of labelled clips; ``rows`` have a column ``labelled``."""
+def plot_few_labels(
+    rows: pd.DataFrame, axes: Axes, *, lines: dict, looks: dict[str, Look], n: int
+) -> Axes:
+    """One line for each of ``lines`` over a logarithmic axis of labelled clips; ``rows`` have a
+    column ``labelled``.
+    """
     for place, (name, systems) in enumerate(lines.items()):
         look = looks[name]
         found = rows[rows["system"].isin(systems)]
@@ -60,8 +83,13 @@ def plot_few_labels(rows: pd.DataFrame, axes: Axes, *, lines: dict, looks: dict[
         low, high = wilson(found["value"], n)
         error = 100 * np.array([found["value"] - low, high - found["value"]]).clip(0)
         axes.errorbar(
-            found["labelled"] * beside, 100 * found["value"], yerr=error, fmt=look.marker, color=look.colour, elinewidth=1.1,
-        )  # fmt: skip
+            found["labelled"] * beside,
+            100 * found["value"],
+            yerr=error,
+            fmt=look.marker,
+            color=look.colour,
+            elinewidth=1.1,
+        )
     ticks = sorted(set(rows["labelled"]))
     axes.set(xscale="log", ylim=(-3, 103), xlabel="labelled training clips")
     axes.set_xticks(ticks, [f"{count:,}" for count in ticks])

@@ -1,4 +1,6 @@
-"""What runs do with their representations: how alike they answer, and what one run's head makes of another's features."""
+"""What runs do with their representations: how alike they answer, and what one run's head makes of
+another's features.
+"""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,8 @@ STITCHED = Scale((0.0, 1.0), False, "accuracy")
 
 
 def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str]) -> Figure:
-    """Kappa of the answers of all trained runs, and the accuracy of their heads on each other's features.
+    """Kappa of the answers of all trained runs, and the accuracy of their heads on each other's
+    features.
 
     Args:
         table: functional/<dataset>.csv.
@@ -25,9 +28,11 @@ def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str
     runs = trained_runs(table, list(families))
     clips = f"n = {table['n'].max():,.0f} clips. " if len(runs) else ""
     note = (
-        f"{clips}A row: system ← trained on, seed; columns in the same order. Left: agreement of answers beyond chance (Cohen's "
-        "kappa; below 0 shown as 0). Right: share of exact label sets that the column's head gets right on the row's features, "
-        "mapped onto its own by ridge regression; on the diagonal what the ridge alone leaves of a run. Twins are in the table."
+        f"{clips}A row: system ← trained on, seed; columns in the same order. Left: agreement of"
+        " answers beyond chance (Cohen's kappa; below 0 shown as 0). Right: share of exact label"
+        " sets that the column's head gets right on the row's features, mapped onto its own by"
+        " ridge regression; on the diagonal what the ridge alone leaves of a run. Twins are in the"
+        " table."
     )
     title = f"Do runs answer alike on {dataset}, and can one read the other?"
     side = max(2.6, 0.24 * len(runs))
@@ -38,33 +43,62 @@ def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str
             axes.set_axis_off()
         panels[0].text(0, 0.5, "Fewer than two trained runs answer with classes here.", color=GREY)
         return figure
-    alike = square(table[table["metric"] == "kappa"].rename(columns={"run_a": "rep_a", "run_b": "rep_b"}), runs["run"])
+    alike = square(
+        table[table["metric"] == "kappa"].rename(columns={"run_a": "rep_a", "run_b": "rep_b"}),
+        runs["run"],
+    )
     np.fill_diagonal(alike, 1)
     for axes, values, scale, name in (
         (panels[0], alike, KAPPA, "Same answers"),
-        (panels[1], stitched(table, list(runs["run"])), STITCHED, "Column's head on row's features"),
+        (
+            panels[1],
+            stitched(table, list(runs["run"])),
+            STITCHED,
+            "Column's head on row's features",
+        ),
     ):
         plot_matrix(values, axes, scale=scale, title=name)
-        colour_bar(figure, [axes], scale.label, scale.limits, scale.cmap, location="bottom", shrink=0.6, aspect=30)
+        colour_bar(
+            figure,
+            [axes],
+            scale.label,
+            scale.limits,
+            scale.cmap,
+            location="bottom",
+            shrink=0.6,
+            aspect=30,
+        )
     panels[0].set_yticks(range(len(runs)), range(1, len(runs) + 1))
     label_runs(panels[1], runs, looks(families))
     return figure
 
 
 def trained_runs(table: pd.DataFrame, systems: list[str]) -> pd.DataFrame:
-    """The trained runs that answer: run, dataset, system, seed; ordered as ``systems``, then by data set and seed."""
+    """The trained runs that answer: run, dataset, system, seed; ordered as ``systems``, then by
+    data set and seed.
+    """
     names = pd.unique(table.loc[table["metric"] == "stitched_accuracy", "run_a"])
-    runs = pd.DataFrame([[name, *name.split("/")] for name in names], columns=["run", "dataset", "system", "seed"])
+    runs = pd.DataFrame(
+        [[name, *name.split("/")] for name in names], columns=["run", "dataset", "system", "seed"]
+    )
     runs["seed"] = runs["seed"].str.removeprefix("seed")
     place = {system: i for i, system in enumerate(systems)}
     runs = runs[(runs["seed"] != UNTRAINED) & runs["system"].isin(place)]
-    return runs.sort_values(["system", "dataset"], key=lambda column: column.map(place).fillna(0), kind="stable")
+    return runs.sort_values(
+        ["system", "dataset"], key=lambda column: column.map(place).fillna(0), kind="stable"
+    )
 
 
 def stitched(table: pd.DataFrame, runs: list[str]) -> np.ndarray:
-    """(R, R) accuracy of the head of the column's run on the features of the row's run; NaN where it was not measured."""
+    """(R, R) accuracy of the head of the column's run on the features of the row's run; NaN where
+    it was not measured.
+    """
     rows = table[table["metric"] == "stitched_accuracy"]
-    return rows.pivot(index="run_a", columns="run_b", values="value").reindex(index=runs, columns=runs).to_numpy(float)
+    return (
+        rows.pivot(index="run_a", columns="run_b", values="value")
+        .reindex(index=runs, columns=runs)
+        .to_numpy(float)
+    )
 
 
 def plot_matrix(values: np.ndarray, axes: Axes, *, scale: Scale, title: str) -> Axes:

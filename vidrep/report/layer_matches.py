@@ -1,4 +1,6 @@
-"""Which layers of two systems correspond: a small panel for every two systems, all of them in one pair of axes."""
+"""Which layers of two systems correspond: a small panel for every two systems, all of them in one
+pair of axes.
+"""
 
 import numpy as np
 import pandas as pd
@@ -14,8 +16,11 @@ _DEPTH_MAP = "viridis"
 _DEPTH_LABEL = "depth of the best match in the other system"
 
 
-def matches_figure(matches: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]) -> Figure:
-    """For each layer of one system (row) its best match in another (column): a small panel for every two systems.
+def matches_figure(
+    matches: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]
+) -> Figure:
+    """For each layer of one system (row) its best match in another (column): a small panel for
+    every two systems.
 
     Args:
         matches: layer_matches.csv, of one evaluation set.
@@ -23,20 +28,28 @@ def matches_figure(matches: pd.DataFrame, dataset: str, measure: str, families: 
         measure: its measure.
         families: family of each system.
     """
-    systems, shown_as, scale = [name for name in families if name in set(matches["system_a"])], looks(families), scale_of(measure)
+    systems = [name for name in families if name in set(matches["system_a"])]
+    shown_as = looks(families)
+    scale = scale_of(measure)
     note = (
-        "Each panel: depth in the system of the row, from its first layer (left) to its embedding (right), against "
-        f"{scale.label}, {scale.limits[0]:g} (bottom) to {scale.limits[1]:.3g} (top). Solid, with dots: the best matching layer "
-        "of the column, coloured by its depth there; band: 95 % interval, which does not know that the best was chosen. "
-        "Dashed: the layer at equal relative depth. First seeds; on the diagonal a second seed, where there is one."
+        "Each panel: depth in the system of the row, from its first layer (left) to its embedding"
+        f" (right), against {scale.label}, {scale.limits[0]:g} (bottom) to {scale.limits[1]:.3g}"
+        " (top). Solid, with dots: the best matching layer of the column, coloured by its depth"
+        " there; band: 95 % interval, which does not know that the best was chosen. Dashed: the"
+        " layer at equal relative depth. First seeds; on the diagonal a second seed, where there"
+        " is one."
     )
     side = max(5.0, 1.32 * len(systems))
     title = f"Which layers correspond on {dataset}? {scale.label}"
-    figure = new_figure(0.82 * side + 1.6, width=side + 2.9, title=title, note=note + warning(measure))
+    figure = new_figure(
+        0.82 * side + 1.6, width=side + 2.9, title=title, note=note + warning(measure)
+    )
     axes = figure.subplots()
     place = {system: i for i, system in enumerate(systems)}
     for (a, b), rows in matches.groupby(["system_a", "system_b"], sort=False):
-        plot_match(rows, axes, corner=(place[b], place[a]), limits=scale.limits, colour=shown_as[a].colour)
+        plot_match(
+            rows, axes, corner=(place[b], place[a]), limits=scale.limits, colour=shown_as[a].colour
+        )
     for i in range(len(systems)):
         if not ((matches["system_a"] == systems[i]) & (matches["system_b"] == systems[i])).any():
             cell_text(axes, i + _CELL / 2, i + _CELL / 2, "one seed", fontsize=6.5, color=GREY)
@@ -45,24 +58,53 @@ def matches_figure(matches: pd.DataFrame, dataset: str, measure: str, families: 
     return figure
 
 
-def plot_match(rows: pd.DataFrame, axes: Axes, *, corner: tuple[float, float], limits: tuple[float, float], colour) -> None:
+def plot_match(
+    rows: pd.DataFrame,
+    axes: Axes,
+    *,
+    corner: tuple[float, float],
+    limits: tuple[float, float],
+    colour,
+) -> None:
     """One pair of systems in the cell whose upper left corner is ``corner``; y runs down."""
-    best, equal = rows[rows["choice"] == "best"], rows[rows["choice"] == "equal_depth"]
+    best = rows[rows["choice"] == "best"]
+    equal = rows[rows["choice"] == "equal_depth"]
     low, high = limits
 
     def across(depth: np.ndarray) -> np.ndarray:
         return corner[0] + _CELL * (0.06 + 0.88 * np.asarray(depth, float))
 
     def down(value: np.ndarray) -> np.ndarray:
-        return corner[1] + _CELL * (0.94 - 0.88 * (np.clip(np.asarray(value, float), low, high) - low) / (high - low))
+        return corner[1] + _CELL * (
+            0.94 - 0.88 * (np.clip(np.asarray(value, float), low, high) - low) / (high - low)
+        )
 
     box = np.array([[0, 0], [_CELL, 0], [_CELL, _CELL], [0, _CELL], [0, 0]]) + corner
     axes.plot(*box.T, color=PALE, lw=0.6, zorder=0)
     x = across(best["depth_a"])
-    axes.fill_between(x, down(best["ci_low"]), down(best["ci_high"]), color=colour, alpha=0.25, lw=0, zorder=1)
-    axes.plot(across(equal["depth_a"]), down(equal["value"]), color=GREY, lw=0.9, ls=(0, (3, 1.2)), zorder=2)
+    axes.fill_between(
+        x, down(best["ci_low"]), down(best["ci_high"]), color=colour, alpha=0.25, lw=0, zorder=1
+    )
+    axes.plot(
+        across(equal["depth_a"]),
+        down(equal["value"]),
+        color=GREY,
+        lw=0.9,
+        ls=(0, (3, 1.2)),
+        zorder=2,
+    )
     axes.plot(x, down(best["value"]), color=colour, lw=1.2, zorder=3)
-    axes.scatter(x, down(best["value"]), c=best["depth_b"], cmap=_DEPTH_MAP, vmin=0, vmax=1, s=13, lw=0, zorder=4)
+    axes.scatter(
+        x,
+        down(best["value"]),
+        c=best["depth_b"],
+        cmap=_DEPTH_MAP,
+        vmin=0,
+        vmax=1,
+        s=13,
+        lw=0,
+        zorder=4,
+    )
 
 
 def _name_cells(axes: Axes, systems: list[str], shown_as: dict[str, Look]) -> None:
@@ -73,7 +115,9 @@ def _name_cells(axes: Axes, systems: list[str], shown_as: dict[str, Look]) -> No
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set(xlim=(-0.02, len(systems) - 1 + _CELL + 0.02), ylim=(len(systems) - 1 + _CELL + 0.02, -0.02))
+    axes.set(
+        xlim=(-0.02, len(systems) - 1 + _CELL + 0.02), ylim=(len(systems) - 1 + _CELL + 0.02, -0.02)
+    )
     for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
         for system, label in zip(systems, labels, strict=True):
             label.set_color(shown_as[system].colour)

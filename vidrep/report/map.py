@@ -1,4 +1,6 @@
-"""A map of systems: the embeddings of all runs in the plane, and their tree with the support of its branches."""
+"""A map of systems: the embeddings of all runs in the plane, and their tree with the support of its
+branches.
+"""
 
 import numpy as np
 import pandas as pd
@@ -17,11 +19,18 @@ from vidrep.similarity.registry import find
 from vidrep.structure.files import links
 
 _SHAPES = "osD^vPX*<>p"  # data sets trained on; the experiment has at most ten
-_ELLIPSE = 2.4477  # semi-axis of a 95 % ellipse of a normal distribution in the plane, in standard deviations
+# semi-axis of a 95 % ellipse of a normal distribution in the plane, in standard deviations
+_ELLIPSE = 2.4477
 _SURE = 0.95
 
 
-def map_figure(places: pd.DataFrame, branches: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]) -> Figure:
+def map_figure(
+    places: pd.DataFrame,
+    branches: pd.DataFrame,
+    dataset: str,
+    measure: str,
+    families: dict[str, str],
+) -> Figure:
     """The map and the tree of the embeddings of all runs on one evaluation set.
 
     Args:
@@ -30,12 +39,15 @@ def map_figure(places: pd.DataFrame, branches: pd.DataFrame, dataset: str, measu
         measure: whose distances are shown.
         families: family of each system.
     """
-    shown_as, scale = looks(families), scale_of(measure)
+    shown_as = looks(families)
+    scale = scale_of(measure)
     unit = scale.label if find(measure).direction == "distance" else f"angle of {scale.label} / rad"
     note = (
-        f"n = {places['n'].max():,.0f} clips; distance: {unit}. Map: stress-1 = {places['stress'].max():.2f} (0: all distances "
-        "kept); ellipses: 95 % of the places over half-samples of clips; lines join seeds; numbers as in the tree. Tree: average "
-        "linkage; numbers: share of half-samples with the same branch, in %; bold branches recur in at least 95 %."
+        f"n = {places['n'].max():,.0f} clips; distance: {unit}. Map: stress-1 ="
+        f" {places['stress'].max():.2f} (0: all distances kept); ellipses: 95 % of the places over"
+        " half-samples of clips; lines join seeds; numbers as in the tree. Tree: average linkage;"
+        " numbers: share of half-samples with the same branch, in %; bold branches recur in at"
+        " least 95 %."
     )
     height = max(5.0, 1.9 + 0.19 * len(places))
     title = f"Which systems are near each other on {dataset}? {scale.label}, embeddings"
@@ -43,33 +55,67 @@ def map_figure(places: pd.DataFrame, branches: pd.DataFrame, dataset: str, measu
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
     order = plot_branches(branches, right, label=unit)
     number = {run: i + 1 for i, run in enumerate(order)}
-    shapes = dict(zip(dict.fromkeys(places.loc[places["seed"] != UNTRAINED, "trained_on"]), _SHAPES, strict=False))
+    shapes = dict(
+        zip(
+            dict.fromkeys(places.loc[places["seed"] != UNTRAINED, "trained_on"]),
+            _SHAPES,
+            strict=False,
+        )
+    )
     plot_places(places, left, shapes=shapes, shown_as=shown_as, number=number)
     name_leaves(places.iloc[order], right, shown_as)
-    handles = [Line2D([], [], color=INK, marker=shape, ls="", label=name) for name, shape in shapes.items()]
+    handles = [
+        Line2D([], [], color=INK, marker=shape, ls="", label=name) for name, shape in shapes.items()
+    ]
     handles.append(Line2D([], [], color=GREY, marker="h", mfc="white", ls="", label="not trained"))
     figure.legend(handles=handles, title="trained on", loc="outside right upper", alignment="left")
-    colours, used = family_colours(families), dict.fromkeys(families[s] for s in families if s in set(places["system"]))
+    colours = family_colours(families)
+    used = dict.fromkeys(families[s] for s in families if s in set(places["system"]))
     patches = [Patch(color=colours[family], label=family) for family in used]
     figure.legend(handles=patches, title="family", loc="outside right lower", alignment="left")
     return figure
 
 
 def plot_places(
-    places: pd.DataFrame, axes: Axes, *, shapes: dict[str, str], shown_as: dict[str, Look], number: dict[int, int]
+    places: pd.DataFrame,
+    axes: Axes,
+    *,
+    shapes: dict[str, str],
+    shown_as: dict[str, Look],
+    number: dict[int, int],
 ) -> None:
-    """Runs in the plane: colour by system, shape by data set trained on; seeds of one system and data set joined."""
-    for (system, _), rows in places[places["seed"] != UNTRAINED].groupby(["system", "trained_on"], sort=False):
+    """Runs in the plane: colour by system, shape by data set trained on; seeds of one system and
+    data set joined.
+    """
+    for (system, _), rows in places[places["seed"] != UNTRAINED].groupby(
+        ["system", "trained_on"], sort=False
+    ):
         axes.plot(rows["x"], rows["y"], color=shown_as[system].colour, lw=0.9, zorder=1)
     for i, run in enumerate(places.itertuples(index=False)):
-        colour, twin = shown_as[run.system].colour, run.seed == UNTRAINED
+        colour = shown_as[run.system].colour
+        twin = run.seed == UNTRAINED
         covariance = np.array([[run.var_x, run.cov_xy], [run.cov_xy, run.var_y]])
         if np.isfinite(covariance).all():
             axes.add_patch(_ellipse((run.x, run.y), covariance, GREY if twin else colour))
         marker, face = ("h", "white") if twin else (shapes[run.trained_on], colour)
-        axes.plot(run.x, run.y, marker=marker, ms=7, mfc=face, mec=GREY if twin else "white", mew=1.0, zorder=3)
+        axes.plot(
+            run.x,
+            run.y,
+            marker=marker,
+            ms=7,
+            mfc=face,
+            mec=GREY if twin else "white",
+            mew=1.0,
+            zorder=3,
+        )
         axes.annotate(
-            f"{number[i]}", (run.x, run.y), xytext=(5, 3), textcoords="offset points", fontsize=6.5, color=INK, zorder=4
+            f"{number[i]}",
+            (run.x, run.y),
+            xytext=(5, 3),
+            textcoords="offset points",
+            fontsize=6.5,
+            color=INK,
+            zorder=4,
         )
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_axis_off()
@@ -81,27 +127,46 @@ def _ellipse(centre: tuple[float, float], covariance: np.ndarray, colour) -> Ell
     squares, axes = np.linalg.eigh(covariance)
     width, height = 2 * _ELLIPSE * np.sqrt(np.maximum(squares[::-1], 0))
     angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
-    return Ellipse(centre, width, height, angle=angle, fc=(*to_rgb(colour), 0.10), ec=(*to_rgb(colour), 0.35), lw=0.6, zorder=0)
+    return Ellipse(
+        centre,
+        width,
+        height,
+        angle=angle,
+        fc=(*to_rgb(colour), 0.10),
+        ec=(*to_rgb(colour), 0.35),
+        lw=0.6,
+        zorder=0,
+    )
 
 
 def plot_branches(branches: pd.DataFrame, axes: Axes, *, label: str) -> list[int]:
-    """The tree, leaves from top to bottom, with the support of each branch; returns the order of the leaves."""
+    """The tree, leaves from top to bottom, with the support of each branch; returns the order of
+    the leaves.
+    """
     axes.spines["left"].set_visible(False)
     axes.set(xlabel=label, yticks=[])
     count = len(branches) + 1
     order = leaves_list(links(branches)).tolist() if len(branches) else [0]
-    rows, heights = np.full(2 * count - 1, np.nan), np.zeros(2 * count - 1)
+    rows = np.full(2 * count - 1, np.nan)
+    heights = np.zeros(2 * count - 1)
     rows[order] = range(count)
     for i, branch in enumerate(branches.itertuples(index=False)):
-        pair, node = [branch.left, branch.right], count + i
+        pair = [branch.left, branch.right]
+        node = count + i
         rows[node], heights[node] = rows[pair].mean(), branch.height
         low, high = rows[pair]
         along = [heights[branch.left], branch.height, branch.height, heights[branch.right]]
-        told = np.isfinite(branch.support) and i < count - 2  # all runs together recur in every tree
-        style = {"color": INK, "lw": 1.6} if told and branch.support >= _SURE else {"color": GREY, "lw": 0.8}
+        # all runs together recur in every tree
+        told = np.isfinite(branch.support) and i < count - 2
+        style = (
+            {"color": INK, "lw": 1.6}
+            if told and branch.support >= _SURE
+            else {"color": GREY, "lw": 0.8}
+        )
         axes.plot(along, [low, low, high, high], solid_joinstyle="miter", **style)
         if told:
-            text, place = f"{100 * branch.support:.0f}", {"xytext": (2, 0), "textcoords": "offset points", "va": "center"}
+            text = f"{100 * branch.support:.0f}"
+            place = {"xytext": (2, 0), "textcoords": "offset points", "va": "center"}
             axes.annotate(text, (branch.height, rows[node]), fontsize=5.5, **place)
     axes.set(xlim=(1.08 * max(heights.max(), 1e-9), 0), ylim=(count - 0.5, -0.5))
     return order
@@ -110,11 +175,16 @@ def plot_branches(branches: pd.DataFrame, axes: Axes, *, label: str) -> list[int
 def name_leaves(reps: pd.DataFrame, axes: Axes, shown_as: dict[str, Look]) -> None:
     """Name the leaves of a tree by run, in the colour of the system."""
     names = [
-        f"{i + 1}  {run.system} ← {run.trained_on} {run.seed if run.seed == UNTRAINED else f'#{run.seed}'}"
+        f"{i + 1}  {run.system} ← {run.trained_on}"
+        f" {run.seed if run.seed == UNTRAINED else f'#{run.seed}'}"
         for i, run in enumerate(reps.itertuples(index=False))
     ]
     axes.set_yticks(range(len(names)), names)
     axes.yaxis.tick_right()
     axes.tick_params(axis="y", length=0)
-    for system, seed, label in zip(reps["system"], reps["seed"], axes.get_yticklabels(), strict=True):
-        label.set(color=shown_as[system].colour, fontstyle="italic" if seed == UNTRAINED else "normal")
+    for system, seed, label in zip(
+        reps["system"], reps["seed"], axes.get_yticklabels(), strict=True
+    ):
+        label.set(
+            color=shown_as[system].colour, fontstyle="italic" if seed == UNTRAINED else "normal"
+        )

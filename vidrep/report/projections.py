@@ -1,8 +1,8 @@
 """Embeddings in two dimensions: PCA, LDA and t-SNE, coloured by the labels of a clip.
 
-PCA and LDA are fitted on fitting clips and applied to the test clips that are shown; an LDA shown on the clips it was fitted on
-overstates how well classes separate. t-SNE has no such step and is made of the shown clips. All start from the same principal
-components of the fitting clips.
+PCA and LDA are fitted on fitting clips and applied to the test clips that are shown; an LDA shown
+on the clips it was fitted on overstates how well classes separate. t-SNE has no such step and is
+made of the shown clips. All start from the same principal components of the fitting clips.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,8 @@ class Embedding:
 
 
 def label_slots(labels: np.ndarray) -> np.ndarray:
-    """The smallest and the largest class of each clip, (n, 2), or the class alone, (n, 1), if no clip has several.
+    """The smallest and the largest class of each clip, (n, 2), or the class alone, (n, 1), if no
+    clip has several.
 
     Args:
         labels: (n, classes) multi-hot; every clip has a label.
@@ -61,12 +62,16 @@ def slot_names(slots: int) -> tuple[str, ...]:
 
 
 def project(embedding: Embedding) -> dict[tuple[str, int], np.ndarray]:
-    """The shown clips in the plane, (n, 2), for each method and label slot (only LDA depends on the slot)."""
+    """The shown clips in the plane, (n, 2), for each method and label slot (only LDA depends on the
+    slot).
+    """
     count = min(COMPONENTS, *embedding.fit.shape)
     solver = "full" if embedding.fit.shape[1] < _WIDE else "randomized"
-    with threadpool_limits(1), np.errstate(invalid="ignore"):  # one thread: sums in one order; a dead layer has no variance
+    # one thread: sums in one order; a dead layer has no variance
+    with threadpool_limits(1), np.errstate(invalid="ignore"):
         pca = PCA(count, svd_solver=solver, random_state=0).fit(embedding.fit)
-        fit, shown = pca.transform(embedding.fit), pca.transform(embedding.shown)
+        fit = pca.transform(embedding.fit)
+        shown = pca.transform(embedding.shown)
         neighbours = neighbour_map(shown)
         result = {}
         for slot in range(embedding.shown_slots.shape[1]):
@@ -86,7 +91,9 @@ def neighbour_map(points: np.ndarray) -> np.ndarray:
 
 
 def discriminants(fit: np.ndarray, classes: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """The first two linear discriminants of ``shown`` (n, 2), fitted on ``fit`` and its ``classes`` only."""
+    """The first two linear discriminants of ``shown`` (n, 2), fitted on ``fit`` and its ``classes``
+    only.
+    """
     if len(np.unique(classes)) < 2:
         return np.zeros((len(shown), 2))
     return _plane(LinearDiscriminantAnalysis().fit(fit, classes).transform(shown))
@@ -107,37 +114,56 @@ def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[s
     """
     names = slot_names(embeddings[0].shown_slots.shape[1])
     lines = [(method, slot) for method in METHODS for slot in range(len(names))]
-    shown, fitted = len(embeddings[0].shown), len(embeddings[0].fit)
+    shown = len(embeddings[0].shown)
+    fitted = len(embeddings[0].fit)
     note = (
-        f"{shown:,} test clips. PCA and LDA are fitted on {fitted:,} other clips, LDA on the label that colours its row; "
-        "t-SNE is made of the shown clips. "
-        "Axes have no unit: only neighbourhood counts, and in t-SNE distances between groups do not."
+        f"{shown:,} test clips. PCA and LDA are fitted on {fitted:,} other clips, LDA on the label"
+        " that colours its row; t-SNE is made of the shown clips. Axes have no unit: only"
+        " neighbourhood counts, and in t-SNE distances between groups do not."
     )
     title = f"Embeddings of {dataset} clips in the plane, first seed of each system"
-    figure = new_figure(1.3 + 1.35 * len(lines), width=max(6.5, 1.4 + 1.42 * len(embeddings)), title=title, note=note)
+    figure = new_figure(
+        1.3 + 1.35 * len(lines),
+        width=max(6.5, 1.4 + 1.42 * len(embeddings)),
+        title=title,
+        note=note,
+    )
     rows = figure.subplots(len(lines), 1)
     planes = [project(embedding) for embedding in embeddings]
     for axes, (method, slot) in zip(rows, lines, strict=True):
-        points, colours = [plane[method, slot] for plane in planes], [item.shown_slots[:, slot] for item in embeddings]
+        points = [plane[method, slot] for plane in planes]
+        colours = [item.shown_slots[:, slot] for item in embeddings]
         plot_row(points, colours, axes, classes=len(classes))
         axes.set_ylabel(f"{method}\n{names[slot]}")
     shown_as = [broken(embedding.name, 21) for embedding in embeddings]
     rows[0].set_xticks(_PITCH * np.arange(len(embeddings)) + 0.5, shown_as)
     rows[0].tick_params(labeltop=True, labelsize=8.5)
     named = zip(class_colours(len(classes)), classes, strict=True)
-    handles = [Line2D([], [], color=colour, marker="o", ls="", ms=4, label=name) for colour, name in named]
-    figure.legend(handles=handles[:40], title="class", loc="outside right upper", ncols=1 + len(handles) // 25)
+    handles = [
+        Line2D([], [], color=colour, marker="o", ls="", ms=4, label=name) for colour, name in named
+    ]
+    figure.legend(
+        handles=handles[:40], title="class", loc="outside right upper", ncols=1 + len(handles) // 25
+    )
     return figure
 
 
-def plot_row(planes: list[np.ndarray], classes_shown: list[np.ndarray], axes: Axes, *, classes: int) -> Axes:
-    """Scatters side by side, each stretched to a box of its own; points (n, 2) are coloured by class number (n,)."""
-    points = np.concatenate([_unit_box(plane) + np.array([_PITCH * i, 0]) for i, plane in enumerate(planes)])
+def plot_row(
+    planes: list[np.ndarray], classes_shown: list[np.ndarray], axes: Axes, *, classes: int
+) -> Axes:
+    """Scatters side by side, each stretched to a box of its own; points (n, 2) are coloured by
+    class number (n,).
+    """
+    points = np.concatenate(
+        [_unit_box(plane) + np.array([_PITCH * i, 0]) for i, plane in enumerate(planes)]
+    )
     colours = np.asarray(class_colours(classes))[np.concatenate(classes_shown)]
     axes.scatter(*points.T, c=colours, s=5, lw=0, alpha=0.85, rasterized=True)
     for i in range(len(planes)):
         axes.add_patch(Rectangle((_PITCH * i, 0), 1, 1, fill=False, ec="#bbbbbb", lw=0.6))
-    axes.set(xticks=[], yticks=[], xlim=(-0.01, _PITCH * len(planes) - _PITCH + 1.01), ylim=(-0.02, 1.02))
+    axes.set(
+        xticks=[], yticks=[], xlim=(-0.01, _PITCH * len(planes) - _PITCH + 1.01), ylim=(-0.02, 1.02)
+    )
     axes.tick_params(length=0, labelbottom=False)
     axes.spines[:].set_visible(False)
     return axes
@@ -145,5 +171,6 @@ def plot_row(planes: list[np.ndarray], classes_shown: list[np.ndarray], axes: Ax
 
 def _unit_box(points: np.ndarray) -> np.ndarray:
     """Points (n, 2) stretched to fill the unit square up to a margin."""
-    low, high = points.min(0), points.max(0)
+    low = points.min(0)
+    high = points.max(0)
     return 0.05 + 0.9 * (points - low) / np.maximum(high - low, 1e-12)

@@ -1,4 +1,6 @@
-"""Bars: how much of the distances between trained systems their properties and their training data explain."""
+"""Bars: how much of the distances between trained systems their properties and their training data
+explain.
+"""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,11 @@ from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, grid_height, new_figure, panel_grid
 from vidrep.sanity.known import warning
 
-_NAMES = {"trained_on": "data set trained on", "family": "architecture family", "residual": "none of these"}
+_NAMES = {
+    "trained_on": "data set trained on",
+    "family": "architecture family",
+    "residual": "none of these",
+}
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 _COLUMNS = 3
 
@@ -24,38 +30,54 @@ def shares_figure(shares: pd.DataFrame) -> Figure:
     datasets, measures = (list(dict.fromkeys(shares[key])) for key in ("evaluated_on", "measure"))
     factors = list(dict.fromkeys(shares["factor"]))
     note = (
-        f"Trained runs, seeds averaged: {_numbers(shares['n'])} pairs of system and data set. Outline: share of the factor by "
-        "itself; filled: what it explains and the others do not, more than by itself where not all systems have all data sets. "
-        "p of the outlined share, by permutations of whole systems, or of data sets within systems; no p: the factor has a level "
-        "for every system, so that nothing can be exchanged."
+        f"Trained runs, seeds averaged: {_numbers(shares['n'])} pairs of system and data set."
+        " Outline: share of the factor by itself; filled: what it explains and the others do not,"
+        " more than by itself where not all systems have all data sets. p of the outlined share,"
+        " by permutations of whole systems, or of data sets within systems; no p: the factor has a"
+        " level for every system, so that nothing can be exchanged."
     )
     columns = min(_COLUMNS, len(datasets))
-    height = 1.3 + grid_height(len(datasets), columns, 0.5 + len(factors) * (0.25 + 0.16 * len(measures)))
+    height = 1.3 + grid_height(
+        len(datasets), columns, 0.5 + len(factors) * (0.25 + 0.16 * len(measures))
+    )
     title = "What explains which trained systems are alike?"
-    figure = new_figure(height, width=max(6.0, 1.9 + 3.2 * columns), title=title, note=note + "".join(map(warning, measures)))
+    figure = new_figure(
+        height,
+        width=max(6.0, 1.9 + 3.2 * columns),
+        title=title,
+        note=note + "".join(map(warning, measures)),
+    )
     panels = panel_grid(figure, len(datasets), columns, sharex=True, sharey=True)
     colours = {measure: _COLOURS[i % len(_COLOURS)] for i, measure in enumerate(measures)}
     for dataset, axes in zip(datasets, panels, strict=True):
-        plot_shares(shares[shares["evaluated_on"] == dataset], axes, factors=factors, colours=colours).set_title(
-            dataset, loc="left"
-        )
+        plot_shares(
+            shares[shares["evaluated_on"] == dataset], axes, factors=factors, colours=colours
+        ).set_title(dataset, loc="left")
         axes.set_xlabel("share of squared distances / %")
-    handles = [Patch(color=colour, label=scale_of(measure).label) for measure, colour in colours.items()]
+    handles = [
+        Patch(color=colour, label=scale_of(measure).label) for measure, colour in colours.items()
+    ]
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     return figure
 
 
 def _numbers(values: pd.Series) -> str:
-    low, high = int(values.min()), int(values.max())
+    low = int(values.min())
+    high = int(values.max())
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def plot_shares(rows: pd.DataFrame, axes: Axes, *, factors: list[str], colours: dict[str, str]) -> Axes:
+def plot_shares(
+    rows: pd.DataFrame, axes: Axes, *, factors: list[str], colours: dict[str, str]
+) -> Axes:
     """The shares on one evaluation set, factors from top to bottom."""
     pitch = 1 / (len(colours) + 1)
     for row in rows.itertuples(index=False):
-        y = factors.index(row.factor) + pitch * (list(colours).index(row.measure) - (len(colours) - 1) / 2)
-        colour, residual = colours[row.measure], row.factor == "residual"
+        y = factors.index(row.factor) + pitch * (
+            list(colours).index(row.measure) - (len(colours) - 1) / 2
+        )
+        colour = colours[row.measure]
+        residual = row.factor == "residual"
         axes.barh(y, 100 * row.r2, 0.85 * pitch, fc="none", ec=colour, lw=0.9)
         axes.barh(y, 100 * row.r2_only, 0.85 * pitch, color=colour, alpha=0.35 if residual else 1.0)
         if np.isfinite(row.p):

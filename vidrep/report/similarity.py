@@ -1,4 +1,6 @@
-"""Heat maps of similarity: embeddings of all runs with a dendrogram, and all layers against all layers."""
+"""Heat maps of similarity: embeddings of all runs with a dendrogram, and all layers against all
+layers.
+"""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +16,16 @@ from scipy.spatial.distance import squareform
 
 from vidrep.experiment import EXTERNAL, UNTRAINED
 from vidrep.reading import first_seeds, only_layer_last, representations, square
-from vidrep.report.style import GREY, PALE, Look, colour_bar, family_colours, looks, new_figure, write_cells
+from vidrep.report.style import (
+    GREY,
+    PALE,
+    Look,
+    colour_bar,
+    family_colours,
+    looks,
+    new_figure,
+    write_cells,
+)
 from vidrep.sanity.known import warning
 from vidrep.similarity.registry import find
 
@@ -40,7 +51,9 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class Scale:
-    """How a measure is shown in every figure: from 0 to its largest value; dark means different, whatever its direction."""
+    """How a measure is shown in every figure: from 0 to its largest value; dark means different,
+    whatever its direction.
+    """
 
     limits: tuple[float, float]
     distance: bool
@@ -51,7 +64,9 @@ class Scale:
         return "cividis_r" if self.distance else "cividis"
 
     def distances(self, values: np.ndarray) -> np.ndarray:
-        """Values as distances from 0 upwards, for the dendrogram; missing ones count as the largest of the range."""
+        """Values as distances from 0 upwards, for the dendrogram; missing ones count as the largest
+        of the range.
+        """
         high = self.limits[1]
         away = np.nan_to_num(values if self.distance else high - values, nan=high).clip(0)
         away = (away + away.T) / 2
@@ -66,10 +81,14 @@ def scale_of(measure: str) -> Scale:
         ValueError: no such measure.
     """
     found = find(measure)
-    return Scale((0.0, found.range[1]), found.direction == "distance", _LABELS.get(measure, measure))
+    return Scale(
+        (0.0, found.range[1]), found.direction == "distance", _LABELS.get(measure, measure)
+    )
 
 
-def embedding_figure(table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]) -> Figure:
+def embedding_figure(
+    table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]
+) -> Figure:
     """Similarity of the embeddings of all runs on one evaluation set, ordered by a dendrogram.
 
     Args:
@@ -82,24 +101,33 @@ def embedding_figure(table: pd.DataFrame, dataset: str, measure: str, families: 
     reps = only_layer_last(representations(table), ["run"])
     values = square(table, reps["rep"])
     note = (
-        f"n = {table['n'].max():,.0f} clips. A row: system ← trained on, seed; columns in the same order. Tree: average linkage"
-        f"{'' if scale.distance else f' of {scale.limits[1]:g} − similarity'}. Pale grey: no value. "
-        f"Colours span 0 to {scale.limits[1]:.3g} in every figure of the measure; dark means different.{warning(measure)}"
+        f"n = {table['n'].max():,.0f} clips. A row: system ← trained on, seed; columns in the same"
+        " order. Tree: average"
+        f" linkage{'' if scale.distance else f' of {scale.limits[1]:g} − similarity'}. Pale grey:"
+        f" no value. Colours span 0 to {scale.limits[1]:.3g} in every figure of the measure; dark"
+        f" means different.{warning(measure)}"
     )
     side = max(3.0, 0.24 * len(reps))
     title = f"Which runs represent {dataset} alike? {scale.label}, embeddings"
     figure = new_figure(side + 2.2, width=min(side + 5.6, 13.0), title=title, note=note)
     tree_axes, map_axes = figure.subplots(1, 2, width_ratios=[1, 6])
     order = plot_tree(scale.distances(values), tree_axes)
-    values, reps = values[np.ix_(order, order)], reps.iloc[order]
+    values = values[np.ix_(order, order)]
+    reps = reps.iloc[order]
     plot_heat_map(values, map_axes, scale=scale)
     label_runs(map_axes, reps, looks(families))
     if len(reps) <= TEXT_CELLS:
         texts = np.char.lstrip(np.char.mod("%.2f", values), "0")
         write_cells(map_axes, values, texts, scale.limits, scale.cmap, size=5.5)
     colour_bar(figure, [map_axes], scale.label, scale.limits, scale.cmap, shrink=0.6, aspect=30)
-    used = dict.fromkeys(family for system, family in families.items() if system in set(reps["system"]))
-    handles = [Patch(color=colour, label=family) for family, colour in family_colours(families).items() if family in used]
+    used = dict.fromkeys(
+        family for system, family in families.items() if system in set(reps["system"])
+    )
+    handles = [
+        Patch(color=colour, label=family)
+        for family, colour in family_colours(families).items()
+        if family in used
+    ]
     figure.legend(handles=handles, title="family", loc="outside right lower")
     return figure
 
@@ -127,27 +155,44 @@ def plot_heat_map(values: np.ndarray, axes: Axes, *, scale: Scale) -> Axes:
 
 
 def label_runs(axes: Axes, reps: pd.DataFrame, shown_as: dict[str, Look]) -> None:
-    """Name the rows of a heat map by run, in the colour of the family; columns are numbered as the rows."""
+    """Name the rows of a heat map by run, in the colour of the family; columns are numbered as the
+    rows.
+    """
     seeds = reps["seed"].where(reps["seed"] == UNTRAINED, "#" + reps["seed"])
-    names = [f"{i + 1}  {s} ← {d} {k}" for i, (s, d, k) in enumerate(zip(reps["system"], reps["dataset"], seeds, strict=True))]
+    names = [
+        f"{i + 1}  {s} ← {d} {k}"
+        for i, (s, d, k) in enumerate(zip(reps["system"], reps["dataset"], seeds, strict=True))
+    ]
     axes.set_yticks(range(len(names)), names)
     axes.yaxis.tick_right()
     axes.set_xticks(range(len(names)), range(1, len(names) + 1))
-    for system, seed, label in zip(reps["system"], reps["seed"], axes.get_yticklabels(), strict=True):
-        label.set(color=shown_as[system].colour, fontstyle="italic" if seed == UNTRAINED else "normal")
+    for system, seed, label in zip(
+        reps["system"], reps["seed"], axes.get_yticklabels(), strict=True
+    ):
+        label.set(
+            color=shown_as[system].colour, fontstyle="italic" if seed == UNTRAINED else "normal"
+        )
 
 
-def layer_figure(table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]) -> Figure:
-    """Similarity of all layers, in depth order, of all systems trained on the evaluation set (first seeds) and external ones."""
-    scale, shown_as = scale_of(measure), looks(families)
+def layer_figure(
+    table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]
+) -> Figure:
+    """Similarity of all layers, in depth order, of all systems trained on the evaluation set (first
+    seeds) and external ones.
+    """
+    scale = scale_of(measure)
+    shown_as = looks(families)
     reps = representations(table)
-    reps = first_seeds(reps[reps["dataset"].isin([dataset, EXTERNAL]) & reps["system"].isin(families)])
+    reps = first_seeds(
+        reps[reps["dataset"].isin([dataset, EXTERNAL]) & reps["system"].isin(families)]
+    )
     place = {system: i for i, system in enumerate(families)}
     reps = reps.iloc[np.argsort(reps["system"].map(place), kind="stable")]
     values = square(table, reps["rep"])
     note = (
-        f"n = {table['n'].max():,.0f} clips. First seed of each system; its layers from the input (top, left) to the embedding; "
-        f"white lines part systems. Colours span 0 to {scale.limits[1]:.3g}; dark means different.{warning(measure)}"
+        f"n = {table['n'].max():,.0f} clips. First seed of each system; its layers from the input"
+        " (top, left) to the embedding; white lines part systems. Colours span 0 to"
+        f" {scale.limits[1]:.3g}; dark means different.{warning(measure)}"
     )
     side = max(3.5, 0.155 * len(reps))
     title = f"Layer against layer on {dataset}: {scale.label}"

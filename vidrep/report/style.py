@@ -1,4 +1,6 @@
-"""One style for every figure: sizes, fonts, colours that colour-blind readers tell apart, and files with reproducible bytes."""
+"""One style for every figure: sizes, fonts, colours that colour-blind readers tell apart, and files
+with reproducible bytes.
+"""
 
 import re
 from dataclasses import dataclass
@@ -21,9 +23,10 @@ GREY = "#767676"
 PALE = "#d9d9d9"  # cells without a value
 INK = "#222222"
 
-# Families of the catalogue keep colour and markers in every figure; others get what is left over. No palette keeps fifteen
-# colours apart for colour-blind readers, so families whose colours they could confuse differ in their markers. Okabe and Ito's
-# palette, then colours found by a search for large distances within each set of markers, with and without colour blindness.
+# Families of the catalogue keep colour and markers in every figure; others get what is left over.
+# No palette keeps fifteen colours apart for colour-blind readers, so families whose colours they
+# could confuse differ in their markers. Okabe and Ito's palette, then colours found by a search for
+# large distances within each set of markers, with and without colour blindness.
 _FAMILIES = {
     "osDp": {
         "3-D CNN": "#0072B2",
@@ -52,12 +55,15 @@ _FAMILIES = {
         "temporal coherence": "#E149B0",
     },
 }
-FAMILY_COLOURS = {family: colour for group in _FAMILIES.values() for family, colour in group.items()}
+FAMILY_COLOURS = {
+    family: colour for group in _FAMILIES.values() for family, colour in group.items()
+}
 _FAMILY_MARKERS = {family: markers for markers, group in _FAMILIES.items() for family in group}
 _SPARE = ("#113355", "#AA5533", "#AA8899", "#0000AA")
 _SPARE_MARKERS = "osDp"
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
-CLASS_COLOURS = "petroff10"  # ten colours chosen by crowd and colour-vision model (Petroff 2021, arXiv 2107.02270)
+# ten colours chosen by crowd and colour-vision model (Petroff 2021, arXiv 2107.02270)
+CLASS_COLOURS = "petroff10"
 
 _RC = {
     "font.family": "DejaVu Sans",
@@ -84,7 +90,8 @@ _RC = {
     "lines.linewidth": 1.4,
     "lines.markersize": 4.5,
     "image.interpolation": "nearest",
-    "pdf.fonttype": 3,  # outlines: embedding TrueType would take three times as long as drawing the figure
+    # outlines: embedding TrueType would take three times as long as drawing the figure
+    "pdf.fonttype": 3,
     "figure.facecolor": "white",
 }
 _METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
@@ -92,7 +99,9 @@ _METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 
 @dataclass(frozen=True)
 class Look:
-    """How a system is drawn: a shade of its family's colour, and a marker and a dash of its own within the family."""
+    """How a system is drawn: a shade of its family's colour, and a marker and a dash of its own
+    within the family.
+    """
 
     colour: tuple[float, float, float]
     marker: str
@@ -102,23 +111,29 @@ class Look:
 def family_colours(families: dict[str, str]) -> dict[str, str]:
     """The colour of each family; ``families`` is system to family."""
     spare = iter(_SPARE * len(families))
-    return {name: FAMILY_COLOURS.get(name) or next(spare) for name in dict.fromkeys(families.values())}
+    return {
+        name: FAMILY_COLOURS.get(name) or next(spare) for name in dict.fromkeys(families.values())
+    }
 
 
 def looks(families: dict[str, str]) -> dict[str, Look]:
     """The look of each system.
 
     Args:
-        families: system to family, in the order of the experiment. Colours and markers of known families never change; up to
-            twelve systems of one family differ by marker, dash and lightness.
+        families: system to family, in the order of the experiment. Colours and markers of known
+            families never change; up to twelve systems of one family differ by marker, dash and
+            lightness.
     """
     colours = family_colours(families)
-    result, used = {}, dict.fromkeys(colours, 0)
+    result = {}
+    used = dict.fromkeys(colours, 0)
     for system, family in families.items():
         place = used[family]
         used[family] += 1
         markers = _FAMILY_MARKERS.get(family, _SPARE_MARKERS)
-        result[system] = Look(_lighten(colours[family], 0.2 * (place % 3)), markers[place % 4], _DASHES[place % 4])
+        result[system] = Look(
+            _lighten(colours[family], 0.2 * (place % 3)), markers[place % 4], _DASHES[place % 4]
+        )
     return result
 
 
@@ -145,7 +160,9 @@ def new_figure(height: float, *, title: str, note: str, width: float = SCREEN_WI
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
-    figure.supxlabel(fill(note, int(_NOTE_LETTERS * width)), x=0.01, ha="left", fontsize=7.5, color=GREY)
+    figure.supxlabel(
+        fill(note, int(_NOTE_LETTERS * width)), x=0.01, ha="left", fontsize=7.5, color=GREY
+    )
     return figure
 
 
@@ -172,7 +189,14 @@ def panel_grid(figure: Figure, count: int, columns: int, **options) -> list[Axes
     return list(panels[:count])
 
 
-def colour_bar(figure: Figure, panels: list[Axes], label: str, limits: tuple[float, float], cmap: str, **options) -> None:
+def colour_bar(
+    figure: Figure,
+    panels: list[Axes],
+    label: str,
+    limits: tuple[float, float],
+    cmap: str,
+    **options,
+) -> None:
     """One colour bar for several panels."""
     scale = ScalarMappable(Normalize(*limits), cmap)
     bar = figure.colorbar(scale, ax=panels, label=label, **options)
@@ -189,8 +213,17 @@ def cell_text(axes: Axes, x: float, y: float, text: str, **options) -> None:
     axes.text(x, y, text, ha="center", va="center", in_layout=False, clip_on=False, **options)
 
 
-def write_cells(axes: Axes, values: np.ndarray, texts: np.ndarray, limits: tuple[float, float], cmap: str, size: float) -> None:
-    """Write ``texts`` into the cells of a heat map of ``values``, black or white by the cell's colour."""
+def write_cells(
+    axes: Axes,
+    values: np.ndarray,
+    texts: np.ndarray,
+    limits: tuple[float, float],
+    cmap: str,
+    size: float,
+) -> None:
+    """Write ``texts`` into the cells of a heat map of ``values``, black or white by the cell's
+    colour.
+    """
     colours = matplotlib.colormaps[cmap](Normalize(*limits)(values))
     for i, j in np.ndindex(values.shape):
         if not np.isnan(values[i, j]):
@@ -198,7 +231,8 @@ def write_cells(axes: Axes, values: np.ndarray, texts: np.ndarray, limits: tuple
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG to ``path`` and as PDF beside it, each whole or not at all; the same figure gives the same bytes.
+    """Write a figure as PNG to ``path`` and as PDF beside it, each whole or not at all; the same
+    figure gives the same bytes.
 
     Raises:
         ValueError: ``path`` does not end in .png.

@@ -12,7 +12,9 @@ FLOOR = "majority_set"
 
 
 def read_histories(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Learning curves of several runs in one table; data set, system and seed come from the place of each file."""
+    """Learning curves of several runs in one table; data set, system and seed come from the place
+    of each file.
+    """
     tables = []
     for path in map(Path, paths):
         dataset, system, seed = path.parts[-4:-1]
@@ -24,7 +26,8 @@ def read_histories(paths: Iterable[str | Path]) -> pd.DataFrame:
 def accuracy_rows(table: pd.DataFrame, split: str = "test") -> pd.DataFrame:
     """The rows of accuracy.csv that are accuracies on ``split``.
 
-    A column ``variant`` is added: "", or what follows the metric's name, such as "spatial" for one of two streams.
+    A column ``variant`` is added: "", or what follows the metric's name, such as "spatial" for one
+    of two streams.
     """
     rows = table[table["split"] == split]
     pattern = rf"^(?:{'|'.join(ACCURACIES)})(?:_(?P<variant>\w+))?$"
@@ -36,7 +39,11 @@ def accuracy_rows(table: pd.DataFrame, split: str = "test") -> pd.DataFrame:
 def result_lines(rows: pd.DataFrame, systems: Iterable[str]) -> list[tuple[str, str]]:
     """Each (system, variant) that ``rows`` has a result of, in the order of ``systems``."""
     return list(
-        dict.fromkeys((system, variant) for system in systems for variant in rows.loc[rows["system"] == system, "variant"])
+        dict.fromkeys(
+            (system, variant)
+            for system in systems
+            for variant in rows.loc[rows["system"] == system, "variant"]
+        )
     )
 
 
@@ -55,11 +62,15 @@ def sizes(clips: dict[str, int]) -> str:
 def probed_clips(confusion: pd.DataFrame, dataset: str) -> int:
     """Test clips that the probes on one evaluation set are scored on."""
     rows = confusion[confusion["evaluated_on"] == dataset]
-    return int(rows.groupby(["system", "trained_on", "seed", "layer", "factor"])["count"].sum().max())
+    return int(
+        rows.groupby(["system", "trained_on", "seed", "layer", "factor"])["count"].sum().max()
+    )
 
 
 def flow_errors(paths: Iterable[str | Path], dataset: str, split: str) -> dict[str, float]:
-    """Mean end-point error in pixels of each flow method on one split, from the tables that tell it."""
+    """Mean end-point error in pixels of each flow method on one split, from the tables that tell
+    it.
+    """
     errors = {}
     for path in paths:
         table = read_table(path, ("dataset", "split", "method", "epe_px"))

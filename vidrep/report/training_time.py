@@ -1,4 +1,6 @@
-"""When the layers of a system take their final form: similarity to the end of training, epoch by epoch."""
+"""When the layers of a system take their final form: similarity to the end of training, epoch by
+epoch.
+"""
 
 from collections.abc import Iterable
 
@@ -16,7 +18,9 @@ _COLUMNS = 3
 _CMAP = "viridis_r"
 
 
-def training_time_figure(table: pd.DataFrame, dataset: str, measure: str, systems: Iterable[str]) -> Figure:
+def training_time_figure(
+    table: pd.DataFrame, dataset: str, measure: str, systems: Iterable[str]
+) -> Figure:
     """How alike layers are to what they end as: a panel per system, a line per layer, first seeds.
 
     Args:
@@ -29,22 +33,35 @@ def training_time_figure(table: pd.DataFrame, dataset: str, measure: str, system
     final = table[table["final"]]
     shown = [name for name in systems if name in set(final["system"])]
     note = (
-        f"n = {final['n'].max():,.0f} test clips, 95 % intervals over clips; first seed of each system. Each layer against "
-        "itself with the weights that the run ended with, those of the best epoch on validation clips. 0 epochs: initial weights."
+        f"n = {final['n'].max():,.0f} test clips, 95 % intervals over clips; first seed of each"
+        " system. Each layer against itself with the weights that the run ended with, those of the"
+        " best epoch on validation clips. 0 epochs: initial weights."
     )
     columns = min(_COLUMNS, len(shown))
     height = 1.4 + grid_height(len(shown), columns, 2.1)
     title = f"When do layers take their final form? Systems trained on {dataset}, {scale.label}"
-    figure = new_figure(height, width=2.0 + 3.1 * columns, title=title, note=note + warning(measure))
+    figure = new_figure(
+        height, width=2.0 + 3.1 * columns, title=title, note=note + warning(measure)
+    )
     panels = panel_grid(figure, len(shown), columns, sharey=True)
     for place, (system, axes) in enumerate(zip(shown, panels, strict=True)):
         rows = final[final["system"] == system]
-        plot_training_time(rows[rows["seed"] == rows["seed"].min()], axes).set_title(system, loc="left")
+        plot_training_time(rows[rows["seed"] == rows["seed"].min()], axes).set_title(
+            system, loc="left"
+        )
         axes.set_ylim(scale.limits[0] - 0.03, scale.limits[1] * 1.03)
         axes.set_xlabel("epochs")
         if place % columns == 0:
             axes.set_ylabel(f"{scale.label}, with the end")
-    colour_bar(figure, panels, "depth of the layer: input to embedding", (0, 1), _CMAP, shrink=0.6, aspect=30)
+    colour_bar(
+        figure,
+        panels,
+        "depth of the layer: input to embedding",
+        (0, 1),
+        _CMAP,
+        shrink=0.6,
+        aspect=30,
+    )
     return figure
 
 
@@ -52,7 +69,9 @@ def plot_training_time(rows: pd.DataFrame, axes: Axes) -> Axes:
     """One run: similarity to the end against epochs, darker lines for deeper layers."""
     colours = matplotlib.colormaps[_CMAP](np.linspace(0, 1, rows["depth"].max() + 1))
     for depth, line in rows.sort_values("epoch_a").groupby("depth"):
-        axes.fill_between(line["epoch_a"], line["ci_low"], line["ci_high"], color=colours[depth], alpha=0.15, lw=0)
+        axes.fill_between(
+            line["epoch_a"], line["ci_low"], line["ci_high"], color=colours[depth], alpha=0.15, lw=0
+        )
         axes.plot(line["epoch_a"], line["value"], color=colours[depth], marker="o", ms=3)
     axes.set_xticks(sorted(rows["epoch_a"].unique()))
     axes.grid(axis="y")

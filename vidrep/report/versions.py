@@ -1,4 +1,6 @@
-"""What other training data change: the layers of one system, trained on different data, on the same clips."""
+"""What other training data change: the layers of one system, trained on different data, on the same
+clips.
+"""
 
 from collections.abc import Iterable
 
@@ -13,11 +15,15 @@ from vidrep.report.style import GREY, INK, PALE, class_colours, grid_height, new
 from vidrep.sanity.known import warning
 
 _COLUMNS = 3
-_OTHER_SEED, _TWIN = ":", (0, (4, 1.5))  # dashes
+_OTHER_SEED = ":"  # dashes
+_TWIN = (0, (4, 1.5))
 
 
-def versions_figure(versions: pd.DataFrame, dataset: str, measure: str, systems: Iterable[str]) -> Figure:
-    """How alike the layers of one system are after training on different data: a panel per system, a line per two data sets.
+def versions_figure(
+    versions: pd.DataFrame, dataset: str, measure: str, systems: Iterable[str]
+) -> Figure:
+    """How alike the layers of one system are after training on different data: a panel per system,
+    a line per two data sets.
 
     Args:
         versions: versions.csv, of one evaluation set.
@@ -25,22 +31,30 @@ def versions_figure(versions: pd.DataFrame, dataset: str, measure: str, systems:
         measure: its measure.
         systems: in the order of the panels; those trained on a single data set have none.
     """
-    scale, compared = scale_of(measure), versions[versions["relation"].str.startswith("versions")]
+    scale = scale_of(measure)
+    compared = versions[versions["relation"].str.startswith("versions")]
     shown = [name for name in systems if name in set(compared["system"])]
     pairs = list(dict.fromkeys(data_pairs(compared)))
     colours = dict(zip(pairs, class_colours(len(pairs)), strict=True))
     note = (
-        "Solid: runs from the same initial weights, with 95 % intervals over clips; dotted: from other initial weights, mean "
-        "over pairs of seeds. Grey band: the same data, another seed, from the least to the most alike. "
-        "Dashed: a trained run and its untrained twin, mean over the data sets trained on."
+        "Solid: runs from the same initial weights, with 95 % intervals over clips; dotted: from"
+        " other initial weights, mean over pairs of seeds. Grey band: the same data, another seed,"
+        " from the least to the most alike. Dashed: a trained run and its untrained twin, mean over"
+        " the data sets trained on."
     )
     columns = min(_COLUMNS, len(shown))
     height = 1.4 + grid_height(len(shown), columns, 2.3)
-    title = f"What does other training data change? Layers of one system on {dataset}, {scale.label}"
-    figure = new_figure(height, width=3.0 + 3.1 * columns, title=title, note=note + warning(measure))
+    title = (
+        f"What does other training data change? Layers of one system on {dataset}, {scale.label}"
+    )
+    figure = new_figure(
+        height, width=3.0 + 3.1 * columns, title=title, note=note + warning(measure)
+    )
     panels = panel_grid(figure, len(shown), columns, sharey=True)
     for place, (system, axes) in enumerate(zip(shown, panels, strict=True)):
-        plot_versions(versions[versions["system"] == system], axes, colours=colours).set_title(system, loc="left")
+        plot_versions(versions[versions["system"] == system], axes, colours=colours).set_title(
+            system, loc="left"
+        )
         axes.set_ylim(scale.limits[0] - 0.03, scale.limits[1] * 1.03)
         if place % columns == 0:
             axes.set_ylabel(scale.label)
@@ -50,11 +64,15 @@ def versions_figure(versions: pd.DataFrame, dataset: str, measure: str, systems:
 
 def data_pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
     """The two data sets that each row compares, in the order of the alphabet."""
-    return [tuple(sorted(pair)) for pair in zip(rows["trained_on_a"], rows["trained_on_b"], strict=True)]
+    return [
+        tuple(sorted(pair)) for pair in zip(rows["trained_on_a"], rows["trained_on_b"], strict=True)
+    ]
 
 
 def _version_handles(colours: dict[tuple[str, str], tuple]) -> list:
-    lines = [Line2D([], [], color=colour, label=" – ".join(pair)) for pair, colour in colours.items()]
+    lines = [
+        Line2D([], [], color=colour, label=" – ".join(pair)) for pair, colour in colours.items()
+    ]
     return [
         *lines,
         Line2D([], [], color=INK, ls=_OTHER_SEED, label="from other initial weights"),
@@ -66,18 +84,31 @@ def _version_handles(colours: dict[tuple[str, str], tuple]) -> list:
 def plot_versions(rows: pd.DataFrame, axes: Axes, *, colours: dict[tuple[str, str], tuple]) -> Axes:
     """One system: similarity against depth."""
     order = rows.drop_duplicates("layer").sort_values("depth")
-    layers, x = order["layer"].tolist(), range(len(order))
+    layers = order["layer"].tolist()
+    x = range(len(order))
     rows = rows.assign(pair=data_pairs(rows))
 
     def mean(chosen: pd.DataFrame, column: str = "value") -> pd.Series:
         return chosen.groupby("layer")[column].mean().reindex(layers)
 
-    retrained = rows[rows["relation"] == "retraining"].groupby("layer")["value"].agg(["min", "max"]).reindex(layers)
-    axes.fill_between(x, retrained["min"] - 0.008, retrained["max"] + 0.008, color=PALE, lw=0, zorder=0)  # seen if all are equal
+    retrained = (
+        rows[rows["relation"] == "retraining"]
+        .groupby("layer")["value"]
+        .agg(["min", "max"])
+        .reindex(layers)
+    )
+    # seen if all are equal
+    axes.fill_between(
+        x, retrained["min"] - 0.008, retrained["max"] + 0.008, color=PALE, lw=0, zorder=0
+    )
     axes.plot(x, mean(rows[rows["relation"] == "untrained"]), color=GREY, ls=_TWIN, zorder=1)
     for pair, colour in colours.items():
-        same, other = (rows[(rows["relation"] == kind) & (rows["pair"] == pair)] for kind in ("versions", "versions_other_seed"))
-        low, high = mean(same, "ci_low"), mean(same, "ci_high")
+        same, other = (
+            rows[(rows["relation"] == kind) & (rows["pair"] == pair)]
+            for kind in ("versions", "versions_other_seed")
+        )
+        low = mean(same, "ci_low")
+        high = mean(same, "ci_high")
         axes.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)
         axes.plot(x, mean(same), color=colour, marker="o", ms=3)
         axes.plot(x, mean(other), color=colour, ls=_OTHER_SEED)

@@ -1,4 +1,6 @@
-"""What the tests are made of: layers of the runs of an experiment, changed versions of them, and the answers of the runs."""
+"""What the tests are made of: layers of the runs of an experiment, changed versions of them, and
+the answers of the runs.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class Material:
     Attributes:
         layers: of all runs, run by run in depth order, the last one of a run being its embedding.
         series: changed versions of some layers.
-        answers: (system, seed) -> (n, classes) bool, which classes a run says are in each clip; only runs that classify.
+        answers: (system, seed) -> (n, classes) bool, which classes a run says are in each clip;
+            only runs that classify.
         seed: of the experiment, for permutations.
     """
 
@@ -66,7 +69,9 @@ def gather(folder: Path, runs: Sequence[Run], seed: int, report: Callable[[str],
         ValueError: fewer than two systems, or a system with fewer than three seeds.
     """
     check(runs)
-    dataset, layers, series = runs[0].dataset, [], []
+    dataset = runs[0].dataset
+    layers = []
+    series = []
     for run in runs:
         store = folder / "activations" / dataset / f"{run.stem}.zarr"
         names = zarr.open_group(store, mode="r").attrs["layers"]
@@ -76,11 +81,20 @@ def gather(folder: Path, runs: Sequence[Run], seed: int, report: Callable[[str],
         kept = list(found)
         for name in dict.fromkeys((kept[len(kept) // 2], kept[-1])):
             series.append(
-                change(read_layer(store, name, "fit"), read_layer(store, name), *labels, run=run, layer=name, seed=seed)
+                change(
+                    read_layer(store, name, "fit"),
+                    read_layer(store, name),
+                    *labels,
+                    run=run,
+                    layer=name,
+                    seed=seed,
+                )
             )
         report(f"{run.stem}: {', '.join(kept)}")
     answers = {
-        (run.system, run.seed): found for run in runs if (found := answers_of(folder, run, layers[0].kernel.n)) is not None
+        (run.system, run.seed): found
+        for run in runs
+        if (found := answers_of(folder, run, layers[0].kernel.n)) is not None
     }
     return Material(layers, series, answers, seed)
 
@@ -93,23 +107,31 @@ def check(runs: Sequence[Run]) -> None:
     few = [name for name, found in seeds.items() if len(found) < 3]
     if len(seeds) < 2 or few or len(set(map(frozenset, seeds.values()))) > 1:
         raise ValueError(
-            "config key systems: the tests of measures need at least two systems with the same three seeds or more; got "
+            "config key systems: the tests of measures need at least two systems with the same"
+            " three seeds or more; got "
             + ", ".join(f"{name} with seeds {sorted(found)}" for name, found in seeds.items())
         )
 
 
 def distinct(kernels: dict[str, Kernel]) -> dict[str, Kernel]:
-    """Layers without those that a later one only repeats (an embedding that is a flattened map): they cannot be told apart."""
+    """Layers without those that a later one only repeats (an embedding that is a flattened map):
+    they cannot be told apart.
+    """
     names = list(kernels)
     return {
         name: kernels[name]
         for i, name in enumerate(names)
-        if not any(np.abs(kernels[name].matrix - kernels[later].matrix).max() < SAME for later in names[i + 1 :])
+        if not any(
+            np.abs(kernels[name].matrix - kernels[later].matrix).max() < SAME
+            for later in names[i + 1 :]
+        )
     }
 
 
 def answers_of(folder: Path, run: Run, clips: int) -> np.ndarray | None:
-    """Which classes a run says are in each of the first test clips, (n, classes) bool; None for runs that do not classify."""
+    """Which classes a run says are in each of the first test clips, (n, classes) bool; None for
+    runs that do not classify.
+    """
     import torch
 
     from vidrep.training.device import choose
@@ -120,6 +142,11 @@ def answers_of(folder: Path, run: Run, clips: int) -> np.ndarray | None:
         return None
     split = results.split(run.dataset, system=run.system, count=clips)
     with torch.no_grad():
-        streams = [objective.probabilities(objective.logits(batch)) for batch in split.batches(100, choose(0, "float32"))]
-        predicted = [objective.predict(torch.stack(list(scores.values())).mean(0)) for scores in streams]
+        streams = [
+            objective.probabilities(objective.logits(batch))
+            for batch in split.batches(100, choose(0, "float32"))
+        ]
+        predicted = [
+            objective.predict(torch.stack(list(scores.values())).mean(0)) for scores in streams
+        ]
     return torch.cat(predicted).numpy()

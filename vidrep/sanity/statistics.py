@@ -1,4 +1,6 @@
-"""The numbers behind the tests, from matrices of likeness. Pairs without a value are left out; a test with few pairs has none."""
+"""The numbers behind the tests, from matrices of likeness. Pairs without a value are left out; a
+test with few pairs has none.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,17 @@ def retrieved(likeness: np.ndarray, runs: Sequence, names: Sequence[str]) -> np.
         runs, names: (R,) run and name of each layer.
 
     Returns:
-        For every layer the share of other runs whose most similar layer bears its name; k layers tied for it count 1/k.
+        For every layer the share of other runs whose most similar layer bears its name; k layers
+        tied for it count 1/k.
     """
-    runs, names = np.array(runs), np.array(names)
+    runs = np.array(runs)
+    names = np.array(names)
     hits = np.zeros(len(runs))
     for i in range(len(runs)):
         others = [run for run in np.unique(runs) if run != runs[i]]
         for run in others:
-            row, same = likeness[i, runs == run], names[runs == run] == names[i]
+            row = likeness[i, runs == run]
+            same = names[runs == run] == names[i]
             if np.isnan(row).all():
                 continue
             best = row >= np.nanmax(row) - TIED
@@ -37,13 +42,16 @@ def auc(alike: np.ndarray, unlike: np.ndarray) -> float:
     """Probability that a value of ``alike`` exceeds one of ``unlike``; ties count half."""
     if _mostly_missing(alike) or _mostly_missing(unlike):
         return float("nan")
-    alike, unlike = alike[~np.isnan(alike)], unlike[~np.isnan(unlike)]
+    alike = alike[~np.isnan(alike)]
+    unlike = unlike[~np.isnan(unlike)]
     difference = alike[:, None] - unlike[None]
     return float(np.mean((difference > TIED) + 0.5 * (np.abs(difference) <= TIED)))
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation; 0 if one side does not vary, because it then tells nothing of the other."""
+    """Spearman's rank correlation; 0 if one side does not vary, because it then tells nothing of
+    the other.
+    """
     if _mostly_missing(a) or _mostly_missing(b):
         return float("nan")
     known = ~(np.isnan(a) | np.isnan(b))
@@ -51,7 +59,9 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def standard_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks of an array of any shape with mean 0 and standard deviation 1; 0 for missing values and where nothing varies."""
+    """Ranks of an array of any shape with mean 0 and standard deviation 1; 0 for missing values and
+    where nothing varies.
+    """
     known = ~np.isnan(values)
     ranks = rankdata(np.round(values[known] / TIED))
     spread = ranks.std() if len(ranks) else 0.0
@@ -60,15 +70,22 @@ def standard_ranks(values: np.ndarray) -> np.ndarray:
     return result
 
 
-def shuffled_correlations(a: np.ndarray, b: np.ndarray, draws: int, draw: np.random.Generator) -> np.ndarray:
-    """Rank correlations (draws,) of ``a`` with ``b`` in random order; entries missing in ``a`` are left out."""
+def shuffled_correlations(
+    a: np.ndarray, b: np.ndarray, draws: int, draw: np.random.Generator
+) -> np.ndarray:
+    """Rank correlations (draws,) of ``a`` with ``b`` in random order; entries missing in ``a`` are
+    left out.
+    """
     known = ~np.isnan(a)
     orders = draw.permuted(np.tile(standard_ranks(b[known]), (draws, 1)), axis=1)
     return orders @ standard_ranks(a[known]) / max(known.sum(), 1)
 
 
-def reordered_correlations(a: np.ndarray, b: np.ndarray, draws: int, draw: np.random.Generator) -> np.ndarray:
-    """Mantel's test: rank correlations of two symmetric matrices, observed and with rows and columns of ``b`` in random orders.
+def reordered_correlations(
+    a: np.ndarray, b: np.ndarray, draws: int, draw: np.random.Generator
+) -> np.ndarray:
+    """Mantel's test: rank correlations of two symmetric matrices, observed and with rows and
+    columns of ``b`` in random orders.
 
     Returns:
         (1 + draws,), the observed one first. Pairs missing in ``a`` count nothing.
@@ -76,15 +93,20 @@ def reordered_correlations(a: np.ndarray, b: np.ndarray, draws: int, draw: np.ra
     Reference: Mantel, Cancer Research 27 (1967).
     """
     upper = np.triu_indices(len(a), 1)
-    ranks, other = standard_ranks(a[upper]), np.zeros(b.shape)
+    ranks = standard_ranks(a[upper])
+    other = np.zeros(b.shape)
     other[upper] = standard_ranks(b[upper])
     other += other.T
     orders = [np.arange(len(a)), *(draw.permutation(len(a)) for _ in range(draws))]
-    return np.array([other[np.ix_(order, order)][upper] @ ranks for order in orders]) / max(len(ranks), 1)
+    return np.array([other[np.ix_(order, order)][upper] @ ranks for order in orders]) / max(
+        len(ranks), 1
+    )
 
 
 def growing(distances: np.ndarray) -> float:
-    """Share of steps at which distances (k,), the first one that of a layer to itself, grow; a step without a value does not."""
+    """Share of steps at which distances (k,), the first one that of a layer to itself, grow; a step
+    without a value does not.
+    """
     return float("nan") if _mostly_missing(distances) else float(np.mean(np.diff(distances) > TIED))
 
 
@@ -96,7 +118,11 @@ def mean(values: Sequence[float]) -> float:
 
 def permutation_p(observed: float, draws: np.ndarray) -> float:
     """One-sided p value: share of draws, and of the observation itself, that reach it."""
-    return float("nan") if np.isnan(observed) else float((1 + np.sum(draws >= observed - 1e-12)) / (1 + len(draws)))
+    return (
+        float("nan")
+        if np.isnan(observed)
+        else float((1 + np.sum(draws >= observed - 1e-12)) / (1 + len(draws)))
+    )
 
 
 def _mostly_missing(values: np.ndarray) -> bool:

@@ -1,8 +1,9 @@
 """The tests and their bars, written down before the first result was seen, and what a test found.
 
-A test passes when the lower end of its 95 % interval lies above its bar and the permutation p value, where there is one, below
-0.05 (few seeds make for intervals that are sometimes too narrow); it fails when the upper end is not above the bar; in between
-it is undecided. A measure that has no value for more than half of what a test asks for is undefined there, which is no pass.
+A test passes when the lower end of its 95 % interval lies above its bar and the permutation p
+value, where there is one, below 0.05 (few seeds make for intervals that are sometimes too narrow);
+it fails when the upper end is not above the bar; in between it is undecided. A measure that has no
+value for more than half of what a test asks for is undefined there, which is no pass.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-PASSED, FAILED, UNDECIDED, UNDEFINED = "yes", "no", "undecided", "undefined"
+PASSED = "yes"
+FAILED = "no"
+UNDECIDED = "undecided"
+UNDEFINED = "undefined"
 ALPHA = 0.05
 _Z = 1.959964
 
@@ -43,7 +47,8 @@ TRIALS = (
     Trial(
         "layer_retrieval",
         "Is a layer found again in the same system trained with another seed?",
-        "share of layers of one run whose most similar layer in a run with another seed is the same layer; Wilson's interval",
+        "share of layers of one run whose most similar layer in a run with another seed is the same"
+        " layer; Wilson's interval",
         0.5,
         (0, 1),
         "layers of runs, each averaged over the other seeds",
@@ -51,8 +56,8 @@ TRIALS = (
     Trial(
         "seed_and_layer",
         "Does another seed change less than another layer?",
-        "probability that the same layer of two seeds is more alike than two different layers of two seeds (AUC), mean over "
-        "systems; jackknife over seeds",
+        "probability that the same layer of two seeds is more alike than two different layers of"
+        " two seeds (AUC), mean over systems; jackknife over seeds",
         0.75,
         (0, 1),
         "pairs of layers",
@@ -60,8 +65,8 @@ TRIALS = (
     Trial(
         "seed_and_system",
         "Does another seed change less than another system?",
-        "probability that embeddings of two seeds of one system are more alike than those of two systems (AUC); jackknife over "
-        "seeds",
+        "probability that embeddings of two seeds of one system are more alike than those of two"
+        " systems (AUC); jackknife over seeds",
         0.75,
         (0, 1),
         "pairs of runs",
@@ -69,8 +74,9 @@ TRIALS = (
     Trial(
         "components_accuracy",
         "Is a change as large as the accuracy that it costs?",
-        "rank correlation, within a layer, between the distance to the layer and the accuracy that a linear probe loses when "
-        "leading or trailing principal components are removed; mean over layers, jackknife over seeds",
+        "rank correlation, within a layer, between the distance to the layer and the accuracy that"
+        " a linear probe loses when leading or trailing principal components are removed; mean over"
+        " layers, jackknife over seeds",
         0.5,
         (-1, 1),
         "layers of runs",
@@ -78,7 +84,8 @@ TRIALS = (
     Trial(
         "components_monotone",
         "Does removing more principal components make a layer less alike?",
-        "share of steps at which removing further leading, or trailing, components makes the distance grow; Wilson's interval",
+        "share of steps at which removing further leading, or trailing, components makes the"
+        " distance grow; Wilson's interval",
         0.8,
         (0, 1),
         "series of removals",
@@ -94,8 +101,8 @@ TRIALS = (
     Trial(
         "answers",
         "Are networks that answer alike more alike?",
-        "rank correlation between the distance of embeddings and how often two runs give different answers to a clip; "
-        "jackknife over seeds",
+        "rank correlation between the distance of embeddings and how often two runs give different"
+        " answers to a clip; jackknife over seeds",
         0.0,
         (-1, 1),
         "pairs of runs",
@@ -141,15 +148,22 @@ def verdict(trial: Trial, found: Outcome) -> str:
 
 
 def of_share(hits: np.ndarray, chance: float) -> Outcome:
-    """The mean of shares (n,) in [0, 1] with Wilson's interval for n trials, which is cautious when each is itself a mean."""
-    n, share = len(hits), float(np.mean(hits))
+    """The mean of shares (n,) in [0, 1] with Wilson's interval for n trials, which is cautious when
+    each is itself a mean.
+    """
+    n = len(hits)
+    share = float(np.mean(hits))
     centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
     return Outcome(share, centre - half, centre + half, n, chance)
 
 
-def of_replicates(value: float, left_out: np.ndarray, trial: Trial, n: int, chance: float, p: float = math.nan) -> Outcome:
-    """A value with its delete-one jackknife interval (Student's t), cut to what is possible; ``left_out``: k replicates."""
+def of_replicates(
+    value: float, left_out: np.ndarray, trial: Trial, n: int, chance: float, p: float = math.nan
+) -> Outcome:
+    """A value with its delete-one jackknife interval (Student's t), cut to what is possible;
+    ``left_out``: k replicates.
+    """
     if math.isnan(value) or np.isnan(left_out).any():
         return Outcome(math.nan, math.nan, math.nan, n, chance)
     k = len(left_out)

@@ -1,4 +1,6 @@
-"""Comparing representations: one kernel summary per representation, then light measures from kernels."""
+"""Comparing representations: one kernel summary per representation, then light measures from
+kernels.
+"""
 
 from vidrep.similarity.difference import Difference, difference, differences
 from vidrep.similarity.engine import Comparison, all_pairs, compare, compare_all

@@ -1,7 +1,8 @@
-"""Measures that are inner products of one unit-norm n x n array per representation: the work on all of their pairs.
+"""Measures that are inner products of one unit-norm n x n array per representation: the work on all
+of their pairs.
 
-Linear and RBF CKA, RSA and the mutual neighbour overlap all have the form <A, B>; they differ in how the array is made.
-Sums over rows run in float64 whatever the precision of the arrays.
+Linear and RBF CKA, RSA and the mutual neighbour overlap all have the form <A, B>; they differ in
+how the array is made. Sums over rows run in float64 whatever the precision of the arrays.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def _clips(*sides: Rows) -> int:
 def _slabs(rows: Rows, start: int, stop: int) -> list[np.ndarray]:
     """Rows start..stop of every array; zero where there is none."""
     known = [item.data for item in rows if not item.flag]
-    nothing = np.zeros((stop - start, len(known[0]) if known else 1), dtype=known[0].dtype if known else np.float64)
+    nothing = np.zeros(
+        (stop - start, len(known[0]) if known else 1), dtype=known[0].dtype if known else np.float64
+    )
     return [nothing if item.flag else item.data[start:stop] for item in rows]
 
 
@@ -38,7 +41,11 @@ def _empty(rows: Rows, columns: Rows) -> bool:
 def _product(rows: Rows, columns: Rows, start: int, stop: int) -> np.ndarray:
     """(A, B) inner products of rows start..stop of all arrays."""
     left = np.array(_slabs(rows, start, stop)).reshape(len(rows), -1)
-    right = left if columns is rows else np.array(_slabs(columns, start, stop)).reshape(len(columns), -1)
+    right = (
+        left
+        if columns is rows
+        else np.array(_slabs(columns, start, stop)).reshape(len(columns), -1)
+    )
     return current().product(left, right)
 
 
@@ -51,14 +58,22 @@ def row_products(rows: Rows, columns: Rows):
 def inner_products(rows: Rows, columns: Rows) -> np.ndarray:
     """(A, B) float64 inner products of all arrays."""
     n = _clips(rows, columns)
-    step, block = max(1, RUN // n), max(1, 2**17 // n)
+    step = max(1, RUN // n)
+    block = max(1, 2**17 // n)
 
     def part(first: int) -> np.ndarray:
         starts = range(first, min(first + block, n), step)
-        return sum((_product(rows, columns, i, min(i + step, first + block, n)) for i in starts), np.zeros(shape))
+        return sum(
+            (_product(rows, columns, i, min(i + step, first + block, n)) for i in starts),
+            np.zeros(shape),
+        )
 
     shape = len(rows), len(columns)
-    return np.zeros(shape) if _empty(rows, columns) else sum(spread(part, range(0, n, block)), np.zeros(shape))
+    return (
+        np.zeros(shape)
+        if _empty(rows, columns)
+        else sum(spread(part, range(0, n, block)), np.zeros(shape))
+    )
 
 
 def cross(rows: Rows, columns: Rows, options: dict) -> Cells:
@@ -67,29 +82,42 @@ def cross(rows: Rows, columns: Rows, options: dict) -> Cells:
 
 
 def no_chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
-    """Zero: arrays whose off-diagonal entries sum to zero (and whose diagonal is zero) are orthogonal on average."""
+    """Zero: arrays whose off-diagonal entries sum to zero (and whose diagonal is zero) are
+    orthogonal on average.
+    """
     return np.zeros((len(rows), len(columns)))
 
 
 def trace_chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
-    """tr A tr B / (n - 1): the mean of <A, PBP^T> over all permutations for arrays whose rows sum to zero."""
-    traces = [np.array([np.trace(item.data) if not item.flag else np.nan for item in side]) for side in (rows, columns)]
+    """tr A tr B / (n - 1): the mean of <A, PBP^T> over all permutations for arrays whose rows sum
+    to zero.
+    """
+    traces = [
+        np.array([np.trace(item.data) if not item.flag else np.nan for item in side])
+        for side in (rows, columns)
+    ]
     n = next((len(item.data) for item in (*rows, *columns) if not item.flag), 2)
     return np.outer(*traces) / (n - 1)
 
 
 def orderings(n: int, permutations: int, rng: np.random.Generator) -> np.ndarray:
-    """Random orderings of n clips; the n - 1 cyclic shifts of each are its re-pairings, at least ``permutations`` in all."""
-    return np.array([rng.permutation(n) for _ in range(-(-permutations // (n - 1)))], dtype=np.intp).reshape(-1, n)
+    """Random orderings of n clips; the n - 1 cyclic shifts of each are its re-pairings, at least
+    ``permutations`` in all.
+    """
+    return np.array(
+        [rng.permutation(n) for _ in range(-(-permutations // (n - 1)))], dtype=np.intp
+    ).reshape(-1, n)
 
 
 def shift_null(rows: Rows, columns: Rows, orders: np.ndarray, symmetric: bool = True) -> np.ndarray:
     """(A, B) counts of cyclic re-pairings whose value is not below the observed one.
 
-    The clips of one side move s places along a random ordering, s = 1..n-1. These shifts form a group with the identity, so
-    comparing the observed value with them is an exact permutation test (Hemerik and Goeman 2018, TEST 27:811). Along the
-    ordering, <A, shifted B> for every s at once is a sum of circular correlations, one for each diagonal of the arrays:
-    a Fourier transform of all diagonals replaces one product per permutation. Symmetric arrays need half of their diagonals.
+    The clips of one side move s places along a random ordering, s = 1..n-1. These shifts form a
+    group with the identity, so comparing the observed value with them is an exact permutation test
+    (Hemerik and Goeman 2018, TEST 27:811). Along the ordering, <A, shifted B> for every s at once
+    is a sum of circular correlations, one for each diagonal of the arrays: a Fourier transform of
+    all diagonals replaces one product per permutation. Symmetric arrays need half of their
+    diagonals.
     """
     left = stack(rows).astype(np.float32)
     right = left if columns is rows else stack(columns).astype(np.float32)
@@ -100,13 +128,16 @@ def shift_null(rows: Rows, columns: Rows, orders: np.ndarray, symmetric: bool = 
         others = spectra if right is left else _diagonal_spectra(right, order, symmetric)
         correlation = np.matmul(spectra.conj(), others.transpose(0, 2, 1))  # (frequencies, A, B)
         values = fft.irfft(correlation, n, axis=0)
-        tolerance = 1e-5 * np.maximum(np.abs(values[0]), 1e-3)  # rounding must not break ties in favour of the data
+        # rounding must not break ties in favour of the data
+        tolerance = 1e-5 * np.maximum(np.abs(values[0]), 1e-3)
         counts += (values[1:] >= values[0] - tolerance).sum(axis=0)
     return counts
 
 
 def _diagonal_spectra(arrays: np.ndarray, order: np.ndarray, symmetric: bool) -> np.ndarray:
-    """(frequencies, R, diagonals) transforms of the cyclic diagonals of (R, n, n) arrays whose clips are taken in ``order``."""
+    """(frequencies, R, diagonals) transforms of the cyclic diagonals of (R, n, n) arrays whose
+    clips are taken in ``order``.
+    """
     n = len(order)
     steps = np.arange(n)
     diagonals = np.arange(n // 2 + 1 if symmetric else n)

@@ -1,7 +1,9 @@
-"""What a value means: beside the untrained floor, the ceiling of retraining, and the number of pairs that were tested.
+"""What a value means: beside the untrained floor, the ceiling of retraining, and the number of
+pairs that were tested.
 
-Networks are deterministic, so what varies is the seed: two runs of one system differ by retraining alone, and no two systems need
-be more alike than that. A similarity between trained networks says something only above that of their untrained twins.
+Networks are deterministic, so what varies is the seed: two runs of one system differ by retraining
+alone, and no two systems need be more alike than that. A similarity between trained networks says
+something only above that of their untrained twins.
 """
 
 from __future__ import annotations
@@ -15,7 +17,17 @@ from vidrep.experiment import UNTRAINED
 from vidrep.similarity.engine import Comparison
 from vidrep.similarity.registry import find
 
-COLUMNS = ("q", "above_chance", "floor", "ceiling", "calibrated", "seeds_a", "seeds_b", "seed_mean", "seed_sd")
+COLUMNS = (
+    "q",
+    "above_chance",
+    "floor",
+    "ceiling",
+    "calibrated",
+    "seeds_a",
+    "seeds_b",
+    "seed_mean",
+    "seed_sd",
+)
 
 
 def calibrate(result: Comparison, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -23,23 +35,30 @@ def calibrate(result: Comparison, names: Sequence[str]) -> dict[str, np.ndarray]
 
     Args:
         result: all pairs under one measure.
-        names: ids of the representations, ``<dataset>/<system>/seed<k>/<layer>``; others have no floor and no ceiling.
+        names: ids of the representations, ``<dataset>/<system>/seed<k>/<layer>``; others have no
+            floor and no ceiling.
 
     Returns:
-        ``q``: permutation p values adjusted for the number of pairs (Benjamini and Hochberg 1995; all pairs of different
-        representations are one family). ``above_chance``: 0 at the chance level, 1 for identical representations.
-        ``floor``: the value between the two untrained twins. ``ceiling``: how alike retrained runs are, the geometric mean of
-        both sides' mean over pairs of seeds (arithmetic for distances); NaN with a single seed. ``calibrated``: 0 at the floor,
-        1 at the ceiling. ``seeds_a``, ``seeds_b``: trained runs of each side's system; ``seed_mean``, ``seed_sd``: mean and
-        standard deviation of the value over them, see ``over_seeds``.
+        ``q``: permutation p values adjusted for the number of pairs (Benjamini and Hochberg 1995;
+            all pairs of different
+        representations are one family). ``above_chance``: 0 at the chance level, 1 for identical
+        representations. ``floor``: the value between the two untrained twins. ``ceiling``: how
+        alike retrained runs are, the geometric mean of both sides' mean over pairs of seeds
+        (arithmetic for distances); NaN with a single seed. ``calibrated``: 0 at the floor, 1 at the
+        ceiling. ``seeds_a``, ``seeds_b``: trained runs of each side's system; ``seed_mean``,
+        ``seed_sd``: mean and standard deviation of the value over them, see ``over_seeds``.
     """
     where = [name.split("/", 3) if name.count("/") >= 3 else ["", "", "", name] for name in names]
-    spec, values = find(result.measure), result.values
+    spec = find(result.measure)
+    values = result.values
     distance = spec.is_distance(result.options)
     identity = np.nan if spec.identity is None else 0.0 if distance else 1.0
     floor = _floor(values, where)
     ceiling = _ceiling(values, where, distance)
-    numbers = {"q": adjusted(result.null_p, result.symmetric), "above_chance": _share(values, result.chance, identity)}
+    numbers = {
+        "q": adjusted(result.null_p, result.symmetric),
+        "above_chance": _share(values, result.chance, identity),
+    }
     return {
         **numbers,
         "floor": floor,
@@ -56,21 +75,30 @@ def _share(values: np.ndarray, low: np.ndarray, high: np.ndarray | float) -> np.
 
 
 def adjusted(null_p: np.ndarray, symmetric: bool) -> np.ndarray:
-    """Benjamini-Hochberg adjusted p values of all pairs of different representations, (R, R); NaN on the diagonal."""
+    """Benjamini-Hochberg adjusted p values of all pairs of different representations, (R, R); NaN
+    on the diagonal.
+    """
     chosen = ~np.isnan(null_p) & ~np.eye(len(null_p), dtype=bool)
     if symmetric:
         chosen &= np.tri(len(null_p), dtype=bool).T
     q = np.full(null_p.shape, np.nan)
     if chosen.any():
-        from scipy.stats import false_discovery_control  # takes most of a second to import, and only this needs it
+        # takes most of a second to import, and only this needs it
+        from scipy.stats import false_discovery_control
 
         q[chosen] = false_discovery_control(null_p[chosen])
     return np.fmax(q, q.T) if symmetric else q
 
 
 def _floor(values: np.ndarray, where: list[list[str]]) -> np.ndarray:
-    """Values between untrained twins. A twin does not depend on the data set, so that of any will do."""
-    twins = {(system, layer): i for i, (_, system, seed, layer) in enumerate(where) if seed == f"seed{UNTRAINED}"}
+    """Values between untrained twins. A twin does not depend on the data set, so that of any will
+    do.
+    """
+    twins = {
+        (system, layer): i
+        for i, (_, system, seed, layer) in enumerate(where)
+        if seed == f"seed{UNTRAINED}"
+    }
     twin = np.array([twins.get((system, layer), -1) for _, system, _, layer in where])
     trained = np.array([seed != f"seed{UNTRAINED}" for _, _, seed, _ in where])
     known = (twin >= 0) & trained
@@ -78,7 +106,9 @@ def _floor(values: np.ndarray, where: list[list[str]]) -> np.ndarray:
 
 
 def _retrained(where: list[list[str]]) -> list[list[int]]:
-    """Positions of the trained runs of each layer of each system on each data set, which differ by their seed alone."""
+    """Positions of the trained runs of each layer of each system on each data set, which differ by
+    their seed alone.
+    """
     seeds: dict[tuple, list[int]] = {}
     for i, (dataset, system, seed, layer) in enumerate(where):
         if system and seed != f"seed{UNTRAINED}":
@@ -103,12 +133,17 @@ def over_seeds(values: np.ndarray, where: list[list[str]]) -> dict[str, np.ndarr
     """How a value varies when systems are trained anew: what the error over clips does not tell.
 
     Returns:
-        ``seeds_a``, ``seeds_b``: trained runs of either side. ``seed_mean``: mean value over them, of a system with itself over
-        different seeds. ``seed_sd``: standard deviation from the squared differences of values without a common run, half of
-        whose mean is the variance whatever the runs' values share. A side with a single run stays as it is; NaN where both do,
-        and of a system with itself with fewer than four seeds, any two of whose pairs have a run in common.
+        ``seeds_a``, ``seeds_b``: trained runs of either side. ``seed_mean``: mean value over them,
+            of a system with itself over
+        different seeds. ``seed_sd``: standard deviation from the squared differences of values
+        without a common run, half of whose mean is the variance whatever the runs' values share. A
+        side with a single run stays as it is; NaN where both do, and of a system with itself with
+        fewer than four seeds, any two of whose pairs have a run in common.
     """
-    numbers = {name: np.full(values.shape, np.nan) for name in ("seeds_a", "seeds_b", "seed_mean", "seed_sd")}
+    numbers = {
+        name: np.full(values.shape, np.nan)
+        for name in ("seeds_a", "seeds_b", "seed_mean", "seed_sd")
+    }
     sets = _retrained(where)
     for a in sets:
         for b in sets:
@@ -122,7 +157,9 @@ def over_seeds(values: np.ndarray, where: list[list[str]]) -> dict[str, np.ndarr
 
 
 def _spread(values: np.ndarray, cells: list[tuple[int, int]], many_a: bool, many_b: bool) -> float:
-    """Standard deviation over cells from pairs of them that share no run on a side that has several."""
+    """Standard deviation over cells from pairs of them that share no run on a side that has
+    several.
+    """
     squares = [
         (values[i, j] - values[k, m]) ** 2
         for (i, j), (k, m) in combinations(cells, 2)

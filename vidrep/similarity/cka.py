@@ -1,7 +1,8 @@
 """Centred kernel alignment: linear (biased and debiased) and with a Gaussian kernel.
 
-Kornblith et al. 2019 (arXiv:1905.00414); the debiased form uses U-centred kernels, Szekely and Rizzo 2014
-(arXiv:1310.2926), equivalent to the unbiased HSIC of Song et al. 2012 with a denominator that cannot be negative.
+Kornblith et al. 2019 (arXiv:1905.00414); the debiased form uses U-centred kernels, Szekely and
+Rizzo 2014 (arXiv:1310.2926), equivalent to the unbiased HSIC of Song et al. 2012 with a denominator
+that cannot be negative.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ import numpy as np
 
 from vidrep.similarity import bilinear, linear
 from vidrep.similarity.kernel import Activations, Kernel
-from vidrep.similarity.measure import CONSTANT, RANK_ZERO, Cells, Measure, Prepared, Rows, cells, check_choice, check_range
+from vidrep.similarity.measure import (
+    CONSTANT,
+    RANK_ZERO,
+    Cells,
+    Measure,
+    Prepared,
+    Rows,
+    cells,
+    check_choice,
+    check_range,
+)
 
 SAME_GEOMETRY = frozenset({"permutation", "rotation", "scale", "offset"})
 
@@ -25,7 +36,9 @@ def double_centre(kernel: np.ndarray) -> np.ndarray:
 
 
 def u_centre(kernel: np.ndarray) -> np.ndarray:
-    """The U-centred (n, n) kernel: zero diagonal, off-diagonal rows that sum to zero. Needs n >= 4 to be of use."""
+    """The U-centred (n, n) kernel: zero diagonal, off-diagonal rows that sum to zero. Needs n >= 4
+    to be of use.
+    """
     n = len(kernel)
     centred = kernel.astype(np.float64)
     np.fill_diagonal(centred, 0)
@@ -38,7 +51,9 @@ def u_centre(kernel: np.ndarray) -> np.ndarray:
 
 
 def unit(array: np.ndarray, dtype: np.dtype) -> Prepared:
-    """An array scaled to Frobenius norm 1; undefined if only rounding is left of a kernel of trace about 1."""
+    """An array scaled to Frobenius norm 1; undefined if only rounding is left of a kernel of trace
+    about 1.
+    """
     norm = float(np.linalg.norm(array))
     if norm < 64 * np.finfo(dtype).eps / len(array):
         return Prepared(RANK_ZERO, None)
@@ -46,17 +61,22 @@ def unit(array: np.ndarray, dtype: np.dtype) -> Prepared:
 
 
 class Linear(Prepared):
-    """A linear kernel as it is compared: values need no array of it; intervals and nulls do, and have it made.
+    """A linear kernel as it is compared: values need no array of it; intervals and nulls do, and
+    have it made.
 
     Attributes:
         kernel: the summary, or the activations where there is none yet.
         trace: of the array of norm 1, known with the values.
     """
 
-    def __init__(self, kernel: Activations | Kernel, array: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(
+        self, kernel: Activations | Kernel, array: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
         super().__init__("" if isinstance(kernel, Activations) else kernel.flag, None)
         del self.data  # of the class below
-        self.kernel, self.trace, self._array = kernel, np.nan, array
+        self.kernel = kernel
+        self.trace = np.nan
+        self._array = array
 
     @cached_property
     def data(self) -> np.ndarray | None:
@@ -76,16 +96,18 @@ def _prepare_debiased(kernel: Kernel, options: dict) -> Prepared:
 
 
 def _cross_linear(rows: Rows, columns: Rows, options: dict, debiased: bool) -> Cells:
-    """All values from inner products of kernels and from their diagonals; flags what turns out to be undefined.
+    """All values from inner products of kernels and from their diagonals; flags what turns out to
+    be undefined.
 
-    The rows of a centred kernel sum to zero, so that U-centring takes only its diagonal k and its trace, 1, to be known:
-    <K, L> without diagonals - 2 k.l / (n - 2) + 1 / ((n - 1)(n - 2)).
+    The rows of a centred kernel sum to zero, so that U-centring takes only its diagonal k and its
+    trace, 1, to be known: <K, L> without diagonals - 2 k.l / (n - 2) + 1 / ((n - 1)(n - 2)).
     """
     items = [item for item in (rows if columns is rows else (*rows, *columns)) if not item.flag]
     values = np.full((len(rows), len(columns)), np.nan)
     if items:
         inner, diagonals, eps = linear.inner_products([item.kernel for item in items])
-        n, shared = diagonals.shape[1], diagonals @ diagonals.T
+        n = diagonals.shape[1]
+        shared = diagonals @ diagonals.T
         inner += -2 / (n - 2) * shared + 1 / ((n - 1) * (n - 2)) if debiased else shared
         power = np.diag(inner)
         for item, square, floor in zip(items, power, 64 * eps * np.diag(shared), strict=True):
@@ -113,12 +135,18 @@ def _prepare_rbf(kernel: Kernel, options: dict) -> Prepared:
     if options["absolute"]:
         width = (options["bandwidth"] / kernel.scale) ** 2
     else:
-        entries = distances[np.triu_indices(kernel.n, 1)] if options["median"] == "distinct" else distances
+        entries = (
+            distances[np.triu_indices(kernel.n, 1)]
+            if options["median"] == "distinct"
+            else distances
+        )
         width = options["bandwidth"] ** 2 * float(np.median(entries))
     if width <= 0:
         return Prepared(RANK_ZERO, None)
     gaussian = np.exp(-distances / (2 * width))
-    return unit(u_centre(gaussian) if options["debiased"] else double_centre(gaussian), kernel.matrix.dtype)
+    return unit(
+        u_centre(gaussian) if options["debiased"] else double_centre(gaussian), kernel.matrix.dtype
+    )
 
 
 def _check_rbf(options: dict) -> None:
@@ -129,10 +157,14 @@ def _check_rbf(options: dict) -> None:
 
 
 def _jackknife_biased(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
-    """Dropping clip i and centring anew leaves <A, B> - 2 n/(n-1) A_i.B_i + (n/(n-1))^2 A_ii B_ii."""
+    """Dropping clip i and centring anew leaves <A, B> - 2 n/(n-1) A_i.B_i + (n/(n-1))^2 A_ii
+    B_ii.
+    """
     factor = _n(rows, columns) / (_n(rows, columns) - 1)
     diagonals = [
-        np.array([np.diag(item.data) if not item.flag else np.zeros(_n(rows, columns)) for item in side])
+        np.array(
+            [np.diag(item.data) if not item.flag else np.zeros(_n(rows, columns)) for item in side]
+        )
         for side in (rows, columns)
     ]
     return _delete_one(rows, columns, 2 * factor, factor**2, *diagonals)
@@ -142,12 +174,16 @@ def _jackknife_debiased(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
     """Dropping clip i and U-centring anew leaves <A, B> - 2 (n-2)/(n-3) A_i.B_i."""
     n = _n(rows, columns)
     nothing = np.zeros((max(len(rows), len(columns)), n))
-    return _delete_one(rows, columns, 2 * (n - 2) / (n - 3), 0, nothing[: len(rows)], nothing[: len(columns)])
+    return _delete_one(
+        rows, columns, 2 * (n - 2) / (n - 3), 0, nothing[: len(rows)], nothing[: len(columns)]
+    )
 
 
 def _jackknife_rbf(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
     """As for the linear kernel, with the bandwidths held: their own uncertainty is left out."""
-    return (_jackknife_debiased if options["debiased"] else _jackknife_biased)(rows, columns, options)
+    return (_jackknife_debiased if options["debiased"] else _jackknife_biased)(
+        rows, columns, options
+    )
 
 
 def _n(rows: Rows, columns: Rows) -> int:
@@ -155,16 +191,24 @@ def _n(rows: Rows, columns: Rows) -> int:
 
 
 def _delete_one(
-    rows: Rows, columns: Rows, row_weight: float, diagonal_weight: float, row_diagonal, column_diagonal
+    rows: Rows,
+    columns: Rows,
+    row_weight: float,
+    diagonal_weight: float,
+    row_diagonal,
+    column_diagonal,
 ) -> np.ndarray:
-    """Jackknife standard errors of all pairs from the products of single rows; nothing is recomputed."""
+    """Jackknife standard errors of all pairs from the products of single rows; nothing is
+    recomputed.
+    """
     n = _n(rows, columns)
     norms = [
         _deleted_norms(side, row_weight, diagonal_weight, diagonal)
         for side, diagonal in ((rows, row_diagonal), (columns, column_diagonal))
     ]
     whole = bilinear.inner_products(rows, columns)
-    total, squares = np.zeros_like(whole), np.zeros_like(whole)
+    total = np.zeros_like(whole)
+    squares = np.zeros_like(whole)
     for i, product in enumerate(bilinear.row_products(rows, columns)):
         inner = whole - row_weight * product
         if diagonal_weight:
@@ -175,25 +219,36 @@ def _delete_one(
     return np.sqrt(np.maximum(squares - total**2 / n, 0) * (n - 1) / n)
 
 
-def _deleted_norms(side: Rows, row_weight: float, diagonal_weight: float, diagonal: np.ndarray) -> np.ndarray:
+def _deleted_norms(
+    side: Rows, row_weight: float, diagonal_weight: float, diagonal: np.ndarray
+) -> np.ndarray:
     """(R, n) Frobenius norms of every array without clip i; 1 where there is no array."""
     norms = np.ones(diagonal.shape)
     for r, item in enumerate(side):
         if not item.flag:
             own = np.einsum("ij,ij->i", item.data, item.data, dtype=np.float64)
-            left = own.sum() - row_weight * own + diagonal_weight * diagonal[r].astype(np.float64) ** 2
+            left = (
+                own.sum() - row_weight * own + diagonal_weight * diagonal[r].astype(np.float64) ** 2
+            )
             norms[r] = np.sqrt(np.where(left > 0, left, np.nan))
     return norms
 
 
 def _chance_biased(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
     """As ``bilinear.trace_chance``."""
-    traces = [np.array([item.trace if not item.flag else np.nan for item in side]) for side in (rows, columns)]
-    return np.outer(*traces) / (next((item.kernel.n for item in (*rows, *columns) if not item.flag), 2) - 1)
+    traces = [
+        np.array([item.trace if not item.flag else np.nan for item in side])
+        for side in (rows, columns)
+    ]
+    return np.outer(*traces) / (
+        next((item.kernel.n for item in (*rows, *columns) if not item.flag), 2) - 1
+    )
 
 
 def _rbf_chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
-    return (bilinear.no_chance if options["debiased"] else bilinear.trace_chance)(rows, columns, options)
+    return (bilinear.no_chance if options["debiased"] else bilinear.trace_chance)(
+        rows, columns, options
+    )
 
 
 _SHARED = {

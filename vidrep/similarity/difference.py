@@ -1,7 +1,9 @@
-"""Is one representation more like a second than like a third? Differences of two values on the same clips.
+"""Is one representation more like a second than like a third? Differences of two values on the same
+clips.
 
-The two values share clips, and often a representation, so that they rise and fall together; the difference is known better than
-either value. Its standard error comes from leaving out the same clips on both sides: a paired delete-a-group jackknife.
+The two values share clips, and often a representation, so that they rise and fall together; the
+difference is known better than either value. Its standard error comes from leaving out the same
+clips on both sides: a paired delete-a-group jackknife.
 """
 
 from __future__ import annotations
@@ -21,7 +23,19 @@ from vidrep.similarity.measure import Measure
 from vidrep.similarity.registry import find
 from vidrep.similarity.table import aligned, number
 
-COLUMNS = ("rep_a", "rep_b", "rep_c", "value_ab", "value_ac", "difference", "ci_low", "ci_high", "p", "q", "n")
+COLUMNS = (
+    "rep_a",
+    "rep_b",
+    "rep_c",
+    "value_ab",
+    "value_ac",
+    "difference",
+    "ci_low",
+    "ci_high",
+    "p",
+    "q",
+    "n",
+)
 
 Pair = tuple[int, int]
 
@@ -32,8 +46,10 @@ class Difference:
 
     Attributes:
         first, second: the two values, NaN where undefined.
-        ci_low, ci_high: 95 % interval of first - second; NaN without a value or with fewer than 20 independent clips.
-        p: two-sided p value for equal values, NaN as the interval, and where both values always move together.
+        ci_low, ci_high: 95 % interval of first - second; NaN without a value or with fewer than 20
+            independent clips.
+        p: two-sided p value for equal values, NaN as the interval, and where both values always
+            move together.
         n: rows used.
     """
 
@@ -46,16 +62,27 @@ class Difference:
 
     @property
     def value(self) -> float:
-        """first - second: of a similarity positive, of a distance negative where the first two are more alike."""
+        """first - second: of a similarity positive, of a distance negative where the first two are
+        more alike.
+        """
         return self.first - self.second
 
 
-def difference(first: tuple, second: tuple, measure: str = "cka_linear_debiased", *, groups=None, seed: int = 0, **options):
+def difference(
+    first: tuple,
+    second: tuple,
+    measure: str = "cka_linear_debiased",
+    *,
+    groups=None,
+    seed: int = 0,
+    **options,
+):
     """The difference of two values on the same clips, with its uncertainty.
 
     Args:
-        first, second: pairs of representations, each an array (n, features, ...) or a kernel summary: ``(a, b)`` and ``(a, c)``
-            ask whether a is more like b than like c; any two pairs can be compared.
+        first, second: pairs of representations, each an array (n, features, ...) or a kernel
+            summary: ``(a, b)`` and ``(a, c)`` ask whether a is more like b than like c; any two
+                pairs can be compared.
         measure, options: as of ``compare``.
         groups: (n,) the clip that each row belongs to; None if each row is a clip.
         seed: of the random groups of clips that are left out.
@@ -71,7 +98,9 @@ def difference(first: tuple, second: tuple, measure: str = "cka_linear_debiased"
     items = dict(zip(unique, summaries(list(unique.values())), strict=True))
     place = {key: k for k, key in enumerate(items)}
     a, b, c, d = (place[id(item)] for item in given)
-    return differences(list(items.values()), [((a, b), (c, d))], measure, groups=groups, seed=seed, **options)[0]
+    return differences(
+        list(items.values()), [((a, b), (c, d))], measure, groups=groups, seed=seed, **options
+    )[0]
 
 
 def differences(
@@ -91,51 +120,83 @@ def differences(
         cells: pairs of cells ((a, b), (c, d)) by position in ``representations``.
         intervals: compute intervals and p values.
     """
-    spec, items = find(measure), [item.load() for item in summaries(representations)]
-    settings, n = spec.settings(options), common_n(items)
+    spec = find(measure)
+    items = [item.load() for item in summaries(representations)]
+    settings = spec.settings(options)
+    n = common_n(items)
     units = resample.units_of(groups, n)
     chosen = sorted({cell for pair in cells for cell in pair})
     values = dict(zip(chosen, _values(spec, settings, items, chosen).tolist(), strict=True))
-    out = resample.left_out(units, seed) if intervals and len(units) >= resample.FEWEST_FOR_INTERVALS else []
+    out = (
+        resample.left_out(units, seed)
+        if intervals and len(units) >= resample.FEWEST_FOR_INTERVALS
+        else []
+    )
     left = [_values(spec, {**settings, "quick": True}, items, chosen, group) for group in out]
     column = {cell: k for k, cell in enumerate(chosen)}
     found = []
     for first, second in cells:
-        low, high, p = np.nan, np.nan, np.nan
+        low = np.nan
+        high = np.nan
+        p = np.nan
         if left:
             paired = np.array([row[column[first]] - row[column[second]] for row in left])
-            change, error = values[first] - values[second], resample.jackknife_error(paired)
+            change = values[first] - values[second]
+            error = resample.jackknife_error(paired)
             margin = resample.half_width(error, len(left)) + 0 * change  # none without a value
-            low, high, p = change - margin, change + margin, float(resample.two_sided_p(change, error, len(left)))
+            low = change - margin
+            high = change + margin
+            p = float(resample.two_sided_p(change, error, len(left)))
         found.append(Difference(values[first], values[second], float(low), float(high), p, n))
     return found
 
 
 def _values(
-    spec: Measure, options: dict, items: Sequence[Kernel], cells: Sequence[Pair], group: np.ndarray | None = None
+    spec: Measure,
+    options: dict,
+    items: Sequence[Kernel],
+    cells: Sequence[Pair],
+    group: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Values of some cells, without a group of rows if one is given; NaN where ranks alone force part of a value."""
+    """Values of some cells, without a group of rows if one is given; NaN where ranks alone force
+    part of a value.
+    """
     used = sorted({k for cell in cells for k in cell})
-    ready = {k: resample.prepared(items[k] if group is None else resample.without(items[k], group), spec, options) for k in used}
+    ready = {
+        k: resample.prepared(
+            items[k] if group is None else resample.without(items[k], group), spec, options
+        )
+        for k in used
+    }
     found = [spec.cross([ready[a]], [ready[b]], options) for a, b in cells]
-    return np.array([np.where(resample.has_interval(cell.flags), cell.values, np.nan)[0, 0] for cell in found])
+    return np.array(
+        [np.where(resample.has_interval(cell.flags), cell.values, np.nan)[0, 0] for cell in found]
+    )
 
 
 def rows(found: Sequence[Difference], names: Sequence[tuple[str, str, str]]) -> list[list[str]]:
-    """Cells of the table of differences value(a, b) - value(a, c), in the order of ``COLUMNS``; all are one family for q."""
+    """Cells of the table of differences value(a, b) - value(a, c), in the order of ``COLUMNS``; all
+    are one family for q.
+    """
     p = np.array([item.p for item in found])
     q = np.full(len(p), np.nan)
     if (~np.isnan(p)).any():
-        from scipy.stats import false_discovery_control  # takes most of a second to import, and only this needs it
+        # takes most of a second to import, and only this needs it
+        from scipy.stats import false_discovery_control
 
         q[~np.isnan(p)] = false_discovery_control(p[~np.isnan(p)])
     return [
-        [*triple, *map(number, (d.first, d.second, d.value, d.ci_low, d.ci_high, d.p, adjusted, d.n))]
+        [
+            *triple,
+            *map(number, (d.first, d.second, d.value, d.ci_low, d.ci_high, d.p, adjusted, d.n)),
+        ]
         for d, triple, adjusted in zip(found, names, q, strict=True)
     ]
 
 
-def write_differences(path: str | os.PathLike, lines: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS) -> None:
+def write_differences(
+    path: str | os.PathLike, lines: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS
+) -> None:
     """Write a table of differences; empty cells as in ``Difference``."""
     with whole(path) as beside, open(beside, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

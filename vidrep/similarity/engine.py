@@ -1,7 +1,8 @@
-"""All pairs of representations under one measure: values, reasons, intervals, permutation nulls and chance levels.
+"""All pairs of representations under one measure: values, reasons, intervals, permutation nulls and
+chance levels.
 
-The work per representation is done once per block of representations; two blocks at a time fit the memory budget. Measures
-then treat whole blocks of pairs with matrix products.
+The work per representation is done once per block of representations; two blocks at a time fit the
+memory budget. Measures then treat whole blocks of pairs with matrix products.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Comparison:
         n: rows used; clips, unless several rows are of one clip.
         ci_low, ci_high: 95 % jackknife interval, NaN where there is none.
         null_p: permutation p value, NaN where there is none.
-        chance: expected value for unrelated clips: in closed form, else the mean of the null; NaN where neither is there.
+        chance: expected value for unrelated clips: in closed form, else the mean of the null; NaN
+            where neither is there.
         rank_a, rank_b: ranks that the measure worked with, NaN where it uses none.
         clips: independent clips.
     """
@@ -65,9 +67,12 @@ def compare(x, y, measure: str = "cka_linear_debiased", **options) -> float:
         The value, NaN for degenerate input; ``compare_all(..., return_flags=True)`` tells why.
 
     Raises:
-        ValueError: different numbers of clips, numbers that are not finite, unknown measure or option.
+        ValueError: different numbers of clips, numbers that are not finite, unknown measure or
+            option.
     """
-    return float(_all_pairs(summaries([x]), find(measure), options, others=summaries([y])).values[0, 0])
+    return float(
+        _all_pairs(summaries([x]), find(measure), options, others=summaries([y])).values[0, 0]
+    )
 
 
 def compare_all(
@@ -85,7 +90,8 @@ def compare_all(
         representations: list or dict of arrays (n, features, ...) or of kernel summaries.
         measure: one of ``measures()``.
         memory_mb: budget for the arrays that pairs are computed from.
-        device: of kernels and their products: "cpu", "cuda" or "auto"; the same numbers to about 1e-7 for single precision.
+        device: of kernels and their products: "cpu", "cuda" or "auto"; the same numbers to about
+            1e-7 for single precision.
         return_flags: also return the (R, R) array of reasons, "" for an ordinary value.
         options: of the measure.
 
@@ -113,12 +119,14 @@ def all_pairs(
     Args:
         intervals: compute jackknife intervals, if there are at least 20 clips.
         permutations: fewest re-pairings of clips for the null, 0 for none.
-        groups: (n,) the clip that each row belongs to, where rows of one clip are not independent; None if each row is a clip.
-            Intervals leave out, and the null re-pairs, whole clips; for the null all must have as many rows, in the same order.
+        groups: (n,) the clip that each row belongs to, where rows of one clip are not independent;
+            None if each row is a clip. Intervals leave out, and the null re-pairs, whole clips; for
+            the null all must have as many rows, in the same order.
         seed: of the random orderings behind re-pairings and groups of clips.
 
     Raises:
-        ValueError: as ``compare``; ``groups`` of another length than the rows, or clips that cannot be re-paired.
+        ValueError: as ``compare``; ``groups`` of another length than the rows, or clips that cannot
+            be re-paired.
     """
     with using(memory_mb, device):
         return _all_pairs(
@@ -135,12 +143,28 @@ def all_pairs(
 
 def summaries(representations) -> list[Kernel]:
     """Kernel summaries of a list or dict; whatever answers ``load`` is one already."""
-    named = representations.items() if isinstance(representations, Mapping) else enumerate(representations)
-    return [item if hasattr(item, "load") else Activations(item, name=f"representation {name}") for name, item in named]
+    named = (
+        representations.items()
+        if isinstance(representations, Mapping)
+        else enumerate(representations)
+    )
+    return [
+        item if hasattr(item, "load") else Activations(item, name=f"representation {name}")
+        for name, item in named
+    ]
 
 
 def _all_pairs(
-    items, spec: Measure, given: dict, *, others=None, intervals=False, permutations=0, groups=None, seed=0, memory_mb=2048.0
+    items,
+    spec: Measure,
+    given: dict,
+    *,
+    others=None,
+    intervals=False,
+    permutations=0,
+    groups=None,
+    seed=0,
+    memory_mb=2048.0,
 ) -> Comparison:
     """All pairs of ``items``, or of ``items`` with ``others``."""
     options = spec.settings(given)
@@ -149,17 +173,29 @@ def _all_pairs(
     units = resample.units_of(groups, n)
     result = _empty(spec, options, len(items), len(columns), n, len(units))
     with_intervals = intervals and len(units) >= resample.FEWEST_FOR_INTERVALS
-    sizes = _block_sizes(spec, n, memory_mb, max(len(items), len(columns)), values_only=not (with_intervals or permutations))
-    fill_null = _null(spec, options, units, permutations, seed, sizes[0]) if n >= spec.minimum_n else None
+    sizes = _block_sizes(
+        spec,
+        n,
+        memory_mb,
+        max(len(items), len(columns)),
+        values_only=not (with_intervals or permutations),
+    )
+    fill_null = (
+        _null(spec, options, units, permutations, seed, sizes[0]) if n >= spec.minimum_n else None
+    )
     for i, j, rows, partners in _blocks(items, columns, spec, options, sizes, result.symmetric):
-        block, kernels = np.ix_(i, j), ([items[k] for k in i], [columns[k] for k in j])
+        block = np.ix_(i, j)
+        kernels = ([items[k] for k in i], [columns[k] for k in j])
         _fill(result, block, spec, options, rows, partners, chance=len(units) == n)
         if fill_null and not np.isnan(result.values[block]).all():
             fill_null(result, block, rows, partners, kernels[1])
         if with_intervals:
             margin = _margins(spec, options, (rows, partners), kernels, units, seed)
             margin = np.where(resample.has_interval(result.flags[block]), margin, np.nan)
-            result.ci_low[block], result.ci_high[block] = result.values[block] - margin, result.values[block] + margin
+            result.ci_low[block], result.ci_high[block] = (
+                result.values[block] - margin,
+                result.values[block] + margin,
+            )
         if result.symmetric and columns is items and rows is not partners:
             _mirror(result, i, j)
     return result
@@ -177,7 +213,9 @@ def _empty(spec: Measure, options: dict, a: int, b: int, n: int, clips: int) -> 
     numbers = {name: np.full((a, b), np.nan) for name in NUMBERS}
     symmetric = spec.symmetric and not (spec.one_sided and spec.one_sided(options))
     flags = np.full((a, b), "", dtype=object)
-    return Comparison(spec.name, options, symmetric, flags=flags, n=np.full((a, b), n), clips=clips, **numbers)
+    return Comparison(
+        spec.name, options, symmetric, flags=flags, n=np.full((a, b), n), clips=clips, **numbers
+    )
 
 
 def _prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
@@ -186,12 +224,16 @@ def _prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
     return resample.prepared(item.load(), spec, options)
 
 
-def _block_sizes(spec: Measure, n: int, memory_mb: float, most: int, values_only: bool) -> tuple[int, int]:
-    """Representations on both sides of a block. Those of the second side are prepared again for every block, so it is short.
+def _block_sizes(
+    spec: Measure, n: int, memory_mb: float, most: int, values_only: bool
+) -> tuple[int, int]:
+    """Representations on both sides of a block. Those of the second side are prepared again for
+    every block, so it is short.
 
     Intervals and nulls make arrays of both sides, so that they share the memory evenly.
     """
-    array, memory = 8 * max(n, 1) ** 2, memory_mb * 2**20
+    array = 8 * max(n, 1) ** 2
+    memory = memory_mb * 2**20
     if not values_only:
         size = max(1, int(memory / (2 * spec.arrays_per_rep * array)))
         return size, size
@@ -202,11 +244,18 @@ def _block_sizes(spec: Measure, n: int, memory_mb: float, most: int, values_only
 
 
 def _blocks(
-    items: Sequence[Kernel], columns: Sequence[Kernel], spec: Measure, options: dict, sizes: tuple[int, int], symmetric: bool
+    items: Sequence[Kernel],
+    columns: Sequence[Kernel],
+    spec: Measure,
+    options: dict,
+    sizes: tuple[int, int],
+    symmetric: bool,
 ) -> Iterator[tuple]:
-    """Yield (row positions, column positions, rows, columns) of prepared representations, at most ``sizes`` of them.
+    """Yield (row positions, column positions, rows, columns) of prepared representations, at most
+    ``sizes`` of them.
 
-    With one list the rows meet themselves in one block; with ``symmetric`` those before them only, else all others.
+    With one list the rows meet themselves in one block; with ``symmetric`` those before them only,
+    else all others.
     """
     size, width = sizes
     for start in range(0, len(items), size):
@@ -215,14 +264,24 @@ def _blocks(
         others = [range(0, len(columns))]
         if columns is items:
             yield i, i, rows, rows
-            others = [range(0, start)] if symmetric else [range(0, start), range(i.stop, len(columns))]
+            others = (
+                [range(0, start)] if symmetric else [range(0, start), range(i.stop, len(columns))]
+            )
         for span in others:
             for first in range(span.start, span.stop, width):
                 j = range(first, min(first + width, span.stop))
                 yield i, j, rows, spread(lambda k: _prepare(columns[k], spec, options), j)
 
 
-def _fill(result: Comparison, block: tuple, spec: Measure, options: dict, rows: list, columns: list, chance: bool) -> None:
+def _fill(
+    result: Comparison,
+    block: tuple,
+    spec: Measure,
+    options: dict,
+    rows: list,
+    columns: list,
+    chance: bool,
+) -> None:
     """Values, flags, ranks and, where each row is a clip, chance of one block."""
     cells = spec.cross(rows, columns, options)
     result.values[block], result.flags[block] = cells.values, cells.flags
@@ -232,18 +291,26 @@ def _fill(result: Comparison, block: tuple, spec: Measure, options: dict, rows: 
         ranks = [np.nan if item.rank is None else item.rank for item in side]
         target[block] = np.expand_dims(np.array(ranks, dtype=float), axis)
     if spec.chance and chance:
-        result.chance[block] = np.where(np.isnan(cells.values), np.nan, spec.chance(rows, columns, options))
+        result.chance[block] = np.where(
+            np.isnan(cells.values), np.nan, spec.chance(rows, columns, options)
+        )
 
 
-def _null(spec: Measure, options: dict, units: list, permutations: int, seed: int, size: int) -> Callable | None:
-    """What fills in the null of a block: cyclic shifts at once where the measure can and each row is a clip, else re-pairings."""
+def _null(
+    spec: Measure, options: dict, units: list, permutations: int, seed: int, size: int
+) -> Callable | None:
+    """What fills in the null of a block: cyclic shifts at once where the measure can and each row
+    is a clip, else re-pairings.
+    """
     if not permutations:
         return None
     n = sum(map(len, units))
     if spec.null and len(units) == n:
         orders = bilinear.orderings(n, permutations, stream(seed, "similarity", "orderings", n))
 
-        def shifts(result: Comparison, block: tuple, rows: list, columns: list, kernels: list) -> None:
+        def shifts(
+            result: Comparison, block: tuple, rows: list, columns: list, kernels: list
+        ) -> None:
             draws = len(orders) * (n - 1)
             p = (1 + spec.null(rows, columns, orders)) / (1 + draws)
             result.null_p[block] = np.where(np.isnan(result.values[block]), np.nan, p)
@@ -251,8 +318,11 @@ def _null(spec: Measure, options: dict, units: list, permutations: int, seed: in
         return shifts
     orders = resample.re_pairings(units, permutations, seed)
 
-    def recompute(result: Comparison, block: tuple, rows: list, columns: list, kernels: list) -> None:
-        loaded, values = [item.load() for item in kernels], result.values[block]
+    def recompute(
+        result: Comparison, block: tuple, rows: list, columns: list, kernels: list
+    ) -> None:
+        loaded = [item.load() for item in kernels]
+        values = result.values[block]
         counts, mean = resample.re_pairing_null(spec, options, rows, loaded, values, orders, size)
         if result.symmetric and rows is columns:  # one draw for both orders of a pair
             upper = np.tri(len(rows), dtype=bool).T
@@ -264,8 +334,12 @@ def _null(spec: Measure, options: dict, units: list, permutations: int, seed: in
     return recompute
 
 
-def _margins(spec: Measure, options: dict, blocks: tuple, items: tuple, units: list, seed: int) -> np.ndarray:
-    """Half widths of the intervals of one block, from standard errors in closed form where there are any."""
+def _margins(
+    spec: Measure, options: dict, blocks: tuple, items: tuple, units: list, seed: int
+) -> np.ndarray:
+    """Half widths of the intervals of one block, from standard errors in closed form where there
+    are any.
+    """
     if callable(spec.jackknife) and all(len(unit) == 1 for unit in units):
         return resample.half_width(spec.jackknife(*blocks, options), len(units))
     groups = resample.left_out(units, seed)

@@ -1,4 +1,5 @@
-"""Activations that somebody else's network computed on our clips, made an activation store as any run has one.
+"""Activations that somebody else's network computed on our clips, made an activation store as any
+run has one.
 
 From there on they are a representation like all others: id ``<trained on>/<name>/seed<k>/<layer>``.
 """
@@ -21,25 +22,35 @@ _SHOWN = 3  # ids named in an error
 
 
 def import_activations(
-    file: str | os.PathLike, clips_file: str | os.PathLike, output: str | os.PathLike, *, count: int, attrs: dict
+    file: str | os.PathLike,
+    clips_file: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    count: int,
+    attrs: dict,
 ) -> None:
-    """Write an activation store from a file of activations: its arrays are the layers, in the order of the file.
+    """Write an activation store from a file of activations: its arrays are the layers, in the order
+    of the file.
 
-    Numbers keep their precision; integers become float64. Rows are put in the order of the clips; the file may hold more of them.
+    Numbers keep their precision; integers become float64. Rows are put in the order of the clips;
+    the file may hold more of them.
 
     Args:
-        file: NumPy (.npz), HDF5 or Zarr: arrays (m, features, ...) and ``ids`` (m,), names of clips such as ``test/000012``.
+        file: NumPy (.npz), HDF5 or Zarr: arrays (m, features, ...) and ``ids`` (m,), names of clips
+            such as ``test/000012``.
         clips_file: the evaluation set's test clips.
         output: the store.
         count: test clips that are compared: the first so many.
         attrs: attributes of the store: dataset, system, seed.
 
     Raises:
-        ValueError: no ids, clips that are missing or named twice, or no finite numbers in an array; names the file.
+        ValueError: no ids, clips that are missing or named twice, or no finite numbers in an array;
+            names the file.
     """
     arrays, ids, _ = open_file(file)
     with open_clips(clips_file) as clips:
-        wanted, labels = clips.ids[:count], clips.labels[:count]
+        wanted = clips.ids[:count]
+        labels = clips.labels[:count]
         about = {"evaluated_on": clips.attrs["dataset"], "classes": clips.attrs["classes"]}
     rows = rows_of(ids, wanted, file)
     with whole(output) as beside:
@@ -53,12 +64,16 @@ def import_activations(
             for numbers, values in _read_rows(array, rows):
                 if not np.isfinite(values).all():
                     bad = numbers[np.argmin(np.isfinite(values.reshape(len(values), -1)).all(1))]
-                    raise ValueError(f"{file}: array {name!r}: activations of clip {ids[bad]} are not finite")
+                    raise ValueError(
+                        f"{file}: array {name!r}: activations of clip {ids[bad]} are not finite"
+                    )
                 writer.add(values, values.shape[1:])
         root.attrs.update({**attrs, **about, "layers": list(arrays), "source": os.fspath(file)})
 
 
-def rows_of(ids: Sequence[str] | None, wanted: Sequence[str], file: str | os.PathLike) -> np.ndarray:
+def rows_of(
+    ids: Sequence[str] | None, wanted: Sequence[str], file: str | os.PathLike
+) -> np.ndarray:
     """In which row of ``file`` each wanted clip is, (n,) int.
 
     Raises:
@@ -66,8 +81,8 @@ def rows_of(ids: Sequence[str] | None, wanted: Sequence[str], file: str | os.Pat
     """
     if not ids:
         raise ValueError(
-            f"{file}: it does not say which clips its rows are; add an array ids with names such as {wanted[0]}, "
-            "e.g. numpy.savez(file, ids=ids, layer=activations)"
+            f"{file}: it does not say which clips its rows are; add an array ids with names such as"
+            f" {wanted[0]}, e.g. numpy.savez(file, ids=ids, layer=activations)"
         )
     place = {name: i for i, name in enumerate(ids)}
     if len(place) < len(ids):
@@ -76,22 +91,28 @@ def rows_of(ids: Sequence[str] | None, wanted: Sequence[str], file: str | os.Pat
     if missing := [name for name in wanted if name not in place]:
         some = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
         raise ValueError(
-            f"{file}: {len(missing)} of the {len(wanted)} clips that are compared are missing from ids: {some}; "
-            f"needed are {wanted[0]} to {wanted[-1]}, in any order"
+            f"{file}: {len(missing)} of the {len(wanted)} clips that are compared are missing from"
+            f" ids: {some}; needed are {wanted[0]} to {wanted[-1]}, in any order"
         )
     return np.array([place[name] for name in wanted])
 
 
 def _check(array, clips: int, label: str) -> None:
     if array.dtype.kind not in "fiub" or 0 in array.shape:
-        raise ValueError(f"{label} is {array.dtype} {array.shape}, expected numbers of shape (clips, features, ...)")
+        raise ValueError(
+            f"{label} is {array.dtype} {array.shape}, expected numbers of shape (clips, features,"
+            " ...)"
+        )
     if array.shape[0] != clips:
         raise ValueError(f"{label} has {array.shape[0]} rows, ids name {clips} clips")
 
 
 def _read_rows(array, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Some rows of a NumPy, HDF5 or Zarr array at a time: their numbers (b,), and their values (b, features, ...) float."""
-    select = getattr(array, "get_orthogonal_selection", array.__getitem__)  # Zarr means something else by array[numbers]
+    """Some rows of a NumPy, HDF5 or Zarr array at a time: their numbers (b,), and their values (b,
+    features, ...) float.
+    """
+    # Zarr means something else by array[numbers]
+    select = getattr(array, "get_orthogonal_selection", array.__getitem__)
     for start in range(0, len(rows), ROWS):
         numbers = rows[start : start + ROWS]
         ascending = np.sort(numbers)  # as HDF5 wants them

@@ -1,7 +1,9 @@
-"""Kernel summaries on disk: from an activation store (Zarr) to one HDF5 file with a group per layer, and back.
+"""Kernel summaries on disk: from an activation store (Zarr) to one HDF5 file with a group per
+layer, and back.
 
-Kernels and factors are stored in float32 after all sums ran in float64; the columns of a factor keep their relative precision,
-so that small singular values survive. The file names its store, for the one measure that needs the activations again.
+Kernels and factors are stored in float32 after all sums ran in float64; the columns of a factor
+keep their relative precision, so that small singular values survive. The file names its store, for
+the one measure that needs the activations again.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ class _Parts(Mapping):
     """The large arrays of a stored kernel, each read when it is asked for."""
 
     def __init__(self, path: Path, layer: str) -> None:
-        self.path, self.layer = path, layer
+        self.path = path
+        self.layer = layer
 
     def __getitem__(self, part: str) -> np.ndarray:
         with h5py.File(self.path, "r") as file:
@@ -110,28 +113,39 @@ def summarise_layer(root, layer: str, path: str | os.PathLike) -> Kernel:
     """The kernel summary of one layer of an open activation store, read in feature blocks."""
     if layer not in root:
         raise ValueError(f"{path}: the store lists layer {layer!r} but has no such array")
-    array, n = root[layer], root["ids"].shape[0]
+    array = root[layer]
+    n = root["ids"].shape[0]
     if array.shape[:1] != (n,):
-        raise ValueError(f"{path}: layer {layer!r} is {array.dtype} {array.shape}, the store names {n} clips")
+        raise ValueError(
+            f"{path}: layer {layer!r} is {array.dtype} {array.shape}, the store names {n} clips"
+        )
     return summarise_array(array, f"{path}: layer {layer!r}")
 
 
 def summarise_array(array, label: str) -> Kernel:
-    """The kernel summary of an array (n, features, ...) of NumPy, HDF5 or Zarr, read in feature blocks.
+    """The kernel summary of an array (n, features, ...) of NumPy, HDF5 or Zarr, read in feature
+    blocks.
 
     Raises:
-        ValueError: not such an array, or numbers that are not finite; the line starts with ``label``.
+        ValueError: not such an array, or numbers that are not finite; the line starts with
+            ``label``.
     """
     if array.ndim < 2 or 0 in array.shape or array.dtype.kind not in "fiub":
-        raise ValueError(f"{label} is {array.dtype} {array.shape}, expected numbers of shape (clips, features, ...)")
+        raise ValueError(
+            f"{label} is {array.dtype} {array.shape}, expected numbers of shape (clips, features,"
+            " ...)"
+        )
     shape = array.shape[0], int(np.prod(array.shape[1:]))
     return summarise_blocks(lambda: _read_blocks(array), shape, stored_eps(array.dtype), label)
 
 
 def _read_blocks(array) -> Iterator[np.ndarray]:
     """(n, f) blocks of an array, in whole chunks along the feature axis that has most of them."""
-    n, chunks = array.shape[0], getattr(array, "chunks", None) or (1,) * array.ndim
-    axis = max(range(1, array.ndim), key=lambda k: (-(-array.shape[k] // chunks[k]), array.shape[k]))
+    n = array.shape[0]
+    chunks = getattr(array, "chunks", None) or (1,) * array.ndim
+    axis = max(
+        range(1, array.ndim), key=lambda k: (-(-array.shape[k] // chunks[k]), array.shape[k])
+    )
     row_bytes = 8 * int(np.prod(array.shape)) // array.shape[axis]
     chunk = chunks[axis]
     step = max(BLOCK_BYTES // row_bytes // chunk, 1) * chunk
@@ -143,7 +157,9 @@ def _read_blocks(array) -> Iterator[np.ndarray]:
 
 def digest_ids(ids: np.ndarray) -> str:
     """Digest of clip ids in their order."""
-    text = "\n".join(item.decode() if isinstance(item, bytes) else str(item) for item in ids.tolist())
+    text = "\n".join(
+        item.decode() if isinstance(item, bytes) else str(item) for item in ids.tolist()
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -151,9 +167,11 @@ def write_kernels(store: str | os.PathLike, output: str | os.PathLike) -> None:
     """Summarise every layer of an activation store into one HDF5 file, a group per layer.
 
     Raises:
-        ValueError: not an activation store, or activations that are not finite; the line names store and layer.
+        ValueError: not an activation store, or activations that are not finite; the line names
+            store and layer.
     """
-    root, output = open_store(store), Path(output)
+    root = open_store(store)
+    output = Path(output)
     run = f"{root.attrs['dataset']}/{root.attrs['system']}/seed{root.attrs['seed']}"
     with whole(output) as beside, h5py.File(beside, "w", libver="latest") as file:
         file.attrs["format"] = FORMAT
@@ -161,7 +179,9 @@ def write_kernels(store: str | os.PathLike, output: str | os.PathLike) -> None:
         file.attrs["ids"] = digest_ids(root["ids"][:])
         file.attrs["store"] = os.path.relpath(store, output.parent)
         for layer in root.attrs["layers"]:
-            _write_kernel(file.create_group(layer), summarise_layer(root, layer, store), f"{run}/{layer}")
+            _write_kernel(
+                file.create_group(layer), summarise_layer(root, layer, store), f"{run}/{layer}"
+            )
 
 
 def _write_kernel(group: h5py.Group, kernel: Kernel, rep: str) -> None:
@@ -172,7 +192,9 @@ def _write_kernel(group: h5py.Group, kernel: Kernel, rep: str) -> None:
     group["a"], group["b"] = kernel.a, kernel.b
     group["matrix"] = kernel.matrix.astype(np.float32)
     defined = not kernel.flag
-    group["factor"] = kernel.factor.astype(np.float32) if defined else np.zeros((kernel.n, 0), np.float32)
+    group["factor"] = (
+        kernel.factor.astype(np.float32) if defined else np.zeros((kernel.n, 0), np.float32)
+    )
     group["singular_values"] = kernel.singular_values if defined else np.zeros(0)
 
 
@@ -180,7 +202,8 @@ def open_kernels(paths: Sequence[str | os.PathLike]) -> list[StoredKernel]:
     """All kernels of several files, in the order of the files and of the layers in them.
 
     Raises:
-        ValueError: a file that holds no kernels, two files of different clips or with the same representation; names the files.
+        ValueError: a file that holds no kernels, two files of different clips or with the same
+            representation; names the files.
     """
     found: list[StoredKernel] = []
     for path in map(Path, paths):
@@ -188,7 +211,13 @@ def open_kernels(paths: Sequence[str | os.PathLike]) -> list[StoredKernel]:
             with h5py.File(path, "r") as file:
                 shared = str(file.attrs["ids"]), path.parent / str(file.attrs["store"])
                 found += [
-                    StoredKernel(path, str(layer), str(file[layer].attrs["rep"]), int(file[layer].attrs["n"]), *shared)
+                    StoredKernel(
+                        path,
+                        str(layer),
+                        str(file[layer].attrs["rep"]),
+                        int(file[layer].attrs["n"]),
+                        *shared,
+                    )
                     for layer in file.attrs["layers"]
                 ]
         except FileNotFoundError:
@@ -205,7 +234,8 @@ def _check_same_clips(kernels: Sequence[StoredKernel]) -> None:
         if kernel.ids != kernels[0].ids:
             first = kernels[0]
             raise ValueError(
-                f"{first.path} and {kernel.path} hold different clips or another order of them ({first.n} and {kernel.n} clips)"
+                f"{first.path} and {kernel.path} hold different clips or another order of them"
+                f" ({first.n} and {kernel.n} clips)"
             )
         if kernel.rep in seen:
             raise ValueError(f"{seen[kernel.rep]} and {kernel.path} both hold {kernel.rep}")

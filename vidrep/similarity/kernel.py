@@ -1,8 +1,11 @@
-"""One summary per representation from which every measure of the room follows: its centred kernel and a few vectors.
+"""One summary per representation from which every measure of the room follows: its centred kernel
+and a few vectors.
 
-With Xc the column-centred activations divided by their Frobenius norm, the summary holds K = Xc Xc^T (trace 1), a = Xc m,
-b = Xc 1, ||m||^2, 1^T m for the column means m (in the same unit), and the number of features. Raw Gram, Pearson and
-Euclidean geometry follow by algebra: G = K + a 1^T + 1 a^T + ||m||^2. Everything is centred and summed in float64.
+With Xc the column-centred activations divided by their Frobenius norm, the summary holds K = Xc
+Xc^T (trace 1), a = Xc m, b = Xc 1, ||m||^2, 1^T m for the column means m (in the same unit), and
+the number of features. Raw Gram, Pearson and
+Euclidean geometry follow by algebra: G = K + a 1^T + 1 a^T + ||m||^2. Everything is centred and
+summed in float64.
 """
 
 from __future__ import annotations
@@ -29,12 +32,14 @@ class Kernel:
         n, d: clips and features.
         scale: Frobenius norm of the centred activations; the fields below are in units of it.
         a, b: (n,) products of the centred rows with the column means and with ones.
-        mean_square, mean_sum, mean_spread: ||m||^2, 1^T m and the sum of squared deviations of m from its own mean.
+        mean_square, mean_sum, mean_spread: ||m||^2, 1^T m and the sum of squared deviations of m
+            from its own mean.
         eps: relative spacing of the numbers as they were stored; sets the rank cut.
         flag: "" or why no measure can be computed ("constant", "rank_zero").
         columns: (n, d) centred, scaled activations, kept where d <= n.
         given: parts read from a file instead of being computed (matrix, factor, singular_values).
-        features: iterates over centred, scaled feature blocks (n, block); only projection-weighted CCA asks for it.
+        features: iterates over centred, scaled feature blocks (n, block); only projection-weighted
+            CCA asks for it.
         name: shown in errors.
     """
 
@@ -60,21 +65,31 @@ class Kernel:
     @cached_property
     def matrix(self) -> np.ndarray:
         """(n, n) centred kernel of trace 1 (zero for a constant representation)."""
-        return self.given["matrix"] if "matrix" in self.given else current().product(self.columns, self.columns)
+        return (
+            self.given["matrix"]
+            if "matrix" in self.given
+            else current().product(self.columns, self.columns)
+        )
 
     @property
     def product_dtype(self) -> np.dtype:
-        """Precision of arrays made from the kernel that are only multiplied: single where it was stored so and time matters."""
+        """Precision of arrays made from the kernel that are only multiplied: single where it was
+        stored so and time matters.
+        """
         single = self.eps > EPS and self.n >= FEWEST_SINGLE
         return np.dtype(np.float32) if single else self.matrix.dtype
 
     def matrix_rows(self, start: int, stop: int) -> np.ndarray:
-        """(stop - start, stop) part of the matrix left of and on its diagonal; of a stored kernel no more is read."""
+        """(stop - start, stop) part of the matrix left of and on its diagonal; of a stored kernel
+        no more is read.
+        """
         given = self.given
         return given.rows(start, stop) if hasattr(given, "rows") else self.matrix[start:stop, :stop]
 
     def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Centred blocks (n, f) of activations in ``dtype``, in any unit, with their column means; where ``columns`` are kept."""
+        """Centred blocks (n, f) of activations in ``dtype``, in any unit, with their column means;
+        where ``columns`` are kept.
+        """
         for block in feature_blocks(self.columns, width):
             yield block.astype(dtype), np.zeros(block.shape[1])
 
@@ -87,7 +102,8 @@ class Kernel:
             keep = values > max(self.n, self.d) * EPS * values[0]
         else:
             squares, left = np.linalg.eigh(self.matrix.astype(np.float64))
-            squares, left = squares[::-1], left[:, ::-1]
+            squares = squares[::-1]
+            left = left[:, ::-1]
             keep = squares > self.n * EPS * squares[0]
             values = np.sqrt(np.where(keep, squares, 0))
         return np.ascontiguousarray(left[:, keep] * values[keep]), values[keep]
@@ -96,7 +112,8 @@ class Kernel:
     def factor(self) -> np.ndarray:
         """(n, r) principal component scores, largest first: matrix = factor factor^T.
 
-        From the activations where d <= n, otherwise from the kernel, which cannot see singular values below 1e-7 of the largest.
+        From the activations where d <= n, otherwise from the kernel, which cannot see singular
+        values below 1e-7 of the largest.
         """
         return self._factors[0]
 
@@ -111,10 +128,12 @@ class Kernel:
         return self.rank_of(self.singular_values) if not self.flag else 0
 
     def rank_of(self, values: np.ndarray) -> int:
-        """How many of the singular values ``values`` are above what rounding to the stored precision could produce.
+        """How many of the singular values ``values`` are above what rounding to the stored
+        precision could produce.
 
-        The cut is the expected largest singular value of the rounding errors, taken as independent and uniform:
-        eps / sqrt(12) * rms * (sqrt(n) + sqrt(d)), or what rounding of the decomposition itself produces.
+        The cut is the expected largest singular value of the rounding errors, taken as independent
+        and uniform: eps / sqrt(12) * rms * (sqrt(n) + sqrt(d)), or what rounding of the
+        decomposition itself produces.
         """
         rms = math.sqrt((1 + self.n * self.mean_square) / (self.n * self.d))
         stored = self.eps / math.sqrt(12) * rms * (math.sqrt(self.n) + math.sqrt(self.d))
@@ -124,7 +143,8 @@ class Kernel:
         """The summary of some of the clips: what ``summarise`` gives for those rows alone."""
         block = self.matrix[rows].take(rows, axis=1)
         row_mean = (block @ np.full(len(rows), 1 / len(rows), dtype=block.dtype)).astype(np.float64)
-        shift_square, shift_mean = float(row_mean.mean()), self.a[rows].mean()
+        shift_square = float(row_mean.mean())
+        shift_mean = self.a[rows].mean()
         before = float(np.trace(block))
         half = (row_mean - shift_square / 2).astype(block.dtype)
         block -= half
@@ -143,7 +163,11 @@ class Kernel:
             mean_square=(self.mean_square + 2 * shift_mean + shift_square) / unit**2,
             mean_sum=(self.mean_sum + b_mean) / unit,
             mean_spread=max(
-                self.mean_spread + 2 * (shift_mean - b_mean * self.mean_sum / self.d) + shift_square - b_mean**2 / self.d, 0
+                self.mean_spread
+                + 2 * (shift_mean - b_mean * self.mean_sum / self.d)
+                + shift_square
+                - b_mean**2 / self.d,
+                0,
             )
             / unit**2,
             eps=self.eps,
@@ -164,7 +188,8 @@ class Activations:
     def __init__(self, x, name: str = "") -> None:
         self.array = as_rows(x, name)
         self.n, self.d = self.array.shape
-        self.eps, self.name = stored_eps(self.array.dtype), name
+        self.eps = stored_eps(self.array.dtype)
+        self.name = name
 
     def load(self) -> Kernel:
         """The summary, made anew, so that it lives no longer than its use."""
@@ -173,7 +198,11 @@ class Activations:
     def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """As ``Kernel.centred``."""
         for block in feature_blocks(self.array, width):
-            yield _centre(block, self.name) if dtype == np.float64 else _centre_single(block, self.name)
+            yield (
+                _centre(block, self.name)
+                if dtype == np.float64
+                else _centre_single(block, self.name)
+            )
 
 
 def stored_eps(dtype: np.dtype) -> float:
@@ -189,7 +218,8 @@ def as_rows(x, name: str = "") -> np.ndarray:
     x = np.asarray(x)
     if x.ndim < 2 or 0 in x.shape or x.dtype.kind not in "fiub":
         raise ValueError(
-            f"{name or 'representation'}: expected real numbers of shape (clips, features, ...), got {x.dtype} {x.shape}"
+            f"{name or 'representation'}: expected real numbers of shape (clips, features, ...),"
+            f" got {x.dtype} {x.shape}"
         )
     return x.reshape(len(x), -1)
 
@@ -204,13 +234,17 @@ def feature_blocks(x: np.ndarray, block_features: int | None = None) -> Iterator
 def _check_finite(block: np.ndarray, name: str) -> None:
     if not np.isfinite(block).all():
         row = int(np.argmin(np.isfinite(block).all(axis=1)))
-        raise ValueError(f"{name or 'representation'}: activations of clip {row} (counted from 0) are not finite")
+        raise ValueError(
+            f"{name or 'representation'}: activations of clip {row} (counted from 0) are not finite"
+        )
 
 
 def _centre_single(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """``_centre`` of numbers stored in single precision or less, with no more lost than by rounding its result to float32.
+    """``_centre`` of numbers stored in single precision or less, with no more lost than by rounding
+    its result to float32.
 
-    The mean is subtracted in two parts that add up to it in float64: the first difference is exact where cancellation is strong.
+    The mean is subtracted in two parts that add up to it in float64: the first difference is exact
+    where cancellation is strong.
     """
     block = block.astype(np.float32, copy=False)
     mean = block.mean(axis=0, dtype=np.float64)
@@ -218,14 +252,17 @@ def _centre_single(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray
         _check_finite(block, name)
     high = mean.astype(np.float32)
     low = mean - high
-    low[np.abs(low) <= len(block) * EPS * np.abs(mean)] = 0  # rounding of the sum; a constant column becomes exactly zero
+    # rounding of the sum; a constant column becomes exactly zero
+    low[np.abs(low) <= len(block) * EPS * np.abs(mean)] = 0
     centred = block - high
     centred -= low.astype(np.float32)
     return centred, mean
 
 
 def _centre(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A block (n, f) centred in float64, and its column means; a constant column becomes exactly zero."""
+    """A block (n, f) centred in float64, and its column means; a constant column becomes exactly
+    zero.
+    """
     _check_finite(block, name)
     centred = block.astype(np.float64)
     first = centred[0].copy()
@@ -252,23 +289,31 @@ def summarise(x, name: str = "", block_features: int | None = None) -> Kernel:
     if x.dtype == np.float64:  # squares of anything narrower fit into float64
         peak = float(np.abs(x).max())
         if np.isfinite(peak) and peak and not 1e-100 < peak < 1e100:
-            x, unit = x / peak, peak
+            x = x / peak
+            unit = peak
     kernel = summarise_blocks(lambda: feature_blocks(x, block_features), x.shape, eps, name)
     return replace(kernel, scale=kernel.scale * unit) if unit != 1 else kernel
 
 
-def summarise_blocks(blocks: Callable[[], Iterable[np.ndarray]], shape: tuple[int, int], eps: float, name: str = "") -> Kernel:
+def summarise_blocks(
+    blocks: Callable[[], Iterable[np.ndarray]], shape: tuple[int, int], eps: float, name: str = ""
+) -> Kernel:
     """The kernel summary of a representation that arrives in feature blocks.
 
     Args:
-        blocks: called for an iterator over (n, f) blocks of raw activations, whose widths add up to d.
+        blocks: called for an iterator over (n, f) blocks of raw activations, whose widths add up to
+            d.
         shape: (n, d).
         eps: relative spacing of the stored numbers.
         name: shown in errors.
     """
     n, d = shape
     narrow = d <= n
-    matrix, a, b, means, kept = np.zeros((0, 0) if narrow else (n, n)), np.zeros(n), np.zeros(n), [], []
+    matrix = np.zeros((0, 0) if narrow else (n, n))
+    a = np.zeros(n)
+    b = np.zeros(n)
+    means = []
+    kept = []
     for block in blocks():
         centred, mean = _centre(block, name)
         if narrow:

@@ -1,8 +1,9 @@
 """Inner products of the linear kernels of all pairs, and no kernel more than needed.
 
-<K, L> of centred kernels K = X X^T, L = Y Y^T is ||X^T Y||^2: narrow representations are multiplied as they are. Wide ones meet
-in row tiles of all kernels, below the diagonal: as many at a time as memory holds, summed over tiles in float64. What lies on
-the diagonal is kept apart, since the debiased estimator leaves it out and would otherwise lose digits to it.
+<K, L> of centred kernels K = X X^T, L = Y Y^T is ||X^T Y||^2: narrow representations are multiplied
+as they are. Wide ones meet in row tiles of all kernels, below the diagonal: as many at a time as
+memory holds, summed over tiles in float64. What lies on the diagonal is kept apart, since the
+debiased estimator leaves it out and would otherwise lose digits to it.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ def inner_products(kernels: Sequence[Item]) -> tuple[np.ndarray, np.ndarray, flo
         kernels: R representations of the same n clips.
 
     Returns:
-        (R, R) sums of K_ij L_ij over i != j of the centred linear kernels of trace 1, (R, n) their diagonals, NaN for constant
-        representations; relative spacing of the numbers that were multiplied.
+        (R, R) sums of K_ij L_ij over i != j of the centred linear kernels of trace 1, (R, n) their
+        diagonals, NaN for constant representations; relative spacing of the numbers that were
+        multiplied.
 
     Raises:
         ValueError: activations that are not finite.
@@ -49,18 +51,27 @@ def _has_features(kernel: Item) -> bool:
 
 
 def _narrow(kernels: Sequence[Item], dtype: np.dtype) -> bool:
-    """Whether products of features cost less than kernels and their products, and fit into memory."""
-    n, d = kernels[0].n, sum(kernel.d for kernel in kernels)
+    """Whether products of features cost less than kernels and their products, and fit into
+    memory.
+    """
+    n = kernels[0].n
+    d = sum(kernel.d for kernel in kernels)
     cheaper = d * d < d * n + len(kernels) ** 2 * n
-    return cheaper and d * n * dtype.itemsize < current().bytes / 2 and all(map(_has_features, kernels))
+    return (
+        cheaper
+        and d * n * dtype.itemsize < current().bytes / 2
+        and all(map(_has_features, kernels))
+    )
 
 
 def _use(kernel: Item, dtype: np.dtype, use: Callable[[Iterator[np.ndarray]], None]) -> np.ndarray:
-    """Call ``use`` with the centred feature blocks; return the (n,) sums of their squares, NaN for a constant representation.
+    """Call ``use`` with the centred feature blocks; return the (n,) sums of their squares, NaN for
+    a constant representation.
 
     Magnitudes whose products would overflow or vanish are scaled first, in float64, and used again.
     """
-    squares, mean_square = np.zeros(kernel.n), 0.0
+    squares = np.zeros(kernel.n)
+    mean_square = 0.0
 
     def counted(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         squares[:] = 0
@@ -88,7 +99,9 @@ def _use(kernel: Item, dtype: np.dtype, use: Callable[[Iterator[np.ndarray]], No
 
 
 def _from_features(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Off-diagonal inner products and diagonals by the products of all features with all features."""
+    """Off-diagonal inner products and diagonals by the products of all features with all
+    features.
+    """
     ends = np.cumsum([0, *(kernel.d for kernel in kernels)])
     joint = np.empty((ends[-1], kernels[0].n), dtype=dtype)
 
@@ -104,7 +117,9 @@ def _from_features(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray
     def multiply(group: tuple[int, int]) -> np.ndarray:
         first, last = group
         own = joint[ends[first] : ends[last]]
-        product = np.concatenate([machine.product(own, joint[: ends[first]]), machine.product(own, own)], axis=1)
+        product = np.concatenate(
+            [machine.product(own, joint[: ends[first]]), machine.product(own, own)], axis=1
+        )
         product *= product
         within = np.add.reduceat(product, ends[:last], axis=1, dtype=np.float64)
         return np.add.reduceat(within, ends[first:last] - ends[first], axis=0)
@@ -112,7 +127,8 @@ def _from_features(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray
     machine = current()
     diagonals = np.array(spread(fill, range(len(kernels))))
     total = np.zeros((len(kernels), len(kernels)))
-    groups = _groups([kernel.d for kernel in kernels], TILE)[::-1]  # the largest first, or one core ends alone with it
+    # the largest first, or one core ends alone with it
+    groups = _groups([kernel.d for kernel in kernels], TILE)[::-1]
     for (first, last), sums in zip(groups, spread(multiply, groups), strict=True):
         total[first:last, :last] = sums
         total[:last, first:last] = sums.T
@@ -120,34 +136,56 @@ def _from_features(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray
 
 
 def _groups(sizes: Sequence[int], most: float) -> list[tuple[int, int]]:
-    """Consecutive items (first, last + 1) whose sizes add up to at most ``most``, or single ones."""
-    groups, first, total = [], 0, 0
+    """Consecutive items (first, last + 1) whose sizes add up to at most ``most``, or single
+    ones.
+    """
+    groups = []
+    first = 0
+    total = 0
     for i, size in enumerate(sizes):
         if i > first and total + size > most:
             groups.append((first, i))
-            first, total = i, 0
+            first = i
+            total = 0
         total += size
     return [*groups, (first, len(sizes))]
 
 
 def _from_kernels(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Off-diagonal inner products and diagonals by row tiles of all kernels, as many tiles at a time as memory holds."""
-    n, row, half = kernels[0].n, len(kernels) * kernels[0].n * dtype.itemsize, current().bytes / 2
+    """Off-diagonal inner products and diagonals by row tiles of all kernels, as many tiles at a
+    time as memory holds.
+    """
+    n = kernels[0].n
+    row = len(kernels) * kernels[0].n * dtype.itemsize
+    half = current().bytes / 2
     height = int(min(TILE, max(half / row, 1)))
     tiles = [(start, min(start + height, n)) for start in range(0, n, height)]
-    total, diagonals = np.zeros((len(kernels), len(kernels))), np.zeros((len(kernels), n))
-    for first, last in _groups([len(kernels) * (stop - start) * stop * dtype.itemsize for start, stop in tiles], half):
+    total = np.zeros((len(kernels), len(kernels)))
+    diagonals = np.zeros((len(kernels), n))
+    for first, last in _groups(
+        [len(kernels) * (stop - start) * stop * dtype.itemsize for start, stop in tiles], half
+    ):
         chosen = tiles[first:last]
-        arrays = [current().lift(np.empty((len(kernels), stop - start, stop), dtype)) for start, stop in chosen]
-        each = [(kernel, dtype, chosen, [array[r] for array in arrays]) for r, kernel in enumerate(kernels)]
+        arrays = [
+            current().lift(np.empty((len(kernels), stop - start, stop), dtype))
+            for start, stop in chosen
+        ]
+        each = [
+            (kernel, dtype, chosen, [array[r] for array in arrays])
+            for r, kernel in enumerate(kernels)
+        ]
         rows = slice(chosen[0][0], chosen[-1][1])
         diagonals[:, rows] = np.array(spread(lambda given: _fill(*given), each))[:, rows]
-        total += sum(spread(_contract, arrays[::-1]))  # the largest first, or one core ends alone with it
+        # the largest first, or one core ends alone with it
+        total += sum(spread(_contract, arrays[::-1]))
     return 2 * total, diagonals
 
 
-def _fill(kernel: Item, dtype: np.dtype, tiles: Sequence[tuple[int, int]], arrays: Sequence) -> np.ndarray:
-    """Write the strictly lower triangle of some rows of one kernel; return (n,) its diagonal, of these rows at least.
+def _fill(
+    kernel: Item, dtype: np.dtype, tiles: Sequence[tuple[int, int]], arrays: Sequence
+) -> np.ndarray:
+    """Write the strictly lower triangle of some rows of one kernel; return (n,) its diagonal, of
+    these rows at least.
 
     The diagonal of a constant representation is NaN.
     """
@@ -176,7 +214,9 @@ def _fill(kernel: Item, dtype: np.dtype, tiles: Sequence[tuple[int, int]], array
 
 
 def _contract(array) -> np.ndarray:
-    """(R, R) inner products of (R, rows, columns) arrays: short sums in their precision, and sums of these in float64."""
+    """(R, R) inner products of (R, rows, columns) arrays: short sums in their precision, and sums
+    of these in float64.
+    """
     flat = array.reshape(len(array), -1)
     total = current().lift(np.zeros((len(array), len(array))))
     for start in range(0, flat.shape[1], RUN):

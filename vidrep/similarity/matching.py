@@ -1,19 +1,22 @@
-"""Matching of single units: the measures that see which axes a code uses, as a rotation of the features changes them.
+"""Matching of single units: the measures that see which axes a code uses, as a rotation of the
+features changes them.
 
-``soft_matching``: Khosla and Williams 2024 (arXiv:2311.09466), the Wasserstein distance between two clouds of units, each
-unit the vector of its centred activations over clips, all units of a representation equally heavy. Both clouds are brought to
-mean squared norm 1. With equal widths the best transport is a permutation of units; unequal widths share units out (a
-transport problem).
+``soft_matching``: Khosla and Williams 2024 (arXiv:2311.09466), the Wasserstein distance between two
+clouds of units, each unit the vector of its centred activations over clips, all units of a
+representation equally heavy. Both clouds are brought to mean squared norm 1. With equal widths the
+best transport is a permutation of units; unequal widths share units out (a transport problem).
 
-``unit_correlation``: Li et al. 2016 (arXiv:1511.07543), the mean correlation of units paired one to one so that it is
-largest; of the wider side, units without a partner are left out. Option ``plan`` "soft" shares them out as above instead.
+``unit_correlation``: Li et al. 2016 (arXiv:1511.07543), the mean correlation of units paired one to
+one so that it is largest; of the wider side, units without a partner are left out. Option ``plan``
+"soft" shares them out as above instead.
 
-Matching looks for agreement, so values between unrelated representations are not zero: with few clips and many units every unit
-finds some partner. Read them beside the untrained floor. Units that never change are left out on both sides.
+Matching looks for agreement, so values between unrelated representations are not zero: with few
+clips and many units every unit finds some partner. Read them beside the untrained floor. Units that
+never change are left out on both sides.
 
-All solutions are exact: assignments by SciPy, unequal widths by the network simplex of POT (Flamary et al. 2021). Both cost about
-the third power of the width, a second at 2,048 units, so wider representations than ``widest`` have no value here
-("too_many_units").
+All solutions are exact: assignments by SciPy, unequal widths by the network simplex of POT (Flamary
+et al. 2021). Both cost about the third power of the width, a second at 2,048 units, so wider
+representations than ``widest`` have no value here ("too_many_units").
 """
 
 from __future__ import annotations
@@ -23,23 +26,36 @@ import math
 import numpy as np
 
 from vidrep.similarity.kernel import Kernel
-from vidrep.similarity.measure import TOO_MANY_UNITS, Cells, Measure, Prepared, Rows, cells, check_choice
+from vidrep.similarity.measure import (
+    TOO_MANY_UNITS,
+    Cells,
+    Measure,
+    Prepared,
+    Rows,
+    cells,
+    check_choice,
+)
 
 MOST_STEPS = 10**9  # of the network simplex; a thousand times what the widest need
 
-Plan = tuple[np.ndarray, np.ndarray, np.ndarray]  # units of a, units of b, and their shares of the whole, which sum to 1
+# units of a, units of b, and their shares of the whole, which sum to 1
+Plan = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def assign(products: np.ndarray) -> Plan:
-    """The one-to-one pairing of rows and columns of (a, b) products with the largest sum, min(a, b) pairs."""
-    from scipy.optimize import linear_sum_assignment  # takes a third of a second to import, and few need it
+    """The one-to-one pairing of rows and columns of (a, b) products with the largest sum, min(a, b)
+    pairs.
+    """
+    # takes a third of a second to import, and few need it
+    from scipy.optimize import linear_sum_assignment
 
     left, right = linear_sum_assignment(products, maximize=True)
     return left, right, np.full(len(left), 1 / len(left))
 
 
 def transport(products: np.ndarray) -> Plan:
-    """The plan with uniform weights on both sides that has the largest sum of shares times (a, b) products.
+    """The plan with uniform weights on both sides that has the largest sum of shares times (a, b)
+    products.
 
     Raises:
         RuntimeError: the solver stopped without an optimum.
@@ -49,7 +65,8 @@ def transport(products: np.ndarray) -> Plan:
         return assign(products)
     from ot.lp import emd  # takes seconds to import, and few need it
 
-    weights = np.full(a, float(b)), np.full(b, float(a))  # whole numbers: the plan times a b, without rounding
+    # whole numbers: the plan times a b, without rounding
+    weights = np.full(a, float(b)), np.full(b, float(a))
     plan, log = emd(*weights, -products, numItermax=MOST_STEPS, log=True)
     if log["warning"]:
         raise RuntimeError(f"matching {a} with {b} units: {log['warning']}")
@@ -58,12 +75,16 @@ def transport(products: np.ndarray) -> Plan:
 
 
 def _units(kernel: Kernel, name: str, widest: int) -> np.ndarray | None:
-    """(n, units) centred activations of the units that change; None if they are more than ``widest``."""
+    """(n, units) centred activations of the units that change; None if they are more than
+    ``widest``.
+    """
     if kernel.features is None:
         raise ValueError(
-            f"{kernel.name or 'a kernel summary'}: {name} needs the activations, which this summary does not lead to"
+            f"{kernel.name or 'a kernel summary'}: {name} needs the activations, which this summary"
+            " does not lead to"
         )
-    parts, count = [], 0
+    parts = []
+    count = 0
     for block in kernel.features():
         parts.append(block[:, np.any(block != 0, axis=0)])
         count += parts[-1].shape[1]
@@ -91,7 +112,11 @@ def _cross(rows: Rows, columns: Rows, plan_of, value_of) -> Cells:
     """Value of every pair under its best plan; one matrix product serves a row of pairs."""
     values = np.full((len(rows), len(columns)), np.nan)
     for i, row in enumerate(rows):
-        partners = [j for j, item in enumerate(columns) if not (row.flag or item.flag or (columns is rows and j < i))]
+        partners = [
+            j
+            for j, item in enumerate(columns)
+            if not (row.flag or item.flag or (columns is rows and j < i))
+        ]
         if not partners:
             continue
         joint = row.data.T @ np.concatenate([columns[j].data for j in partners], axis=1)
@@ -104,7 +129,9 @@ def _cross(rows: Rows, columns: Rows, plan_of, value_of) -> Cells:
 
 
 def _distance(x: np.ndarray, y: np.ndarray, plan: Plan) -> float:
-    """Root of the mean squared distance of matched units, from the differences: exact also where it is small."""
+    """Root of the mean squared distance of matched units, from the differences: exact also where it
+    is small.
+    """
     left, right, shares = plan
     return math.sqrt(float(shares @ ((x[:, left] - y[:, right]) ** 2).sum(axis=0)))
 
@@ -124,7 +151,10 @@ def _cross_correlation(rows: Rows, columns: Rows, options: dict) -> Cells:
 
 def _check_widest(options: dict) -> None:
     if not isinstance(options["widest"], int) or options["widest"] < 1:
-        raise ValueError(f"option widest: got {options['widest']!r}, expected a whole number of units, at least 1")
+        raise ValueError(
+            f"option widest: got {options['widest']!r}, expected a whole number of units, at"
+            " least 1"
+        )
 
 
 def _check_correlation(options: dict) -> None:

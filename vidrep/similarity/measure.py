@@ -32,7 +32,8 @@ class Prepared:
         data: whatever the measure needs for its pairs.
         scale: size of the representation, for measures that are not blind to it.
         features: its centred feature blocks, for measures that need the activations.
-        missing: (n,) mask of clips that the representation lacks, for measures that can do without a few.
+        missing: (n,) mask of clips that the representation lacks, for measures that can do without
+            a few.
         again: (mask) -> Prepared without the masked clips, for such measures.
     """
 
@@ -72,8 +73,9 @@ class Measure:
         direction: "similarity" or "distance".
         range: smallest and largest value.
         identity: value of a representation with itself, None where data decide.
-        invariances: out of permutation (of features), rotation, scale (one factor), feature_scale (a positive factor for each),
-            offset (one vector added to all clips), linear (any invertible map).
+        invariances: out of permutation (of features), rotation, scale (one factor), feature_scale
+            (a positive factor for each), offset (one vector added to all clips), linear (any
+            invertible map).
         symmetric, metric: whether value(a, b) = value(b, a); whether the triangle inequality holds.
         one_sided: (options) -> whether these options make a symmetric measure asymmetric.
         cost: what a pair costs once the representations are prepared; n clips, r rank, d features.
@@ -84,12 +86,15 @@ class Measure:
         check: (options) -> None, raises ValueError for a value that is not allowed.
         minimum_n: fewest clips for a value.
         chance: (rows, columns, options) -> (A, B) expected value under random re-pairing of clips.
-        jackknife: (rows, columns, options) -> (A, B) delete-one-clip standard errors in closed form, or "grouped" to recompute.
-        null: (rows, columns, orderings) -> (A, B) counts of re-paired values not below the observed one; None to recompute.
+        jackknife: (rows, columns, options) -> (A, B) delete-one-clip standard errors in closed
+            form, or "grouped" to recompute.
+        null: (rows, columns, orderings) -> (A, B) counts of re-paired values not below the observed
+            one; None to recompute.
         light: whether recomputing for intervals and nulls is cheap enough to be done unasked.
         turned: (options) -> whether these options make a distance a similarity.
-        tiled: whether ``cross`` itself keeps to the memory at hand, for any number of representations, and finds out which
-            have no value; then nothing is asked of a kernel before.
+        tiled: whether ``cross`` itself keeps to the memory at hand, for any number of
+            representations, and finds out which have no value; then nothing is asked of a kernel
+            before.
         arrays_per_rep: working memory per representation, in n x n float64 arrays.
         arrays_kept: what of it stays while values are computed.
     """
@@ -131,7 +136,10 @@ class Measure:
         """
         for key in given:
             if key not in self.options:
-                raise ValueError(f"measure {self.name}: unknown option {key!r}; it takes {', '.join(self.options) or 'none'}")
+                raise ValueError(
+                    f"measure {self.name}: unknown option {key!r}; it takes"
+                    f" {', '.join(self.options) or 'none'}"
+                )
         options = {**self.options, **given}
         if self.check:
             self.check(options)
@@ -141,22 +149,38 @@ class Measure:
 def check_choice(options: dict, key: str, allowed: Sequence) -> None:
     """Raise ValueError unless ``options[key]`` is one of ``allowed``."""
     if options[key] not in allowed:
-        raise ValueError(f"option {key}: got {options[key]!r}, expected one of {', '.join(map(str, allowed))}")
+        raise ValueError(
+            f"option {key}: got {options[key]!r}, expected one of {', '.join(map(str, allowed))}"
+        )
 
 
 def check_range(options: dict, key: str, low: float, high: float) -> None:
     """Raise ValueError unless low < options[key] <= high."""
     if not isinstance(options[key], (int, float)) or not low < options[key] <= high:
-        raise ValueError(f"option {key}: got {options[key]!r}, expected a number above {low} and at most {high}")
+        raise ValueError(
+            f"option {key}: got {options[key]!r}, expected a number above {low} and at most {high}"
+        )
 
 
 def pair_flags(rows: Rows, columns: Rows) -> np.ndarray:
-    """(A, B) reasons why a pair has no value: that of its first representation, else that of its second."""
-    return np.array([[a.flag or b.flag for b in columns] for a in rows], dtype=object).reshape(len(rows), len(columns))
+    """(A, B) reasons why a pair has no value: that of its first representation, else that of its
+    second.
+    """
+    return np.array([[a.flag or b.flag for b in columns] for a in rows], dtype=object).reshape(
+        len(rows), len(columns)
+    )
 
 
-def cells(values: np.ndarray, rows: Rows, columns: Rows, remarks: np.ndarray | None = None, n: np.ndarray | None = None) -> Cells:
-    """Cells with NaN where a representation is undefined; ``remarks`` stand beside the values that exist."""
+def cells(
+    values: np.ndarray,
+    rows: Rows,
+    columns: Rows,
+    remarks: np.ndarray | None = None,
+    n: np.ndarray | None = None,
+) -> Cells:
+    """Cells with NaN where a representation is undefined; ``remarks`` stand beside the values that
+    exist.
+    """
     flags = pair_flags(rows, columns)
     values = np.where(flags == "", values, np.nan)
     return Cells(values, flags if remarks is None else np.where(flags == "", remarks, flags), n)

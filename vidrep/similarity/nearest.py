@@ -1,8 +1,9 @@
 """Which system is nearest to which, and is it surely nearer than the runner-up?
 
-Embeddings of the trained runs against those of the other systems trained on the same data set. Nearest and runner-up are found on
-the clips that then tell them apart; a two-sided test of these two keeps its level all the same as a test of whether the
-nearest system is nearest (Hung and Fithian 2019, Annals of Statistics 47:758).
+Embeddings of the trained runs against those of the other systems trained on the same data set.
+Nearest and runner-up are found on the clips that then tell them apart; a two-sided test of these
+two keeps its level all the same as a test of whether the nearest system is nearest (Hung and
+Fithian 2019, Annals of Statistics 47:758).
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def embeddings(kernels: Sequence[StoredKernel]) -> list[StoredKernel]:
 def nearest_rows(
     kernels: Sequence[StoredKernel], measure: str, *, intervals: bool, seed: int, memory_mb: float
 ) -> list[list[str]]:
-    """Rows of ``difference.COLUMNS`` for one evaluation set: run, nearest and next system, the two values and their difference.
+    """Rows of ``difference.COLUMNS`` for one evaluation set: run, nearest and next system, the two
+    values and their difference.
 
     Args:
         kernels: of all runs on the evaluation set.
@@ -35,14 +37,18 @@ def nearest_rows(
         seed: of the random groups of clips that are left out.
         memory_mb: budget for the arrays that pairs are computed from.
     """
-    cells, chosen, names = [], [], []
+    cells = []
+    chosen = []
+    names = []
     distance = find(measure).is_distance(find(measure).settings({}))
     for members in _by_dataset(embeddings(kernels)):
         values = compare_all(members, measure, memory_mb=memory_mb)
         for a, others in _rivals(members):
             defined = [b for b in others if not np.isnan(values[a, b])]
             if len(defined) > 1:
-                b, c, *_ = sorted(defined, key=lambda b: values[a, b] if distance else -values[a, b])
+                b, c, *_ = sorted(
+                    defined, key=lambda b: values[a, b] if distance else -values[a, b]
+                )
                 start = len(chosen)
                 cells.append(((start + a, start + b), (start + a, start + c)))
                 names.append(tuple(members[k].rep for k in (a, b, c)))
@@ -51,11 +57,15 @@ def nearest_rows(
 
 
 def _by_dataset(kernels: Sequence[StoredKernel]) -> Iterator[list[StoredKernel]]:
-    """Embeddings of the runs on one data set: all trained runs, and of systems that are never trained their only one."""
+    """Embeddings of the runs on one data set: all trained runs, and of systems that are never
+    trained their only one.
+    """
     for dataset in dict.fromkeys(_part(kernel, 0) for kernel in kernels):
         members = [kernel for kernel in kernels if _part(kernel, 0) == dataset]
         trained = {_part(kernel, 1) for kernel in members if _is_trained(kernel)}
-        yield [kernel for kernel in members if _is_trained(kernel) or _part(kernel, 1) not in trained]
+        yield [
+            kernel for kernel in members if _is_trained(kernel) or _part(kernel, 1) not in trained
+        ]
 
 
 def _rivals(members: Sequence[StoredKernel]) -> Iterator[tuple[int, list[int]]]:

@@ -1,13 +1,15 @@
-"""Rank similarity of nearest neighbours: do two spaces agree on which neighbour of a clip comes first?
+"""Rank similarity of nearest neighbours: do two spaces agree on which neighbour of a clip comes
+first?
 
-Wang et al. 2020 ("Towards understanding the instability of network embedding", IEEE TKDE), as printed in the survey of
-Klabunde et al. 2025 (doi:10.1145/3728458), section on neighbourhood measures. Of the neighbours j that both spaces count
-among the k nearest of clip i, with ranks p and q (1 is the nearest), the clip's value is the sum of 2 / ((1 + |p - q|) (p +
-q)) over its largest possible value for so many of them, 1 + 1/2 + ... + 1/m; 0 where none is shared. The measure is the mean
-over clips.
+Wang et al. 2020 ("Towards understanding the instability of network embedding", IEEE TKDE), as
+printed in the survey of Klabunde et al. 2025 (doi:10.1145/3728458), section on neighbourhood
+measures. Of the neighbours j that both spaces count among the k nearest of clip i, with ranks p and
+q (1 is the nearest), the clip's value is the sum of 2 / ((1 + |p - q|) (p + q)) over its largest
+possible value for so many of them, 1 + 1/2 + ... + 1/m; 0 where none is shared. The measure is the
+mean over clips.
 
-The largest value depends on how many neighbours are shared: a clip whose only shared neighbour is the first on both sides
-scores 1. Read it beside ``knn_jaccard``, which counts them.
+The largest value depends on how many neighbours are shared: a clip whose only shared neighbour is
+the first on both sides scores 1. Read it beside ``knn_jaccard``, which counts them.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ BLOCK = 1 << 22  # comparisons of neighbours held at once
 
 
 def _prepare(kernel: Kernel, options: dict) -> Prepared:
-    """(n, k) row numbers of the nearest other clips, nearest first; ties go to the smaller row number."""
+    """(n, k) row numbers of the nearest other clips, nearest first; ties go to the smaller row
+    number.
+    """
     k = options["k"]
     if k >= kernel.n - 1:
         return Prepared(TOO_FEW_ROWS, None)
@@ -46,14 +50,20 @@ def largest(k: int) -> np.ndarray:
 
 
 def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
-    """All pairs at once, a block of clips at a time: every neighbour of one side is compared with every one of the other."""
-    k, n = options["k"], _clips(rows, columns)
-    left, right = _lists(rows, n, k, -1), _lists(columns, n, k, -2)
+    """All pairs at once, a block of clips at a time: every neighbour of one side is compared with
+    every one of the other.
+    """
+    k = options["k"]
+    n = _clips(rows, columns)
+    left = _lists(rows, n, k, -1)
+    right = _lists(columns, n, k, -2)
     both = np.stack([weights(k).ravel(), np.ones(k * k)], axis=1)
-    total, bound = np.zeros((len(rows), len(columns))), largest(k)
+    total = np.zeros((len(rows), len(columns)))
+    bound = largest(k)
     step = max(1, BLOCK // (total.size * k * k))
     for start in range(0, n, step):
-        a, b = left[:, None, start : start + step, :, None], right[None, :, start : start + step, None, :]
+        a = left[:, None, start : start + step, :, None]
+        b = right[None, :, start : start + step, None, :]
         sums = (a == b).reshape(*total.shape, -1, k * k).astype(np.float64) @ both
         total += (sums[..., 0] / bound[sums[..., 1].astype(np.intp)]).sum(axis=-1)
     return cells(total / n, rows, columns)
@@ -65,14 +75,18 @@ def _clips(rows: Rows, columns: Rows) -> int:
 
 def _lists(side: Rows, n: int, k: int, nobody: int) -> np.ndarray:
     """(R, n, k) neighbours of all representations; ``nobody`` where there are none."""
-    return np.array([np.full((n, k), nobody, dtype=np.int32) if item.flag else item.data for item in side])
+    return np.array(
+        [np.full((n, k), nobody, dtype=np.int32) if item.flag else item.data for item in side]
+    )
 
 
 def _chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
     """Mean over the hypergeometric number of shared neighbours, each with any pair of ranks."""
-    from scipy.stats import hypergeom  # takes most of a second to import, and only this function needs it
+    # takes most of a second to import, and only this function needs it
+    from scipy.stats import hypergeom
 
-    k, others = options["k"], max(_clips(rows, columns) - 1, options["k"])
+    k = options["k"]
+    others = max(_clips(rows, columns) - 1, options["k"])
     shared = np.arange(k + 1)
     expected = np.sum(hypergeom.pmf(shared, others, k, k) * shared * weights(k).mean() / largest(k))
     return np.full((len(rows), len(columns)), expected)

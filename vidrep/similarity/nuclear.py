@@ -1,10 +1,12 @@
-"""Measures that are sums of singular values of Fx^T Fy: Procrustes and shape distances, CCA and SVCCA.
+"""Measures that are sums of singular values of Fx^T Fy: Procrustes and shape distances, CCA and
+SVCCA.
 
-Procrustes and angular distance: Williams et al. 2021 (arXiv:2110.14739), with Fx the principal component scores of the
-centred activations of norm 1. Option ``alpha`` goes from Procrustes (1) to CCA (0), the regularised CCA of the same paper:
-activations are partly whitened, singular values s become alpha s + 1 - alpha, in units of their root mean square.
-SVCCA: Raghu et al. 2017 (arXiv:1706.05806), mean CCA: Morcos et al. 2018 (arXiv:1806.05759), with Fx an orthonormal basis of the
-(leading part of the) column space.
+Procrustes and angular distance: Williams et al. 2021 (arXiv:2110.14739), with Fx the principal
+component scores of the centred activations of norm 1. Option ``alpha`` goes from Procrustes (1) to
+CCA (0), the regularised CCA of the same paper: activations are partly whitened, singular values s
+become alpha s + 1 - alpha, in units of their root mean square.
+SVCCA: Raghu et al. 2017 (arXiv:1706.05806), mean CCA: Morcos et al. 2018 (arXiv:1806.05759), with
+Fx an orthonormal basis of the (leading part of the) column space.
 """
 
 from __future__ import annotations
@@ -29,27 +31,36 @@ from vidrep.similarity.measure import (
 )
 
 TOLERANCE = 1e-8  # largest relative error of a nuclear norm taken from squared singular values
-NEAR_ONE = 1e-3  # distances magnify errors of a cosine near 1, so that it is taken from singular values themselves
+# distances magnify errors of a cosine near 1, so that it is taken from singular values themselves
+NEAR_ONE = 1e-3
 
 
 def nuclear_norm(product: np.ndarray, bound: float = np.inf) -> float:
     """Sum of the singular values of a matrix.
 
-    The eigenvalues of its smaller Gram matrix cost half as much as singular values and lose digits only of values below about
-    1e-6 of the largest. Where that could change the sum by more than ``TOLERANCE``, or the sum comes within ``NEAR_ONE`` of
-    ``bound``, the singular values are computed instead.
+    The eigenvalues of its smaller Gram matrix cost half as much as singular values and lose digits
+    only of values below about 1e-6 of the largest. Where that could change the sum by more than
+    ``TOLERANCE``, or the sum comes within ``NEAR_ONE`` of ``bound``, the singular values are
+    computed instead.
     """
     wide = product if product.shape[0] <= product.shape[1] else product.T
     if len(wide) > 2:
         values = np.sqrt(np.maximum(np.linalg.eigvalsh(wide @ wide.T), 0))
-        total, largest = float(values.sum()), float(values[-1])
-        error = float(np.sum(EPS * largest**2 / np.maximum(2 * values, math.sqrt(EPS) * largest))) if largest else np.inf
+        total = float(values.sum())
+        largest = float(values[-1])
+        error = (
+            float(np.sum(EPS * largest**2 / np.maximum(2 * values, math.sqrt(EPS) * largest)))
+            if largest
+            else np.inf
+        )
         if error <= TOLERANCE * total and total < bound * (1 - NEAR_ONE):
             return total
     return float(np.linalg.svd(product, compute_uv=False).sum())
 
 
-def nuclear_norms(rows: Rows, columns: Rows, bound: float = np.inf, skip: np.ndarray | None = None) -> np.ndarray:
+def nuclear_norms(
+    rows: Rows, columns: Rows, bound: float = np.inf, skip: np.ndarray | None = None
+) -> np.ndarray:
     """(A, B) sums of singular values of all products of factors, one pair a core.
 
     Args:
@@ -61,9 +72,16 @@ def nuclear_norms(rows: Rows, columns: Rows, bound: float = np.inf, skip: np.nda
     pairs = [
         (i, j)
         for i, j in np.ndindex(sums.shape)
-        if not (rows[i].flag or columns[j].flag or (symmetric and j < i) or (skip is not None and skip[i, j]))
+        if not (
+            rows[i].flag
+            or columns[j].flag
+            or (symmetric and j < i)
+            or (skip is not None and skip[i, j])
+        )
     ]
-    norms = spread(lambda pair: nuclear_norm(rows[pair[0]].data.T @ columns[pair[1]].data, bound), pairs)
+    norms = spread(
+        lambda pair: nuclear_norm(rows[pair[0]].data.T @ columns[pair[1]].data, bound), pairs
+    )
     for (i, j), norm in zip(pairs, norms, strict=True):
         sums[i, j] = norm
         if symmetric:
@@ -72,7 +90,9 @@ def nuclear_norms(rows: Rows, columns: Rows, bound: float = np.inf, skip: np.nda
 
 
 def leading(values: np.ndarray, variance: float) -> int:
-    """Smallest number of components whose squared singular values reach the share ``variance`` of their sum."""
+    """Smallest number of components whose squared singular values reach the share ``variance`` of
+    their sum.
+    """
     share = np.cumsum(values**2) / np.sum(values**2)
     return min(int(np.searchsorted(share, variance * (1 - 4 * EPS))) + 1, len(values))
 
@@ -80,19 +100,31 @@ def leading(values: np.ndarray, variance: float) -> int:
 def _prepare_shape(kernel: Kernel, options: dict) -> Prepared:
     if kernel.columns is not None and options["variance"] == options["alpha"] == 1:
         rank = kernel.rank_of(np.linalg.svd(kernel.columns, compute_uv=False))
-        return Prepared("", rank, kernel.columns, scale=kernel.scale)  # scores are but a rotation of these
-    kept = leading(kernel.singular_values, options["variance"]) if options["variance"] < 1 else len(kernel.singular_values)
+        # scores are but a rotation of these
+        return Prepared("", rank, kernel.columns, scale=kernel.scale)
+    kept = (
+        leading(kernel.singular_values, options["variance"])
+        if options["variance"] < 1
+        else len(kernel.singular_values)
+    )
     if options["alpha"] < 1:
         kept = min(kept, kernel.rank)  # whitening would blow up what is rounding
     factor = kernel.factor[:, :kept].astype(np.float64)
     if options["alpha"] < 1:
         values = kernel.singular_values[:kept]
         factor *= options["alpha"] + (1 - options["alpha"]) * np.sqrt(np.mean(values**2)) / values
-    return Prepared("", kernel.rank if options["variance"] == 1 else kept, factor / np.linalg.norm(factor), scale=kernel.scale)
+    return Prepared(
+        "",
+        kernel.rank if options["variance"] == 1 else kept,
+        factor / np.linalg.norm(factor),
+        scale=kernel.scale,
+    )
 
 
 def _cosines(rows: Rows, columns: Rows) -> np.ndarray:
-    """(A, B) cosines; what rounding cannot tell from 1 is 1, since distances would show the root of the difference."""
+    """(A, B) cosines; what rounding cannot tell from 1 is 1, since distances would show the root of
+    the difference.
+    """
     cosines = nuclear_norms(rows, columns, bound=1.0)
     return np.where(cosines > 1 - 4 * EPS, 1.0, cosines)
 
@@ -104,7 +136,9 @@ def _cross_procrustes(rows: Rows, columns: Rows, options: dict) -> Cells:
         "distance": lambda: np.sqrt(2 - 2 * cosine),
         "squared": lambda: 2 - 2 * cosine,
         "cosine": lambda: cosine,
-        "size_and_shape": lambda: np.sqrt(np.subtract.outer(*sizes) ** 2 + 2 * np.outer(*sizes) * (1 - cosine)),
+        "size_and_shape": lambda: np.sqrt(
+            np.subtract.outer(*sizes) ** 2 + 2 * np.outer(*sizes) * (1 - cosine)
+        ),
     }[options["form"]]()
     return cells(values, rows, columns, _truncation(cosine, options))
 
@@ -122,13 +156,19 @@ def _check_shape(options: dict) -> None:
     _check_angular(options)
     check_choice(options, "form", ("distance", "squared", "cosine", "size_and_shape"))
     if options["form"] == "size_and_shape" and options["alpha"] < 1:
-        raise ValueError("option alpha: partly whitened activations have no size; use form distance, squared or cosine")
+        raise ValueError(
+            "option alpha: partly whitened activations have no size; use form distance, squared or"
+            " cosine"
+        )
 
 
 def _check_angular(options: dict) -> None:
     check_range(options, "variance", 0, 1)
     if not isinstance(options["alpha"], (int, float)) or not 0 <= options["alpha"] <= 1:
-        raise ValueError(f"option alpha: got {options['alpha']!r}, expected a number from 0 (CCA) to 1 (Procrustes)")
+        raise ValueError(
+            f"option alpha: got {options['alpha']!r}, expected a number from 0 (CCA) to 1"
+            " (Procrustes)"
+        )
 
 
 def basis(kernel: Kernel, kept: int) -> np.ndarray:
@@ -164,16 +204,25 @@ def _cross_cca(rows: Rows, columns: Rows, options: dict) -> Cells:
     smaller = np.minimum.outer(ranks(rows), ranks(columns))
     if options.get("squared"):
         values = np.array(
-            [[np.sum((a.data.T @ b.data) ** 2) if not a.flag and not b.flag else np.nan for b in columns] for a in rows]
+            [
+                [
+                    np.sum((a.data.T @ b.data) ** 2) if not a.flag and not b.flag else np.nan
+                    for b in columns
+                ]
+                for a in rows
+            ]
         )
     else:
-        inside = np.maximum.outer(ranks(rows), ranks(columns)) >= _clips(rows, columns) - 1  # one space holds the other
+        # one space holds the other
+        inside = np.maximum.outer(ranks(rows), ranks(columns)) >= _clips(rows, columns) - 1
         values = np.where(inside, smaller, nuclear_norms(rows, columns, skip=inside))
     return cells(np.clip(values / smaller, 0, 1), rows, columns, saturation(rows, columns))
 
 
 def _chance_cca(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
-    """max(rank) / (n - 1), the mean squared correlation of unrelated bases; nothing in closed form for the plain mean."""
+    """max(rank) / (n - 1), the mean squared correlation of unrelated bases; nothing in closed form
+    for the plain mean.
+    """
     chance = np.maximum.outer(ranks(rows), ranks(columns)) / (_clips(rows, columns) - 1)
     return chance if options.get("squared") else np.full_like(chance, np.nan)
 

@@ -1,8 +1,10 @@
-"""Linear predictability: the share of one representation's variance that a linear map from another explains.
+"""Linear predictability: the share of one representation's variance that a linear map from another
+explains.
 
-Ridge regression in its kernel form. With a fixed predictor, fold and penalty, prediction is linear in the targets, so the
-squared error of any target is an inner product of one n x n array with the target's kernel: one array serves all targets.
-The penalty of each target and fold is chosen by the leave-one-out error inside the training part (Allen 1974, PRESS).
+Ridge regression in its kernel form. With a fixed predictor, fold and penalty, prediction is linear
+in the targets, so the squared error of any target is an inner product of one n x n array with the
+target's kernel: one array serves all targets. The penalty of each target and fold is chosen by the
+leave-one-out error inside the training part (Allen 1974, PRESS).
 """
 
 from __future__ import annotations
@@ -19,28 +21,40 @@ PENALTIES = np.logspace(-6, 2, 9)  # in units of the mean eigenvalue of the trai
 
 
 def folds_of(n: int, folds: int) -> list[np.ndarray]:
-    """Clips (n,) dealt into folds at random, the same way whenever n and the number of folds are the same."""
-    return [np.sort(part) for part in np.array_split(stream(0, "similarity", "folds", n).permutation(n), folds)]
+    """Clips (n,) dealt into folds at random, the same way whenever n and the number of folds are
+    the same.
+    """
+    return [
+        np.sort(part)
+        for part in np.array_split(stream(0, "similarity", "folds", n).permutation(n), folds)
+    ]
 
 
-def error_arrays(kernel: np.ndarray, test: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Arrays whose inner product with a target's kernel is a squared error, for one predictor and fold.
+def error_arrays(
+    kernel: np.ndarray, test: np.ndarray, train: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Arrays whose inner product with a target's kernel is a squared error, for one predictor and
+    fold.
 
     Args:
         kernel: (n, n) centred kernel of the predictor.
         test, train: clips left out of the fit, and the m others.
 
     Returns:
-        (penalties, m, m) leave-one-out error within the training clips; (penalties, n, n) error on the test clips.
+        (penalties, m, m) leave-one-out error within the training clips; (penalties, n, n) error on
+        the test clips.
     """
-    n, m = len(kernel), len(train)
-    inner, across = kernel[np.ix_(train, train)], kernel[np.ix_(test, train)]
+    n = len(kernel)
+    m = len(train)
+    inner = kernel[np.ix_(train, train)]
+    across = kernel[np.ix_(test, train)]
     mean = inner.mean(axis=0)
     across = across - across.mean(axis=1, keepdims=True) - mean + mean.mean()
     values, vectors = np.linalg.eigh(inner - mean - mean[:, None] + mean.mean())
     values = np.maximum(values, 0)
     projected = across @ vectors
-    fitting, testing = np.empty((len(PENALTIES), m, m)), np.empty((len(PENALTIES), n, n))
+    fitting = np.empty((len(PENALTIES), m, m))
+    testing = np.empty((len(PENALTIES), n, n))
     for p, penalty in enumerate(PENALTIES * values.mean()):
         residual = np.eye(m) - 1 / m - (vectors * (values / (values + penalty))) @ vectors.T
         residual /= np.maximum(np.diag(residual), 1e-12)[:, None]
@@ -54,7 +68,9 @@ def error_arrays(kernel: np.ndarray, test: np.ndarray, train: np.ndarray) -> tup
 
 def _prepare(kernel: Kernel, options: dict) -> Prepared:
     if not options["folds"]:
-        return Prepared("", kernel.rank, (kernel.matrix.astype(np.float64), basis(kernel, kernel.rank)))
+        return Prepared(
+            "", kernel.rank, (kernel.matrix.astype(np.float64), basis(kernel, kernel.rank))
+        )
     if kernel.n < 2 * options["folds"]:
         return Prepared(TOO_FEW_ROWS, None)
     return Prepared("", None, (kernel.matrix.astype(np.float64), None))
@@ -81,15 +97,22 @@ def _in_sample(rows: Rows, targets: np.ndarray, options: dict) -> np.ndarray:
 
 
 def _cross_validated(rows: Rows, targets: np.ndarray, options: dict) -> np.ndarray:
-    """(A, R) 1 - error / variance around the training mean, both summed over folds, for (R, n, n) targets."""
-    error, total = np.zeros((len(rows), len(targets))), np.zeros(len(targets))
+    """(A, R) 1 - error / variance around the training mean, both summed over folds, for (R, n, n)
+    targets.
+    """
+    error = np.zeros((len(rows), len(targets)))
+    total = np.zeros(len(targets))
     for test in folds_of(targets.shape[1], options["folds"]):
         train = np.setdiff1d(np.arange(targets.shape[1]), test)
         within = targets.take(train, axis=1).take(train, axis=2)
         for start in range(0, len(rows), BATCH):
             batch = [error_arrays(row.data[0], test, train) for row in rows[start : start + BATCH]]
             fitting, testing = (np.concatenate(arrays) for arrays in zip(*batch, strict=True))
-            chosen = np.argmin(_products(fitting, within).reshape(len(batch), len(PENALTIES), -1), axis=1, keepdims=True)
+            chosen = np.argmin(
+                _products(fitting, within).reshape(len(batch), len(PENALTIES), -1),
+                axis=1,
+                keepdims=True,
+            )
             tested = _products(testing, targets).reshape(len(batch), len(PENALTIES), -1)
             error[start : start + BATCH] += np.take_along_axis(tested, chosen, axis=1)[:, 0]
         total += _variance(targets, within, test, train)
@@ -101,7 +124,9 @@ def _products(arrays: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return arrays.reshape(len(arrays), -1) @ targets.reshape(len(targets), -1).T
 
 
-def _variance(targets: np.ndarray, within: np.ndarray, test: np.ndarray, train: np.ndarray) -> np.ndarray:
+def _variance(
+    targets: np.ndarray, within: np.ndarray, test: np.ndarray, train: np.ndarray
+) -> np.ndarray:
     """Squared distances of the test clips from the mean of the training clips, for each target."""
     own = targets[:, test, test].sum(axis=1)
     across = targets[:, test[:, None], train].mean(axis=2).sum(axis=1)
@@ -117,7 +142,9 @@ def _chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
 def _check(options: dict) -> None:
     folds = options["folds"]
     if not isinstance(folds, int) or folds < 0 or folds == 1:
-        raise ValueError(f"option folds: got {folds!r}, expected 0 (in sample) or a whole number of at least 2")
+        raise ValueError(
+            f"option folds: got {folds!r}, expected 0 (in sample) or a whole number of at least 2"
+        )
 
 
 MEASURES = (

@@ -1,8 +1,10 @@
-"""Projection-weighted CCA: canonical correlations weighted by how much of one representation they carry.
+"""Projection-weighted CCA: canonical correlations weighted by how much of one representation they
+carry.
 
-Morcos et al. 2018 (arXiv:1806.05759), eq. 2: variates h_i with unit norm over clips, weights sum_j |<h_i, x_j>| over the centred
-features x_j. The code released with the paper forms h_i without the whitening step; this is the definition as printed. Weights
-need the activations themselves: each representation's features are read once for all of its pairs.
+Morcos et al. 2018 (arXiv:1806.05759), eq. 2: variates h_i with unit norm over clips, weights sum_j
+|<h_i, x_j>| over the centred features x_j. The code released with the paper forms h_i without the
+whitening step; this is the definition as printed. Weights need the activations themselves: each
+representation's features are read once for all of its pairs.
 """
 
 from __future__ import annotations
@@ -10,7 +12,16 @@ from __future__ import annotations
 import numpy as np
 
 from vidrep.similarity.kernel import Kernel
-from vidrep.similarity.measure import SATURATED, TIED, Cells, Measure, Prepared, Rows, cells, check_choice
+from vidrep.similarity.measure import (
+    SATURATED,
+    TIED,
+    Cells,
+    Measure,
+    Prepared,
+    Rows,
+    cells,
+    check_choice,
+)
 from vidrep.similarity.nuclear import basis, saturation
 
 SAME = 1e-6  # correlations closer than this are tied
@@ -18,16 +29,23 @@ SAME = 1e-6  # correlations closer than this are tied
 
 def _prepare(kernel: Kernel, options: dict) -> Prepared:
     if kernel.features is None:
-        raise ValueError(f"{kernel.name or 'a kernel summary'}: pwcca needs the activations, which this summary does not lead to")
+        raise ValueError(
+            f"{kernel.name or 'a kernel summary'}: pwcca needs the activations, which this summary"
+            " does not lead to"
+        )
     return Prepared("", kernel.rank, basis(kernel, kernel.rank), features=kernel.features)
 
 
 def _weighted(rows: Rows, columns: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """(A, B) weighted correlations with the weights of the row's representation, and whether correlations tie."""
-    values, tied = np.full((len(rows), len(columns)), np.nan), np.zeros((len(rows), len(columns)), dtype=bool)
+    """(A, B) weighted correlations with the weights of the row's representation, and whether
+    correlations tie.
+    """
+    values = np.full((len(rows), len(columns)), np.nan)
+    tied = np.zeros((len(rows), len(columns)), dtype=bool)
     for i, row in enumerate(rows):
         partners = [j for j, item in enumerate(columns) if not item.flag and not row.flag]
-        variates, correlations = [], []
+        variates = []
+        correlations = []
         for j in partners:
             left, strength, _ = np.linalg.svd(row.data.T @ columns[j].data, full_matrices=False)
             variates.append(row.data @ left)
@@ -54,7 +72,9 @@ def _weights(row: Prepared, variates: np.ndarray) -> np.ndarray:
 def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
     from_rows, tied = _weighted(rows, columns)
     from_columns = from_rows.T if columns is rows else _weighted(columns, rows)[0].T
-    values = {"both": (from_rows + from_columns) / 2, "a": from_rows, "b": from_columns}[options["weights"]]
+    values = {"both": (from_rows + from_columns) / 2, "a": from_rows, "b": from_columns}[
+        options["weights"]
+    ]
     remarks = saturation(rows, columns)
     return cells(values, rows, columns, np.where((remarks != SATURATED) & tied, TIED, remarks))
 

@@ -1,8 +1,11 @@
-"""Leaving out and re-pairing clips: standard errors and permutation nulls of any measure by computing it anew.
+"""Leaving out and re-pairing clips: standard errors and permutation nulls of any measure by
+computing it anew.
 
-The unit of both is the independent stimulus. Rows that come from one clip (its frames, crops, overlapping pieces) are left out
-together, and stay together in order when clips are re-paired; treated as independent they would make every error too small.
-Clips are never drawn twice: two copies of a clip are alike for no reason, which biases measures of all pairs of clips.
+The unit of both is the independent stimulus. Rows that come from one clip (its frames, crops,
+overlapping pieces) are left out together, and stay together in order when clips are re-paired;
+treated as independent they would make every error too small.
+Clips are never drawn twice: two copies of a clip are alike for no reason, which biases measures of
+all pairs of clips.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ def units_of(groups, n: int) -> list[np.ndarray]:
     """The rows of each independent clip, in their order.
 
     Args:
-        groups: (n,) names or numbers of the clips that rows belong to; None where each row is a clip.
+        groups: (n,) names or numbers of the clips that rows belong to; None where each row is a
+            clip.
         n: rows.
 
     Raises:
@@ -39,13 +43,17 @@ def units_of(groups, n: int) -> list[np.ndarray]:
         return list(np.arange(n)[:, None])
     groups = np.asarray(groups)
     if groups.shape != (n,):
-        raise ValueError(f"groups: got shape {groups.shape}, expected one entry for each of {n} rows")
+        raise ValueError(
+            f"groups: got shape {groups.shape}, expected one entry for each of {n} rows"
+        )
     _, first, member = np.unique(groups, return_index=True, return_inverse=True)
     return [np.flatnonzero(member == k) for k in np.argsort(first)]
 
 
 def left_out(units: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
-    """Rows to leave out in turn: those of each clip up to ``MOST_SINGLE`` clips, otherwise those of ``GROUPS`` random groups."""
+    """Rows to leave out in turn: those of each clip up to ``MOST_SINGLE`` clips, otherwise those of
+    ``GROUPS`` random groups.
+    """
     if len(units) <= MOST_SINGLE:
         return list(units)
     order = stream(seed, "similarity", "groups", len(units)).permutation(len(units))
@@ -61,7 +69,8 @@ def re_pairings(units: Sequence[np.ndarray], permutations: int, seed: int) -> np
     sizes = sorted({len(unit) for unit in units})
     if len(sizes) > 1:
         raise ValueError(
-            f"groups: clips have {sizes[0]} to {sizes[-1]} rows; only clips of equally many rows can be re-paired for p values"
+            f"groups: clips have {sizes[0]} to {sizes[-1]} rows; only clips of equally many rows"
+            " can be re-paired for p values"
         )
     rows = np.array(units)
     rng = stream(seed, "similarity", "re-pairings", len(units))
@@ -93,7 +102,8 @@ class _Later(Mapping):
 def without(kernel: Kernel, rows: np.ndarray) -> Kernel:
     """The summary of all clips but some.
 
-    Its factor comes from the whole one's rows: the kernel itself, stored in single precision, would hide small singular values.
+    Its factor comes from the whole one's rows: the kernel itself, stored in single precision, would
+    hide small singular values.
     """
     kept = np.setdiff1d(np.arange(kernel.n), rows)
     part = kernel.subset(kept)
@@ -110,7 +120,11 @@ def without(kernel: Kernel, rows: np.ndarray) -> Kernel:
         for block in kernel.features():
             yield (block[kept] - block[kept].mean(axis=0)) / unit
 
-    later = _Later(matrix=lambda: part.matrix, factor=lambda: factors()[0], singular_values=lambda: factors()[1])
+    later = _Later(
+        matrix=lambda: part.matrix,
+        factor=lambda: factors()[0],
+        singular_values=lambda: factors()[1],
+    )
     return replace(part, given=later, features=features if kernel.features else None)
 
 
@@ -143,7 +157,9 @@ def prepared(kernel: Kernel, spec: Measure, options: dict) -> Prepared:
     return Prepared(kernel.flag, None) if kernel.flag else spec.prepare(kernel, options)
 
 
-def replicates(spec: Measure, options: dict, items: tuple, groups: Sequence[np.ndarray], same: bool) -> np.ndarray:
+def replicates(
+    spec: Measure, options: dict, items: tuple, groups: Sequence[np.ndarray], same: bool
+) -> np.ndarray:
     """(J, A, B) values of all pairs without each of J groups of rows.
 
     Args:
@@ -154,36 +170,53 @@ def replicates(spec: Measure, options: dict, items: tuple, groups: Sequence[np.n
     kernels = [[item.load() for item in side] for side in items[: 1 if same else 2]]
     results = []
     for group in groups:
-        sides = [[prepared(without(kernel, group), spec, options) for kernel in side] for side in kernels]
+        sides = [
+            [prepared(without(kernel, group), spec, options) for kernel in side] for side in kernels
+        ]
         results.append(spec.cross(sides[0], sides[-1], options).values)
     return np.array(results)
 
 
 def jackknife_error(values: np.ndarray) -> np.ndarray:
     """Standard errors from (J, ...) values without each of J groups."""
-    return np.sqrt(((values - values.mean(axis=0)) ** 2).sum(axis=0) * (len(values) - 1) / len(values))
+    return np.sqrt(
+        ((values - values.mean(axis=0)) ** 2).sum(axis=0) * (len(values) - 1) / len(values)
+    )
 
 
 def half_width(error: np.ndarray, groups: int) -> np.ndarray:
-    """Half widths of intervals of level ``LEVEL`` from jackknife standard errors over so many groups (Student's t)."""
+    """Half widths of intervals of level ``LEVEL`` from jackknife standard errors over so many
+    groups (Student's t).
+    """
     return stdtrit(groups - 1, (1 + LEVEL) / 2) * error
 
 
 def two_sided_p(value: np.ndarray, error: np.ndarray, groups: int) -> np.ndarray:
     """p values for the true value being 0, NaN where the standard error is 0 or unknown."""
     known = np.nan_to_num(error) > 0
-    return np.where(known, 2 * stdtr(groups - 1, -np.abs(value) / np.where(known, error, 1)), np.nan)
+    return np.where(
+        known, 2 * stdtr(groups - 1, -np.abs(value) / np.where(known, error, 1)), np.nan
+    )
 
 
 def has_interval(flags: np.ndarray) -> np.ndarray:
-    """Whether an interval says anything: not where ranks alone force part of the value, whatever the clips."""
+    """Whether an interval says anything: not where ranks alone force part of the value, whatever
+    the clips.
+    """
     return flags != SATURATED
 
 
 def re_pairing_null(
-    spec: Measure, options: dict, rows: Rows, kernels: Sequence[Kernel], observed: np.ndarray, orders: np.ndarray, size: int
+    spec: Measure,
+    options: dict,
+    rows: Rows,
+    kernels: Sequence[Kernel],
+    observed: np.ndarray,
+    orders: np.ndarray,
+    size: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How often re-paired values are at least as extreme as the observed ones, and their mean; both (A, B).
+    """How often re-paired values are at least as extreme as the observed ones, and their mean; both
+    (A, B).
 
     Args:
         rows: the first representations, prepared.
@@ -192,12 +225,18 @@ def re_pairing_null(
         orders: (draws, n) of ``re_pairings``.
         size: prepared representations that fit into memory at once.
     """
-    counts, total = np.zeros(observed.shape), np.zeros(observed.shape)
-    tolerance = 1e-5 * np.maximum(np.abs(observed), 1e-3)  # rounding must not break ties in favour of the data
+    counts = np.zeros(observed.shape)
+    total = np.zeros(observed.shape)
+    # rounding must not break ties in favour of the data
+    tolerance = 1e-5 * np.maximum(np.abs(observed), 1e-3)
     sign = -1 if spec.is_distance(options) else 1
     step = max(1, min(BATCH, size // max(len(kernels), 1)))
     for start in range(0, len(orders), step):
-        moved = [prepared(re_paired(k, order), spec, options) for order in orders[start : start + step] for k in kernels]
+        moved = [
+            prepared(re_paired(k, order), spec, options)
+            for order in orders[start : start + step]
+            for k in kernels
+        ]
         drawn = spec.cross(rows, moved, options).values.reshape(len(rows), -1, len(kernels))
         counts += (~(sign * drawn < (sign * observed - tolerance)[:, None])).sum(axis=1)
         total += drawn.sum(axis=1)

@@ -1,8 +1,10 @@
-"""Representational similarity analysis: rank correlation of two vectors of pairwise dissimilarities.
+"""Representational similarity analysis: rank correlation of two vectors of pairwise
+dissimilarities.
 
-Kriegeskorte et al. 2008 (doi:10.3389/neuro.06.004.2008). All dissimilarities come from the kernel summary; the second-order
-correlation is an inner product of centred, unit-norm rank vectors, so that all pairs are one matrix product. Kendall's tau-b is
-no inner product: it is computed pair by pair, and has no permutation null here.
+Kriegeskorte et al. 2008 (doi:10.3389/neuro.06.004.2008). All dissimilarities come from the kernel
+summary; the second-order correlation is an inner product of centred, unit-norm rank vectors, so
+that all pairs are one matrix product. Kendall's tau-b is no inner product: it is computed pair by
+pair, and has no permutation null here.
 """
 
 from __future__ import annotations
@@ -14,14 +16,26 @@ import numpy as np
 from vidrep.similarity import bilinear
 from vidrep.similarity.cka import squared_distances
 from vidrep.similarity.kernel import EPS, Kernel
-from vidrep.similarity.measure import DROPPED_ROWS, RANK_ZERO, UNDEFINED_ROWS, Cells, Measure, Prepared, Rows, cells, check_choice
+from vidrep.similarity.measure import (
+    DROPPED_ROWS,
+    RANK_ZERO,
+    UNDEFINED_ROWS,
+    Cells,
+    Measure,
+    Prepared,
+    Rows,
+    cells,
+    check_choice,
+)
 
 MOST_DROPPED = 0.05  # share of clips without a dissimilarity that may be left out
 BINS = 1 << 15  # levels of the quick ranks
 
 
 def products(kernel: Kernel, options: dict) -> np.ndarray:
-    """(n, n) products between rows: of centred or raw features, for Pearson with the mean of every row removed as well."""
+    """(n, n) products between rows: of centred or raw features, for Pearson with the mean of every
+    row removed as well.
+    """
     dtype = np.float32 if options.get("quick") else np.float64
     matrix = kernel.matrix.astype(dtype)
     correlation = options["dissimilarity"] == "correlation"
@@ -40,7 +54,9 @@ def dissimilarities(kernel: Kernel, options: dict) -> tuple[np.ndarray, np.ndarr
     inner = products(kernel, options)
     power = np.diag(inner).copy()
     precision = float(np.finfo(kernel.matrix.dtype).eps)
-    largest = float(np.max(np.diag(kernel.matrix))) + (kernel.mean_square if options["centre"] == "none" else 0)
+    largest = float(np.max(np.diag(kernel.matrix))) + (
+        kernel.mean_square if options["centre"] == "none" else 0
+    )
     defined = power > 64 * precision * largest / kernel.n
     inverse = 1 / np.sqrt(np.where(defined, power, 1))
     distance = inner
@@ -70,14 +86,15 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
 def _order(values: np.ndarray) -> np.ndarray:
     """Positions of a vector's values from the smallest to the largest.
 
-    Sorting numbers is several times as fast as sorting their positions, so that positions take the place of the last bits of the
-    numbers. What agrees in the bits that are left is sorted again.
+    Sorting numbers is several times as fast as sorting their positions, so that positions take the
+    place of the last bits of the numbers. What agrees in the bits that are left is sorted again.
     """
     bits = max(len(values) - 1, 1).bit_length()
     if bits > 40 or values.min() < 0:
         return np.argsort(values)
     places = np.uint64((1 << bits) - 1)
-    keys = (values + 0.0).view(np.uint64) & ~places  # numbers that are not negative are ordered as their bits are
+    # numbers that are not negative are ordered as their bits are
+    keys = (values + 0.0).view(np.uint64) & ~places
     keys |= np.arange(len(values), dtype=np.uint64)
     keys.sort()
     order = (keys & places).astype(np.intp)
@@ -92,9 +109,12 @@ def _order(values: np.ndarray) -> np.ndarray:
 
 
 def _quick_unit_ranks(distance: np.ndarray, dtype: np.dtype) -> Prepared:
-    """``_unit_ranks`` of all clips after rounding to ``BINS`` levels: no sorting, precise enough for standard errors."""
+    """``_unit_ranks`` of all clips after rounding to ``BINS`` levels: no sorting, precise enough
+    for standard errors.
+    """
     n = len(distance)
-    low, high = float(distance.min()), float(distance.max())
+    low = float(distance.min())
+    high = float(distance.max())
     distance = (distance - low) * ((BINS - 1) / ((high - low) or 1))
     level = distance.astype(np.intp).ravel()
     counts = np.bincount(level, minlength=BINS) - np.bincount(level[:: n + 1], minlength=BINS)
@@ -109,7 +129,8 @@ def _quick_unit_ranks(distance: np.ndarray, dtype: np.dtype) -> Prepared:
 
 
 def _unit_ranks(distance: np.ndarray, kept: np.ndarray, options: dict, dtype: np.dtype) -> Prepared:
-    """The symmetric array whose inner products are correlations over the distinct pairs of the ``kept`` clips.
+    """The symmetric array whose inner products are correlations over the distinct pairs of the
+    ``kept`` clips.
 
     For Kendall's tau the dissimilarities themselves, (pairs,).
     """
@@ -150,11 +171,17 @@ def _prepare(kernel: Kernel, options: dict, left_out: np.ndarray | None = None) 
 def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
     """All pairs; clips that one side lacks are left out on both, and the rest is ranked again."""
     values = np.full((len(rows), len(columns)), np.nan)
-    used = np.full(values.shape, max((len(item.missing) for item in (*rows, *columns) if item.missing is not None), default=0))
+    used = np.full(
+        values.shape,
+        max(
+            (len(item.missing) for item in (*rows, *columns) if item.missing is not None), default=0
+        ),
+    )
     for i, row_mask in _by_missing(rows):
         for j, column_mask in _by_missing(columns):
             union = row_mask | column_mask
-            left, right = _without(rows, i, union), _without(columns, j, union)
+            left = _without(rows, i, union)
+            right = _without(columns, j, union)
             same = columns is rows and i == j
             correlate = _taus if options["order"] == "kendall" else bilinear.inner_products
             values[np.ix_(i, j)] = correlate(left, left if same else right)
@@ -171,7 +198,9 @@ def _taus(rows: Rows, columns: Rows) -> np.ndarray:
 
 
 def _by_missing(side: Rows) -> list[tuple[list[int], np.ndarray]]:
-    """Positions that lack the same clips, with the mask of these clips; representations without a value are left out."""
+    """Positions that lack the same clips, with the mask of these clips; representations without a
+    value are left out.
+    """
     groups: dict[bytes, list[int]] = {}
     for position, item in enumerate(side):
         if not item.flag:
@@ -185,11 +214,16 @@ def _without(side: Rows, positions: list[int], mask: np.ndarray) -> list[Prepare
 
 
 def _null(rows: Rows, columns: Rows, orders: np.ndarray) -> np.ndarray:
-    """Counts as in ``bilinear.shift_null``; NaN for Kendall's tau, and where clips are missing (re-pairing moves the gaps)."""
+    """Counts as in ``bilinear.shift_null``; NaN for Kendall's tau, and where clips are missing
+    (re-pairing moves the gaps).
+    """
     if any(item.data is not None and item.data.ndim == 1 for item in (*rows, *columns)):
         return np.full((len(rows), len(columns)), np.nan)
     counts = bilinear.shift_null(rows, columns, orders).astype(float)
-    gaps = [np.array([item.missing is not None and item.missing.any() for item in side], dtype=bool) for side in (rows, columns)]
+    gaps = [
+        np.array([item.missing is not None and item.missing.any() for item in side], dtype=bool)
+        for side in (rows, columns)
+    ]
     counts[gaps[0][:, None] | gaps[1]] = np.nan
     return counts
 

@@ -1,8 +1,9 @@
-"""Representations from anybody's files: NumPy (.npy, .npz), HDF5 (.h5, .hdf5) and Zarr, ours and others'.
+"""Representations from anybody's files: NumPy (.npy, .npz), HDF5 (.h5, .hdf5) and Zarr, ours and
+others'.
 
-Whatever numeric arrays a file holds are representations; an array called ``ids`` names the rows, and one called ``groups`` the
-clips that rows belong to where several rows are of one clip. Arrays are read in feature blocks, so that they need not fit into
-memory.
+Whatever numeric arrays a file holds are representations; an array called ``ids`` names the rows,
+and one called ``groups`` the clips that rows belong to where several rows are of one clip. Arrays
+are read in feature blocks, so that they need not fit into memory.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Contents(NamedTuple):
     """What a file holds.
 
     Attributes:
-        arrays: by name, in the order of the file: as written in .npz, as its attribute ``layers`` says in .zarr, .h5 and .hdf5.
+        arrays: by name, in the order of the file: as written in .npz, as its attribute ``layers``
+            says in .zarr, .h5 and .hdf5.
         ids: names of the rows, None where it names none.
         groups: (n,) the clip that each row belongs to, None where it does not tell.
     """
@@ -71,25 +73,30 @@ def open_sources(paths: Sequence[str | os.PathLike]) -> list[Source]:
         paths: files, or ``FILE:ARRAY`` for one array of a file.
 
     Raises:
-        ValueError: no such file or array, a file of another kind, or files of different clips; the line names them.
+        ValueError: no such file or array, a file of another kind, or files of different clips; the
+            line names them.
     """
     found = [source for path in paths for source in _open(os.fspath(path))]
     by_name: dict[str, Source] = {}
     for source in found:
         if source.name in by_name:
-            raise ValueError(f"{by_name[source.name].path} and {source.path} are both called {source.name}; rename one")
+            raise ValueError(
+                f"{by_name[source.name].path} and {source.path} are both called {source.name};"
+                " rename one"
+            )
         by_name[source.name] = source
     for source in found[1:]:
         if source.array.shape[0] != found[0].array.shape[0]:
             raise ValueError(
-                f"{found[0].path} has {found[0].array.shape[0]} clips, {source.path} {source.array.shape[0]}; "
-                "compared files hold the same clips in the same order"
+                f"{found[0].path} has {found[0].array.shape[0]} clips, {source.path}"
+                f" {source.array.shape[0]}; compared files hold the same clips in the same order"
             )
     named = [source for source in found if source.ids]
     for source in named[1:]:
         if source.ids != named[0].ids:
             raise ValueError(
-                f"{named[0].path} and {source.path} hold different clips or another order of them (their ids differ)"
+                f"{named[0].path} and {source.path} hold different clips or another order of them"
+                " (their ids differ)"
             )
     return found
 
@@ -104,9 +111,14 @@ def groups_of(sources: Sequence[Source]) -> np.ndarray | None:
     for source in telling:
         n = source.array.shape[0]
         if source.groups.shape != (n,):
-            raise ValueError(f"{source.path}: groups has shape {source.groups.shape}, expected one entry for each of {n} rows")
+            raise ValueError(
+                f"{source.path}: groups has shape {source.groups.shape}, expected one entry for"
+                f" each of {n} rows"
+            )
         if not np.array_equal(source.groups, telling[0].groups):
-            raise ValueError(f"{telling[0].path} and {source.path} divide the rows into different groups")
+            raise ValueError(
+                f"{telling[0].path} and {source.path} divide the rows into different groups"
+            )
     return telling[0].groups if telling else None
 
 
@@ -132,7 +144,8 @@ def open_file(path: str | os.PathLike) -> Contents:
     """What a file holds.
 
     Raises:
-        ValueError: no such file, a file of another kind, or one without arrays of at least two dimensions.
+        ValueError: no such file, a file of another kind, or one without arrays of at least two
+            dimensions.
     """
     path = Path(path)
     if not path.exists():
@@ -144,14 +157,22 @@ def open_file(path: str | os.PathLike) -> Contents:
         ids = np.asarray(arrays.pop(IDS)[()]).ravel().tolist() if IDS in arrays else None
         groups = np.asarray(arrays.pop(GROUPS)[()]) if GROUPS in arrays else None
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: not a readable {path.suffix} file ({str(error).splitlines()[0] or 'empty'})") from None
+        raise ValueError(
+            f"{path}: not a readable {path.suffix} file ({str(error).splitlines()[0] or 'empty'})"
+        ) from None
     if not arrays:
         raise ValueError(f"{path}: no array of numbers with at least two dimensions in it")
-    return Contents(arrays, ids and [name.decode() if isinstance(name, bytes) else str(name) for name in ids], groups)
+    return Contents(
+        arrays,
+        ids and [name.decode() if isinstance(name, bytes) else str(name) for name in ids],
+        groups,
+    )
 
 
 def _arrays(path: Path) -> dict[str, object]:
-    """Arrays of a file by name: those of at least two dimensions, in the order of layers where the file tells it, ids, groups."""
+    """Arrays of a file by name: those of at least two dimensions, in the order of layers where the
+    file tells it, ids, groups.
+    """
     if path.suffix == ".npy":
         found = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)}
     elif path.suffix == ".npz":
@@ -161,16 +182,29 @@ def _arrays(path: Path) -> dict[str, object]:
         import zarr
 
         root = zarr.open(os.fspath(path), mode="r")
-        found = _members(root, dict(root.arrays())) if hasattr(root, "arrays") else {path.stem: root}
+        found = (
+            _members(root, dict(root.arrays())) if hasattr(root, "arrays") else {path.stem: root}
+        )
     else:
         import h5py
 
         root = h5py.File(path, "r")
-        found = _members(root, {name: value for name, value in root.items() if isinstance(value, h5py.Dataset)})
+        found = _members(
+            root, {name: value for name, value in root.items() if isinstance(value, h5py.Dataset)}
+        )
     return {name: array for name, array in found.items() if name in (IDS, GROUPS) or array.ndim > 1}
 
 
 def _members(root, arrays: dict[str, object]) -> dict[str, object]:
-    """The arrays of a Zarr or HDF5 group; those that its attribute ``layers`` lists, in that order, where it has one."""
+    """The arrays of a Zarr or HDF5 group; those that its attribute ``layers`` lists, in that order,
+    where it has one.
+    """
     layers = [str(name) for name in root.attrs.get("layers", ())]
-    return {name: root[name] for name in (*layers, *(name for name in (IDS, GROUPS) if name in arrays))} if layers else arrays
+    return (
+        {
+            name: root[name]
+            for name in (*layers, *(name for name in (IDS, GROUPS) if name in arrays))
+        }
+        if layers
+        else arrays
+    )

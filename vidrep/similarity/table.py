@@ -12,29 +12,60 @@ from vidrep.similarity.calibrate import COLUMNS as CALIBRATION
 from vidrep.similarity.calibrate import calibrate
 from vidrep.similarity.engine import Comparison
 
-COLUMNS = ("rep_a", "rep_b", "value", "ci_low", "ci_high", "null_p", "n", "chance", "flag", "rank_a", "rank_b", *CALIBRATION)
+COLUMNS = (
+    "rep_a",
+    "rep_b",
+    "value",
+    "ci_low",
+    "ci_high",
+    "null_p",
+    "n",
+    "chance",
+    "flag",
+    "rank_a",
+    "rank_b",
+    *CALIBRATION,
+)
 
 
 def number(value: float) -> str:
-    """A number with eight significant digits: what single-precision kernels support; NaN becomes an empty cell."""
+    """A number with eight significant digits: what single-precision kernels support; NaN becomes an
+    empty cell.
+    """
     return "" if math.isnan(value) else f"{float(value) + 0.0:.8g}"
 
 
 def pair_rows(result: Comparison, names: Sequence[str]) -> Iterator[list[str]]:
-    """The cells of every pair: of symmetric measures each unordered pair once, with the diagonal, otherwise both orders."""
+    """The cells of every pair: of symmetric measures each unordered pair once, with the diagonal,
+    otherwise both orders.
+    """
     columns = calibrate(result, names)
     calibration = [columns[name] for name in CALIBRATION]
     for i, first in enumerate(names):
         for j in range(i if result.symmetric else 0, len(names)):
-            cells = (result.values, result.ci_low, result.ci_high, result.null_p, result.n, result.chance)
+            cells = (
+                result.values,
+                result.ci_low,
+                result.ci_high,
+                result.null_p,
+                result.n,
+                result.chance,
+            )
             later = (result.rank_a, result.rank_b, *calibration)
-            yield [first, names[j], *(number(a[i, j]) for a in cells), result.flags[i, j], *(number(a[i, j]) for a in later)]
+            yield [
+                first,
+                names[j],
+                *(number(a[i, j]) for a in cells),
+                result.flags[i, j],
+                *(number(a[i, j]) for a in later),
+            ]
 
 
 def write_table(path: str | os.PathLike, result: Comparison, names: Sequence[str]) -> None:
     """Write one row per pair.
 
-    Empty cells: no value (the flag says why), or nothing known (an interval, a null or a rank that the measure does not have).
+    Empty cells: no value (the flag says why), or nothing known (an interval, a null or a rank that
+    the measure does not have).
     """
     with whole(path) as beside, open(beside, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -43,12 +74,16 @@ def write_table(path: str | os.PathLike, result: Comparison, names: Sequence[str
 
 
 def table(result: Comparison, names: Sequence[str]) -> str:
-    """The rows of ``write_table`` for reading: aligned, without the columns that are empty throughout."""
+    """The rows of ``write_table`` for reading: aligned, without the columns that are empty
+    throughout.
+    """
     return aligned([list(COLUMNS), *pair_rows(result, names)])
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells, the first one being the header, as text in columns; columns that are empty throughout are left out."""
+    """Rows of cells, the first one being the header, as text in columns; columns that are empty
+    throughout are left out.
+    """
     shown = [column for column in zip(*rows, strict=True) if any(column[1:])]
     padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in shown]
     return "\n".join("  ".join(line).rstrip() for line in zip(*padded, strict=True))

@@ -8,9 +8,10 @@ from vidrep.similarity.registry import find
 def as_distances(values: np.ndarray, measure: str) -> np.ndarray:
     """Distances of a measure's values, (R, R), symmetric, 0 on the diagonal.
 
-    A distance measure is its own; a similarity counts as a cosine and becomes an angle in radians, pi/2 for unrelated
-    representations. CKA, with or without its bias, and RSA are cosines between centred arrays, so that their angle is a metric
-    (Williams et al. 2021, arXiv:2110.14739); of other similarities the angle keeps the order and nothing else.
+    A distance measure is its own; a similarity counts as a cosine and becomes an angle in radians,
+    pi/2 for unrelated representations. CKA, with or without its bias, and RSA are cosines between
+    centred arrays, so that their angle is a metric (Williams et al. 2021, arXiv:2110.14739); of
+    other similarities the angle keeps the order and nothing else.
 
     Raises:
         ValueError: no such measure.
@@ -27,7 +28,9 @@ def is_metric(measure: str) -> bool:
 
 
 def defined(values: np.ndarray) -> np.ndarray:
-    """Positions of representations that have a value with each other, those with most gaps left out first: (K,) int."""
+    """Positions of representations that have a value with each other, those with most gaps left out
+    first: (K,) int.
+    """
     kept = np.arange(len(values))
     while True:
         missing = np.isnan(values[np.ix_(kept, kept)]).sum(1)

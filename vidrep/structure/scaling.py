@@ -1,8 +1,10 @@
-"""A map of systems: representations in the plane and as a tree, and how far both depend on the choice of clips.
+"""A map of systems: representations in the plane and as a tree, and how far both depend on the
+choice of clips.
 
-Clips are resampled by halves without replacement. A bootstrap would draw clips twice, whose likeness to themselves biases
-every measure (docs/design.md). Half of the clips is the share at which the spread over subsamples is that of the full sample
-(delete-d jackknife with d = n/2: Wu 1986, Annals of Statistics 14:1261; Shao and Wu 1989, Annals of Statistics 17:1176).
+Clips are resampled by halves without replacement. A bootstrap would draw clips twice, whose
+likeness to themselves biases every measure (docs/design.md). Half of the clips is the share at
+which the spread over subsamples is that of the full sample (delete-d jackknife with d = n/2: Wu
+1986, Annals of Statistics 14:1261; Shao and Wu 1989, Annals of Statistics 17:1176).
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +33,8 @@ class SystemMap:
         spread: (R, 2, 2) covariance of each place over half-samples of clips, NaN without any.
         stress: Kruskal's stress-1 of the map: 0 where all distances are kept.
         links: (R - 1, 4) tree of average linkage in SciPy's form.
-        support: (R - 1,) share of half-samples in whose tree the same branch recurs, NaN without any.
+        support: (R - 1,) share of half-samples in whose tree the same branch recurs, NaN without
+            any.
         n: clips.
     """
 
@@ -44,7 +47,9 @@ class SystemMap:
     n: int
 
 
-def map_systems(kernels: Sequence, measure: str, *, samples: int, rng: np.random.Generator) -> SystemMap:
+def map_systems(
+    kernels: Sequence, measure: str, *, samples: int, rng: np.random.Generator
+) -> SystemMap:
     """The map of representations of the same clips.
 
     Args:
@@ -57,31 +62,42 @@ def map_systems(kernels: Sequence, measure: str, *, samples: int, rng: np.random
     values = compare_all(loaded, measure)
     kept = defined(values)
     distances = as_distances(values[np.ix_(kept, kept)], measure)
-    points, links = plane(distances), tree(distances)
+    points = plane(distances)
+    links = tree(distances)
     halves = list(half_samples([loaded[i] for i in kept], measure, samples, rng))
-    spread, support = np.full((len(kept), 2, 2), np.nan), np.full(len(links), np.nan)
+    spread = np.full((len(kept), 2, 2), np.nan)
+    support = np.full(len(links), np.nan)
     if halves:
         places = [align(half, points) for half in plane(np.array(halves), points)]
         spread = _covariances(np.array(places), points)
-        branches, found = clades(links), [set(clades(tree(half))) for half in halves]
+        branches = clades(links)
+        found = [set(clades(tree(half))) for half in halves]
         support = np.array([np.mean([branch in other for other in found]) for branch in branches])
     return SystemMap(kept, points, spread, stress(distances, points), links, support, loaded[0].n)
 
 
-def half_samples(kernels: Sequence, measure: str, samples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Distances (R, R) from random halves of the clips; a half on which some distance is not defined is left out."""
+def half_samples(
+    kernels: Sequence, measure: str, samples: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Distances (R, R) from random halves of the clips; a half on which some distance is not
+    defined is left out.
+    """
     n = kernels[0].n
     for _ in range(samples if n >= FEWEST_FOR_INTERVALS else 0):
         rows = np.sort(rng.permutation(n)[: n // 2])
-        distances = as_distances(compare_all([kernel.subset(rows) for kernel in kernels], measure), measure)
+        distances = as_distances(
+            compare_all([kernel.subset(rows) for kernel in kernels], measure), measure
+        )
         if not np.isnan(distances).any():
             yield distances
 
 
 def plane(distances: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
-    """Places in the plane whose distances come closest by least squares, for one matrix of distances or for several at once.
+    """Places in the plane whose distances come closest by least squares, for one matrix of
+    distances or for several at once.
 
-    Majorisation (SMACOF: de Leeuw 1977; Borg and Groenen 2005, section 8.6): every step lowers the stress.
+    Majorisation (SMACOF: de Leeuw 1977; Borg and Groenen 2005, section 8.6): every step lowers the
+    stress.
 
     Args:
         distances: (..., R, R).
@@ -91,7 +107,11 @@ def plane(distances: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
         (..., R, 2), centred.
     """
     count = distances.shape[-1]
-    points = classical(distances) if start is None else np.broadcast_to(start, (*distances.shape[:-1], 2))
+    points = (
+        classical(distances)
+        if start is None
+        else np.broadcast_to(start, (*distances.shape[:-1], 2))
+    )
     for _ in range(_STEPS if count > 1 else 0):
         away = points[..., :, None, :] - points[..., None, :, :]
         shown = np.sqrt(np.einsum("...d,...d->...", away, away))
@@ -104,7 +124,9 @@ def plane(distances: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
 
 
 def classical(distances: np.ndarray) -> np.ndarray:
-    """Classical scaling into the plane, (R, 2): principal coordinates; the largest coordinate of each axis is positive."""
+    """Classical scaling into the plane, (R, 2): principal coordinates; the largest coordinate of
+    each axis is positive.
+    """
     if len(distances) < 2:
         return np.zeros((len(distances), 2))
     values, vectors = np.linalg.eigh(gram(distances))
@@ -113,20 +135,27 @@ def classical(distances: np.ndarray) -> np.ndarray:
 
 
 def gram(distances: np.ndarray) -> np.ndarray:
-    """Inner products (R, R) of centred points with these distances; has negative eigenvalues where there are no such points."""
+    """Inner products (R, R) of centred points with these distances; has negative eigenvalues where
+    there are no such points.
+    """
     squares = distances**2
     return -(squares - squares.mean(0) - squares.mean(1)[:, None] + squares.mean()) / 2
 
 
 def stress(distances: np.ndarray, points: np.ndarray) -> float:
-    """Kruskal's stress-1: root of the squared errors of all distances over the squared distances on the map; NaN without any."""
-    wanted, shown = squareform(distances, checks=False), pdist(points)
+    """Kruskal's stress-1: root of the squared errors of all distances over the squared distances on
+    the map; NaN without any.
+    """
+    wanted = squareform(distances, checks=False)
+    shown = pdist(points)
     with np.errstate(invalid="ignore"):
         return float(np.sqrt(np.sum((wanted - shown) ** 2) / np.sum(shown**2)))
 
 
 def align(points: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Centred points turned, and mirrored where that helps, to lie on ``target``; their size is kept."""
+    """Centred points turned, and mirrored where that helps, to lie on ``target``; their size is
+    kept.
+    """
     return points @ orthogonal_procrustes(points, target)[0]
 
 

@@ -1,4 +1,6 @@
-"""How the layers of one run change while it is trained: all pairs of times at which its weights were kept."""
+"""How the layers of one run change while it is trained: all pairs of times at which its weights
+were kept.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,18 +16,33 @@ from vidrep.training.device import Device
 from vidrep.training.run import load_run, load_weights, snapshot_file
 from vidrep.training.split import Split
 
-COLUMNS = ("layer", "depth", "epoch_a", "epoch_b", "final", "measure", "value", "ci_low", "ci_high", "n", "flag")
-Layers = dict[str, np.ndarray]  # activations (n, features...) of each layer, from the input to the embedding
+COLUMNS = (
+    "layer",
+    "depth",
+    "epoch_a",
+    "epoch_b",
+    "final",
+    "measure",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+    "flag",
+)
+# activations (n, features...) of each layer, from the input to the embedding
+Layers = dict[str, np.ndarray]
 
 
 def layers_in_time(
     folder: Path, epochs: Sequence[int], split: Split, rows: int, policy: Policy, device: Device
 ) -> dict[int, Layers]:
-    """Activations of a run's layers at each time, by the number of epochs; the last one has the weights that the run ended with.
+    """Activations of a run's layers at each time, by the number of epochs; the last one has the
+    weights that the run ended with.
 
     Args:
         folder: the run's.
-        epochs: numbers of epochs after which weights were kept; those that the run never reached are left out.
+        epochs: numbers of epochs after which weights were kept; those that the run never reached
+            are left out.
         split: the clips, of which the first ``rows`` count.
         rows, policy, device: see ``vidrep.activations.extract.store_activations``.
     """
@@ -36,17 +53,24 @@ def layers_in_time(
     for epoch, weights in [*times.items(), (end, folder / "weights.pt")]:
         load_weights(objective, weights)
         group = zarr.create_group(zarr.storage.MemoryStore())
-        store_activations(objective, split, group, rows=rows, policy=policy, dtype="float32", device=device)
+        store_activations(
+            objective, split, group, rows=rows, policy=policy, dtype="float32", device=device
+        )
         found[epoch] = {name: group[name][:] for name in objective.model.layers}
     return found
 
 
 def pair_rows(found: dict[int, Layers], measure: str) -> Iterator[tuple]:
-    """Rows of ``COLUMNS``: every layer at every two times, the earlier first; ``final``: is the later one the end of training?"""
-    times, end = list(found), max(found)
+    """Rows of ``COLUMNS``: every layer at every two times, the earlier first; ``final``: is the
+    later one the end of training?
+    """
+    times = list(found)
+    end = max(found)
     for depth, layer in enumerate(found[end]):
         result = all_pairs([found[epoch][layer] for epoch in times], measure, intervals=True)
         for i, j in zip(*np.triu_indices(len(times), 1), strict=True):
-            numbers = [number(values[i, j]) for values in (result.values, result.ci_low, result.ci_high)]
+            numbers = [
+                number(values[i, j]) for values in (result.values, result.ci_low, result.ci_high)
+            ]
             when = (times[i], times[j], times[j] == end)
             yield layer, depth, *when, measure, *numbers, int(result.n[i, j]), result.flags[i, j]

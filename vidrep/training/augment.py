@@ -1,6 +1,7 @@
 """Training clips mirrored left to right, with everything that goes with them.
 
-Only for data whose classes survive it: a mirrored motion is as fast as before, but a mirrored digit is none.
+Only for data whose classes survive it: a mirrored motion is as fast as before, but a mirrored digit
+is none.
 """
 
 import torch
@@ -12,8 +13,9 @@ from vidrep.training.targets import TARGETS
 def flip_some(batch: dict[str, Tensor], probability: float) -> dict[str, Tensor]:
     """Mirror each clip of a batch with a probability.
 
-    All frames of a clip are mirrored or none. Mirrored flow also has its x component negated: what moved right now moves left.
-    The choices are drawn from torch's global generator, and made on the CPU so that every device draws the same ones.
+    All frames of a clip are mirrored or none. Mirrored flow also has its x component negated: what
+    moved right now moves left. The choices are drawn from torch's global generator, and made on the
+    CPU so that every device draws the same ones.
 
     Args:
         batch: of ``vidrep.training.split.Split``.
@@ -26,7 +28,10 @@ def flip_some(batch: dict[str, Tensor], probability: float) -> dict[str, Tensor]
         return batch
     chosen = torch.rand(len(batch["clip"])) < probability
     mirrored = flip(batch)
-    return {name: choose(chosen.to(values.device), mirrored[name], values) for name, values in batch.items()}
+    return {
+        name: choose(chosen.to(values.device), mirrored[name], values)
+        for name, values in batch.items()
+    }
 
 
 def flip(batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -13,14 +13,27 @@ class Checkpoint:
 
     Args:
         path: the file.
-        fingerprint: identifies what is trained on what by which code; a checkpoint with another one is ignored.
+        fingerprint: identifies what is trained on what by which code; a checkpoint with another one
+            is ignored.
     """
 
     def __init__(self, path: Path, fingerprint: str) -> None:
-        self.path, self.fingerprint = path, fingerprint
+        self.path = path
+        self.fingerprint = fingerprint
 
-    def save(self, stage: str, epochs_done: int, objective, optimiser, schedule, selection, history: list[tuple]) -> None:
-        """Keep everything that the next epoch needs (random streams are drawn anew from each epoch's number)."""
+    def save(
+        self,
+        stage: str,
+        epochs_done: int,
+        objective,
+        optimiser,
+        schedule,
+        selection,
+        history: list[tuple],
+    ) -> None:
+        """Keep everything that the next epoch needs (random streams are drawn anew from each
+        epoch's number).
+        """
         content = {
             "fingerprint": self.fingerprint,
             "stage": stage,

@@ -27,7 +27,9 @@ def count_parameters(network: nn.Module) -> int:
 
 @torch.no_grad()
 def count_macs(objective: nn.Module, split: Split, device: Device) -> int:
-    """Multiply-adds of convolutions and matrix products in scoring one clip (every frame or flow stack that scoring samples)."""
+    """Multiply-adds of convolutions and matrix products in scoring one clip (every frame or flow
+    stack that scoring samples).
+    """
     objective.eval()
     batch = split.batch(slice(0, 1), device)
     with FlopCounterMode(display=False, custom_mapping=FUSED_ATTENTION) as counter:

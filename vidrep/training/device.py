@@ -15,8 +15,8 @@ class Device:
 
     Attributes:
         device: the torch device.
-        precision: "float32" or "bfloat16" (autocast: weights stay float32). Training only; scores and activations are
-            always computed in float32.
+        precision: "float32" or "bfloat16" (autocast: weights stay float32). Training only; scores
+            and activations are always computed in float32.
     """
 
     device: torch.device
@@ -24,10 +24,14 @@ class Device:
 
     def autocast(self) -> AbstractContextManager:
         """Context in which a training step runs."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"
+        )
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network here, its 3-D convolutions in the channels-last layout (1.0-1.35 times faster than the default)."""
+        """Move a network here, its 3-D convolutions in the channels-last layout (1.0-1.35 times
+        faster than the default).
+        """
         for module in network.modules():
             if isinstance(module, nn.Conv3d):
                 module.to(memory_format=torch.channels_last_3d)
@@ -46,23 +50,34 @@ class Device:
         """
         frames = frames.to(self.device, non_blocking=True)
         channels_last = frames if frames.ndim == 5 else frames[..., None]  # (B, T, H, W, C)
-        return channels_last.permute(0, 4, 1, 2, 3).to(torch.float32, memory_format=torch.channels_last_3d).div_(255)
+        return (
+            channels_last.permute(0, 4, 1, 2, 3)
+            .to(torch.float32, memory_format=torch.channels_last_3d)
+            .div_(255)
+        )
 
     def flow(self, fields: Tensor) -> Tensor:
         """A batch of flow, (B, T-1, 2, H, W) float16 in pixels, as (B, 2, T-1, H, W) float32."""
-        return fields.to(self.device, non_blocking=True).transpose(1, 2).to(torch.float32, memory_format=torch.channels_last_3d)
+        return (
+            fields.to(self.device, non_blocking=True)
+            .transpose(1, 2)
+            .to(torch.float32, memory_format=torch.channels_last_3d)
+        )
 
 
 def _keep_small_maps_exact(convolution: nn.Conv3d) -> None:
     """Let a convolution run in float32 when its input is smaller than its kernel.
 
-    The CPU kernel of torch 2.13 for the bfloat16 weight gradient reads memory it never wrote there, e.g. for 3 x 3 x 3 kernels on
-    maps of two frames: gradients of any size, different in every run.
+    The CPU kernel of torch 2.13 for the bfloat16 weight gradient reads memory it never wrote there,
+    e.g. for 3 x 3 x 3 kernels on maps of two frames: gradients of any size, different in every run.
     """
     compute = convolution.forward
 
     def forward(maps: Tensor) -> Tensor:
-        if all(size >= kernel for size, kernel in zip(maps.shape[2:], convolution.kernel_size, strict=True)):
+        if all(
+            size >= kernel
+            for size, kernel in zip(maps.shape[2:], convolution.kernel_size, strict=True)
+        ):
             return compute(maps)
         with torch.autocast("cpu", enabled=False):
             return compute(maps.float())
@@ -81,21 +96,29 @@ def choose(gpus: int = 0, precision: str = "auto", threads: int | None = None) -
     Args:
         gpus: how many CUDA devices the job was granted; 0 means CPU.
         precision: one of ``PRECISIONS``; auto is bfloat16 where the hardware has it.
-        threads: CPU threads of this process; None keeps torch's choice. The bits of a result depend on it.
+        threads: CPU threads of this process; None keeps torch's choice. The bits of a result depend
+            on it.
 
     Raises:
         ValueError: a GPU was granted and none is visible, or an unknown precision.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"config key training.precision: {precision!r}; give one of {', '.join(PRECISIONS)}")
+        raise ValueError(
+            f"config key training.precision: {precision!r}; give one of {', '.join(PRECISIONS)}"
+        )
     if threads:
         torch.set_num_threads(threads)
     if gpus:
         if not torch.cuda.is_available():
-            raise ValueError("a GPU was granted to this job but CUDA sees none; run with --resources gpu=0 to use the CPU")
-        device, native = torch.device("cuda"), torch.cuda.is_bf16_supported()
+            raise ValueError(
+                "a GPU was granted to this job but CUDA sees none; run with --resources gpu=0 to"
+                " use the CPU"
+            )
+        device = torch.device("cuda")
+        native = torch.cuda.is_bf16_supported()
     else:
-        device, native = torch.device("cpu"), native_bfloat16()
+        device = torch.device("cpu")
+        native = native_bfloat16()
     if precision == "auto":
         precision = "bfloat16" if native else "float32"
     return Device(device, precision)

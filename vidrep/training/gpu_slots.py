@@ -1,8 +1,8 @@
 """Concurrent jobs of one machine on different GPUs, by file locks.
 
-Snakemake limits how many GPU jobs run together but never chooses the device. Each device has a lock file; a job holds the locks
-of its devices until its process ends, however it ends, because the kernel drops them. On a scheduler the pool is what the
-scheduler granted, so its choice is kept.
+Snakemake limits how many GPU jobs run together but never chooses the device. Each device has a lock
+file; a job holds the locks of its devices until its process ends, however it ends, because the
+kernel drops them. On a scheduler the pool is what the scheduler granted, so its choice is kept.
 """
 
 import fcntl
@@ -25,21 +25,31 @@ def any_visible() -> bool:
 
 
 def pool() -> list[str]:
-    """Devices that this process may use: ``CUDA_VISIBLE_DEVICES`` when it is set, else all that the driver lists."""
+    """Devices that this process may use: ``CUDA_VISIBLE_DEVICES`` when it is set, else all that the
+    driver lists.
+    """
     granted = _granted()
     if granted is not None:
         return granted
     try:
-        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
+        listing = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return []
     return [str(index) for index in range(len(listing.strip().splitlines()))]
 
 
 def lock_folder() -> Path:
-    """Folder of the lock files: on the local disk, one a user; one a job inside a scheduler, where device names may repeat."""
+    """Folder of the lock files: on the local disk, one a user; one a job inside a scheduler, where
+    device names may repeat.
+    """
     job = os.environ.get("SLURM_JOB_ID")
-    folder = Path(tempfile.gettempdir()) / f"vidrep-gpu-{getpass.getuser()}" / (f"slurm-{job}" if job else "host")
+    folder = (
+        Path(tempfile.gettempdir())
+        / f"vidrep-gpu-{getpass.getuser()}"
+        / (f"slurm-{job}" if job else "host")
+    )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -48,15 +58,20 @@ def hold(count: int, devices: list[str], folder: Path) -> list[IO]:
     """Wait until ``count`` of ``devices`` are free and hold them.
 
     Returns:
-        Open lock files named after their devices; they are held until closed or until the process ends.
+        Open lock files named after their devices; they are held until closed or until the process
+        ends.
 
     Raises:
         ValueError: more devices wanted than there are.
     """
     if count > len(devices):
-        raise ValueError(f"{count} GPU(s) wanted, {len(devices)} visible; lower `--resources gpu=` or the rule's gpu request")
+        raise ValueError(
+            f"{count} GPU(s) wanted, {len(devices)} visible; lower `--resources gpu=` or the rule's"
+            " gpu request"
+        )
     while True:
-        with open(folder / "choosing", "w") as choosing:  # one chooser at a time: no deadlock over half-held pairs
+        # one chooser at a time: no deadlock over half-held pairs
+        with open(folder / "choosing", "w") as choosing:
             fcntl.flock(choosing, fcntl.LOCK_EX)
             held = []
             for device in devices:
@@ -81,7 +96,9 @@ def claim(count: int) -> list[IO]:
 
 
 def _granted() -> list[str] | None:
-    """Devices that ``CUDA_VISIBLE_DEVICES`` names, up to the first invalid one as CUDA reads it; None when it is not set."""
+    """Devices that ``CUDA_VISIBLE_DEVICES`` names, up to the first invalid one as CUDA reads it;
+    None when it is not set.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return None

@@ -9,12 +9,14 @@ from vidrep.training.device import Device
 
 
 class Gradients:
-    """Computes the gradients of batches; out of memory, it halves the pieces they are computed in, from then on.
+    """Computes the gradients of batches; out of memory, it halves the pieces they are computed in,
+    from then on.
 
-    The gradients of the pieces add up to those of the batch when the loss is a mean over clips, so the effective batch, the steps
-    and the schedule stay what they were. Not quite the same: batch normalisation takes its statistics from a piece, not from the
-    batch, and counts every piece and every failed attempt in its running statistics; random masks are drawn, and
-    averages of weights follow, piece by piece; losses that compare the clips of a batch compare those of a piece.
+    The gradients of the pieces add up to those of the batch when the loss is a mean over clips, so
+    the effective batch, the steps and the schedule stay what they were. Not quite the same: batch
+    normalisation takes its statistics from a piece, not from the batch, and counts every piece and
+    every failed attempt in its running statistics; random masks are drawn, and averages of weights
+    follow, piece by piece; losses that compare the clips of a batch compare those of a piece.
 
     Args:
         device: where to compute.
@@ -22,11 +24,13 @@ class Gradients:
     """
 
     def __init__(self, device: Device, report: Callable[[str], None]) -> None:
-        self.device, self.report = device, report
+        self.device = device
+        self.report = report
         self.piece: int | None = None  # clips; None: the whole batch
 
     def compute(self, objective: nn.Module, batch: dict) -> Tensor:
-        """Leave the gradients of ``batch`` in the objective's parameters and return its loss, a scalar without history.
+        """Leave the gradients of ``batch`` in the objective's parameters and return its loss, a
+        scalar without history.
 
         Raises:
             ValueError: memory does not even hold one clip.
@@ -35,11 +39,14 @@ class Gradients:
             try:
                 return self._add_up(objective, batch)
             except torch.OutOfMemoryError:
-                pass  # what the failed attempt holds is freed with its frames, on leaving this clause
+                # what the failed attempt holds is freed with its frames, on leaving this clause
+                pass
             self._halve(len(batch["clip"]))
 
     def _add_up(self, objective: nn.Module, batch: dict) -> Tensor:
-        """The same by pieces, weighted by their share of the batch; a whole batch is not touched."""
+        """The same by pieces, weighted by their share of the batch; a whole batch is not
+        touched.
+        """
         size = len(batch["clip"])
         total = None
         objective.zero_grad(set_to_none=True)
@@ -57,16 +64,26 @@ class Gradients:
         """Make the pieces half as large."""
         piece = self.piece or size
         if piece == 1:
-            raise ValueError("out of memory on the device with one clip at a time; use a smaller system or a larger device")
+            raise ValueError(
+                "out of memory on the device with one clip at a time; use a smaller system or a"
+                " larger device"
+            )
         self.piece = -(-piece // 2)
         if self.device.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.report(f"out of memory with {piece} clips at a time: from now on {self.piece}, gradients accumulated over {size}")
+        self.report(
+            f"out of memory with {piece} clips at a time: from now on {self.piece}, gradients"
+            f" accumulated over {size}"
+        )
 
 
 def take(batch: dict, start: int, count: int) -> dict:
     """Some of the clips of a batch, with all that belongs to them."""
     return {
-        name: take(values, start, count) if isinstance(values, dict) else values[start : start + count]
+        name: (
+            take(values, start, count)
+            if isinstance(values, dict)
+            else values[start : start + count]
+        )
         for name, values in batch.items()
     }

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 def labelled_rows(labels: Tensor, count: int, seed: int) -> Tensor:
     """The training clips whose labels may be used.
 
-    Classes, by the first label of each clip, take turns, so that few clips show all of them; fewer are a subset of more.
+    Classes, by the first label of each clip, take turns, so that few clips show all of them; fewer
+    are a subset of more.
 
     Args:
         labels: (n, classes) multi-hot.
@@ -25,7 +26,11 @@ def labelled_rows(labels: Tensor, count: int, seed: int) -> Tensor:
 
 
 def epoch_order(rows: Tensor, length: int, seed: int) -> Tensor:
-    """Places of ``length`` clips out of ``rows``: one random order after another until there are enough."""
+    """Places of ``length`` clips out of ``rows``: one random order after another until there are
+    enough.
+    """
     generator = torch.Generator().manual_seed(seed)
-    rounds = [rows[torch.randperm(len(rows), generator=generator)] for _ in range(-(-length // len(rows)))]
+    rounds = [
+        rows[torch.randperm(len(rows), generator=generator)] for _ in range(-(-length // len(rows)))
+    ]
     return torch.cat(rounds)[:length]

@@ -1,4 +1,6 @@
-"""Pretrained weights from a local file: read it, and let a model start from it. Nothing is ever downloaded."""
+"""Pretrained weights from a local file: read it, and let a model start from it. Nothing is ever
+downloaded.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,7 +14,8 @@ from torch import Tensor, nn
 
 from vidrep.models.weights import load_state
 
-TORCH_SUFFIXES, NUMPY_SUFFIX = (".pt", ".pth", ".th"), ".npz"
+TORCH_SUFFIXES = (".pt", ".pth", ".th")
+NUMPY_SUFFIX = ".npz"
 PARALLEL = "module."  # what torch's DataParallel puts before every name
 OF_MODEL = "model."  # what stands before the model's names in the weights of a run
 FIRST = 8
@@ -21,25 +24,37 @@ FIRST = 8
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a weights file by name.
 
-    A checkpoint that keeps them under ``state_dict`` is unwrapped, and the prefix ``module.`` removed where all names have it.
+    A checkpoint that keeps them under ``state_dict`` is unwrapped, and the prefix ``module.``
+    removed where all names have it.
 
     Args:
-        path: a file of ``torch.save`` (.pt, .pth, .th; read without running code from it) or of ``numpy.savez`` (.npz).
+        path: a file of ``torch.save`` (.pt, .pth, .th; read without running code from it) or of
+            ``numpy.savez`` (.npz).
 
     Raises:
-        ValueError: another kind of file, a damaged one, or one with other things than named tensors.
+        ValueError: another kind of file, a damaged one, or one with other things than named
+            tensors.
         OSError: the file cannot be read.
     """
     path = Path(path)
     if path.suffix not in (*TORCH_SUFFIXES, NUMPY_SUFFIX):
-        raise ValueError(f"{path}: weights are read from {', '.join(TORCH_SUFFIXES)} and {NUMPY_SUFFIX} files")
+        raise ValueError(
+            f"{path}: weights are read from {', '.join(TORCH_SUFFIXES)} and {NUMPY_SUFFIX} files"
+        )
     try:
-        state = _read_numpy(path) if path.suffix == NUMPY_SUFFIX else torch.load(path, map_location="cpu", weights_only=True)
+        state = (
+            _read_numpy(path)
+            if path.suffix == NUMPY_SUFFIX
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
     except UnpicklingError:
-        raise ValueError(f"{path}: damaged, or it holds more than plain tensors, which is not loaded") from None
+        raise ValueError(
+            f"{path}: damaged, or it holds more than plain tensors, which is not loaded"
+        ) from None
     except (RuntimeError, EOFError, BadZipFile, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path}: not a readable weights file ({str(error).splitlines()[0] if str(error) else 'empty'})"
+            f"{path}: not a readable weights file"
+            f" ({str(error).splitlines()[0] if str(error) else 'empty'})"
         ) from None
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
@@ -58,7 +73,8 @@ def _read_numpy(path: Path) -> dict[str, Tensor]:
 
 
 def start_from(model: nn.Module, path: str | Path) -> str:
-    """Let a model start from a weights file: that of a run of the same model, or one that its ``load_pretrained`` takes.
+    """Let a model start from a weights file: that of a run of the same model, or one that its
+    ``load_pretrained`` takes.
 
     Returns:
         SHA-256 of the file.
@@ -68,15 +84,19 @@ def start_from(model: nn.Module, path: str | Path) -> str:
         OSError: the file cannot be read.
     """
     state = read_state(path)
-    own = {name.removeprefix(OF_MODEL): value for name, value in state.items() if name.startswith(OF_MODEL)}
+    own = {
+        name.removeprefix(OF_MODEL): value
+        for name, value in state.items()
+        if name.startswith(OF_MODEL)
+    }
     if own:
         load_state(model, own, path)
     elif hasattr(model, "load_pretrained"):
         model.load_pretrained(state, path)
     else:
         raise ValueError(
-            f"{path}: model {type(model).__name__} takes no pretrained weights but those of a run of its own: "
-            "it has no method load_pretrained"
+            f"{path}: model {type(model).__name__} takes no pretrained weights but those of a run"
+            " of its own: it has no method load_pretrained"
         )
     return sha256(path)
 

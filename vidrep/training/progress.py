@@ -15,8 +15,10 @@ class Progress:
     """
 
     def __init__(self, clips: int, report: Callable[[str], None]) -> None:
-        self.total, self.report = clips, report
-        self.seen, self.started = 0, time.monotonic()
+        self.total = clips
+        self.report = report
+        self.seen = 0
+        self.started = time.monotonic()
         self.spoke = self.started
 
     @property
@@ -30,12 +32,16 @@ class Progress:
         if time.monotonic() - self.spoke > INTERVAL_S:
             self.say(f"{100 * self.seen / max(self.total, 1):.0f} %")
 
-    def epoch(self, stage: str, epoch: int, epochs: int, loss: float, scores: dict[str, float]) -> None:
+    def epoch(
+        self, stage: str, epoch: int, epochs: int, loss: float, scores: dict[str, float]
+    ) -> None:
         """Speak at the end of an epoch."""
         shown = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
         self.say(f"{stage} epoch {epoch}/{epochs}: training loss {loss:.3f}; validation {shown}")
 
     def say(self, text: str) -> None:
         left = (self.total - self.seen) / self.rate if self.seen else 0.0
-        self.report(f"{text} ({self.rate:.0f} clips/s, {int(left // 60)}:{int(left % 60):02d} left)")
+        self.report(
+            f"{text} ({self.rate:.0f} clips/s, {int(left // 60)}:{int(left % 60):02d} left)"
+        )
         self.spoke = time.monotonic()

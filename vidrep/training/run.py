@@ -42,10 +42,13 @@ def train_run(
     weights: Path | None = None,
     snapshots: Sequence[int] = (),
 ) -> None:
-    """Train a system, or only initialise it, and write ``weights.pt``, ``history.csv`` and ``run.json`` into ``folder``.
+    """Train a system, or only initialise it, and write ``weights.pt``, ``history.csv`` and
+    ``run.json`` into ``folder``.
 
-    The initial weights depend on the system and the seed, not on the data set, and an untrained twin has those of the first seed.
-    Only trained runs start from pretrained weights: the twin of such a system stays random, as the control for them.
+    The initial weights depend on the system and the seed, not on the data set, and an untrained
+    twin has those of the first seed.
+    Only trained runs start from pretrained weights: the twin of such a system stays random, as the
+    control for them.
 
     Args:
         definition: ``System.definition()``, and ``first_seed``.
@@ -65,15 +68,26 @@ def train_run(
     stream_name = ("run", definition["name"], run_seed if trained else definition["first_seed"])
     torch.manual_seed(stream_seed(seed, *stream_name, "init"))
     objective = build(definition, train.shape)
-    pretrained = {"weights_sha256": start_from(objective.model, weights)} if weights and trained else {}
+    pretrained = (
+        {"weights_sha256": start_from(objective.model, weights)} if weights and trained else {}
+    )
     device.place(objective)
-    train, validation = train.move(device), validation.move(device)
+    train = train.move(device)
+    validation = validation.move(device)
     checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint)
     if trained and objective.stages:
-        how = {"seed": stream_seed(seed, *stream_name), "device": device, "checkpoint": checkpoint, "report": report}
-        how["snapshot"] = lambda epoch, trained: epoch in snapshots and write_weights(trained, snapshot_file(folder, epoch))
+        how = {
+            "seed": stream_seed(seed, *stream_name),
+            "device": device,
+            "checkpoint": checkpoint,
+            "report": report,
+        }
+        how["snapshot"] = lambda epoch, trained: (
+            epoch in snapshots and write_weights(trained, snapshot_file(folder, epoch))
+        )
         if definition["recipe"]["labelled"]:  # the same clips for all systems
-            count, draw = definition["recipe"]["labelled"], stream_seed(seed, "labelled", run_seed)
+            count = definition["recipe"]["labelled"]
+            draw = stream_seed(seed, "labelled", run_seed)
             how["labelled"] = labelled_rows(train.labels.cpu(), count, draw)
         outcome = fit(objective, definition["recipe"], train, validation, **how)
     else:
@@ -83,7 +97,9 @@ def train_run(
         "seed": run_seed,
         "experiment_seed": seed,
         **measurements(objective, outcome, validation, device),
-        "infer_clips_per_s": inference_clips_per_s(objective, validation, device) if trained else None,
+        "infer_clips_per_s": (
+            inference_clips_per_s(objective, validation, device) if trained else None
+        ),
         "wall_s": round(time.monotonic() - started, 3),
         **pretrained,
         **about,
@@ -96,17 +112,27 @@ def train_run(
 def unfitted(objective, validation: Split, device: Device) -> Outcome:
     """The outcome of a run that is not trained: its validation scores, as of epoch 0."""
     scores = evaluate(objective, validation, device)
-    return Outcome([(0, "validation", *item) for item in scores.items()], Selection(*objective.selection, epoch=0))
+    return Outcome(
+        [(0, "validation", *item) for item in scores.items()],
+        Selection(*objective.selection, epoch=0),
+    )
 
 
 def measurements(objective, outcome: Outcome, validation: Split, device: Device) -> dict:
-    """What ``run.json`` says of a finished run: its data, the selected epoch, cost, device and precision."""
+    """What ``run.json`` says of a finished run: its data, the selected epoch, cost, device and
+    precision.
+    """
     return {
         "data_shape": asdict(validation.shape),
-        "selected": {key: getattr(outcome.selection, key) for key in ("metric", "direction", "epoch", "value")},
+        "selected": {
+            key: getattr(outcome.selection, key)
+            for key in ("metric", "direction", "epoch", "value")
+        },
         "parameters": count_parameters(objective),
         "macs_per_clip": count_macs(objective, validation, device),
-        "train_clips_per_s": None if math.isnan(outcome.train_clips_per_s) else outcome.train_clips_per_s,
+        "train_clips_per_s": (
+            None if math.isnan(outcome.train_clips_per_s) else outcome.train_clips_per_s
+        ),
         "clips_at_a_time": outcome.clips_at_a_time,
         "peak_bytes": peak_bytes(device),
         "device": torch.cuda.get_device_name() if device.device.type == "cuda" else "cpu",
@@ -125,7 +151,8 @@ def write_run(folder: Path, objective, history: list[tuple], record: dict) -> No
 
 def write_weights(objective, file: Path) -> None:
     """Write a state dict."""
-    buffer = io.BytesIO()  # torch puts a file's name into its bytes; from memory they depend on the weights alone
+    # torch puts a file's name into its bytes; from memory they depend on the weights alone
+    buffer = io.BytesIO()
     torch.save({name: tensor.cpu() for name, tensor in objective.state_dict().items()}, buffer)
     with whole(file) as path:
         path.write_bytes(buffer.getvalue())
@@ -145,7 +172,9 @@ def load_run(folder: Path, device: Device):
     """
     record = json.loads((folder / "run.json").read_text())
     shape = record["data_shape"]
-    objective = build(record["system"], DataShape(tuple(shape["clip"]), shape["classes"], shape["multi_label"]))
+    objective = build(
+        record["system"], DataShape(tuple(shape["clip"]), shape["classes"], shape["multi_label"])
+    )
     load_weights(objective, folder / "weights.pt")
     return device.place(objective).eval(), record
 

@@ -27,7 +27,8 @@ class Split:
         multi_label: may a clip carry several labels?
         ids: names of the clips, e.g. ``test/000012``.
         flow_backward: flow from frame t+1 to t, the shape of ``flow``, or None.
-        targets: further targets by name, (n, classes) uint8 multi-hot; see ``vidrep.training.targets``.
+        targets: further targets by name, (n, classes) uint8 multi-hot; see
+            ``vidrep.training.targets``.
     """
 
     clips: Tensor
@@ -52,8 +53,9 @@ class Split:
         """Some clips as networks and objectives take them.
 
         Returns:
-            ``clip`` (B, C, T, H, W) in [0, 1], ``labels`` (B, classes) float 0/1 and ``row`` (B,), the place of each clip in the
-            split; where the split has them ``flow`` and ``flow_backward`` (B, 2, T-1, H, W), and targets by name (B, classes).
+            ``clip`` (B, C, T, H, W) in [0, 1], ``labels`` (B, classes) float 0/1 and ``row`` (B,),
+            the place of each clip in the split; where the split has them ``flow`` and
+            ``flow_backward`` (B, 2, T-1, H, W), and targets by name (B, classes).
         """
         batch = {
             "clip": device.clip(self.clips[index]),
@@ -79,12 +81,25 @@ class Split:
         return [tensor for tensor in given if tensor is not None]
 
     def move(self, device: Device) -> "Split":
-        """This split with its tensors resident on a CUDA device when they fit into half of its free memory, else unchanged."""
-        if device.device.type != "cuda" or sum(t.nbytes for t in self.tensors) > torch.cuda.mem_get_info()[0] / 2:
+        """This split with its tensors resident on a CUDA device when they fit into half of its free
+        memory, else unchanged.
+        """
+        if (
+            device.device.type != "cuda"
+            or sum(t.nbytes for t in self.tensors) > torch.cuda.mem_get_info()[0] / 2
+        ):
             return self
-        names = [name for name in ("clips", "labels", "flow", "flow_backward") if getattr(self, name) is not None]
+        names = [
+            name
+            for name in ("clips", "labels", "flow", "flow_backward")
+            if getattr(self, name) is not None
+        ]
         resident = {name: getattr(self, name).to(device.device) for name in names}
-        return replace(self, **resident, targets={name: target.to(device.device) for name, target in self.targets.items()})
+        return replace(
+            self,
+            **resident,
+            targets={name: target.to(device.device) for name, target in self.targets.items()},
+        )
 
     def checksum(self) -> str:
         """Digest of everything that batches are cut from."""
@@ -102,25 +117,45 @@ def load_split(
     flow_backward_store: str | Path | None = None,
     targets: Sequence[str] = (),
 ) -> Split:
-    """Read the first ``count`` clips (all by default) of a data set file, their flow from stores, and targets from its factors.
+    """Read the first ``count`` clips (all by default) of a data set file, their flow from stores,
+    and targets from its factors.
 
     Raises:
-        ValueError: a flow store does not belong to the clips, or a target cannot be made from this data set.
+        ValueError: a flow store does not belong to the clips, or a target cannot be made from this
+            data set.
         OSError: a file is missing or unreadable.
     """
     with open_clips(clips_file) as file:
-        clips, labels, ids = file.clips[:count], file.labels[:count], file.ids[:count]
+        clips = file.clips[:count]
+        labels = file.labels[:count]
+        ids = file.ids[:count]
         multi_label = bool(file.attrs["multi_label"])
         made = {name: torch.from_numpy(make_target(name, file.factors)[:count]) for name in targets}
     flow, flow_backward = (
-        None if store is None else load_flow(store, clips, clips_file) for store in (flow_store, flow_backward_store)
+        None if store is None else load_flow(store, clips, clips_file)
+        for store in (flow_store, flow_backward_store)
     )
-    return Split(torch.from_numpy(clips), torch.from_numpy(labels), flow, multi_label, ids, flow_backward, made)
+    return Split(
+        torch.from_numpy(clips),
+        torch.from_numpy(labels),
+        flow,
+        multi_label,
+        ids,
+        flow_backward,
+        made,
+    )
 
 
 def load_flow(store: str | Path, clips: np.ndarray, clips_file: str | Path) -> Tensor:
     """The flow of the first ``clips`` of a file; a store of other clips raises ValueError."""
     fields = open_flow(store).flow
-    if fields.shape[0] < len(clips) or fields.shape[1] != clips.shape[1] - 1 or fields.shape[3:] != clips.shape[2:4]:
-        raise ValueError(f"{store}: flow of shape {fields.shape} does not belong to clips of shape {clips.shape} in {clips_file}")
+    if (
+        fields.shape[0] < len(clips)
+        or fields.shape[1] != clips.shape[1] - 1
+        or fields.shape[3:] != clips.shape[2:4]
+    ):
+        raise ValueError(
+            f"{store}: flow of shape {fields.shape} does not belong to clips of shape {clips.shape}"
+            f" in {clips_file}"
+        )
     return torch.from_numpy(np.asarray(fields[: len(clips)]))

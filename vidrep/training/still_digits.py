@@ -1,10 +1,13 @@
-"""A CNN trained on still digits: the weights "still_digits" of networks that look at frames one by one.
+"""A CNN trained on still digits: the weights "still_digits" of networks that look at frames one by
+one.
 
-It sees the digit images of the experiment's training split, each at a random place of an otherwise black frame as large as those
-of the clips. Its state is the best one on the validation split; the test split only says how good it is.
+It sees the digit images of the experiment's training split, each at a random place of an otherwise
+black frame as large as those of the clips. Its state is the best one on the validation split; the
+test split only says how good it is.
 
-Deviation from gbpcosta/video_representations, which takes a CNN trained on digits that fill the image: those are more than twice
-as large as the digits in its clips, and a recurrent network on such features learns next to nothing.
+Deviation from gbpcosta/video_representations, which takes a CNN trained on digits that fill the
+image: those are more than twice as large as the digits in its clips, and a recurrent network on
+such features learns next to nothing.
 """
 
 import copy
@@ -19,7 +22,9 @@ from vidrep.models.trunks.trunk import resize
 from vidrep.streams import stream_seed
 from vidrep.training.device import Device
 
-STEPS, BATCH, LR = 600, 32, 1e-3
+STEPS = 600
+BATCH = 32
+LR = 1e-3
 EVERY = 100  # steps between evaluations
 
 
@@ -40,12 +45,17 @@ def train_on_digits(
     """
     splits = {name: _tensors(digits, name) for name in digits.splits}
     generator = torch.Generator().manual_seed(stream_seed(seed, "still_digits", "draws"))
-    held_out = {name: (place(splits[name][0], canvas, generator), splits[name][1]) for name in ("validation", "test")}
+    held_out = {
+        name: (place(splits[name][0], canvas, generator), splits[name][1])
+        for name in ("validation", "test")
+    }
     torch.manual_seed(stream_seed(seed, "still_digits"))
     network = DigitCNN(classes=10).to(device.device)
     optimiser = torch.optim.Adam(network.parameters(), lr=LR)
     images, labels = splits["train"]
-    best, chosen, state = (-1.0, 0.0), 0, {}
+    best = (-1.0, 0.0)
+    chosen = 0
+    state = {}
     for step in range(1, steps + 1):
         index = torch.randint(len(labels), (BATCH,), generator=generator)
         frames = place(images[index], canvas, generator).to(device.device)
@@ -58,7 +68,9 @@ def train_on_digits(
         if step % EVERY == 0 or step == steps:
             accuracy, loss = evaluate(network, *held_out["validation"], device)
             if (accuracy, -loss) > best:
-                best, chosen, state = (accuracy, -loss), step, copy.deepcopy(network.state_dict())
+                best = (accuracy, -loss)
+                chosen = step
+                state = copy.deepcopy(network.state_dict())
     network.load_state_dict(state)
     record = {"steps": steps, "chosen_step": chosen, "validation_accuracy": best[0]}
     record["test_accuracy"] = evaluate(network, *held_out["test"], device)[0]
@@ -72,7 +84,9 @@ def _tensors(digits: DigitSource, split: str) -> tuple[Tensor, Tensor]:
 
 
 def place(images: Tensor, canvas: int, generator: torch.Generator) -> Tensor:
-    """Each digit wholly inside a black frame, at a random place: (m, patch, patch) -> (m, 1, 28, 28)."""
+    """Each digit wholly inside a black frame, at a random place: (m, patch, patch) -> (m, 1, 28,
+    28).
+    """
     patch = images.shape[1]
     corners = torch.randint(canvas - patch + 1, (len(images), 2), generator=generator)
     frames = torch.zeros(len(images), 1, canvas, canvas)
@@ -82,8 +96,12 @@ def place(images: Tensor, canvas: int, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, images: Tensor, labels: Tensor, device: Device) -> tuple[float, float]:
+def evaluate(
+    network: nn.Module, images: Tensor, labels: Tensor, device: Device
+) -> tuple[float, float]:
     """Accuracy and mean cross-entropy, in float32."""
     network.eval()
     scores = torch.cat([network(part.to(device.device)).cpu() for part in images.split(500)])
-    return (scores.argmax(1) == labels).double().mean().item(), F.cross_entropy(scores, labels).item()
+    return (scores.argmax(1) == labels).double().mean().item(), F.cross_entropy(
+        scores, labels
+    ).item()

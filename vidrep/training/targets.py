@@ -1,4 +1,6 @@
-"""Further targets of training, made from the factors of a data set, for objectives that name them."""
+"""Further targets of training, made from the factors of a data set, for objectives that name
+them.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,14 +29,20 @@ class Target:
 
 
 def sectors(direction_rad: np.ndarray) -> np.ndarray:
-    """Number of the eighth of a turn that a direction lies in, counted from the right by way of down."""
+    """Number of the eighth of a turn that a direction lies in, counted from the right by way of
+    down.
+    """
     return np.floor(direction_rad * SECTORS / (2 * np.pi)).astype(int) % SECTORS
 
 
 TARGETS = {
     # A mirror turns the direction a into half a turn minus a.
-    "directions": Target("direction_rad", SECTORS, sectors, tuple((3 - i) % SECTORS for i in range(SECTORS))),
-    "speeds": Target("speed_class", SPEEDS, lambda speed_class: speed_class.astype(int), tuple(range(SPEEDS))),
+    "directions": Target(
+        "direction_rad", SECTORS, sectors, tuple((3 - i) % SECTORS for i in range(SECTORS))
+    ),
+    "speeds": Target(
+        "speed_class", SPEEDS, lambda speed_class: speed_class.astype(int), tuple(range(SPEEDS))
+    ),
 }
 
 
@@ -61,7 +69,9 @@ def make_target(name: str, factors: dict[str, np.ndarray]) -> np.ndarray:
     target = find_target(name)
     if target.factor not in factors:
         known = ", ".join(sorted(factors)) or "none"
-        raise ValueError(f"target {name!r} needs the factor {target.factor}; this data set has {known}")
+        raise ValueError(
+            f"target {name!r} needs the factor {target.factor}; this data set has {known}"
+        )
     classes = target.classes(factors[target.factor])
     multi_hot = np.zeros((len(classes), target.size), np.uint8)
     np.put_along_axis(multi_hot, classes, 1, axis=1)

@@ -17,7 +17,10 @@ rule extract:
         test_flow_backward=flow_of_sets(CLIP_SETS, "test", "flow_backward"),
         fit_flow_backward=flow_of_sets(CLIP_SETS, "train", "flow_backward"),
     output:
-        stores=[passing(directory(path)) for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", CLIP_SETS)],
+        stores=[
+            passing(directory(path))
+            for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", CLIP_SETS)
+        ],
         scores=on_sets(f"<results>/transfer/<set>/{NAME}.csv", CLIP_SETS),
     log:
         f"<logs>/activations/{NAME}.log",
@@ -31,7 +34,9 @@ rule extract:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=growing(lambda wc: 3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)),
+        mem_mb=growing(
+            lambda wc: 3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)
+        ),
         runtime=growing(60),
     params:
         folder=subpath(input.record, parent=True),
@@ -92,7 +97,10 @@ if EXPERIMENT.transfer and LONGER_SETS:
             test_flow_backward=flow_of_sets(LONGER_SETS, "test", "flow_backward"),
             fit_flow_backward=flow_of_sets(LONGER_SETS, "train", "flow_backward"),
         output:
-            stores=[passing(directory(path)) for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", LONGER_SETS)],
+            stores=[
+                passing(directory(path))
+                for path in on_sets(f"<results>/activations/<set>/{NAME}.zarr", LONGER_SETS)
+            ],
             scores=on_sets(f"<results>/transfer/<set>/{NAME}.csv", LONGER_SETS),
         wildcard_constraints:
             dataset="|".join(LONGER_SETS),
@@ -136,7 +144,9 @@ for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
         output:
             stores=[
                 passing(directory(path))
-                for path in on_sets("<results>/activations/<set>/<set>--{system}--seeduntrained.zarr", MADE_FOR)
+                for path in on_sets(
+                    "<results>/activations/<set>/<set>--{system}--seeduntrained.zarr", MADE_FOR
+                )
             ],
             scores=on_sets("<results>/transfer/<set>/<set>--{system}--seeduntrained.csv", MADE_FOR),
         log:

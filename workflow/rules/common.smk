@@ -99,12 +99,16 @@ def on_sets(pattern, datasets):
 
 def flow_of_sets(datasets, split, name="flow"):
     """The stores of a flow input for one split of some data sets, as an input function."""
-    return lambda wc: [path for dataset in datasets for path in flow_of(wc.system, dataset, split, name)]
+    return lambda wc: [
+        path for dataset in datasets for path in flow_of(wc.system, dataset, split, name)
+    ]
 
 
 def flow_options(wildcards, input):
     """All inputs of a job that are flow, as options of its script."""
-    return " ".join(option(name.replace("_", "-"), files) for name, files in input.items() if "_flow" in name)
+    return " ".join(
+        option(name.replace("_", "-"), files) for name, files in input.items() if "_flow" in name
+    )
 
 
 def clip_mb(clips, dataset, system=None):
@@ -155,7 +159,9 @@ def digit_files(wildcards):
 def digit_options():
     """The digit source as options of split_digits.py."""
     return " ".join(
-        f"--{key} {config['digits'][key]}" for key in ("kind", "folder", "images", "labels", "name") if key in config["digits"]
+        f"--{key} {config['digits'][key]}"
+        for key in ("kind", "folder", "images", "labels", "name")
+        if key in config["digits"]
     )
 
 
@@ -165,7 +171,9 @@ def digit_options():
 def video_options(wildcards):
     """Geometry of a data set's clips, and of sequences their script, as options of render_dataset.py."""
     settings = config["video"] | (config["sequences"] if wildcards.dataset in SEQUENCES else {})
-    return " ".join(f"--{key.removesuffix('_px')} {value}" for key, value in sorted(settings.items()))
+    return " ".join(
+        f"--{key.removesuffix('_px')} {value}" for key, value in sorted(settings.items())
+    )
 
 
 # training
@@ -174,7 +182,9 @@ def video_options(wildcards):
 def run_definition(wildcards):
     """Definition of the run's system as JSON."""
     system = SYSTEMS[wildcards.system]
-    return json.dumps({**system.definition(), "first_seed": min(system.seeds, default=0)}, sort_keys=True)
+    return json.dumps(
+        {**system.definition(), "first_seed": min(system.seeds, default=0)}, sort_keys=True
+    )
 
 
 def pretrained_of(wildcards):
@@ -184,20 +194,26 @@ def pretrained_of(wildcards):
     if not weights or wildcards.seed == UNTRAINED:
         return []
     if system.starts_from:
-        return [f"<results>/runs/{wildcards.dataset}/{system.starts_from}/seed{wildcards.seed}/weights.pt"]
+        return [
+            f"<results>/runs/{wildcards.dataset}/{system.starts_from}/seed{wildcards.seed}/weights.pt"
+        ]
     return [f"<results>/pretrained/{STILL_DIGITS}.pt" if weights == STILL_DIGITS else weights]
 
 
 # activations
 
 
-CLIP_SETS, *LONGER_SETS = EXPERIMENT.alike()  # at most two groups of equally long clips: transfer stays within a group
+CLIP_SETS, *LONGER_SETS = (
+    EXPERIMENT.alike()
+)  # at most two groups of equally long clips: transfer stays within a group
 LONGER_SETS = LONGER_SETS[0] if LONGER_SETS else []
 
 
 def set_options(wildcards, input):
     """The files of data sets as options of extract.py."""
-    return " ".join([option("test", input.test), option("fit", input.fit), flow_options(wildcards, input)])
+    return " ".join(
+        [option("test", input.test), option("fit", input.fit), flow_options(wildcards, input)]
+    )
 
 
 def pooling_option():
@@ -209,20 +225,26 @@ def external_file(wildcards):
     """The file of activations behind the store of an external network."""
     run = Run(wildcards.dataset, wildcards.system, int(wildcards.seed))
     return next(
-        item["file"] for item, other in EXPERIMENT.external() if (item["evaluated_on"], other) == (wildcards.evaluated, run)
+        item["file"]
+        for item, other in EXPERIMENT.external()
+        if (item["evaluated_on"], other) == (wildcards.evaluated, run)
     )
 
 
 # similarity
 
 
-LAYER_MEASURE = config["similarity"]["measures"][0]  # the one that is shown layer by layer, and whose distances are mapped
+LAYER_MEASURE = config["similarity"]["measures"][
+    0
+]  # the one that is shown layer by layer, and whose distances are mapped
 
 
 def similarity_tables():
     """The similarity tables of all evaluation sets and measures."""
     return collect(
-        "<results>/similarity/{evaluated}/{measure}.csv", evaluated=EXPERIMENT.datasets, measure=config["similarity"]["measures"]
+        "<results>/similarity/{evaluated}/{measure}.csv",
+        evaluated=EXPERIMENT.datasets,
+        measure=config["similarity"]["measures"],
     )
 
 
@@ -301,7 +323,11 @@ def drawn_sets(wildcards):
 def drawn_files(suffix, evaluated=None):
     """The files of all runs that draw frames, untrained twins too; only of those that draw frames of ``evaluated`` if given."""
     runs = EXPERIMENT.evaluated_on(evaluated) if evaluated else EXPERIMENT.runs()
-    return [f"<results>/generation/{run.dataset}/{run.system}/seed{run.seed}{suffix}" for run in runs if draws(run.system)]
+    return [
+        f"<results>/generation/{run.dataset}/{run.system}/seed{run.seed}{suffix}"
+        for run in runs
+        if draws(run.system)
+    ]
 
 
 def drawn_datasets():
@@ -311,7 +337,11 @@ def drawn_datasets():
 
 def prediction_tables():
     """The tables of what drawing runs predict; none without such runs."""
-    return [f"<results>/tables/{name}.csv" for name in ("prediction", "prediction_verdict")] if drawing_runs() else []
+    return (
+        [f"<results>/tables/{name}.csv" for name in ("prediction", "prediction_verdict")]
+        if drawing_runs()
+        else []
+    )
 
 
 # alignment
@@ -322,12 +352,18 @@ ALIGN_BASELINES = ("frame_index", "raw_pixels", "chance")
 
 def alignment_runs():
     """Each data set of sequences with the runs that are opened up on it."""
-    return [(evaluated, run) for evaluated in EXPERIMENT.sequences() for run in EXPERIMENT.evaluated_on(evaluated)]
+    return [
+        (evaluated, run)
+        for evaluated in EXPERIMENT.sequences()
+        for run in EXPERIMENT.evaluated_on(evaluated)
+    ]
 
 
 def matched_runs():
     """Of each system trained on sequences the run with the first seed, to be looked at."""
-    return first_seeds(run for run in EXPERIMENT.trained_runs() if run.dataset in EXPERIMENT.sequences())
+    return first_seeds(
+        run for run in EXPERIMENT.trained_runs() if run.dataset in EXPERIMENT.sequences()
+    )
 
 
 def first_matches(wildcards):
@@ -339,9 +375,14 @@ def first_matches(wildcards):
 def alignment_parts():
     """The scores of all runs and baselines."""
     baselines = [
-        f"{evaluated}/{evaluated}--{name}--seed{UNTRAINED}" for evaluated in EXPERIMENT.sequences() for name in ALIGN_BASELINES
+        f"{evaluated}/{evaluated}--{name}--seed{UNTRAINED}"
+        for evaluated in EXPERIMENT.sequences()
+        for name in ALIGN_BASELINES
     ]
-    return [f"<results>/alignment/{part}.csv" for part in baselines + [f"{d}/{run.stem}" for d, run in alignment_runs()]]
+    return [
+        f"<results>/alignment/{part}.csv"
+        for part in baselines + [f"{d}/{run.stem}" for d, run in alignment_runs()]
+    ]
 
 
 # detection
@@ -355,7 +396,12 @@ def untrimmed_splits():
 
 def untrimmed_mb(videos):
     """Megabytes of untrimmed videos in memory."""
-    return videos * config["detection"]["videos"]["frames"][1] * config["video"]["size_px"] ** 2 // 10**6
+    return (
+        videos
+        * config["detection"]["videos"]["frames"][1]
+        * config["video"]["size_px"] ** 2
+        // 10**6
+    )
 
 
 def detection_table():
@@ -377,8 +423,15 @@ def alignment_table():
 def tables():
     """All tables of the experiment."""
     names = ["training_time"] if followed_runs() else []
-    names += ["accuracy", "probes", "confusion", "cost", "nearest", *STRUCTURE_TABLES] + (["flow_error"] if ESTIMATORS else [])
-    return [f"<results>/tables/{name}.csv" for name in names] + detection_table() + prediction_tables() + alignment_table()
+    names += ["accuracy", "probes", "confusion", "cost", "nearest", *STRUCTURE_TABLES] + (
+        ["flow_error"] if ESTIMATORS else []
+    )
+    return (
+        [f"<results>/tables/{name}.csv" for name in names]
+        + detection_table()
+        + prediction_tables()
+        + alignment_table()
+    )
 
 
 def evaluations(suffix, folder):

@@ -43,7 +43,9 @@ rule clip_features:
     input:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
         record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
-        videos=[f"<results>/datasets/{{dataset}}_untrimmed/{split}.h5" for split in untrimmed_splits()],
+        videos=[
+            f"<results>/datasets/{{dataset}}_untrimmed/{split}.h5" for split in untrimmed_splits()
+        ],
     output:
         features=f"<results>/detection/{NAME}.features.h5",
     log:

@@ -1,6 +1,10 @@
 # Digit images and their splits.
 
-MNIST_FILES = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+MNIST_FILES = [
+    f"{part}-{kind}-ubyte.gz"
+    for part in ("train", "t10k")
+    for kind in ("images-idx3", "labels-idx1")
+]
 
 
 if config["digits"]["kind"] == "mnist" and config["digits"].get("mirrors"):

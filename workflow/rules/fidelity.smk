@@ -3,8 +3,16 @@
 
 rule fidelity:
     input:
-        tables=["<results>/tables/accuracy.csv", "<results>/tables/cost.csv", *detection_table(), *alignment_table()],
-        runs=[f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json" for run in EXPERIMENT.runs()],
+        tables=[
+            "<results>/tables/accuracy.csv",
+            "<results>/tables/cost.csv",
+            *detection_table(),
+            *alignment_table(),
+        ],
+        runs=[
+            f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json"
+            for run in EXPERIMENT.runs()
+        ],
         clips=collect("<results>/datasets/{dataset}/test.h5", dataset=EXPERIMENT.datasets),
     output:
         table="<results>/tables/fidelity.csv",
@@ -22,7 +30,9 @@ rule fidelity:
     params:
         config=json.dumps(config, sort_keys=True),
         folder=subpath(output.page, parent=True),
-        code=lambda wc: code_version(script("fidelity"), *sorted((ROOT / "vidrep" / "fidelity").glob("*.py"))),
+        code=lambda wc: code_version(
+            script("fidelity"), *sorted((ROOT / "vidrep" / "fidelity").glob("*.py"))
+        ),
     message:
         "Judging the sources' claims"
     shell:

@@ -5,12 +5,16 @@ import shlex
 MEASURES = config["similarity"]["measures"]
 PER_DATASET = ("flow", "learning", "probes", "confusion", "projections", "map", "functional")
 OVERVIEWS = (
-    ["clips", "accuracy", "cost", "structure"] + ["transfer"] * EXPERIMENT.transfer + ["controls"] * bool(config["controls"])
+    ["clips", "accuracy", "cost", "structure"]
+    + ["transfer"] * EXPERIMENT.transfer
+    + ["controls"] * bool(config["controls"])
 )
 
 TEST_CLIPS = collect("<results>/datasets/{dataset}/test.h5", dataset=EXPERIMENT.datasets)
 FAMILY_OPTION = f"--families {shlex.quote(json.dumps(FAMILIES))}"
-COMPARED_OPTION = f"--families {shlex.quote(json.dumps(EXPERIMENT.families()))}"  # also of external networks
+COMPARED_OPTION = (
+    f"--families {shlex.quote(json.dumps(EXPERIMENT.families()))}"  # also of external networks
+)
 SET_OPTION = option("datasets", EXPERIMENT.datasets)
 
 
@@ -36,7 +40,11 @@ def report_targets():
     """All figures of the report."""
     names = OVERVIEWS + ["few_labels"] * (sum(map(few_labels, SYSTEMS)) > 1)
     names += [f"{kind}/{dataset}" for kind in PER_DATASET for dataset in EXPERIMENT.datasets]
-    names += [f"similarity/{dataset}--{measure}" for dataset in EXPERIMENT.datasets for measure in MEASURES]
+    names += [
+        f"similarity/{dataset}--{measure}"
+        for dataset in EXPERIMENT.datasets
+        for measure in MEASURES
+    ]
     names += [f"layers/{dataset}--{LAYER_MEASURE}" for dataset in EXPERIMENT.datasets]
     names += [f"layer_matches/{dataset}" for dataset in matched_sets()]
     names += [f"versions/{dataset}" for dataset in version_sets()]
@@ -44,7 +52,9 @@ def report_targets():
     names += [f"generation/{run.dataset}--{run.system}" for run in first_seeds(drawing_runs())]
     names += [f"prediction/{dataset}" for dataset in drawn_datasets()]
     names += [f"features/{run.dataset}--{run.system}" for run in first_seeds(lstm_runs())]
-    names += [f"detection/{run.dataset}--{run.system}" for run in first_seeds(EXPERIMENT.detection_runs())]
+    names += [
+        f"detection/{run.dataset}--{run.system}" for run in first_seeds(EXPERIMENT.detection_runs())
+    ]
     names += [f"alignment/{dataset}" for dataset in EXPERIMENT.sequences()]
     names += [f"matches/{run.dataset}--{run.system}" for run in matched_runs()]
     figures = [f"<results>/figures/{name}.{suffix}" for name in names for suffix in ("png", "pdf")]
@@ -66,7 +76,10 @@ def figure(name, category, **labels):
 
 def per_dataset(kind, category):
     """One figure of a kind for each data set."""
-    return [figure(f"{kind}/{dataset}", category, **{"data set": dataset}) for dataset in EXPERIMENT.datasets]
+    return [
+        figure(f"{kind}/{dataset}", category, **{"data set": dataset})
+        for dataset in EXPERIMENT.datasets
+    ]
 
 
 def beside(kind, names=EXPERIMENT.datasets):
@@ -76,7 +89,9 @@ def beside(kind, names=EXPERIMENT.datasets):
 
 def file_options(wildcards, input):
     """The inputs as options of a script."""
-    return " ".join(option(name, [files] if isinstance(files, str) else files) for name, files in input.items())
+    return " ".join(
+        option(name, [files] if isinstance(files, str) else files) for name, files in input.items()
+    )
 
 
 def folder(wildcards, output):
@@ -86,13 +101,20 @@ def folder(wildcards, output):
 
 def lstm_runs():
     """Trained runs of LSTM encoders whose decoders draw pixels: what they have learnt can be shown."""
-    systems = {name for name, s in SYSTEMS.items() if (s.model, s.objective) == ("lstm_encoder", "lstm_composite")}
+    systems = {
+        name
+        for name, s in SYSTEMS.items()
+        if (s.model, s.objective) == ("lstm_encoder", "lstm_composite")
+    }
     return [run for run in EXPERIMENT.trained_runs() if run.system in systems]
 
 
 def run_files(wildcards, seed):
     """Weights and record of a run."""
-    return [f"<results>/runs/{wildcards.dataset}/{wildcards.system}/seed{seed}/{name}" for name in ("weights.pt", "run.json")]
+    return [
+        f"<results>/runs/{wildcards.dataset}/{wildcards.system}/seed{seed}/{name}"
+        for name in ("weights.pt", "run.json")
+    ]
 
 
 def first_seeds(runs):

@@ -29,7 +29,11 @@ rule compute_flow:
 rule flow_error:
     input:
         truth=collect("<results>/flow/{dataset}/test/true.zarr", dataset=EXPERIMENT.datasets),
-        estimate=[f"<results>/flow/{dataset}/test/{method}.zarr" for method in ESTIMATORS for dataset in EXPERIMENT.datasets],
+        estimate=[
+            f"<results>/flow/{dataset}/test/{method}.zarr"
+            for method in ESTIMATORS
+            for dataset in EXPERIMENT.datasets
+        ],
     output:
         table="<results>/tables/flow_error.csv",
     log:

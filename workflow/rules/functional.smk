@@ -4,7 +4,8 @@
 rule functional:
     input:
         stores=lambda wc: [
-            f"<results>/activations/{wc.evaluated}/{run.stem}.zarr" for run in EXPERIMENT.evaluated_on(wc.evaluated)
+            f"<results>/activations/{wc.evaluated}/{run.stem}.zarr"
+            for run in EXPERIMENT.evaluated_on(wc.evaluated)
         ],
         weights=lambda wc: [
             f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/weights.pt"

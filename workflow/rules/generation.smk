@@ -24,7 +24,9 @@ rule generate:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=growing(lambda wc: 3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)),
+        mem_mb=growing(
+            lambda wc: 3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)
+        ),
         runtime=growing(60),
     params:
         folder=subpath(input.record, parent=True),

@@ -22,7 +22,10 @@ rule probe:
     params:
         c=config["probes"]["c"],
         folds=config["probes"]["folds"],
-        components=option("components", [config["probes"]["components"]] if config["probes"]["components"] else []),
+        components=option(
+            "components",
+            [config["probes"]["components"]] if config["probes"]["components"] else [],
+        ),
         code=code("probe"),
     message:
         "Probes of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
@@ -61,7 +64,9 @@ for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
         name:
             f"probe_twins_{NUMBER}"
         input:
-            stores=on_sets("<results>/activations/<set>/<set>--{system}--seeduntrained.zarr", MADE_FOR),
+            stores=on_sets(
+                "<results>/activations/<set>/<set>--{system}--seeduntrained.zarr", MADE_FOR
+            ),
         output:
             counts=on_sets("<results>/probes/<set>/<set>--{system}--seeduntrained.csv", MADE_FOR),
         log:
@@ -79,7 +84,10 @@ for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
         params:
             c=config["probes"]["c"],
             folds=config["probes"]["folds"],
-            components=option("components", [config["probes"]["components"]] if config["probes"]["components"] else []),
+            components=option(
+                "components",
+                [config["probes"]["components"]] if config["probes"]["components"] else [],
+            ),
             code=code("probe"),
         message:
             "Probes of the untrained twins of {wildcards.system}"

@@ -61,7 +61,10 @@ use rule plot_clips as plot_flow with:
 
 use rule plot_clips as plot_learning with:
     input:
-        histories=[f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/history.csv" for run in EXPERIMENT.trained_runs()],
+        histories=[
+            f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/history.csv"
+            for run in EXPERIMENT.trained_runs()
+        ],
     output:
         png=per_dataset("learning", "Training"),
         pdf=beside("learning"),
@@ -264,7 +267,10 @@ use rule plot_clips as plot_functional with:
 
 use rule plot_clips as plot_layers with:
     input:
-        tables=[f"<results>/similarity/{dataset}/{LAYER_MEASURE}.csv" for dataset in EXPERIMENT.datasets],
+        tables=[
+            f"<results>/similarity/{dataset}/{LAYER_MEASURE}.csv"
+            for dataset in EXPERIMENT.datasets
+        ],
     output:
         png=[
             figure(
@@ -294,10 +300,16 @@ use rule plot_clips as plot_layers with:
 use rule plot_clips as plot_map with:
     input:
         places=collect("<results>/structure/{evaluated}/places.csv", evaluated=EXPERIMENT.datasets),
-        branches=collect("<results>/structure/{evaluated}/branches.csv", evaluated=EXPERIMENT.datasets),
+        branches=collect(
+            "<results>/structure/{evaluated}/branches.csv", evaluated=EXPERIMENT.datasets
+        ),
     output:
         png=[
-            figure(f"map/{dataset}", "Similarity of systems", **{"data set": dataset, "figure": "map and tree"})
+            figure(
+                f"map/{dataset}",
+                "Similarity of systems",
+                **{"data set": dataset, "figure": "map and tree"},
+            )
             for dataset in EXPERIMENT.datasets
         ],
         pdf=beside("map"),
@@ -339,7 +351,10 @@ use rule plot_clips as plot_layer_matches with:
     input:
         matches="<results>/tables/layer_matches.csv",
     output:
-        png=[figure(f"layer_matches/{name}", "Best matching layers", **{"data set": name}) for name in matched_sets()],
+        png=[
+            figure(f"layer_matches/{name}", "Best matching layers", **{"data set": name})
+            for name in matched_sets()
+        ],
         pdf=beside("layer_matches", matched_sets()),
     log:
         "<logs>/figures/layer_matches.log",
@@ -358,7 +373,10 @@ use rule plot_clips as plot_versions with:
     input:
         versions="<results>/tables/versions.csv",
     output:
-        png=[figure(f"versions/{dataset}", "Other training data", **{"data set": dataset}) for dataset in version_sets()],
+        png=[
+            figure(f"versions/{dataset}", "Other training data", **{"data set": dataset})
+            for dataset in version_sets()
+        ],
         pdf=beside("versions", version_sets()),
     log:
         "<logs>/figures/versions.log",
@@ -377,7 +395,10 @@ use rule plot_clips as plot_training_time with:
     input:
         training_time="<results>/tables/training_time.csv",
     output:
-        png=[figure(f"training_time/{dataset}", "Layers in training", **{"data set": dataset}) for dataset in followed_datasets()],
+        png=[
+            figure(f"training_time/{dataset}", "Layers in training", **{"data set": dataset})
+            for dataset in followed_datasets()
+        ],
         pdf=beside("training_time", followed_datasets()),
     log:
         "<logs>/figures/training_time.log",

@@ -4,7 +4,10 @@
 rule keep_best:
     input:
         results=[tables(), similarity_tables(), report_targets()],
-        records=[f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json" for run in EXPERIMENT.trained_runs()],
+        records=[
+            f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json"
+            for run in EXPERIMENT.trained_runs()
+        ],
     output:
         removed="<results>/retention.csv",
     log:

@@ -3,9 +3,19 @@
 
 rule sanity:
     input:
-        stores=[f"<results>/activations/{run.dataset}/{run.stem}.zarr" for run in EXPERIMENT.trained_runs()],
-        runs=[f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json" for run in EXPERIMENT.trained_runs()],
-        clips=collect("<results>/datasets/{dataset}/{split}.h5", dataset=EXPERIMENT.datasets, split=["train", "test"]),
+        stores=[
+            f"<results>/activations/{run.dataset}/{run.stem}.zarr"
+            for run in EXPERIMENT.trained_runs()
+        ],
+        runs=[
+            f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json"
+            for run in EXPERIMENT.trained_runs()
+        ],
+        clips=collect(
+            "<results>/datasets/{dataset}/{split}.h5",
+            dataset=EXPERIMENT.datasets,
+            split=["train", "test"],
+        ),
         flow=[
             flow_of(system.name, dataset, "test", name)
             for dataset, system in EXPERIMENT.pairs()

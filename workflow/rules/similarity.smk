@@ -33,7 +33,10 @@ if EXPERIMENT.transfer and LONGER_SETS:
         input:
             stores=on_sets(f"<results>/activations/<set>/{NAME}.zarr", LONGER_SETS),
         output:
-            kernels=[passing(path) for path in on_sets(f"<results>/kernels/<set>/{NAME}.h5", LONGER_SETS)],
+            kernels=[
+                passing(path)
+                for path in on_sets(f"<results>/kernels/<set>/{NAME}.h5", LONGER_SETS)
+            ],
         wildcard_constraints:
             dataset="|".join(LONGER_SETS),
             seed=r"\d+",
@@ -72,9 +75,16 @@ for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
         name:
             f"kernels_twins_{NUMBER}"
         input:
-            stores=on_sets("<results>/activations/<set>/<set>--{system}--seeduntrained.zarr", MADE_FOR),
+            stores=on_sets(
+                "<results>/activations/<set>/<set>--{system}--seeduntrained.zarr", MADE_FOR
+            ),
         output:
-            kernels=[passing(path) for path in on_sets("<results>/kernels/<set>/<set>--{system}--seeduntrained.h5", MADE_FOR)],
+            kernels=[
+                passing(path)
+                for path in on_sets(
+                    "<results>/kernels/<set>/<set>--{system}--seeduntrained.h5", MADE_FOR
+                )
+            ],
         log:
             "<logs>/kernels/twins--{system}.log",
         benchmark:
@@ -97,7 +107,10 @@ for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
 
 rule compare:
     input:
-        kernels=lambda wc: [f"<results>/kernels/{wc.evaluated}/{run.stem}.h5" for run in EXPERIMENT.compared_on(wc.evaluated)],
+        kernels=lambda wc: [
+            f"<results>/kernels/{wc.evaluated}/{run.stem}.h5"
+            for run in EXPERIMENT.compared_on(wc.evaluated)
+        ],
     output:
         table="<results>/similarity/{evaluated}/{measure}.csv",
     log:

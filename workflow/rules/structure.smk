@@ -1,12 +1,18 @@
 # What the similarity tables mean: a map of systems for each evaluation set, from kernels, as clips are resampled; everything else
 # from the tables, in one job.
 
-FACTORS = {name: {"family": system.family, "objective": system.objective} for name, system in SYSTEMS.items()}
+FACTORS = {
+    name: {"family": system.family, "objective": system.objective}
+    for name, system in SYSTEMS.items()
+}
 
 
 rule map_systems:
     input:
-        kernels=lambda wc: [f"<results>/kernels/{wc.evaluated}/{run.stem}.h5" for run in EXPERIMENT.evaluated_on(wc.evaluated)],
+        kernels=lambda wc: [
+            f"<results>/kernels/{wc.evaluated}/{run.stem}.h5"
+            for run in EXPERIMENT.evaluated_on(wc.evaluated)
+        ],
     output:
         places="<results>/structure/{evaluated}/places.csv",
         branches="<results>/structure/{evaluated}/branches.csv",
@@ -80,7 +86,9 @@ rule training_time:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=growing(lambda wc: 3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)),
+        mem_mb=growing(
+            lambda wc: 3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)
+        ),
         runtime=growing(60),
     params:
         folder=subpath(input.record, parent=True),

@@ -68,7 +68,11 @@ rule collect_prediction:
     input:
         parts=[
             *drawn_files(".csv"),
-            *[f"<results>/generation/{name}/baselines.csv" for name in EXPERIMENT.datasets if drawn_files(".csv", name)],
+            *[
+                f"<results>/generation/{name}/baselines.csv"
+                for name in EXPERIMENT.datasets
+                if drawn_files(".csv", name)
+            ],
         ],
     output:
         table="<results>/tables/prediction.csv",
@@ -106,7 +110,9 @@ use rule collect_prediction as collect_verdict with:
 rule collect_nearest:
     input:
         kernels=[
-            f"<results>/kernels/{name}/{run.stem}.h5" for name in EXPERIMENT.datasets for run in EXPERIMENT.evaluated_on(name)
+            f"<results>/kernels/{name}/{run.stem}.h5"
+            for name in EXPERIMENT.datasets
+            for run in EXPERIMENT.evaluated_on(name)
         ],
     output:
         table="<results>/tables/nearest.csv",
@@ -134,7 +140,10 @@ rule collect_nearest:
 
 rule collect_cost:
     input:
-        records=[f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json" for run in EXPERIMENT.trained_runs()],
+        records=[
+            f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json"
+            for run in EXPERIMENT.trained_runs()
+        ],
     output:
         table="<results>/tables/cost.csv",
     log:

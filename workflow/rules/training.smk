@@ -36,7 +36,9 @@ rule train:
         train_flow=lambda wc: flow_of(wc.system, wc.dataset, "train"),
         validation_flow=lambda wc: flow_of(wc.system, wc.dataset, "validation"),
         train_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "train", "flow_backward"),
-        validation_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "validation", "flow_backward"),
+        validation_flow_backward=lambda wc: flow_of(
+            wc.system, wc.dataset, "validation", "flow_backward"
+        ),
         pretrained=pretrained_of,
     output:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
@@ -53,7 +55,9 @@ rule train:
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=growing(lambda wc: 3000 + 3 * clip_mb(config["clips"]["train"], wc.dataset, wc.system)),
+        mem_mb=growing(
+            lambda wc: 3000 + 3 * clip_mb(config["clips"]["train"], wc.dataset, wc.system)
+        ),
         runtime=growing(240),
     params:
         system=run_definition,
@@ -99,7 +103,9 @@ for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
             "../../envs/vidrep.yaml"
         threads: config["training"]["threads"]
         resources:
-            mem_mb=growing(lambda wc, sets=MADE_FOR: 3000 + 3 * largest_mb("train", sets, wc.system)),
+            mem_mb=growing(
+                lambda wc, sets=MADE_FOR: 3000 + 3 * largest_mb("train", sets, wc.system)
+            ),
             runtime=growing(60),
         params:
             system=run_definition,

