@@ -27,7 +27,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import cohen_kappa_score, r2_score
 from sklearn.neighbors import NearestNeighbors
 
-from vidrep.functional import agreement
+from vidrep.functional_similarity import agreement
 from vidrep.similarity import compare
 from vidrep.similarity.cka import u_centre
 

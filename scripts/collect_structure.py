@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from vidrep.command_line import make_parser, run
-from vidrep.structure.collect import collect
+from vidrep.similarity_analysis.collect import collect
 from vidrep.tables import write_table
 
 

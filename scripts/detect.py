@@ -55,7 +55,7 @@ def main() -> None:
     from vidrep.detection import job
     from vidrep.detection.features import read_features
     from vidrep.detection.labeller import LabellerRecipe
-    from vidrep.streams import stream_seed
+    from vidrep.random_streams import stream_seed
     from vidrep.training import device
 
     where = device.choose(args.gpus, "float32", args.threads)

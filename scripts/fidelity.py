@@ -5,9 +5,9 @@ import json
 import sys
 from pathlib import Path
 
+from studies.fidelity.claim import Results
+from studies.fidelity.page import COLUMNS, judge_all, page, setting
 from vidrep.command_line import run
-from vidrep.fidelity.claim import Results
-from vidrep.fidelity.page import COLUMNS, judge_all, page, setting
 from vidrep.files import whole, write_rows
 
 

@@ -31,9 +31,9 @@ def main() -> None:
     args = parser.parse_args()
 
     from vidrep.datasets.store import open_clips
-    from vidrep.functional.answers import load_answers
-    from vidrep.functional.heads import load_heads
-    from vidrep.functional.table import write_table
+    from vidrep.functional_similarity.answers import load_answers
+    from vidrep.functional_similarity.heads import load_heads
+    from vidrep.functional_similarity.table import write_table
 
     answers, without, ids = load_answers(args.stores)
     with open_clips(args.test) as clips:

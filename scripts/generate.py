@@ -64,7 +64,7 @@ def main() -> None:
     slots = gpu_slots.claim(args.gpus)
 
     from vidrep.flow.store import open_flow
-    from vidrep.generation import baselines, drawing, scores, verdict
+    from vidrep.generation import baselines, generate, scores, verdict
     from vidrep.training import device, split
     from vidrep.training.run import load_run
 
@@ -80,7 +80,7 @@ def main() -> None:
         clips = split.load_split(test, flow, flow_backward_store=flow_backward)
         if test == args.test[0]:
             true_flow = open_flow(args.true_flow).flow[: args.count] if args.true_flow else None
-            drawing.write_generated(
+            generate.write_generated(
                 args.drawn, objective, clips, where, count=args.count, true_flow=true_flow
             )
         keys = (record["system"]["name"], record["dataset"], test.parent.name, record["seed"])

@@ -30,10 +30,10 @@ def main() -> None:
     args = parser.parse_args()
     from threadpoolctl import threadpool_limits
 
+    from vidrep.random_streams import stream
     from vidrep.similarity.files import open_kernels
-    from vidrep.streams import stream
-    from vidrep.structure.files import write_map
-    from vidrep.structure.scaling import map_systems
+    from vidrep.similarity_analysis.files import write_map
+    from vidrep.similarity_analysis.scaling import map_systems
 
     # the last layer of each file
     embeddings = list({kernel.path: kernel for kernel in open_kernels(args.kernels)}.values())

@@ -3,7 +3,7 @@
 from vidrep.command_line import run
 from vidrep.report.drawing import draw_layers
 from vidrep.report.layer_matches import matches_figure
-from vidrep.structure.layers import MATCH_COLUMNS
+from vidrep.similarity_analysis.layers import MATCH_COLUMNS
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from vidrep.reading import read_table
 from vidrep.report.drawing import figure_parser
 from vidrep.report.map import map_figure
 from vidrep.report.style import save
-from vidrep.structure.files import BRANCHES, PLACES
+from vidrep.similarity_analysis.files import BRANCHES, PLACES
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ from vidrep.reading import read_table
 from vidrep.report.drawing import figure_parser
 from vidrep.report.shares import shares_figure
 from vidrep.report.style import save
-from vidrep.structure.collect import KEYS
-from vidrep.structure.shares import COLUMNS
+from vidrep.similarity_analysis.collect import KEYS
+from vidrep.similarity_analysis.shares import COLUMNS
 
 
 def main() -> None:

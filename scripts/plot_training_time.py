@@ -3,7 +3,7 @@
 from vidrep.command_line import run
 from vidrep.report.drawing import draw_layers
 from vidrep.report.training_time import training_time_figure
-from vidrep.structure.training_time import COLUMNS
+from vidrep.similarity_analysis.training_time import COLUMNS
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ evaluation set.
 from vidrep.command_line import run
 from vidrep.report.drawing import draw_layers
 from vidrep.report.versions import versions_figure
-from vidrep.structure.layers import VERSION_COLUMNS
+from vidrep.similarity_analysis.layers import VERSION_COLUMNS
 
 
 def main() -> None:

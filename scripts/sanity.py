@@ -27,9 +27,9 @@ def main() -> None:
     parser.add_argument("--table", required=True, type=Path, help="the .csv table to write")
     parser.add_argument("--page", required=True, type=Path, help="the Markdown page to write")
     args = parser.parse_args()
-    from vidrep.sanity.battery import COLUMNS, judge_all
-    from vidrep.sanity.material import gather
-    from vidrep.sanity.page import page
+    from studies.measure_tests.battery import COLUMNS, judge_all
+    from studies.measure_tests.material import gather
+    from studies.measure_tests.page import page
     from vidrep.similarity import measures
 
     def report(line: str) -> None:

@@ -36,7 +36,7 @@ def main() -> None:
     args = parser.parse_args()
     slots = gpu_slots.claim(args.gpus)
 
-    from vidrep.structure.training_time import COLUMNS, layers_in_time, pair_rows
+    from vidrep.similarity_analysis.training_time import COLUMNS, layers_in_time, pair_rows
     from vidrep.training import device, split
 
     where = device.choose(args.gpus, "float32", args.threads)

@@ -22,11 +22,11 @@ from vidrep.flow.store import write_flow
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.reading import read_table, square
-from vidrep.structure import scaling
-from vidrep.structure.collect import collect
-from vidrep.structure.distances import as_distances, defined
-from vidrep.structure.files import write_map
-from vidrep.structure.training_time import COLUMNS as TRAINING_TIME
+from vidrep.similarity_analysis import scaling
+from vidrep.similarity_analysis.collect import collect
+from vidrep.similarity_analysis.distances import as_distances, defined
+from vidrep.similarity_analysis.files import write_map
+from vidrep.similarity_analysis.training_time import COLUMNS as TRAINING_TIME
 from vidrep.training.run import write_run
 
 DATASETS = ("digits_only", "velocity_only")

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
+from studies.fidelity.capsules import CLAIMS, correlations, digits_alone
+from studies.fidelity.claim import Results
 from vidrep import experiment, models
 from vidrep.datasets import recipe, render_split, write_clips
 from vidrep.digits import load_digits
-from vidrep.fidelity.capsules import CLAIMS, correlations, digits_alone
-from vidrep.fidelity.claim import Results
 from vidrep.models.capsules import ClassCapsules, PrimaryCapsules, route, squash, with_coordinates
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from studies.fidelity.gbpcosta_framework import label_shift
 from vidrep import models
 from vidrep.experiment import system
-from vidrep.fidelity.gbpcosta_framework import label_shift
 from vidrep.models.p3d import PseudoBlock
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from studies.fidelity import claim, temporal_activity_detection
 from vidrep.config import check, fill_defaults
 from vidrep.datasets import recipe, write_clips
 from vidrep.datasets.bouncing import BouncingRecipe
@@ -43,7 +44,6 @@ from vidrep.detection.labeller import (
 )
 from vidrep.detection.postprocess import Segments, classify, detect, smooth, true_segments
 from vidrep.digits import load_digits
-from vidrep.fidelity import claim, temporal_activity_detection
 from vidrep.files import write_rows
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build

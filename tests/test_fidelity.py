@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from vidrep.fidelity import SOURCES, page
-from vidrep.fidelity.claim import (
+from studies.fidelity import SOURCES, page
+from studies.fidelity.claim import (
     Claim,
     Finding,
     NotRun,

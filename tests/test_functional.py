@@ -15,10 +15,10 @@ from sklearn.metrics import cohen_kappa_score
 
 from vidrep.activations.extract import store_activations
 from vidrep.activations.store import write_ids
-from vidrep.functional import agreement as agree
-from vidrep.functional.answers import Answers, load_answers
-from vidrep.functional.stitching import Stitcher
-from vidrep.functional.table import COLUMNS, write_table
+from vidrep.functional_similarity import agreement as agree
+from vidrep.functional_similarity.answers import Answers, load_answers
+from vidrep.functional_similarity.stitching import Stitcher
+from vidrep.functional_similarity.table import COLUMNS, write_table
 from vidrep.objectives.build import build
 from vidrep.similarity.predictivity import PENALTIES
 

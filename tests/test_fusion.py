@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from studies.fidelity.fusion_cnns import CLAIMS, ensemble, epochs_to
 from vidrep import experiment, models
-from vidrep.fidelity.fusion_cnns import CLAIMS, ensemble, epochs_to
 from vidrep.models.fusion import ALEXNET, frame_window
 from vidrep.models.fusion_trunk import LRN, LocalResponseNorm
 from vidrep.objectives.build import build as build_objective

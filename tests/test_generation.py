@@ -21,12 +21,12 @@ from vidrep.datasets.bouncing import BouncingRecipe, render
 from vidrep.datasets.store import write_clips
 from vidrep.digits import load_digits
 from vidrep.experiment import system
-from vidrep.generation import baselines, drawing, metrics, scores, verdict
+from vidrep.generation import baselines, generate, metrics, scores, verdict
 from vidrep.objectives.base import Objective
 from vidrep.objectives.build import build
+from vidrep.random_streams import stream
 from vidrep.report import animation, prediction, strips
 from vidrep.report.style import looks
-from vidrep.streams import stream
 from vidrep.tables import join
 from vidrep.training.run import write_run
 
@@ -39,7 +39,7 @@ class Painter(Objective):
 
     generates = True
 
-    def __init__(self, shape, grey=0.25, parts=drawing.PARTS, **extras) -> None:
+    def __init__(self, shape, grey=0.25, parts=generate.PARTS, **extras) -> None:
         super().__init__(nn.Identity(), shape)
         self.grey = grey
         self.parts = parts
@@ -47,7 +47,7 @@ class Painter(Objective):
         self.observed = OBSERVED
 
     def generate(self, batch):
-        truth = drawing.split_parts(batch["clip"], self.observed)
+        truth = generate.split_parts(batch["clip"], self.observed)
         return {part: torch.full_like(truth[part], self.grey) for part in self.parts} | self.extras
 
 
@@ -57,7 +57,7 @@ class Oracle(Painter):
     def generate(self, batch):
         return {
             part: 0.9 * truth
-            for part, truth in drawing.split_parts(batch["clip"], self.observed).items()
+            for part, truth in generate.split_parts(batch["clip"], self.observed).items()
         }
 
 
@@ -130,7 +130,7 @@ def test_small_frames_have_no_ssim():
 def test_baselines_are_what_they_are_called():
     clip = torch.rand(2, 3, 8, 9, 9)
     mean = torch.rand(3, 1, 9, 9)
-    seen, future = drawing.split_parts(clip, OBSERVED).values()
+    seen, future = generate.split_parts(clip, OBSERVED).values()
     found = {
         name: baselines.draw_baseline(name, seen, future, mean) for name in baselines.BASELINES[:-1]
     }
@@ -348,7 +348,7 @@ def test_masked_input_and_flow_lie_beside_the_frames(tmp_path, make_split, cpu):
     split = make_split(4)
     flow = torch.randn(3, 2, 2, 16, 16)
     painter = Painter(split.shape, masked=torch.full((3, 1, OBSERVED, 16, 16), 0.5), flow=flow)
-    drawing.write_generated(
+    generate.write_generated(
         tmp_path / "drawn.h5", painter, split, cpu, count=3, true_flow=split.flow.numpy()
     )
     with h5py.File(tmp_path / "drawn.h5") as file:

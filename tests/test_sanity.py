@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from studies.measure_tests import battery, known, page, statistics, trials
+from studies.measure_tests.changes import PENALTY, change, component_scores, probe_accuracies
+from studies.measure_tests.material import Layer, Material, check, distinct
 from vidrep import similarity
 from vidrep.experiment import Run
-from vidrep.sanity import battery, known, page, statistics, trials
-from vidrep.sanity.changes import PENALTY, change, component_scores, probe_accuracies
-from vidrep.sanity.material import Layer, Material, check, distinct
 from vidrep.similarity import registry, summarise
 from vidrep.similarity.measure import Measure, Prepared, cells
 

@@ -11,14 +11,10 @@ import torch
 import yaml
 from scipy import stats
 
-from vidrep import experiment, models
-from vidrep.datasets import recipe, render_split, write_clips
-from vidrep.digits import load_digits
-from vidrep.experiment import catalogue
-from vidrep.fidelity.claim import NotRun, Results
-from vidrep.fidelity.errors import above, difference
-from vidrep.fidelity.flow_fields import digit_motion, mean_length
-from vidrep.fidelity.st_autoencoder import (
+from studies.fidelity.claim import NotRun, Results
+from studies.fidelity.errors import above, difference
+from studies.fidelity.flow_fields import digit_motion, mean_length
+from studies.fidelity.st_autoencoder import (
     CLAIMS,
     FAST,
     FLOW,
@@ -28,6 +24,10 @@ from vidrep.fidelity.st_autoencoder import (
     SMOOTHNESS,
     SPEEDS,
 )
+from vidrep import experiment, models
+from vidrep.datasets import recipe, render_split, write_clips
+from vidrep.digits import load_digits
+from vidrep.experiment import catalogue
 from vidrep.flow import flow_of_clips
 from vidrep.models.warp import warp
 from vidrep.objectives.base import DataShape

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from vidrep.streams import stream, stream_seed
+from vidrep.random_streams import stream, stream_seed
 
 
 def test_seed_is_the_head_of_a_sha256():

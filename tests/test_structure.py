@@ -13,9 +13,9 @@ from sklearn.manifold import smacof
 
 from vidrep.similarity import summarise
 from vidrep.similarity.files import open_kernels
-from vidrep.structure import agreement, collect, files, layers, scaling, shares
-from vidrep.structure.distances import as_distances, defined
-from vidrep.structure.exchange import exchanged, permuted_sums, shuffled
+from vidrep.similarity_analysis import agreement, collect, files, layers, scaling, shares
+from vidrep.similarity_analysis.distances import as_distances, defined
+from vidrep.similarity_analysis.exchange import exchanged, permuted_sums, shuffled
 
 
 def apart(points: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from vidrep.experiment import DEFAULT_RECIPE, UNTRAINED, System
 from vidrep.flow import write_flow
 from vidrep.objectives.base import Objective
 from vidrep.objectives.build import build
-from vidrep.streams import stream_seed
+from vidrep.random_streams import stream_seed
 from vidrep.training import device, loop, progress
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.cost import count_macs, count_parameters

@@ -12,7 +12,7 @@ import torch
 
 from vidrep.report.training_time import training_time_figure
 from vidrep.similarity import compare
-from vidrep.structure.training_time import COLUMNS, layers_in_time, pair_rows
+from vidrep.similarity_analysis.training_time import COLUMNS, layers_in_time, pair_rows
 from vidrep.tables import collect
 from vidrep.training.run import snapshot_file, train_run
 

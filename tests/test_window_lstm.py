@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from studies.fidelity.sequential_3dcnn_lstm import shuffled_inside, window_length
 from vidrep import models
 from vidrep.experiment import system
-from vidrep.fidelity.sequential_3dcnn_lstm import shuffled_inside, window_length
 from vidrep.models.window_lstm import Standardise
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build

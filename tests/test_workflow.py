@@ -19,7 +19,7 @@ from vidrep.similarity import compare
 
 ROOT = Path(__file__).parent.parent
 SMOKE = "workflow/experiments/smoke.yaml"
-PARTS = ("Snakefile", "config.yaml", "workflow", "profiles", "envs", "scripts", "vidrep")
+PARTS = ("Snakefile", "config.yaml", "workflow", "profiles", "envs", "scripts", "vidrep", "studies")
 TABLES = (
     "accuracy",
     "probes",

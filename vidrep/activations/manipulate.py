@@ -19,7 +19,7 @@ import torch
 
 from vidrep.datasets.store import open_clips
 from vidrep.flow.methods import flow_of_clips, needed_arrays
-from vidrep.streams import stream
+from vidrep.random_streams import stream
 from vidrep.training.device import Device
 from vidrep.training.loop import evaluate
 from vidrep.training.split import Split, load_split

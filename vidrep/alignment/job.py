@@ -12,7 +12,7 @@ from torch import Tensor
 from vidrep.alignment import measures
 from vidrep.datasets.store import open_clips
 from vidrep.files import whole
-from vidrep.streams import stream
+from vidrep.random_streams import stream
 from vidrep.training.device import Device
 from vidrep.training.split import Split
 

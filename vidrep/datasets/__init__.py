@@ -13,7 +13,7 @@ from vidrep.datasets.bouncing import BouncingRecipe
 from vidrep.datasets.sequences import SequenceRecipe
 from vidrep.datasets.store import ClipFile, open_clips, write_clips
 from vidrep.digits import DigitSource, load_digits
-from vidrep.streams import stream
+from vidrep.random_streams import stream
 
 __all__ = [
     "RECIPES",

@@ -29,7 +29,7 @@ from vidrep.datasets.bouncing import (
     trajectories,
 )
 from vidrep.digits import DigitSource
-from vidrep.streams import stream
+from vidrep.random_streams import stream
 
 SEGMENTS = 2  # at most, in one video
 SPLITS = ("train", "validation", "test", "test_two_activities")

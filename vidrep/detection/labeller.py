@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_packed_sequence
 
 from vidrep.detection.features import Videos
-from vidrep.streams import stream_seed
+from vidrep.random_streams import stream_seed
 from vidrep.training.device import Device
 
 HEADS = ("lstm", "softmax")

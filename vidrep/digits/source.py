@@ -22,7 +22,7 @@ import numpy as np
 
 from vidrep.digits.idx import read_pair
 from vidrep.files import whole
-from vidrep.streams import stream
+from vidrep.random_streams import stream
 
 SPLITS = ("train", "validation", "test")
 # of sources without a test set of their own; the rest is the test split

@@ -2,6 +2,6 @@
 that they must beat.
 """
 
-from vidrep.generation.drawing import write_generated
+from vidrep.generation.generate import write_generated
 
 __all__ = ["write_generated"]

@@ -16,7 +16,7 @@ from vidrep.generation.baselines import (
     draw_baseline,
     mean_training_frame,
 )
-from vidrep.generation.drawing import draw, split_parts
+from vidrep.generation.generate import draw, split_parts
 from vidrep.generation.metrics import frame_scores, nats_per_frame
 from vidrep.generation.verdict import RIVALS
 from vidrep.training.device import Device
@@ -69,7 +69,7 @@ def score_run(
         baseline's. No errors if it predicts nothing.
 
     Raises:
-        ValueError: see ``vidrep.generation.drawing.draw``.
+        ValueError: see ``vidrep.generation.generate.draw``.
     """
     objective.eval()
     mean_frame = mean_frame.to(device.device)

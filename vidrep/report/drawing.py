@@ -50,7 +50,7 @@ def draw_layers(
     """Read the command line and a table of layers, draw ``figure(rows, dataset, measure,
     families)`` of each data set, write.
     """
-    from vidrep.structure.collect import KEYS
+    from vidrep.similarity_analysis.collect import KEYS
 
     parser = figure_parser(description, "datasets", "families", "folder")
     parser.add_argument(f"--{name}", required=True, help=f"table {name}.csv")

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from studies.measure_tests.known import warning
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, PALE, Look, cell_text, colour_bar, looks, new_figure
-from vidrep.sanity.known import warning
 
 _CELL = 0.86  # of a small panel, share of its pitch
 _DEPTH_MAP = "viridis"

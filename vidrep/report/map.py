@@ -11,12 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, Patch
 from scipy.cluster.hierarchy import leaves_list
 
+from studies.measure_tests.known import warning
 from vidrep.experiment import UNTRAINED
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, INK, Look, family_colours, looks, new_figure
-from vidrep.sanity.known import warning
 from vidrep.similarity.registry import find
-from vidrep.structure.files import links
+from vidrep.similarity_analysis.files import links
 
 _SHAPES = "osD^vPX*<>p"  # data sets trained on; the experiment has at most ten
 # semi-axis of a 95 % ellipse of a normal distribution in the plane, in standard deviations
@@ -34,7 +34,7 @@ def map_figure(
     """The map and the tree of the embeddings of all runs on one evaluation set.
 
     Args:
-        places, branches: see ``vidrep.structure.files.write_map``.
+        places, branches: see ``vidrep.similarity_analysis.files.write_map``.
         dataset: the evaluation set.
         measure: whose distances are shown.
         families: family of each system.

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from studies.measure_tests.known import warning
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, grid_height, new_figure, panel_grid
-from vidrep.sanity.known import warning
 
 _NAMES = {
     "trained_on": "data set trained on",

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
+from studies.measure_tests.known import warning
 from vidrep.experiment import EXTERNAL, UNTRAINED
 from vidrep.reading import first_seeds, only_layer_last, representations, square
 from vidrep.report.style import (
@@ -26,7 +27,6 @@ from vidrep.report.style import (
     new_figure,
     write_cells,
 )
-from vidrep.sanity.known import warning
 from vidrep.similarity.registry import find
 
 TEXT_CELLS = 20  # larger matrices get no numbers in their cells

@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from studies.measure_tests.known import warning
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import colour_bar, grid_height, new_figure, panel_grid
-from vidrep.sanity.known import warning
 
 _COLUMNS = 3
 _CMAP = "viridis_r"

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from studies.measure_tests.known import warning
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, INK, PALE, class_colours, grid_height, new_figure, panel_grid
-from vidrep.sanity.known import warning
 
 _COLUMNS = 3
 _OTHER_SEED = ":"  # dashes

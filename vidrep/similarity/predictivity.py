@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from vidrep.random_streams import stream
 from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.measure import SATURATED, TOO_FEW_ROWS, Cells, Measure, Prepared, Rows, cells
 from vidrep.similarity.nuclear import basis, ranks
-from vidrep.streams import stream
 
 BATCH = 8  # predictors whose arrays are multiplied at once
 PENALTIES = np.logspace(-6, 2, 9)  # in units of the mean eigenvalue of the training kernel

@@ -17,9 +17,9 @@ from functools import cache
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from vidrep.random_streams import stream
 from vidrep.similarity.kernel import EPS, Kernel
 from vidrep.similarity.measure import SATURATED, TOO_FEW_ROWS, Measure, Prepared, Rows
-from vidrep.streams import stream
 
 FEWEST_FOR_INTERVALS = 20  # independent clips
 GROUPS = 20  # groups of clips that are left out in turn, where there are too many to leave out each

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from vidrep.streams import stream_seed
+from vidrep.random_streams import stream_seed
 from vidrep.training.augment import flip_some
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.device import Device

@@ -17,7 +17,7 @@ from vidrep.models.weights import load_state
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.provenance import provenance
-from vidrep.streams import stream_seed
+from vidrep.random_streams import stream_seed
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.cost import count_macs, count_parameters, inference_clips_per_s, peak_bytes
 from vidrep.training.device import Device

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from vidrep.digits.source import DigitSource
 from vidrep.models.trunks.digit_cnn import DigitCNN
 from vidrep.models.trunks.trunk import resize
-from vidrep.streams import stream_seed
+from vidrep.random_streams import stream_seed
 from vidrep.training.device import Device
 
 STEPS = 600

@@ -31,7 +31,7 @@ rule fidelity:
         config=json.dumps(config, sort_keys=True),
         folder=subpath(output.page, parent=True),
         code=lambda wc: code_version(
-            script("fidelity"), *sorted((ROOT / "vidrep" / "fidelity").glob("*.py"))
+            script("fidelity"), *sorted((ROOT / "studies" / "fidelity").glob("*.py"))
         ),
     message:
         "Judging the sources' claims"

@@ -1,0 +1,270 @@
+"""A claim about a system, and what a finished experiment says to it."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from vidrep.reading import read_table, wilson
+
+
+class NotRun(Exception):
+    """The experiment holds no run that could decide a claim."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A share of test clips.
+
+    Attributes:
+        value: in [0, 1], averaged over seeds.
+        n: clips it was measured on.
+        name: of what.
+    """
+
+    value: float
+    n: int
+    name: str
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval over clips."""
+        low, high = wilson(self.value, self.n)
+        return float(low), float(high)
+
+    def __str__(self) -> str:
+        return f"{self.name} {100 * self.value:.1f} %"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was measured, in words and numbers, and whether the claim holds; None when that cannot
+    be decided here.
+    """
+
+    measured: str
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of a source.
+
+    Attributes:
+        source: a key of ``studies.fidelity.SOURCES``.
+        text: the claim.
+        expected: what would confirm it.
+        how: how it is measured, on which runs.
+        measure: decides it.
+        if_fails: what is known of why it does not show at small scale; printed if it fails.
+    """
+
+    source: str
+    text: str
+    expected: str
+    how: str
+    measure: Callable[["Results"], Finding]
+    if_fails: str = ""
+
+
+def difference(a: Score, b: Score) -> tuple[float, float, float]:
+    """a - b with its 95 % interval: value, low, high. The clips count as independent samples, which
+    is cautious.
+
+    Reference: Newcombe, Statistics in Medicine 17 (1998), method 10.
+    """
+    (low_a, high_a), (low_b, high_b) = a.interval, b.interval
+    value = a.value - b.value
+    low = value - math.hypot(a.value - low_a, high_b - b.value)
+    high = value + math.hypot(high_a - a.value, b.value - low_b)
+    return value, low, high
+
+
+def _compared(a: Score, b: Score) -> tuple[str, float, float]:
+    value, low, high = difference(a, b)
+    return f"{a}, {b}: {100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]", low, high
+
+
+def greater(a: Score, b: Score) -> Finding:
+    """Is a above b, clearly: does the interval of the difference lie above 0?"""
+    text, low, _ = _compared(a, b)
+    return Finding(text, low > 0)
+
+
+def at_least(a: Score, b: Score) -> Finding:
+    """Is a not clearly below b: does the interval of the difference reach 0 or lie above it?"""
+    text, _, high = _compared(a, b)
+    return Finding(text, high >= 0)
+
+
+def all_hold(findings: list[Finding]) -> Finding:
+    """One finding of several: holds if all do, fails if one does."""
+    verdicts = [finding.holds for finding in findings]
+    holds = False if False in verdicts else None if None in verdicts else True
+    return Finding("; ".join(finding.measured for finding in findings), holds)
+
+
+class Results:
+    """A finished experiment as claims read it.
+
+    Args:
+        folder: ``results/<experiment>``.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """``tables/<name>.csv``.
+
+        Raises:
+            NotRun: there is no such table.
+        """
+        path = self.folder / "tables" / f"{name}.csv"
+        if not path.exists():
+            raise NotRun(f"no table {path.name}")
+        return read_table(path, ())
+
+    @cached_property
+    def _accuracy(self) -> pd.DataFrame:
+        return (
+            self.table("accuracy")
+            .set_index(["system", "trained_on", "evaluated_on", "split", "metric"])
+            .sort_index()
+        )
+
+    @cached_property
+    def clips(self) -> dict[str, int]:
+        """Test clips of each data set."""
+        from vidrep.reading import clip_counts
+
+        return clip_counts(sorted((self.folder / "datasets").glob("*/test.h5")))
+
+    def score(
+        self,
+        system: str,
+        dataset: str,
+        *,
+        metric: str = "exact_set",
+        split: str = "test",
+        on: str | None = None,
+    ) -> Score:
+        """A score of a system's trained runs, averaged over seeds.
+
+        Args:
+            system: its name in the experiment; ``<name>@untrained`` for its untrained twin.
+            dataset: what it was trained on.
+            metric: see ``metric`` of accuracy.csv.
+            split: ``test``, or a manipulated version such as ``test_shuffled``.
+            on: data set it is evaluated on; the one it was trained on if left out.
+
+        Raises:
+            NotRun: no such row.
+        """
+        name, _, twin = system.partition("@")
+        try:
+            rows = self._accuracy.loc[[(name, dataset, on or dataset, split, metric)]]
+        except KeyError:
+            raise NotRun(f"{system} on {dataset} ({split}, {metric})") from None
+        rows = rows[(rows["seed"] == "untrained") == (twin == "untrained")]
+        if rows.empty:
+            raise NotRun(f"{system} on {dataset} ({split}, {metric})")
+        label = " ".join(
+            [
+                system,
+                dataset,
+                *([metric] if metric != "exact_set" else []),
+                *([split] if split != "test" else []),
+            ]
+        )
+        return Score(float(rows["value"].mean()), self.clips[on or dataset] * len(rows), label)
+
+    def majority(self, dataset: str) -> Score:
+        """How often the commonest label set of the training clips is right on the test clips."""
+        table = self.table("accuracy")
+        rows = table[
+            (table["system"] == "majority_set")
+            & (table["evaluated_on"] == dataset)
+            & (table["split"] == "test")
+        ]
+        if rows.empty or dataset not in self.clips:
+            raise NotRun(f"no test clips of {dataset}")
+        return Score(
+            float(rows["value"].mean()), self.clips[dataset], f"commonest label set of {dataset}"
+        )
+
+    def run_folder(self, dataset: str, system: str, seed: int | str = 0) -> Path:
+        """A run's folder.
+
+        Raises:
+            NotRun: there is none.
+        """
+        folder = self.folder / "runs" / dataset / system / f"seed{seed}"
+        if not (folder / "run.json").exists():
+            raise NotRun(f"{system} on {dataset}, seed {seed}")
+        return folder
+
+    def history(self, dataset: str, system: str, seed: int = 0) -> pd.DataFrame:
+        """Learning curves of a run: epoch, split, metric, value."""
+        return read_table(
+            self.run_folder(dataset, system, seed) / "history.csv",
+            ("epoch", "split", "metric", "value"),
+        )
+
+    def record(self, dataset: str, system: str, seed: int | str = 0) -> dict:
+        """``run.json`` of a run."""
+        return json.loads((self.run_folder(dataset, system, seed) / "run.json").read_text())
+
+    def load(self, dataset: str, system: str, seed: int | str = 0):
+        """The objective of a run on the CPU, in evaluation mode."""
+        from vidrep.training.device import choose
+        from vidrep.training.run import load_run
+
+        return load_run(self.run_folder(dataset, system, seed), choose(0, "float32"))[0]
+
+    def clips_file(self, dataset: str, split: str) -> Path:
+        """The file of a data set's split.
+
+        Raises:
+            NotRun: there is none.
+        """
+        path = self.folder / "datasets" / dataset / f"{split}.h5"
+        if not path.exists():
+            raise NotRun(f"no clips of {dataset}, {split}")
+        return path
+
+    def split(
+        self,
+        dataset: str,
+        split: str = "test",
+        *,
+        system: str | None = None,
+        count: int | None = None,
+    ):
+        """Clips of a data set, with the flow that ``system`` is fed and the targets that it is
+        trained on.
+
+        Returns:
+            vidrep.training.split.Split of the first ``count`` clips, all by default.
+
+        Raises:
+            NotRun: there is no such data set or run.
+        """
+        from vidrep.experiment import flow_inputs
+        from vidrep.objectives.build import needed_targets
+        from vidrep.training.split import load_split
+
+        clips = self.clips_file(dataset, split)
+        if system is None:
+            return load_split(clips, count=count)
+        definition = self.record(dataset, system)["system"]
+        methods = flow_inputs(definition["inputs"], definition["flow"])
+        stores = {
+            f"{name}_store": self.folder / "flow" / dataset / split / f"{method}.zarr"
+            for name, method in methods.items()
+        }
+        return load_split(clips, count=count, targets=needed_targets(definition), **stores)

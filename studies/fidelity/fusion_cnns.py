@@ -1,0 +1,335 @@
+"""Claims about fusion CNNs (Karpathy et al., CVPR 2014, and the re-implementation
+BunmiA/msc-exploring-neural-networks).
+"""
+
+from studies.fidelity.claim import (
+    Claim,
+    Finding,
+    Results,
+    Score,
+    all_hold,
+    at_least,
+    difference,
+    greater,
+)
+
+SOURCE = "fusion_cnns"
+FUSIONS = ("single", "early", "late", "slow")
+FEW_POINTS = 0.05
+LRN = "fusion_slow_lrn_narrow"
+LRN_ALPHA_1 = "fusion_slow_lrn_alpha1_narrow"
+BOTH = "digits_and_velocity"
+
+
+def narrow(name: str) -> str:
+    """The narrow preset of a fusion or a stream."""
+    return f"fusion_{name}_narrow"
+
+
+def within(a: Score, b: Score, margin: float = FEW_POINTS) -> Finding:
+    """Do two scores lie within a margin of each other?"""
+    value, low, high = difference(a, b)
+    return Finding(
+        f"{a}, {b}: {100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]",
+        abs(value) <= margin,
+    )
+
+
+def output_shapes(model, clip_shape: tuple) -> dict[str, tuple]:
+    """Shapes (C, T, H, W) or (D,) of all layers of a model on the meta device."""
+    import torch
+
+    found = {}
+    for name in model.layers:
+        model.get_submodule(name).register_forward_hook(
+            lambda _, inputs, output, name=name: found.update({name: output.shape[1:]})
+        )
+    model(torch.empty(2, *clip_shape, device="meta"))
+    return {name: tuple(shape) for name, shape in found.items()}
+
+
+def _shapes(results: Results) -> Finding:
+    import torch
+
+    from vidrep.models import create
+
+    clip = (3, 16, 170, 170)
+    with torch.device("meta"):
+        valid = {
+            name: create("fusion", clip_shape=clip, fusion=name, padding="valid").eval()
+            for name in FUSIONS
+        }
+        paper = create("fusion", clip_shape=clip, fusion="single").eval()
+    maps = {name: list(output_shapes(model, clip).values())[:5] for name, model in valid.items()}
+    sides = [shape[2] for shape in maps["slow"]]
+    times = [shape[1] for shape in maps["slow"]]
+    last = output_shapes(paper, clip)["full.conv5"]
+    tower, two = (
+        sum(p.numel() for p in valid[name].full.parameters()) for name in ("single", "late")
+    )
+    return Finding(
+        f"sides {sides}; slow fusion's time steps {times[:3]}; with padding {last[2]} x {last[3]} x"
+        f" {last[0]} before the fully connected layers; convolution parameters {tower:,} for one"
+        f" frame, {two:,} for two",
+        sides == [27, 11, 9, 7, 2]
+        and times[:3] == [4, 2, 1]
+        and last == (256, 1, 7, 7)
+        and tower == two,
+    )
+
+
+def _single_reads_no_speed(results: Results) -> Finding:
+    return within(
+        results.score(narrow("single"), "velocity_only"), results.majority("velocity_only")
+    )
+
+
+def _early_and_slow_read_speed(results: Results) -> Finding:
+    scores = {name: results.score(narrow(name), "velocity_only") for name in FUSIONS}
+    return all_hold(
+        [
+            greater(scores[name], scores[other])
+            for name in ("early", "slow")
+            for other in ("single", "late")
+        ]
+    )
+
+
+def _late_reads_some_speed(results: Results) -> Finding:
+    late = results.score(narrow("late"), "velocity_only")
+    slower = results.score(narrow("late"), "velocity_only_slow")
+    return all_hold(
+        [at_least(late, results.score(narrow("single"), "velocity_only")), greater(slower, late)]
+    )
+
+
+def _overlaps_resolve(results: Results) -> Finding:
+    scores = {name: results.score(narrow(name), "digits_only") for name in FUSIONS}
+    return all_hold([greater(scores[name], scores["single"]) for name in ("late", "early", "slow")])
+
+
+def _slow_and_early(results: Results) -> Finding:
+    return at_least(results.score(narrow("slow"), BOTH), results.score(narrow("early"), BOTH))
+
+
+def ensemble(objectives: list, split) -> float:
+    """Share of clips whose label set the mean of the objectives' probabilities gets right."""
+    import torch
+
+    from vidrep.training.device import choose
+
+    right = 0.0
+    with torch.no_grad():
+        for batch in split.batches(100, choose(0, "float32")):
+            each = [
+                objective.probabilities(objective.logits(batch))[""] for objective in objectives
+            ]
+            predicted = objectives[0].predict(torch.stack(each).mean(0))
+            right += (predicted == (batch["labels"] > 0)).all(-1).sum().item()
+    return right / len(split)
+
+
+def _ensemble(results: Results) -> Finding:
+    split = results.split(BOTH)
+    mean = ensemble([results.load(BOTH, narrow(name)) for name in FUSIONS], split)
+    singles = [results.score(narrow(name), BOTH) for name in FUSIONS]
+    return at_least(
+        Score(mean, len(split), f"mean of four {BOTH}"), max(singles, key=lambda score: score.value)
+    )
+
+
+def epochs_to(history, level: float) -> float:
+    """First epoch at which the validation score reaches a level; infinite if none does."""
+    rows = history[
+        (history["split"] == "validation")
+        & (history["metric"] == "exact_set")
+        & (history["value"] >= level)
+    ]
+    return float(rows["epoch"].min()) if len(rows) else float("inf")
+
+
+def _batch_norm_trains_faster(results: Results) -> Finding:
+    histories = {name: results.history(BOTH, name) for name in (narrow("slow"), LRN)}
+    scores = histories[LRN].query("split == 'validation' and metric == 'exact_set'")["value"]
+    level = float(scores.max())
+    batch, local = (epochs_to(history, level) for history in histories.values())
+    return Finding(
+        f"epochs until validation reaches {100 * level:.1f} %: batch {batch:g}, local {local:g}",
+        batch < local,
+    )
+
+
+def _batch_norm_ends_higher(results: Results) -> Finding:
+    return greater(results.score(narrow("slow"), BOTH), results.score(LRN, BOTH))
+
+
+def _alpha_1_is_worse(results: Results) -> Finding:
+    return greater(results.score(LRN, BOTH), results.score(LRN_ALPHA_1, BOTH))
+
+
+def _multires(results: Results) -> Finding:
+    import torch
+
+    full, both = (results.load(BOTH, name).model for name in (narrow("slow"), narrow("multires")))
+    clip = torch.zeros(1, *results.split(BOTH, count=1).shape.clip)
+    pixels = [
+        sum(model.view(name, clip).numel() for name in model.streams) for model in (full, both)
+    ]
+    close = within(results.score(narrow("multires"), BOTH), results.score(narrow("slow"), BOTH))
+    return all_hold(
+        [
+            Finding(f"{pixels[1] / pixels[0]:.2f} of the pixels", pixels[1] / pixels[0] <= 0.55),
+            close,
+        ]
+    )
+
+
+def _fovea_and_context(results: Results) -> Finding:
+    return greater(results.score(narrow("context"), BOTH), results.score(narrow("fovea"), BOTH))
+
+
+def _order_free(results: Results) -> Finding:
+    pairs = [
+        [results.score(narrow(n), "digits_only", split=s) for s in ("test_shuffled", "test")]
+        for n in ("single", "late")
+    ]
+    return all_hold([within(*pair) for pair in pairs])
+
+
+def _order_bound(results: Results) -> Finding:
+    findings = []
+    for name in ("early", "slow"):
+        ordered, shuffled = (
+            results.score(narrow(name), "velocity_only", split=split)
+            for split in ("test", "test_shuffled")
+        )
+        findings += [
+            greater(ordered, shuffled),
+            Finding("half of it lost", shuffled.value <= ordered.value / 2),
+        ]
+    return all_hold(findings)
+
+
+_FOUR = "fusion_{single,early,late,slow}_narrow"
+
+CLAIMS = [
+    Claim(
+        SOURCE,
+        "The layers have the published shapes",
+        "sides 27, 11, 9, 7, 2 without padding; 7 x 7 x 256 with it, as in the paper; slow fusion"
+        " has 4, 2, 1 time steps; the two frames of late fusion share one set of weights",
+        "built at 170 px, nothing trained",
+        _shapes,
+    ),
+    Claim(
+        SOURCE,
+        "A single frame tells no speed",
+        "within 5 points of always giving the commonest label set",
+        "fusion_single_narrow on velocity_only",
+        _single_reads_no_speed,
+    ),
+    Claim(
+        SOURCE,
+        "Early and slow fusion read speed",
+        "both above single and late fusion",
+        f"{_FOUR} on velocity_only",
+        _early_and_slow_read_speed,
+    ),
+    Claim(
+        SOURCE,
+        "Late fusion reads speed only when it is low",
+        "not below the single frame on velocity_only; better on velocity_only_slow, where bodies"
+        " bounce less often between two frames 15 apart",
+        "fusion_late_narrow on velocity_only and velocity_only_slow",
+        _late_reads_some_speed,
+        if_fails=(
+            "two frames 15 apart alias at both speeds: a slow square moves 0.45 (label + 1) of its"
+            " free range between them, so labels above 1 have turned round at least once, at any"
+            " size of canvas"
+        ),
+    ),
+    Claim(
+        SOURCE,
+        "Every network of several frames resolves overlaps better than a single frame",
+        "late, early and slow fusion above the single frame",
+        f"{_FOUR} on digits_only, with few training clips",
+        _overlaps_resolve,
+        if_fails=(
+            "late fusion does, by 16.8 points; early and slow fusion must learn kernels over time"
+            " from the same 2,500 clips and are far from trained"
+        ),
+    ),
+    Claim(
+        SOURCE,
+        "Slow fusion is at least as good as early fusion",
+        "not below",
+        f"{_FOUR} on {BOTH}",
+        _slow_and_early,
+    ),
+    Claim(
+        SOURCE,
+        "The average of the four is at least as good as the best of them",
+        "not below",
+        f"mean probabilities of {_FOUR} on the test clips of {BOTH}",
+        _ensemble,
+    ),
+    Claim(
+        SOURCE,
+        "Batch normalisation trains faster than local response normalisation",
+        "it needs fewer epochs to the best validation score of the other",
+        f"learning curves of fusion_slow_narrow and {LRN} on {BOTH}",
+        _batch_norm_trains_faster,
+    ),
+    Claim(
+        SOURCE,
+        "Batch normalisation ends higher than local response normalisation",
+        "above",
+        f"fusion_slow_narrow and {LRN} on {BOTH}",
+        _batch_norm_ends_higher,
+    ),
+    Claim(
+        SOURCE,
+        "Local response normalisation with TensorFlow's defaults (alpha 1) is visibly worse than"
+        " with AlexNet's settings",
+        "below",
+        f"{LRN_ALPHA_1} and {LRN} on {BOTH}",
+        _alpha_1_is_worse,
+        if_fails=(
+            "with either setting the network hardly learns in this budget (batch normalisation:"
+            " 68.2 %), so there is nothing to tell them apart by"
+        ),
+    ),
+    Claim(
+        SOURCE,
+        "Two resolutions come within a few points of full frames at half the pixels",
+        "half of the pixels, at most 5 points apart",
+        f"fusion_multires_narrow and fusion_slow_narrow on {BOTH}. At half size the digits of this"
+        " experiment are 4 px wide",
+        _multires,
+        if_fails=(
+            "at half size the digits of this experiment are 4 px wide, and the fovea shows only the"
+            " middle of the path"
+        ),
+    ),
+    Claim(
+        SOURCE,
+        "The context stream alone beats the fovea stream alone where objects are anywhere",
+        "above",
+        f"fusion_context_narrow and fusion_fovea_narrow on {BOTH}",
+        _fovea_and_context,
+    ),
+    Claim(
+        SOURCE,
+        "Single frames and late fusion need no order of frames to read digits",
+        "at most 5 points apart on shuffled clips",
+        "fusion_single_narrow and fusion_late_narrow on digits_only",
+        _order_free,
+    ),
+    Claim(
+        SOURCE,
+        "Early and slow fusion need the order of frames to read speed",
+        "clearly lower, at most half, on shuffled clips",
+        "fusion_early_narrow and fusion_slow_narrow on velocity_only",
+        _order_bound,
+    ),
+]

@@ -1,0 +1,122 @@
+"""The fidelity page: every claim of every source, expected, measured, holds or fails."""
+
+import importlib
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from studies.fidelity import SOURCES
+from studies.fidelity.claim import Claim, Finding, NotRun, Results
+from vidrep.provenance import git_commit
+
+NOT_RUN = "not run"
+UNDECIDED = "undecided"
+HOLDS = "holds"
+FAILS = "fails"
+COLUMNS = ("source", "number", "claim", "expected", "how", "measured", "explanation", "verdict")
+UNEXPLAINED = "none known"
+
+
+def claims(sources: Sequence[str] = ()) -> list[Claim]:
+    """All claims of some sources, all by default, source by source."""
+    chosen = [source for source in SOURCES if source in (sources or SOURCES)]
+    return [
+        claim
+        for source in chosen
+        for claim in importlib.import_module(f"studies.fidelity.{source}").CLAIMS
+    ]
+
+
+def judge(claim: Claim, results: Results) -> tuple[str, str]:
+    """What was measured, and the verdict."""
+    try:
+        finding: Finding = claim.measure(results)
+    except NotRun as missing:
+        return f"not in this experiment: {missing}", NOT_RUN
+    return finding.measured, {True: HOLDS, False: FAILS, None: UNDECIDED}[finding.holds]
+
+
+def judge_all(
+    results: Results, report: Callable[[str], None], sources: Sequence[str] = ()
+) -> list[tuple]:
+    """Rows of ``COLUMNS`` for all claims of some sources, all by default; ``report`` receives a
+    line a claim.
+    """
+    rows = []
+    numbers = Counter()
+    for claim in claims(sources):
+        started = time.monotonic()
+        numbers[claim.source] += 1
+        measured, verdict = judge(claim, results)
+        explanation = (claim.if_fails or UNEXPLAINED) if verdict == FAILS else ""
+        head = (claim.source, numbers[claim.source], claim.text, claim.expected, claim.how)
+        rows.append((*head, measured, explanation, verdict))
+        report(
+            f"{claim.source} {numbers[claim.source]}: {verdict} ({time.monotonic() - started:.1f}"
+            f" s): {claim.text}"
+        )
+    return rows
+
+
+def page(rows: list[tuple], setting: str) -> str:
+    """The page in Markdown.
+
+    Args:
+        rows: of ``judge_all``.
+        setting: one paragraph: on what data and at which scale all this was measured.
+    """
+    counts = Counter(row[-1] for row in rows)
+    total = ", ".join(
+        f"{counts[verdict]} {verdict}"
+        for verdict in (HOLDS, FAILS, UNDECIDED, NOT_RUN)
+        if counts[verdict]
+    )
+    lines = [
+        "# Fidelity",
+        "",
+        *textwrap.wrap(_INTRODUCTION, 130),
+        "",
+        setting,
+        "",
+        f"**{len(rows)} claims: {total}.**",
+        "",
+    ]
+    for source in dict.fromkeys(row[0] for row in rows):
+        lines += [f"## {SOURCES[source]}", ""]
+        for _, number, text, expected, how, measured, explanation, verdict in (
+            row for row in rows if row[0] == source
+        ):
+            lines += [
+                f"### {number}. {text}: **{verdict}**",
+                "",
+                f"* expected: {expected}",
+                f"* measured: {measured}",
+                f"* how: {how}",
+                *([f"* why not: {explanation}"] if explanation else []),
+                "",
+            ]
+    return "\n".join(lines)
+
+
+_INTRODUCTION = (
+    "What the sources of the systems claim, and what this project's versions of them do at small"
+    " scale. A claim that fails stays here and says by how much. Comparisons of two scores quote"
+    " the difference with its 95 % interval over test clips (Newcombe 1998): 'above' needs an"
+    " interval above 0, 'not below' one that reaches 0. Differences between seeds are not in these"
+    " intervals, so with one seed a narrow verdict is weak evidence."
+)
+
+
+def setting(config: dict) -> str:
+    """The experiment in one paragraph, from its configuration, complete with defaults."""
+    video = config["video"]
+    clips = config["clips"]
+    digits = config["digits"]
+    return (
+        f"Measured on the experiment `{config['experiment']}`: {digits['kind']} digits, clips of"
+        f" {video['frames']} frames and {video['size_px']} x {video['size_px']} px (digits"
+        f" {video['patch_px']} px), {clips['train']:,} training, {clips['validation']:,} validation"
+        f" and {clips['test']:,} test clips a data set, seed {config['seed']}, narrow presets"
+        f" unless a claim says otherwise; code of commit {git_commit()}."
+    )

@@ -1,0 +1,202 @@
+"""Claims about published networks as trunks: the MSc project on fusion CNNs, the framework of
+2018-2020, and order-free controls.
+
+Runs with a published weights file are not in the fidelity experiment, because no file can be
+assumed. They are judged once they are: add to the experiment's systems, for each fusion F of
+single, early, late, slow,
+
+    - {name: mobilenet_v2_F, datasets: [digits_only], weights: <file>}
+    - {name: mobilenet_v2_F_random, model: trunk_fusion, params: {trunk: mobilenet_v2, fusion: F},
+      datasets: [digits_only]}
+
+and run ``snakemake fidelity`` with that configuration.
+"""
+
+from studies.fidelity.claim import Claim, Finding, NotRun, Results, Score, all_hold, greater
+
+SOURCE = "pretrained"
+FUSIONS = ("single", "early", "late", "slow")
+# classes, parameters
+PUBLISHED = {
+    "vgg19": (1000, 143_667_240),
+    "mobilenet_v2": (1000, 3_504_872),
+    "i3d": (400, 12_697_264),
+}
+NEAR = 0.05  # what "near the commonest label set" allows above it
+POOLING = "frame_pooling_mean_narrow"
+C3D = "c3d_narrow"
+MOBILENET_LSTM = "cnn_lstm_mobilenet"
+DIGITS_LSTM = "cnn_lstm_still_digits_narrow"
+NEEDS_FILE = "needs a published weights file: see the head of studies/fidelity/pretrained.py"
+
+
+def _parameter_counts(results: Results) -> Finding:
+    import torch
+
+    from vidrep.models.trunks import TRUNKS
+
+    with torch.device("meta"):
+        counts = {
+            name: sum(p.numel() for p in TRUNKS[name](classes=classes).parameters())
+            for name, (classes, _) in PUBLISHED.items()
+        }
+    text = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return Finding(
+        text, all(counts[name] == parameters for name, (_, parameters) in PUBLISHED.items())
+    )
+
+
+def _frozen_statistics(results: Results) -> Finding:
+    import torch
+
+    from vidrep.models import create
+
+    params = {"fusion": "late", "apart": 5, "image_px": 32, "trunk_params": {"width": 0.25}}
+    torch.manual_seed(0)
+    model = create("trunk_fusion", clip_shape=(1, 8, 20, 20), **params)
+    clip = torch.rand(4, 1, 8, 20, 20)
+    with torch.no_grad():
+        change = (model.train()(clip) - model.eval()(clip)).abs().max().item()
+    return Finding(
+        f"largest difference between training and evaluation mode: {change}", change == 0.0
+    )
+
+
+def with_weights(results: Results, system: str, dataset: str) -> Score:
+    """Score of a run that started from a weights file.
+
+    Raises:
+        NotRun: there is no such run, or its trunk was random.
+    """
+    score = results.score(system, dataset)
+    if "weights_sha256" not in results.record(dataset, system):
+        raise NotRun(f"{system} on {dataset} with weights")
+    return score
+
+
+def _imagenet_beats_random(results: Results) -> Finding:
+    names = [f"mobilenet_v2_{fusion}" for fusion in FUSIONS]
+    pairs = [
+        (with_weights(results, name, "digits_only"), results.score(f"{name}_random", "digits_only"))
+        for name in names
+    ]
+    return all_hold([greater(*pair) for pair in pairs])
+
+
+def _single_frame_above_chance(results: Results) -> Finding:
+    return greater(
+        with_weights(results, "mobilenet_v2_single", "digits_only"), results.majority("digits_only")
+    )
+
+
+def near_majority(results: Results, score: Score, dataset: str) -> Finding:
+    """Is a score at most ``NEAR`` above what the commonest label set gives?"""
+    majority = results.majority(dataset)
+    return Finding(f"{score}, {majority}", score.value <= majority.value + NEAR)
+
+
+def _lstm(system: str):
+    """Digits are recognised, speeds are not."""
+
+    def measure(results: Results) -> Finding:
+        digits, speeds = (
+            with_weights(results, system, dataset) for dataset in ("digits_only", "velocity_only")
+        )
+        return all_hold(
+            [
+                greater(digits, results.majority("digits_only")),
+                near_majority(results, speeds, "velocity_only"),
+            ]
+        )
+
+    return measure
+
+
+def _order_free(results: Results) -> Finding:
+    plain, shuffled = (
+        results.score(POOLING, "digits_only", split=split) for split in ("test", "test_shuffled")
+    )
+    return Finding(f"{plain}, {shuffled}", abs(plain.value - shuffled.value) <= 1 / plain.n)
+
+
+def _time_matters(results: Results) -> Finding:
+    return greater(results.score(C3D, "velocity_only"), results.score(POOLING, "velocity_only"))
+
+
+CLAIMS = [
+    Claim(
+        SOURCE,
+        "The trunks have the published parameters",
+        expected=(
+            "VGG19 143,667,240, MobileNetV2 3,504,872 (1000 classes), I3D 12,697,264 (400 classes)"
+        ),
+        how="counted with their classifiers",
+        measure=_parameter_counts,
+    ),
+    Claim(
+        SOURCE,
+        "A frozen trunk computes the same in training and in evaluation",
+        expected=(
+            "no difference (batch statistics in training gave 93 % on training clips and 1 % on"
+            " test clips)"
+        ),
+        how="a frozen MobileNetV2 on random clips, in both modes",
+        measure=_frozen_statistics,
+    ),
+    Claim(
+        SOURCE,
+        "ImageNet weights help every fusion of a frozen MobileNetV2",
+        expected=(
+            "above the same network with a frozen random trunk, for single, early, late and slow"
+            " fusion"
+        ),
+        how=f"digits_only; {NEEDS_FILE}",
+        measure=_imagenet_beats_random,
+    ),
+    Claim(
+        SOURCE,
+        "A pretrained single frame is above chance when it is trained properly",
+        expected=(
+            "above the commonest label set (the project's chance level came from its loss and rate)"
+        ),
+        how=f"frozen MobileNetV2, middle frame, digits_only; {NEEDS_FILE}",
+        measure=_single_frame_above_chance,
+    ),
+    Claim(
+        SOURCE,
+        "CNN + LSTM on MobileNet features reads digits and not speeds",
+        expected=(
+            "digits_only above the commonest label set (there 58 %), velocity_only near it (there"
+            " 5 %)"
+        ),
+        how=f"frozen MobileNetV2 on every frame; {NEEDS_FILE}",
+        measure=_lstm(MOBILENET_LSTM),
+    ),
+    Claim(
+        SOURCE,
+        "CNN + LSTM on features of a CNN trained on still digits reads digits and not speeds",
+        expected=(
+            "digits_only above the commonest label set, velocity_only near it (no values are"
+            " published)"
+        ),
+        how=(
+            "narrow preset; two minutes a run, so not in the fidelity experiment: add"
+            f" {DIGITS_LSTM} to its systems"
+        ),
+        measure=_lstm(DIGITS_LSTM),
+    ),
+    Claim(
+        SOURCE,
+        "Pooling over frames knows no order",
+        expected="the same score on clips with shuffled frames, but for ties in the last digit",
+        how="narrow preset, digits_only, test clips as they are and shuffled",
+        measure=_order_free,
+    ),
+    Claim(
+        SOURCE,
+        "Speed needs order",
+        expected="a 3-D CNN above pooling over frames on velocity_only",
+        how="narrow presets",
+        measure=_time_matters,
+    ),
+]

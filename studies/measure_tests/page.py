@@ -1,0 +1,108 @@
+"""The page of the battery in Markdown: which measures passed what, and which failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from studies.measure_tests.battery import COLUMNS
+from studies.measure_tests.trials import BY_NAME, FAILED, PASSED, TRIALS, UNDECIDED, UNDEFINED
+
+_MARKS = {PASSED: "", FAILED: " ✗", UNDECIDED: " ?", UNDEFINED: "none ✗"}
+
+
+def page(rows: Sequence[tuple], config: dict) -> str:
+    """The page.
+
+    Args:
+        rows: of ``judge_all``, for one data set or several.
+        config: the experiment's configuration, complete with defaults.
+    """
+    table = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    lines = ["# Sanity of the measures", "", _INTRODUCTION, "", _setting(config), ""]
+    for dataset in dict.fromkeys(row["evaluated_on"] for row in table):
+        lines += _dataset([row for row in table if row["evaluated_on"] == dataset], dataset)
+    return "\n".join([*lines, *_explanation()])
+
+
+def failures(table: Sequence[dict]) -> dict[str, list[str]]:
+    """Measure -> the tests that it failed or has no value in, only measures with any."""
+    found: dict[str, list[str]] = {}
+    for row in table:
+        if row["passed"] in (FAILED, UNDEFINED):
+            found.setdefault(row["measure"], []).append(row["test"])
+    return found
+
+
+def _dataset(table: list[dict], dataset: str) -> list[str]:
+    names = [trial.name for trial in TRIALS if any(row["test"] == trial.name for row in table)]
+    measures = list(dict.fromkeys(row["measure"] for row in table))
+    cells = {
+        (row["measure"], row["test"]): f"{_short(row['value'])}{_MARKS[row['passed']]}"
+        for row in table
+    }
+    failed = failures(table)
+    lines = [
+        f"## {dataset}",
+        "",
+        f"| measure | {' | '.join(names)} |",
+        "|---" * (1 + len(names)) + "|",
+    ]
+    lines += [
+        f"| {measure} | {' | '.join(cells[measure, name] for name in names)} |"
+        for measure in measures
+    ]
+    lines += [f"| *chance* | {' | '.join(_short(_of(table, name)['chance']) for name in names)} |"]
+    lines += [f"| *bar* | {' | '.join(_of(table, name)['bar'] for name in names)} |", ""]
+    lines += ["✗ failed, or no value for most of what was asked; ? undecided; no mark: passed.", ""]
+    listed = [f"{name} ({', '.join(tests)})" for name, tests in failed.items()]
+    lines += [f"**Failed:** {'; '.join(listed) or 'no measure'}.", ""]
+    passed = [
+        name
+        for name in measures
+        if all(row["passed"] == PASSED for row in table if row["measure"] == name)
+    ]
+    return [*lines, f"**Passed everything:** {', '.join(passed) or 'no measure'}.", ""]
+
+
+def _of(table: list[dict], name: str) -> dict:
+    return next(row for row in table if row["test"] == name)
+
+
+def _short(number: str) -> str:
+    return f"{float(number):.2f}" if number else ""
+
+
+def _setting(config: dict) -> str:
+    """Data and runs in one paragraph."""
+    items = [item if isinstance(item, dict) else {"name": item} for item in config["systems"]]
+    runs = "; ".join(
+        f"{item['name']} with seeds {', '.join(map(str, item.get('seeds', [0])))}" for item in items
+    )
+    video = config["video"]
+    clips = config["clips"]
+    chosen = config["activations"]
+    return (
+        f"Experiment `{config['experiment']}`, seed {config['seed']}: {config['digits']['kind']}"
+        f" digits, clips of {video['frames']} frames, {video['size_px']} x {video['size_px']} px,"
+        f" {clips['train']:,} training clips. Runs: {runs}. Measures compare {chosen['clips']:,}"
+        f" test clips; probes are fitted on {chosen['fit_clips']:,} training clips."
+    )
+
+
+def _explanation() -> list[str]:
+    lines = ["## The tests", ""]
+    for trial in BY_NAME.values():
+        lines += [
+            f"* `{trial.name}`: {trial.question} Value: {trial.how}; passed above {trial.bar:g}. n"
+            f" counts {trial.unit}."
+        ]
+    return [*lines, ""]
+
+
+_INTRODUCTION = """\
+A measure of similarity is worth reading if it finds what is known to be alike, tells apart what is
+known to differ, and follows changes whose size is known. Every registered measure, with its default
+options, faces the same tests. A test passes when the lower end of its 95 % interval lies above a
+bar (and a permutation test, where there is one, gives p < 0.05), and fails when the upper end does
+not; bars were fixed before the first result was seen. Values with their intervals stand in
+`tables/sanity.csv`."""

@@ -1,0 +1,172 @@
+"""How much of the distances between trained systems is explained by what they are and by what they
+were trained on.
+
+Distance-based partition of variance (Anderson 2001, Austral Ecology 26:32; McArdle and Anderson
+2001, Ecology 82:290): squared distances are split as the sums of squares of a linear model are.
+Seeds are averaged first, as runs of one system are no independent witnesses of its family; what
+remains is a cell for each system and data set trained on. Permutations keep to that design: systems
+change places as wholes, with all their cells, and data sets change places within a system.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from vidrep.similarity_analysis.exchange import exchanged, permuted_sums, shuffled
+from vidrep.similarity_analysis.scaling import gram
+
+DATA = "trained_on"  # the factor that varies within a system; all others belong to systems
+COLUMNS = ("factor", "levels", "df", "r2", "p", "r2_only", "r2_only_adjusted", "p_only", "n")
+_SAME = 1e-9  # shares of the whole that differ by less are ties
+
+
+def variance_shares(
+    distances: np.ndarray,
+    runs: pd.DataFrame,
+    factors: Sequence[str],
+    *,
+    permutations: int,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Shares of the squared distances that factors explain.
+
+    Args:
+        distances: (R, R) between runs.
+        runs: R rows; columns system, trained_on and the factors.
+        factors: names of columns, ``trained_on`` or properties of systems; those with a single
+            level are left out.
+        permutations: draws for the p values.
+        rng: draws them.
+
+    Returns:
+        One row a factor, and "residual", what all of them leave. ``r2``: share of the factor by
+        itself. ``r2_only``: what the model of all factors loses without it, 0 where it follows from
+        the others. ``r2_only_adjusted``: the same of the adjusted share (Peres-Neto et al. 2006,
+        Ecology 87:2614), 0 on average for a factor that explains nothing. ``p``, ``p_only``: of
+        these shares under permutation; NaN where no permutation changes the share, as with one
+        system a level. ``n``: cells.
+    """
+    cells, products = cell_products(distances, runs)
+    factors = [name for name in factors if cells[name].nunique() > 1]
+    whole = np.trace(products)
+    designs = {name: _indicators(cells[name]) for name in factors}
+    full = projector(list(designs.values()), len(cells))
+    rows = []
+    for name in factors:
+        others = [design for other, design in designs.items() if other != name]
+        alone = projector([designs[name]], len(cells))
+        rest = projector(others, len(cells))
+        same = [other for other in factors if other not in (name, DATA)]
+        free, kept = (permuted_cells(cells, name, fixed, permutations, rng) for fixed in ([], same))
+        df = rank(full) - rank(rest)
+        rows.append(
+            {
+                "factor": name,
+                "levels": cells[name].nunique(),
+                "df": df,
+                "r2": share(alone, products) / whole,
+                "p": permutation_p(alone, products, free),
+                "r2_only": share(full - rest, products) / whole if df else 0.0,
+                "r2_only_adjusted": (
+                    adjusted(full, products) - adjusted(rest, products) if df else 0.0
+                ),
+                "p_only": permutation_p(full, products, kept) if df else np.nan,
+            }
+        )
+    # a single cell has nothing to share
+    left = 1 - share(full, products) / whole if whole > 0 else np.nan
+    rows.append(
+        {"factor": "residual", "df": len(cells) - 1 - rank(full), "r2": left, "r2_only": left}
+    )
+    return (
+        pd.DataFrame(rows).assign(n=len(cells)).reindex(columns=COLUMNS).astype({"levels": "Int64"})
+    )
+
+
+def cell_products(distances: np.ndarray, runs: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """The cells (system, trained_on) of runs, and the inner products of their centres over seeds,
+    centred: (C, C).
+    """
+    keys = pd.MultiIndex.from_frame(runs[["system", DATA]])
+    numbers, found = pd.factorize(keys)
+    mean = np.zeros((len(found), len(runs)))
+    mean[numbers, range(len(runs))] = 1
+    mean /= mean.sum(1, keepdims=True)
+    products = mean @ gram(distances) @ mean.T
+    products -= products.mean(0)
+    products -= products.mean(1)[:, None]
+    first = [int(np.argmax(numbers == cell)) for cell in range(len(found))]
+    return runs.iloc[first].reset_index(drop=True), products
+
+
+def _indicators(labels: pd.Series) -> np.ndarray:
+    return pd.get_dummies(labels).to_numpy(float)
+
+
+def projector(designs: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """(C, C) projector on the columns of designs (C, levels) less their mean; zero without
+    designs.
+    """
+    if not designs:
+        return np.zeros((count, count))
+    joint = np.concatenate(designs, axis=1)
+    left, values, _ = np.linalg.svd(joint - joint.mean(0), full_matrices=False)
+    basis = left[:, values > 1e-9 * values[0]]
+    return basis @ basis.T
+
+
+def rank(projection: np.ndarray) -> int:
+    """Degrees of freedom of a projector."""
+    return round(float(np.trace(projection)))
+
+
+def share(projection: np.ndarray, products: np.ndarray) -> float:
+    """Sum of squares that a projector takes of the points with these inner products."""
+    return float(np.sum(projection * products))
+
+
+def adjusted(projection: np.ndarray, products: np.ndarray) -> float:
+    """Adjusted share of a model: 1 - (1 - R2) (C - 1) / (C - 1 - df), NaN for a model that leaves
+    no freedom.
+    """
+    left = len(products) - 1 - rank(projection)
+    r2 = share(projection, products) / np.trace(products)
+    return 1 - (1 - r2) * (len(products) - 1) / left if left else np.nan
+
+
+def permutation_p(projection: np.ndarray, products: np.ndarray, orders: np.ndarray) -> float:
+    """Share of permutations of the cells, the given order among them, that reach the observed sum
+    of squares.
+
+    Designs stay and points move, which for these permutations is the same as moving one factor's
+    labels: the other factors of the model are unchanged by them, so that the sum of squares orders
+    permutations as the pseudo-F does.
+    """
+    drawn = permuted_sums(projection, products, orders)
+    observed = share(projection, products)
+    close = _SAME * np.trace(products)
+    if np.all(np.abs(drawn - observed) < close):
+        return np.nan
+    return float((1 + np.sum(drawn >= observed - close)) / (1 + len(drawn)))
+
+
+def permuted_cells(
+    cells: pd.DataFrame,
+    factor: str,
+    fixed: Sequence[str],
+    permutations: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """(P, C) orders of the cells that are equally likely if a factor explains nothing.
+
+    ``trained_on``: data sets change places within each system. A property of systems: systems
+    change places as wholes, among those that were trained on the same data sets and agree in the
+    properties ``fixed``.
+    """
+    own = list(cells.groupby("system", sort=False).indices.values())
+    if factor == DATA:
+        return shuffled(len(cells), own, permutations, rng)
+    blocks = [rows[np.argsort(cells[DATA].to_numpy()[rows])] for rows in own]
+    kinds = [(*cells[DATA].iloc[rows], *cells.iloc[rows[0]][list(fixed)]) for rows in blocks]
+    return exchanged(len(cells), blocks, kinds, permutations, rng)
