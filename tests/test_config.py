@@ -415,3 +415,44 @@ def test_external_activations_stand_beside_the_runs(tmp_path, monkeypatch):
     ]
     assert made.compared_on("velocity_only") == made.evaluated_on("velocity_only")
     assert made.families()["mine"] == "mine" and set(made.families()) == {*made.systems, "mine"}
+
+
+OWN_NETWORKS = """
+class Stacks:
+    inputs = ("clip", "flow")
+    stacks_flow = True
+    def __init__(self, clip_shape, *, stack=10, bidirectional=False): pass
+    def load_pretrained(self, state, source): pass
+class Frames:
+    inputs = ("clip",)
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"params": {"stack": 16}}, "16 frames have 15 flow fields, too few for the stack of 16"),
+        ({"params": {"bidirectional": True}}, "params.bidirectional is True and inputs are"),
+        ({"inputs": ["clip"]}, r"own.inputs: \['clip'\]; its model own_networks:Stacks is fed"),
+        (
+            {"model": "own_networks:Frames"},
+            r"own.inputs: \['clip', 'flow'\]; its model own_networks:Frames is fed \['clip'\]",
+        ),
+        (
+            {"model": "own_networks:Frames", "inputs": ["clip"], "weights": "trained.pt"},
+            "model 'own_networks:Frames' takes no pretrained weights",
+        ),
+        ({"weights": "nowhere.pt"}, "own.weights: no file nowhere.pt"),
+        (
+            {"objective": "frames_then_sequence", "recipe": {"epochs": [1, 1, 1]}},
+            "for the training stages frames, sequence",
+        ),
+    ],
+)
+def test_own_models_are_checked_as_those_of_the_library(changes, message, tmp_path, monkeypatch):
+    (tmp_path / "own_networks.py").write_text(OWN_NETWORKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = {"name": "own", "model": "own_networks:Stacks", "inputs": ["clip", "flow"]}
+    check(default(systems=[own]))
+    with pytest.raises(ValueError, match=r"^config key .*" + message):
+        check(default(systems=[{**own, **changes}]))

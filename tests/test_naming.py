@@ -1,7 +1,6 @@
-"""From names to objects: the library's tables, users' own modules, and errors in one line that name
-the thing.
-"""
+"""From names to objects: registries, users' own modules, and errors in one line."""
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +8,13 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from vidrep import command_line, models
-from vidrep.naming import check_arguments, class_constant, resolve, source_file
+from vidrep import command_line, models, objectives
+from vidrep.naming import Declared, check_arguments, resolve, source_file
 from vidrep.objectives import OBJECTIVES
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 
-TABLE = {"path": "pathlib:Path", "broken": "pathlib:NoPath"}
+TABLE = {"path": Declared("pathlib:Path"), "broken": Declared("pathlib:NoPath")}
 OWN_MODEL = """
 from torch import nn
 
@@ -160,57 +159,96 @@ def test_source_files_of_nothing(name, message):
     assert one_line(error) == message
 
 
-def test_class_constants_are_read_without_importing(own):
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_declared_traits_of_objectives_are_those_of_their_classes(name):
+    declared = objectives.traits(name)
+    assert declared == objectives.traits(declared.place)
+    assert declared.stages == resolve(name, OBJECTIVES, "objective").stages
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_declared_traits_of_models_are_those_of_their_classes(name):
+    declared = models.traits(name)
+    assert declared == models.traits(declared.place)
+    network = resolve(name, models.MODELS, "model")
+    reads_stacks = "flow" in declared.inputs and "stack" in inspect.signature(network).parameters
+    assert (declared.flow_stack is not None) == reads_stacks
+
+
+def test_traits_of_own_models(own):
     own(
-        "own_stages",
+        "own_traits",
         """
-from own_parent import Parent as Base
-from torch.nn import Module
-raise RuntimeError("imported")
-class Plain: stages = ("one", "two")
-class Noted: stages: tuple[str, ...] = ("one",)
-class Child(Plain): pass
-class Mixed(Module, Base): pass
+class Plain:
+    inputs = ("clip",)
+class Weights(Plain):
+    def load_pretrained(self, state, source): pass
+class Stacks:
+    inputs = ("clip", "flow")
+    stacks_flow = True
+    def __init__(self, clip_shape, *, stack=4, bidirectional=False): pass
+class Unsaid:
+    def __init__(self, clip_shape): self.inputs = ("flow",)
 class Computed:
-    stages = tuple("ab")
-class Property:
     @property
-    def stages(self): return ()
-class Set(Plain):
-    def __init__(self, count): self.stages = ("x",) * count
-class Unknown(Module): pass
+    def inputs(self): return ("flow",)
+class NoStack:
+    stacks_flow = True
+class NoDefault:
+    stacks_flow = True
+    def __init__(self, clip_shape, *, stack): pass
+def function(clip_shape): return Plain()
 """,
     )
+
+    def traits(attribute):
+        return models.traits(f"own_traits:{attribute}")
+
+    assert traits("Plain") == models.ModelTraits("own_traits:Plain", ("clip",))
+    assert traits("Weights") == models.ModelTraits("own_traits:Weights", ("clip",), True)
+    stacks = traits("Stacks")
+    assert stacks == models.ModelTraits("own_traits:Stacks", ("clip", "flow"), flow_stack=4)
+    assert stacks.inputs_with({}) == ("clip", "flow")
+    assert stacks.inputs_with({"bidirectional": True}) == ("clip", "flow", "flow_backward")
+    assert traits("Unsaid").inputs is traits("Computed").inputs is traits("function").inputs is None
+    for name in ("NoStack", "NoDefault"):
+        with pytest.raises(ValueError, match=f"model own_traits:{name}: stacks_flow is True"):
+            traits(name)
+    with pytest.raises(ValueError, match="module own_traits has no 'Missing'"):
+        traits("Missing")
+
+
+def test_traits_of_own_objectives(own):
     own(
-        "own_parent",
-        "from vidrep.objectives.classification import Classification\nclass Parent(Classification):"
-        " pass\n",
+        "own_objectives",
+        """
+from vidrep.objectives.base import Objective
+from vidrep.objectives.reconstruction import Reconstruction
+class Plain(Objective): stages = ("one", "two")
+class Child(Plain): pass
+class Generates(Reconstruction): pass
+class Computed:
+    @property
+    def stages(self): return ()
+    @property
+    def generates(self): return False
+class Unsaid: pass
+""",
     )
     own("own_room/__init__", "")
     own("own_room/task", "from .base import Base\nclass Task(Base): pass\n")
     own("own_room/base", "class Base: stages = ('deep',)\n")
     expected = {
-        "Plain": ("one", "two"),
-        "Noted": ("one",),
-        "Child": ("one", "two"),
-        "Mixed": ("train",),
-        "Computed": None,
-        "Property": None,
-        "Set": None,
-        "Unknown": None,
-        "Missing": None,
+        "own_objectives:Plain": (("one", "two"), False),
+        "own_objectives:Child": (("one", "two"), False),
+        "own_objectives:Generates": (("train",), True),
+        "own_objectives:Computed": (None, False),
+        "own_objectives:Unsaid": (None, False),
+        "own_room.task:Task": (("deep",), False),
     }
-    assert {name: class_constant(f"own_stages:{name}", "stages") for name in expected} == expected
-    assert class_constant("own_room.task:Task", "stages") == ("deep",)
-    assert class_constant("no_such_module:Task", "stages") is None
-    assert not {"own_stages", "own_parent", "own_room.task"} & set(sys.modules)
-
-
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_stages_read_are_those_of_the_class(name):
-    assert (
-        class_constant(OBJECTIVES[name], "stages") == resolve(name, OBJECTIVES, "objective").stages
-    )
+    for name, (stages, generates) in expected.items():
+        traits = objectives.traits(name)
+        assert (traits.stages, traits.generates) == (stages, generates), name
 
 
 def test_arguments_are_checked_by_name():
@@ -248,14 +286,20 @@ def test_scripts_keep_the_traceback_of_our_own_bugs():
 
 
 def test_reading_an_experiment_imports_no_torch():
-    code = (
-        "import sys, yaml; from vidrep import config, code_version, experiment, objectives,"
-        " models;from vidrep.training import gpu_slots; from vidrep.naming import"
-        " source_file;[source_file(e['model'], models.MODELS, 'model') for e in"
-        " experiment.catalogue().values()];[config._check_stages(experiment.system(name)) for name"
-        " in experiment.catalogue()];print(sorted({'torch', 'numpy', 'zarr', 'h5py', 'sklearn'} &"
-        " set(sys.modules)))"
-    )
+    code = """
+import sys
+from vidrep import code_version, config, experiment, models, objectives
+from vidrep.naming import source_file
+from vidrep.training import gpu_slots
+
+for name in experiment.catalogue():
+    system = experiment.system(name)
+    source_file(system.model, models.MODELS, "model")
+    source_file(system.objective, objectives.OBJECTIVES, "objective")
+    models.traits(system.model)
+    objectives.traits(system.objective)
+print(sorted({"torch", "numpy", "zarr", "h5py", "sklearn"} & set(sys.modules)))
+"""
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vidrep import models, objectives
 from vidrep.experiment import SEQUENCES, STILL_DIGITS, Experiment, System
-from vidrep.naming import class_constant, resolve, source_file
+from vidrep.naming import source_file
 
 EXTERNAL_SUFFIXES = (".npz", ".h5", ".hdf5", ".zarr")
 
@@ -210,8 +210,7 @@ def _check_system(system: System, frames: int) -> None:
     _check_stages(system)
     if system.weights and not system.starts_from:
         _check_weights(system)
-    if system.model in ("two_stream", "temporal_stream"):
-        _check_stack(system, frames)
+    _check_inputs(system, frames)
     observed = system.objective_params.get("observed", 0)
     if observed >= frames:
         raise ValueError(
@@ -224,12 +223,7 @@ def _check_weights(system: System) -> None:
     """A model that takes pretrained weights, and a file that exists unless the experiment makes
     it.
     """
-    source = source_file(system.model, models.MODELS, "model").read_text()
-    # Importing a network costs seconds in every job: that is left for the case that its file does
-    # not define the method itself.
-    if "def load_pretrained(" not in source and not hasattr(
-        resolve(system.model, models.MODELS, "model"), "load_pretrained"
-    ):
+    if not models.traits(system.model).takes_weights:
         raise ValueError(
             f"config key systems, {system.name}.weights: model {system.model!r} takes no pretrained"
             " weights; give it a method load_pretrained(state, source) or leave weights out"
@@ -267,15 +261,11 @@ def _check_start(system: System, experiment: Experiment) -> None:
 
 
 def _check_stages(system: System) -> None:
-    """As many epochs and learning rates as the objective has training stages, where its file tells
-    them.
-    """
-    stages = (
-        class_constant(objectives.OBJECTIVES.get(system.objective, system.objective), "stages")
-        if system.seeds
-        else ()
-    )
-    for key in ("epochs", "lr") if stages else ():
+    """As many epochs and learning rates as the objective has training stages."""
+    stages = objectives.traits(system.objective).stages
+    if not system.seeds or not stages:
+        return
+    for key in ("epochs", "lr"):
         values = system.recipe[key]
         if isinstance(values, list) and len(values) != len(stages):
             raise ValueError(
@@ -284,19 +274,26 @@ def _check_stages(system: System) -> None:
             )
 
 
-def _check_stack(system: System, frames: int) -> None:
-    """Fields enough for a stack of flow, and backward flow where it is bidirectional."""
-    stack = system.params.get("stack", 10)
+def _check_inputs(system: System, frames: int) -> None:
+    """The inputs of its model, and flow fields enough for a stack of them."""
+    traits = models.traits(system.model)
+    stack = system.params.get("stack", traits.flow_stack)
     bidirectional = system.params.get("bidirectional", False)
-    if stack > frames - 1:
+    if traits.flow_stack and stack > frames - 1:
         raise ValueError(
             f"config key video.frames: {frames} frames have {frames - 1} flow fields, too few for"
             f" the stack of {stack} of system {system.name}; use {stack + 1} frames or lower its"
             " params.stack"
         )
-    if bidirectional != ("flow_backward" in system.inputs):
+    if traits.flow_stack and bidirectional != ("flow_backward" in system.inputs):
         raise ValueError(
             f"config key systems, {system.name}: params.bidirectional is {bidirectional} and inputs"
             f" are {list(system.inputs)}; bidirectional stacks, and no others, have flow_backward"
             " among their inputs"
+        )
+    inputs = traits.inputs_with(system.params)
+    if inputs and set(inputs) != set(system.inputs):
+        raise ValueError(
+            f"config key systems, {system.name}.inputs: {list(system.inputs)}; its model"
+            f" {system.model} is fed {list(inputs)}"
         )

@@ -1,33 +1,48 @@
-"""From a name in the configuration to the object it names: a table entry or a user's
-``module:attribute``.
-"""
+"""From a name in the configuration to the object it names: a registry's or a user's own."""
 
-import ast
 import importlib
 import importlib.util
 import inspect
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 
-def resolve(name: str, table: dict[str, str], kind: str):
+@dataclass(frozen=True)
+class Declared:
+    """An entry of a registry: where the thing lies that is declared, without importing it.
+
+    Attributes:
+        place: ``module:attribute``.
+    """
+
+    place: str
+
+
+def place(name: str, table: Mapping[str, Declared], kind: str) -> tuple[str, str]:
+    """The module and the attribute of the thing called ``name``; arguments as for ``resolve``."""
+    found = table[name].place if name in table else name
+    if ":" not in found:
+        raise ValueError(
+            f"unknown {kind} {name!r}: give one of {', '.join(sorted(table))}, or your own as"
+            " module:attribute"
+        )
+    module, attribute = found.split(":", 1)
+    return module, attribute
+
+
+def resolve(name: str, table: Mapping[str, Declared], kind: str):
     """The object called ``name``.
 
     Args:
         name: a key of ``table``, or ``module:attribute``.
-        table: name -> ``module:attribute``.
+        table: a registry.
         kind: what is looked for, for the error line.
 
     Raises:
         ValueError: unknown name, or a module or attribute that does not exist.
     """
-    target = table.get(name, name)
-    if ":" not in target:
-        raise ValueError(
-            f"unknown {kind} {name!r}: give one of {', '.join(sorted(table))}, or your own as"
-            " module:attribute"
-        )
-    module_name, attribute = target.split(":", 1)
+    module_name, attribute = place(name, table, kind)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -42,19 +57,13 @@ def resolve(name: str, table: dict[str, str], kind: str):
         raise ValueError(f"{kind} {name!r}: module {module_name} has no {attribute!r}") from None
 
 
-def source_file(name: str, table: dict[str, str], kind: str) -> Path:
+def source_file(name: str, table: Mapping[str, Declared], kind: str) -> Path:
     """The file in which ``name`` is defined, found without importing it.
 
     Raises:
         ValueError: unknown name, or a module that does not exist.
     """
-    target = table.get(name, name)
-    if ":" not in target:
-        raise ValueError(
-            f"unknown {kind} {name!r}: give one of {', '.join(sorted(table))}, or your own as"
-            " module:attribute"
-        )
-    module = target.split(":", 1)[0]
+    module, _ = place(name, table, kind)
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError:  # a parent package is missing
@@ -62,71 +71,6 @@ def source_file(name: str, table: dict[str, str], kind: str) -> Path:
     if spec is None or not spec.has_location:
         raise ValueError(f"{kind} {name!r}: there is no module {module!r} on the Python path")
     return Path(spec.origin)
-
-
-@cache
-def class_constant(target: str, attribute: str):
-    """The literal that a class assigns to ``attribute``, or inherits, read from source files
-    without importing them.
-
-    Args:
-        target: ``module:Class``.
-        attribute: name of the class attribute.
-
-    Returns:
-        The value; None where reading alone cannot tell it: no such class, or an attribute that is
-        computed or set on instances.
-    """
-    module, name = target.split(":", 1)
-    try:
-        tree = ast.parse(source_file(target, {}, "class").read_text())
-    except ValueError:
-        return None
-    found = next(
-        (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None
-    )
-    if found is None or any(
-        isinstance(n, ast.Attribute) and n.attr == attribute for n in map(_stored, ast.walk(found))
-    ):
-        return None
-    for node in found.body:
-        if attribute in (getattr(node, "name", None), getattr(_stored(node), "id", None)):
-            try:
-                return ast.literal_eval(node.value)
-            except (AttributeError, TypeError, ValueError):
-                # a property, a mere annotation, an expression
-                return None
-    values = (class_constant(base, attribute) for base in _bases(found, tree, module))
-    return next((value for value in values if value is not None), None)
-
-
-def _stored(node: ast.AST) -> ast.expr | None:
-    """What a plain or annotated assignment assigns to."""
-    return node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-
-
-def _bases(found: ast.ClassDef, tree: ast.Module, module: str) -> list[str]:
-    """The bases of a class as ``module:Class``, but for those in packages of others: finding their
-    files would import these.
-    """
-    places = {
-        node.name: f"{module}:{node.name}" for node in tree.body if isinstance(node, ast.ClassDef)
-    }
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom):
-            package = module.rpartition(".")[0]
-            origin = (
-                importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-                if node.level
-                else node.module
-            )
-            if "." not in origin or origin.split(".")[0] in ("vidrep", module.split(".")[0]):
-                places |= {
-                    alias.asname or alias.name: f"{origin}:{alias.name}" for alias in node.names
-                }
-    return [
-        places[base.id] for base in found.bases if isinstance(base, ast.Name) and base.id in places
-    ]
 
 
 def check_arguments(target, arguments: dict, label: str, given: int = 0) -> None:

@@ -1,54 +1,127 @@
 """Video architectures, one per file: clip (and flow) in, named feature maps and one embedding out.
 
 Importing this package costs nothing: torch and the file of an architecture are imported when one is
-created.
+created. What must be known of an architecture before that stands in its declaration in ``MODELS``;
+a test holds it equal to what the class says.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
-from vidrep.naming import check_arguments, resolve
+from vidrep.naming import Declared, check_arguments, resolve
 
 if TYPE_CHECKING:
     from torch import nn
 
+
+@dataclass(frozen=True)
+class ModelTraits(Declared):
+    """What configuration and rules need to know of an architecture.
+
+    Attributes:
+        inputs: what it is fed with its default parameters, in the order of the arguments of
+            ``forward``; None where only an instance can tell.
+        takes_weights: has it a method ``load_pretrained(state, source)``?
+        flow_stack: for architectures that cut stacks of fields out of the flow, the default of
+            their parameter ``stack``, the number of fields; None for all others. Those with
+            ``bidirectional`` among their parameters read backward flow too when it is set.
+    """
+
+    inputs: tuple[str, ...] | None = ("clip",)
+    takes_weights: bool = False
+    flow_stack: int | None = None
+
+    def inputs_with(self, params: Mapping) -> tuple[str, ...] | None:
+        """What it is fed with ``params``."""
+        if self.inputs and self.flow_stack and params.get("bidirectional"):
+            return (*self.inputs, "flow_backward")
+        return self.inputs
+
+
 MODELS = {
-    "frame_embedder": "vidrep.models.frame_embedder:FrameEmbedder",
-    "c3d": "vidrep.models.c3d:C3D",
-    "resnet3d": "vidrep.models.resnet3d:ResNet3D",
-    "p3d": "vidrep.models.p3d:P3D",
-    "cnn_lstm": "vidrep.models.cnn_lstm:CNNLSTM",
-    "conv_lstm": "vidrep.models.conv_lstm:ConvLSTMNet",
-    "two_stream": "vidrep.models.two_stream:TwoStream",
-    "window_lstm": "vidrep.models.window_lstm:WindowLSTM",
-    "temporal_stream": "vidrep.models.two_stream:TemporalStream",
-    "fusion": "vidrep.models.fusion:FusionCNN",
-    "trunk_fusion": "vidrep.models.trunk_fusion:TrunkFusion",
-    "trunk_rnn": "vidrep.models.trunk_rnn:TrunkRNN",
-    "frame_pooling": "vidrep.models.frame_pooling:FramePooling",
-    "lenet": "vidrep.models.lenet:LeNet",
-    "lstm_encoder": "vidrep.models.lstm_encoder:LSTMEncoder",
-    "percept_encoder": "vidrep.models.percept_encoder:PerceptEncoder",
-    "recurrent_autoencoder": "vidrep.models.recurrent_autoencoder:RecurrentAutoencoder",
-    "conv_autoencoder": "vidrep.models.conv_autoencoder:ConvAutoencoder",
-    "pixels": "vidrep.models.identity:Pixels",
-    "frame_difference": "vidrep.models.identity:FrameDifference",
-    "flow": "vidrep.models.identity:Flow",
-    "slow_features": "vidrep.models.slow_features:SlowFeatures",
-    "capsules": "vidrep.models.capsules:Capsules",
-    "video_transformer": "vidrep.models.video_transformer:VideoTransformer",
-    "slowfast": "vidrep.models.slowfast:SlowFast",
-    "tsm": "vidrep.models.tsm:TSM",
-    "st_autoencoder": "vidrep.models.st_autoencoder:SpatioTemporalAutoencoder",
-    "simvp": "vidrep.models.simvp:SimVP",
-    "pred_rnn": "vidrep.models.pred_rnn:PredRNN",
+    "frame_embedder": ModelTraits("vidrep.models.frame_embedder:FrameEmbedder"),
+    "c3d": ModelTraits("vidrep.models.c3d:C3D"),
+    "resnet3d": ModelTraits("vidrep.models.resnet3d:ResNet3D"),
+    "p3d": ModelTraits("vidrep.models.p3d:P3D"),
+    "cnn_lstm": ModelTraits("vidrep.models.cnn_lstm:CNNLSTM"),
+    "conv_lstm": ModelTraits("vidrep.models.conv_lstm:ConvLSTMNet"),
+    "two_stream": ModelTraits(
+        "vidrep.models.two_stream:TwoStream", inputs=("clip", "flow"), flow_stack=10
+    ),
+    "window_lstm": ModelTraits("vidrep.models.window_lstm:WindowLSTM"),
+    "temporal_stream": ModelTraits(
+        "vidrep.models.two_stream:TemporalStream", inputs=("flow",), flow_stack=10
+    ),
+    "fusion": ModelTraits("vidrep.models.fusion:FusionCNN"),
+    "trunk_fusion": ModelTraits("vidrep.models.trunk_fusion:TrunkFusion", takes_weights=True),
+    "trunk_rnn": ModelTraits("vidrep.models.trunk_rnn:TrunkRNN", takes_weights=True),
+    "frame_pooling": ModelTraits("vidrep.models.frame_pooling:FramePooling", takes_weights=True),
+    "lenet": ModelTraits("vidrep.models.lenet:LeNet"),
+    "lstm_encoder": ModelTraits("vidrep.models.lstm_encoder:LSTMEncoder"),
+    "percept_encoder": ModelTraits(
+        "vidrep.models.percept_encoder:PerceptEncoder", takes_weights=True
+    ),
+    "recurrent_autoencoder": ModelTraits(
+        "vidrep.models.recurrent_autoencoder:RecurrentAutoencoder"
+    ),
+    "conv_autoencoder": ModelTraits("vidrep.models.conv_autoencoder:ConvAutoencoder"),
+    "pixels": ModelTraits("vidrep.models.identity:Pixels"),
+    "frame_difference": ModelTraits("vidrep.models.identity:FrameDifference"),
+    "flow": ModelTraits("vidrep.models.identity:Flow", inputs=("flow",)),
+    "slow_features": ModelTraits("vidrep.models.slow_features:SlowFeatures"),
+    "capsules": ModelTraits("vidrep.models.capsules:Capsules"),
+    "video_transformer": ModelTraits("vidrep.models.video_transformer:VideoTransformer"),
+    "slowfast": ModelTraits("vidrep.models.slowfast:SlowFast"),
+    "tsm": ModelTraits("vidrep.models.tsm:TSM"),
+    "st_autoencoder": ModelTraits("vidrep.models.st_autoencoder:SpatioTemporalAutoencoder"),
+    "simvp": ModelTraits("vidrep.models.simvp:SimVP"),
+    "pred_rnn": ModelTraits("vidrep.models.pred_rnn:PredRNN"),
 }
 
 
 def names() -> list[str]:
     """Names of the architectures; ``create`` also takes any ``module:attribute``."""
     return sorted(MODELS)
+
+
+@cache
+def traits(name: str) -> ModelTraits:
+    """The traits of an architecture.
+
+    Those of ``MODELS`` are declared there, so that reading a configuration imports no torch. A
+    user's own class or function is imported and asked.
+
+    Raises:
+        ValueError: unknown name, module or attribute.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    own = resolve(name, MODELS, "model")
+    inputs = getattr(own, "inputs", None)
+    return ModelTraits(
+        place=name,
+        inputs=inputs if isinstance(inputs, tuple) else None,
+        takes_weights=hasattr(own, "load_pretrained"),
+        flow_stack=_default_stack(own) if getattr(own, "stacks_flow", False) is True else None,
+    )
+
+
+def _default_stack(factory: Callable) -> int:
+    """The default of the parameter ``stack`` of an architecture that stacks flow.
+
+    Raises:
+        ValueError: it has no such parameter, or one without a default.
+    """
+    stack = inspect.signature(factory).parameters.get("stack")
+    if stack is None or not isinstance(stack.default, int):
+        raise ValueError(
+            f"model {factory.__module__}:{factory.__qualname__}: stacks_flow is True, so its"
+            " constructor must take stack, a number of flow fields, with a default"
+        )
+    return stack.default
 
 
 def create(name: str, *, clip_shape: Sequence[int], **params) -> "nn.Module":

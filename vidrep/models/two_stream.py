@@ -52,6 +52,9 @@ class TemporalStream(Stream):
         ValueError: the clips have fewer than ``stack`` flow fields, or a parameter is out of range.
     """
 
+    stacks_flow = True
+    inputs = ("flow",)  # and the backward flow of bidirectional stacks
+
     def __init__(
         self,
         clip_shape: Sequence[int],
@@ -130,6 +133,9 @@ class TwoStream(nn.Module):
     Raises:
         ValueError: the clips have fewer than ``stack`` flow fields, or a parameter is out of range.
     """
+
+    stacks_flow = True
+    inputs = ("clip", "flow")  # and the backward flow of bidirectional stacks
 
     def __init__(
         self,

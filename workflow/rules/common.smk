@@ -12,7 +12,7 @@ from vidrep.code_version import code_version
 from vidrep.config import check, fill_defaults, schema_error
 from vidrep.command_line import use_checkout
 from vidrep.experiment import SEQUENCES, STILL_DIGITS, UNTRAINED, Run, flow_inputs
-from vidrep.naming import class_constant, source_file
+from vidrep.naming import source_file
 from vidrep.training.gpu_slots import any_visible
 
 ROOT = Path(workflow.basedir)
@@ -298,8 +298,7 @@ def followed_datasets():
 
 def draws(system):
     """Does a system's objective reconstruct or predict frames?"""
-    objective = SYSTEMS[system].objective
-    return bool(class_constant(objectives.OBJECTIVES.get(objective, objective), "generates"))
+    return objectives.traits(SYSTEMS[system].objective).generates
 
 
 def drawing_runs():
