@@ -1,6 +1,4 @@
-"""Put small tables whose rows say themselves what they belong to into one: scores of drawn frames,
-or verdicts on them.
-"""
+"""Concatenate tables that carry their keys: scores of generated frames, or verdicts on them."""
 
 from vidrep.command_line import make_parser, run
 from vidrep.tables import join, write_table

@@ -1,6 +1,4 @@
-"""Let a run draw test clips: pictures of a few, beside the truth, and scores of all, on its own
-data set and on others.
-"""
+"""Generate frames of test clips with a run: some as pictures beside the truth, scores of all."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +11,7 @@ from vidrep.training import gpu_slots
 
 
 def main() -> None:
-    """Read the command line, draw, score, write."""
+    """Read the command line, generate, score, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of the run")
     parser.add_argument(
@@ -41,7 +39,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--true-flow",
-        help="true flow of the run's own test clips (.zarr), shown beside flow that a run draws",
+        help="true flow of the run's own test clips (.zarr), shown beside the generated flow",
     )
     parser.add_argument("--count", required=True, type=int, help="clips to show")
     parser.add_argument(
@@ -52,7 +50,7 @@ def main() -> None:
     )
     add_device_options(parser)
     parser.add_argument(
-        "--drawn", required=True, type=Path, help="the .h5 file of pictures to write"
+        "--frames", required=True, type=Path, help="the .h5 file of pictures to write"
     )
     parser.add_argument(
         "--scores", required=True, type=Path, help="the .csv file of scores to write"
@@ -81,7 +79,7 @@ def main() -> None:
         if test == args.test[0]:
             true_flow = open_flow(args.true_flow).flow[: args.count] if args.true_flow else None
             generate.write_generated(
-                args.drawn, objective, clips, where, count=args.count, true_flow=true_flow
+                args.frames, objective, clips, where, count=args.count, true_flow=true_flow
             )
         keys = (record["system"]["name"], record["dataset"], test.parent.name, record["seed"])
         mean_frame = baselines.mean_training_frame(train)

@@ -1,4 +1,4 @@
-"""Draw the scores of drawn frames along the clip, a figure per data set."""
+"""Draw the scores of generated frames along the clip, a figure per data set."""
 
 from vidrep.command_line import run
 from vidrep.reading import clip_counts, read_table

@@ -1,4 +1,4 @@
-"""Score trivial predictors on a data set, cut where the runs that draw its frames cut it."""
+"""Score trivial predictors on a data set, cut where the runs that generate its frames cut it."""
 
 from pathlib import Path
 

@@ -326,7 +326,7 @@ def _training_time() -> pd.DataFrame:
 
 
 def _prediction() -> dict[str, pd.DataFrame]:
-    """Scores and verdicts of the system that draws frames, of its untrained twin, and of a
+    """Scores and verdicts of the system that generates frames, of its untrained twin, and of a
     baseline.
     """
     rows = []
@@ -425,7 +425,7 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         for part in (f"--{key}", *each(f"detection/*.{suffix}"))
     ]
     features = [f"--{name}={root}/weights/{name}/run.json" for name in ("trained", "twin")]
-    drawn = str(root / f"generation/{DATASETS[0]}/lstm_composite_narrow/seed0.h5")
+    generated = str(root / f"generation/{DATASETS[0]}/lstm_composite_narrow/seed0.h5")
     return {
         "plot_clips": ["--clips", *tests, "--output", str(figures / "clips.png")],
         "plot_flow": ["--clips", *tests, "--flow", *each("flow/*/test/*.zarr"), *errors],
@@ -504,8 +504,8 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         ],
         "plot_prediction": [*prediction, "--clips", *tests, *per_set],
         "plot_generation": [
-            "--drawn",
-            drawn,
+            "--frames",
+            generated,
             "--run",
             "lstm_composite_narrow",
             "--output",

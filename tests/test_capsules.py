@@ -1,6 +1,4 @@
-"""Capsules: squash, routing and margin loss agree with plain NumPy, and drawings belong to their
-classes.
-"""
+"""Capsules: squash, routing and margin loss agree with plain NumPy; images belong to classes."""
 
 import numpy as np
 import pandas as pd
@@ -270,13 +268,13 @@ def test_longest():
     assert longest(torch.tensor([[0.1, 0.9, 0.3]]), 2).tolist() == [[False, True, True]]
 
 
-def test_each_class_is_drawn_from_its_capsule_alone():
+def test_each_class_is_decoded_from_its_capsule_alone():
     objective = tiny_objective().eval()
     batch = tiny_batch()
     with torch.no_grad():
         capsules = objective.class_capsules(batch)
-        drawn = objective.reconstruct(batch)
-        assert drawn.shape == (3, 4, 1, 12, 12)
+        decoded = objective.reconstruct(batch)
+        assert decoded.shape == (3, 4, 1, 12, 12)
         for clip in range(3):
             for name in range(4):
                 alone = torch.zeros(4, 5)
@@ -286,7 +284,7 @@ def test_each_class_is_drawn_from_its_capsule_alone():
                     if batch["labels"][clip, name]
                     else torch.zeros(1, 12, 12)
                 )
-                torch.testing.assert_close(drawn[clip, name], expected, rtol=1e-5, atol=1e-6)
+                torch.testing.assert_close(decoded[clip, name], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_loss_adds_the_weighted_squared_error_of_the_middle_frame():
@@ -347,12 +345,12 @@ def test_digits_alone_make_up_the_frame():
 
 def test_correlations_against_numpy():
     rng = np.random.default_rng(0)
-    drawn = rng.random((3, 2, 4, 4))
+    decoded = rng.random((3, 2, 4, 4))
     true = rng.random((3, 2, 4, 4))
-    found = correlations(drawn, true)
+    found = correlations(decoded, true)
     for clip, j, k in np.ndindex(3, 2, 2):
         assert found[clip, j, k] == pytest.approx(
-            np.corrcoef(drawn[clip, j].ravel(), true[clip, k].ravel())[0, 1]
+            np.corrcoef(decoded[clip, j].ravel(), true[clip, k].ravel())[0, 1]
         )
 
 

@@ -83,11 +83,11 @@ def slow_ssim(x: np.ndarray, y: np.ndarray) -> float:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_scores_of_frames_are_those_of_slow_formulas(channels):
     rng = np.random.default_rng(0)
-    drawn, truth = rng.random((2, 2, channels, 3, 10, 9)).astype(np.float32)
-    found = metrics.frame_scores(torch.from_numpy(drawn), torch.from_numpy(truth))
+    generated, truth = rng.random((2, 2, channels, 3, 10, 9)).astype(np.float32)
+    found = metrics.frame_scores(torch.from_numpy(generated), torch.from_numpy(truth))
     for b in range(2):
         for k in range(3):
-            x = drawn[b, :, k].astype(float)
+            x = generated[b, :, k].astype(float)
             y = truth[b, :, k].astype(float)
             pairs = list(zip(x.ravel(), y.ravel(), strict=True))
             square = sum((p - q) ** 2 for p, q in pairs)
@@ -132,7 +132,8 @@ def test_baselines_are_what_they_are_called():
     mean = torch.rand(3, 1, 9, 9)
     seen, future = generate.split_parts(clip, OBSERVED).values()
     found = {
-        name: baselines.draw_baseline(name, seen, future, mean) for name in baselines.BASELINES[:-1]
+        name: baselines.baseline_frames(name, seen, future, mean)
+        for name in baselines.BASELINES[:-1]
     }
     assert all(frames.shape == future.shape for frames in found.values())
     for t in range(3):
@@ -148,7 +149,7 @@ def test_baselines_are_what_they_are_called():
 def test_the_blurred_truth_is_blurred_in_space_alone():
     point = torch.zeros(1, 1, 3, 21, 21)
     point[0, 0, 1, 10, 10] = 1
-    blurred = baselines.draw_baseline("blurred_truth", point, point, None)[0, 0]
+    blurred = baselines.baseline_frames("blurred_truth", point, point, None)[0, 0]
     assert not blurred[0].any() and blurred[1].sum().item() == pytest.approx(1, abs=1e-4)
     assert (blurred[1, 10, 11] / blurred[1, 10, 10]).item() == pytest.approx(np.exp(-0.5), rel=1e-4)
 
@@ -282,11 +283,12 @@ def test_runs_that_predict_nothing_get_no_verdict(make_split, cpu):
     [
         (
             {"grey": 1.5},
-            r"Painter draws reconstruction with values from 1.5 to 1.5; draw them in \[0, 1\]",
+            r"Painter generates reconstruction with values from 1.5 to 1.5;"
+            r" they must lie in \[0, 1\]",
         ),
         (
             {"prediction": torch.zeros(4, 1, 1, 16, 16)},
-            r"draws prediction of shape \(4, 1, 1, 16, 16\), not \(4, 1, 3, 16, 16\)",
+            r"generates prediction of shape \(4, 1, 1, 16, 16\), not \(4, 1, 3, 16, 16\)",
         ),
     ],
 )
@@ -326,7 +328,7 @@ def test_only_what_clearly_beats_every_rival_predicts(rival):
 
 
 @pytest.mark.parametrize(("grey", "same_as"), [(0.0, "black"), (0.1, "mean_frame")])
-def test_who_draws_what_needs_no_learning_fails(make_split, cpu, grey, same_as):
+def test_who_generates_what_needs_no_learning_fails(make_split, cpu, grey, same_as):
     split = make_split(12)
     _, errors = scores.score_run(Painter(split.shape, grey=grey), split, MEAN, cpu, 0)
     row = dict(zip(verdict.COLUMNS, verdict.verdict_row(errors), strict=True))
@@ -349,9 +351,9 @@ def test_masked_input_and_flow_lie_beside_the_frames(tmp_path, make_split, cpu):
     flow = torch.randn(3, 2, 2, 16, 16)
     painter = Painter(split.shape, masked=torch.full((3, 1, OBSERVED, 16, 16), 0.5), flow=flow)
     generate.write_generated(
-        tmp_path / "drawn.h5", painter, split, cpu, count=3, true_flow=split.flow.numpy()
+        tmp_path / "generated.h5", painter, split, cpu, count=3, true_flow=split.flow.numpy()
     )
-    with h5py.File(tmp_path / "drawn.h5") as file:
+    with h5py.File(tmp_path / "generated.h5") as file:
         assert file["masked"].shape == (3, OBSERVED, 16, 16) and (file["masked"][:] == 128).all()
         np.testing.assert_array_equal(
             file["flow"][:], flow.numpy().swapaxes(1, 2).astype(np.float16)
@@ -379,7 +381,7 @@ def test_joined_tables_keep_whole_numbers_and_survive_empty_ones(tmp_path):
 
 
 @pytest.fixture
-def drawn() -> dict[str, np.ndarray]:
+def generated() -> dict[str, np.ndarray]:
     """Frames as the files hold them: 3 clips of 4 seen and 2 future frames of 6 x 8 pixels."""
     rng = np.random.default_rng(0)
     frames = {"observed": 4, "future": 2, "masked": 4, "reconstruction": 4, "prediction": 2}
@@ -393,17 +395,17 @@ def labels(figure) -> list[str]:
     return [axes.get_ylabel() for axes in figure.axes if axes.axison]
 
 
-def test_strips_show_what_there_is(drawn):
+def test_strips_show_what_there_is(generated):
     rows = ["observed", "future", "masked", "reconstruction", "prediction"]
-    assert labels(strips.generation_figure(drawn, "a run")) == 3 * rows
+    assert labels(strips.generation_figure(generated, "a run")) == 3 * rows
     flow = {name: np.ones((3, 2, 2, 6, 8), np.float16) for name in ("flow", "true_flow")}
-    assert labels(strips.generation_figure(drawn | flow, "a run")) == 3 * [
+    assert labels(strips.generation_figure(generated | flow, "a run")) == 3 * [
         *rows,
         "flow",
         "true flow",
     ]
-    whole = {name: drawn[name] for name in ("observed", "masked", "reconstruction")} | {
-        "future": drawn["future"][:, :0]
+    whole = {name: generated[name] for name in ("observed", "masked", "reconstruction")} | {
+        "future": generated["future"][:, :0]
     }
     assert labels(strips.generation_figure(whole, "a run")) == 3 * [
         "observed",
@@ -413,10 +415,10 @@ def test_strips_show_what_there_is(drawn):
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_animation_shows_every_pixel(drawn, masked):
+def test_the_animation_shows_every_pixel(generated, masked):
     if not masked:
-        del drawn["masked"]
-    pictures = animation.animate(drawn)
+        del generated["masked"]
+    pictures = animation.animate(generated)
     file = Image.open(BytesIO(animation.webp(pictures)))
     assert file.n_frames == len(pictures) == 6
     factor = round(128 / 6)
@@ -424,7 +426,7 @@ def test_the_animation_shows_every_pixel(drawn, masked):
         file.seek(t)
         shown = np.asarray(file.convert("RGB"))
         for name in ("observed", "masked", "reconstruction") if t < 4 else ("future", "prediction"):
-            for clip in drawn[name][:, t % 4] if name in drawn else []:
+            for clip in generated[name][:, t % 4] if name in generated else []:
                 tile = np.repeat(clip.repeat(factor, 0).repeat(factor, 1)[..., None], 3, -1)
                 windows = np.lib.stride_tricks.sliding_window_view(shown[..., 0], tile.shape[:2])[
                     :, :
@@ -478,7 +480,7 @@ def test_the_figure_puts_the_first_horizon_behind_the_bar():
 
 # --- The scripts. ---
 
-FILES = {"drawn": "h5", "scores": "csv", "verdict": "verdict.csv"}
+FILES = {"frames": "h5", "scores": "csv", "verdict": "verdict.csv"}
 
 
 def test_the_scripts_go_from_a_run_to_the_tables(tmp_path, make_split, monkeypatch):

@@ -116,8 +116,8 @@ def test_maps_of_the_convolutional_autoencoders():
         objective = reference(name)
         assert objective.model.map == (64, 2, 4, 4) and objective.model.code == code
         with torch.device("meta"):
-            drawn = objective.decoder(torch.zeros(2, code))
-        assert drawn.shape == (2, 1, 16, 64, 64)
+            generated = objective.decoder(torch.zeros(2, code))
+        assert generated.shape == (2, 1, 16, 64, 64)
 
 
 def test_wirings_of_the_catalogue():
@@ -193,11 +193,11 @@ def test_codes_are_read_forwards_and_frames_come_out_backwards(cell):
     for step in range(8):
         _, state = objective.decoder.cell.unroll(codes[:, step : step + 1], state)
         hidden = state if cell == "gru" else state[0]
-        # the first step draws the last frame
+        # the first step predicts the last frame
         expected[:, 7 - step] = objective.decoder.readout(hidden)
-    drawn = objective.draw(clip)
+    generated = objective.reconstruct(clip)
     torch.testing.assert_close(
-        drawn, expected.sigmoid().reshape(2, 1, 8, 3, 4).detach(), rtol=1e-4, atol=1e-5
+        generated, expected.sigmoid().reshape(2, 1, 8, 3, 4).detach(), rtol=1e-4, atol=1e-5
     )
 
 
@@ -251,9 +251,9 @@ def test_the_target_of_denoising_is_clean():
         assert torch.equal(values, torch.cat([half[name] for half in halves])), (
             "scores do not depend on batches"
         )
-    drawn = objective.generate(batch)
-    assert drawn["masked"].min() >= 0 and drawn["masked"].max() <= 1
-    torch.testing.assert_close(drawn["reconstruction"], drawn["masked"], rtol=0, atol=1e-4)
+    generated = objective.generate(batch)
+    assert generated["masked"].min() >= 0 and generated["masked"].max() <= 1
+    torch.testing.assert_close(generated["reconstruction"], generated["masked"], rtol=0, atol=1e-4)
 
 
 def test_a_denoiser_beats_its_input():
@@ -283,7 +283,8 @@ def test_linear_outputs_have_squared_error():
     for teacher in (True, False):
         pairs = objective.decode(batch, teacher=teacher)
         errors = {
-            name: ((drawn - truth) ** 2).sum(-1).mean(-1) for name, (drawn, truth) in pairs.items()
+            name: ((generated - truth) ** 2).sum(-1).mean(-1)
+            for name, (generated, truth) in pairs.items()
         }
         total = errors["reconstruction"] + errors["prediction"]
         if teacher:
@@ -303,8 +304,10 @@ def test_linear_outputs_have_squared_error():
     torch.testing.assert_close(
         own[:, 1], objective.decoders["prediction"].readout(state[0]), rtol=1e-4, atol=1e-4
     )
-    drawn = objective.generate(batch)["prediction"]
-    assert drawn.min() == 0 and drawn.max() == 1 and own.min() < 0, "pictures are clipped to [0, 1]"
+    generated = objective.generate(batch)["prediction"]
+    assert generated.min() == 0 and generated.max() == 1 and own.min() < 0, (
+        "pictures are clipped to [0, 1]"
+    )
 
 
 def percepts(**options) -> PerceptComposite:
@@ -320,7 +323,7 @@ def percepts(**options) -> PerceptComposite:
     return PerceptComposite(model, shape, OBSERVED, **options)
 
 
-def test_percepts_are_what_is_read_and_drawn():
+def test_percepts_are_what_is_read_and_predicted():
     objective = percepts(conditional=("reconstruction",))
     batch = batch_of(3, objective.shape)
     features = objective.model.trunk(batch["clip"])
@@ -411,12 +414,12 @@ def test_a_rollout_goes_on_where_the_prediction_ends(conditional, num_layers):
     batch = batch_of(3)
     seen = []
     objective.model.register_forward_hook(lambda *args: seen.append(1))
-    drawn = objective.rollout(batch, 40)
-    assert drawn.shape == (3, 1, 40, 3, 4) and len(seen) == 1, "the encoder runs once"
-    torch.testing.assert_close(drawn[:, :, :3], objective.generate(batch)["prediction"])
-    torch.testing.assert_close(objective.rollout(batch, 7), drawn[:, :, :7])
+    generated = objective.rollout(batch, 40)
+    assert generated.shape == (3, 1, 40, 3, 4) and len(seen) == 1, "the encoder runs once"
+    torch.testing.assert_close(generated[:, :, :3], objective.generate(batch)["prediction"])
+    torch.testing.assert_close(objective.rollout(batch, 7), generated[:, :, :7])
     observed = {"clip": batch["clip"][:, :, :OBSERVED]}
-    assert torch.equal(objective.rollout(observed, 40), drawn), (
+    assert torch.equal(objective.rollout(observed, 40), generated), (
         "no frame beyond the observed ones is used"
     )
 
@@ -489,8 +492,8 @@ def test_no_rollout_without_prediction():
             "reconstruction",
             {},
             (
-                r"the decoder draws \(8, 4, 4\) \(T, H, W\) from a map of \(4, 2, 2\), the clips"
-                r" are \(8, 3, 4\)"
+                r"the decoder generates \(8, 4, 4\) \(T, H, W\) from a map of \(4, 2, 2\), the"
+                r" clips are \(8, 3, 4\)"
             ),
         ),
         (
@@ -555,15 +558,15 @@ def test_rollouts_and_their_energy():
     objectives = {"trained": composite(), "untrained": lively(copy.deepcopy(composite()))}
     batch = batch_of(4)
     rollouts = roll_out(objectives, batch)
-    drawn = objectives["trained"].rollout(batch, 100).detach().numpy()
-    energy = ((drawn[:, :, 1:] - drawn[:, :, :-1]) ** 2).sum((1, 3, 4)).mean(0)
+    generated = objectives["trained"].rollout(batch, 100).detach().numpy()
+    energy = ((generated[:, :, 1:] - generated[:, :, :-1]) ** 2).sum((1, 3, 4)).mean(0)
     np.testing.assert_allclose(rollouts.energies["trained"], energy, rtol=1e-4, atol=1e-9)
     assert rollouts.strips["trained"].shape == (3, 12, 3, 4) and rollouts.last == 4
     np.testing.assert_allclose(
         rollouts.strips["trained"][:, 0] / 255, batch["clip"][:3, 0, 4], atol=0.5 / 255 + 1e-6
     )
     np.testing.assert_allclose(
-        rollouts.strips["trained"][:, 2] / 255, drawn[:3, 0, 9], atol=0.5 / 255 + 1e-6
+        rollouts.strips["trained"][:, 2] / 255, generated[:3, 0, 9], atol=0.5 / 255 + 1e-6
     )
     clips = batch["clip"].numpy()
     assert rollouts.data_energy == pytest.approx(

@@ -129,9 +129,9 @@ def pred_rnn_by_hand(model, decoder, clip: torch.Tensor, steps: int) -> torch.Te
     hidden = [torch.zeros(size, height, width, dtype=clip.dtype) for _ in model.cells]
     cells = list(hidden)
     memory = hidden[0]
-    drawn = []
+    generated = []
     for step in range(clip.shape[1] + steps - 1):
-        below = cut(clip[:, step]) if step < clip.shape[1] else drawn[-1]
+        below = cut(clip[:, step]) if step < clip.shape[1] else generated[-1]
         for layer, cell in enumerate(model.cells):
             xi, xf, xg, mi, mf, mg, xo = (
                 conv(w, below) for w in cell.conv_input.weight.split(size)
@@ -148,18 +148,18 @@ def pred_rnn_by_hand(model, decoder, clip: torch.Tensor, steps: int) -> torch.Te
             gate = (xo + ho + conv(cell.conv_output.weight, both)).sigmoid()
             below = hidden[layer] = gate * conv(cell.conv_last.weight, both).tanh()
         if step >= clip.shape[1] - 1:
-            drawn.append(conv(decoder.weight, below))
-    return torch.stack([paste(maps) for maps in drawn], dim=1)
+            generated.append(conv(decoder.weight, below))
+    return torch.stack([paste(maps) for maps in generated], dim=1)
 
 
 def test_pred_rnn_against_its_equations():
     objective = predictor(PRED_RNN).double()
     clip = batch_of(2)["clip"][:, :, :4].double()
-    drawn = objective.model.predict(clip, 3, objective.decoder)
+    generated = objective.model.predict(clip, 3, objective.decoder)
     by_hand = torch.stack(
         [pred_rnn_by_hand(objective.model, objective.decoder, one, 3) for one in clip]
     )
-    torch.testing.assert_close(drawn, by_hand, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(generated, by_hand, rtol=1e-10, atol=1e-12)
 
 
 def test_a_rollout_goes_on_from_the_observed_frames_without_reading_them_again():
@@ -207,7 +207,7 @@ def test_mixer_block_against_its_formula():
     torch.testing.assert_close(block(maps)[:, :, 0], expected, rtol=1e-10, atol=1e-12)
 
 
-def test_long_futures_are_drawn_block_by_block_and_short_ones_are_their_first_frames():
+def test_long_futures_are_predicted_block_by_block_and_short_ones_are_their_first_frames():
     objective = predictor(SIMVP)
     clip = batch_of(2)["clip"][:, :, :4]
     with torch.no_grad():
@@ -216,7 +216,7 @@ def test_long_futures_are_drawn_block_by_block_and_short_ones_are_their_first_fr
     torch.testing.assert_close(long, torch.cat([first, second], dim=2))
 
 
-def test_a_frame_is_drawn_from_all_observed_frames_and_the_skip_of_its_own_place():
+def test_a_frame_is_predicted_from_all_observed_frames_and_the_skip_of_its_own_place():
     objective = predictor(SIMVP)
     clip = batch_of(1)["clip"][:, :, :4]
     other = clip.clone()
@@ -256,10 +256,10 @@ def test_the_future_is_not_seen_and_scores_are_squared_errors(parts):
     blind = {"clip": batch["clip"].clone()}
     blind["clip"][:, :, 4:] = 0
     with torch.no_grad():
-        drawn = objective.generate(batch)["prediction"]
+        generated = objective.generate(batch)["prediction"]
         raw = objective.predict(batch, 2)
-        assert torch.equal(drawn, objective.generate(blind)["prediction"]) and torch.equal(
-            drawn, raw.clamp(0, 1)
+        assert torch.equal(generated, objective.generate(blind)["prediction"]) and torch.equal(
+            generated, raw.clamp(0, 1)
         )
         scores = objective.score(batch)
         loss = objective.loss(batch)
@@ -269,7 +269,7 @@ def test_the_future_is_not_seen_and_scores_are_squared_errors(parts):
     )
     np.testing.assert_allclose(
         scores["prediction_squared_error_per_frame"],
-        ((drawn.numpy() - true) ** 2).reshape(3, -1).sum(1) / 2,
+        ((generated.numpy() - true) ** 2).reshape(3, -1).sum(1) / 2,
         rtol=1e-5,
     )
     assert loss.item() == pytest.approx(scores["loss"].mean().item(), rel=1e-5)
@@ -364,15 +364,15 @@ def test_masked_pixels_are_not_seen_and_pictures_show_what_is(normalised):
     )
     blind = {**batch, "clip": batch["clip"].masked_fill(pixels, 0.0)}
     with torch.no_grad():
-        drawn = objective.generate(batch)
+        generated = objective.generate(batch)
         without = objective.generate(blind)
-        assert torch.equal(drawn["reconstruction"], without["reconstruction"])
-        assert torch.equal(drawn["masked"], without["masked"]) and torch.equal(
-            drawn["masked"], batch["clip"].masked_fill(pixels, 0.5)
+        assert torch.equal(generated["reconstruction"], without["reconstruction"])
+        assert torch.equal(generated["masked"], without["masked"]) and torch.equal(
+            generated["masked"], batch["clip"].masked_fill(pixels, 0.5)
         )
-        assert torch.equal(drawn["reconstruction"][~pixels], batch["clip"][~pixels])
-        assert drawn["reconstruction"].min() >= 0 and drawn["reconstruction"].max() <= 1
-        error = (drawn["reconstruction"] - batch["clip"]).square()[pixels].view(3, -1).mean(1)
+        assert torch.equal(generated["reconstruction"][~pixels], batch["clip"][~pixels])
+        assert generated["reconstruction"].min() >= 0 and generated["reconstruction"].max() <= 1
+        error = (generated["reconstruction"] - batch["clip"]).square()[pixels].view(3, -1).mean(1)
         torch.testing.assert_close(
             objective.score(batch)["masked_squared_error_per_pixel"], error, rtol=1e-5, atol=1e-7
         )

@@ -555,7 +555,7 @@ def test_conditional_prediction_is_taught_in_training_and_on_its_own_when_scored
         taught[:, 2], taught_other[:, 2], atol=1e-3
     )
     own, own_other = (objective.decode(b, teacher=False)["prediction"][0] for b in (batch, other))
-    assert torch.equal(own, own_other), "later frames must not leak into what is drawn"
+    assert torch.equal(own, own_other), "later frames must not leak into what is generated"
     assert torch.equal(
         objective.generate(batch)["prediction"], objective.generate(other)["prediction"]
     )
@@ -574,15 +574,15 @@ def test_loss_and_scores_against_numpy(conditional):
         total = np.zeros(3)
         scores = objective.score(batch)
         for name, (logits, _) in objective.decode(batch, teacher=teacher).items():
-            drawn = 1 / (1 + np.exp(-logits.detach().double().numpy()))
+            generated = 1 / (1 + np.exp(-logits.detach().double().numpy()))
             # (B, steps, pixels)
-            entropy = -(truth[name] * np.log(drawn) + (1 - truth[name]) * np.log(1 - drawn))
+            entropy = -(truth[name] * np.log(generated) + (1 - truth[name]) * np.log(1 - generated))
             total += entropy.sum(2).mean(1)
             if not teacher:
                 np.testing.assert_allclose(
                     scores[f"{name}_nats_per_frame"].detach(), entropy.sum(2).mean(1), rtol=1e-4
                 )
-                squares = ((drawn - truth[name]) ** 2).sum(2).mean(1)
+                squares = ((generated - truth[name]) ** 2).sum(2).mean(1)
                 np.testing.assert_allclose(
                     scores[f"{name}_squared_error_per_frame"].detach(), squares, rtol=1e-4
                 )
@@ -631,12 +631,12 @@ def test_without_a_state_all_clips_look_the_same(conditional, monkeypatch):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_what_is_drawn_lies_in_the_order_of_time(channels):
+def test_generated_frames_lie_in_the_order_of_time(channels):
     shape = DataShape((channels, 8, 3, 4), CLASSES, multi_label=True)
     objective = composite(shape=shape)
     batch = batch_of(2, shape)
-    drawn = objective.generate(batch)
-    assert drawn["reconstruction"].shape == (2, channels, 5, 3, 4) and drawn[
+    generated = objective.generate(batch)
+    assert generated["reconstruction"].shape == (2, channels, 5, 3, 4) and generated[
         "prediction"
     ].shape == (2, channels, 3, 3, 4)
     decoded = {
@@ -646,13 +646,15 @@ def test_what_is_drawn_lies_in_the_order_of_time(channels):
     for c, y, x in itertools.product(range(channels), range(3), range(4)):
         pixel = (c * 3 + y) * 4 + x
         assert torch.equal(
-            drawn["reconstruction"][:, c, :, y, x],
+            generated["reconstruction"][:, c, :, y, x],
             decoded["reconstruction"][:, [4, 3, 2, 1, 0], pixel],
         )
-        assert torch.equal(drawn["prediction"][:, c, :, y, x], decoded["prediction"][:, :, pixel])
+        assert torch.equal(
+            generated["prediction"][:, c, :, y, x], decoded["prediction"][:, :, pixel]
+        )
 
 
-def test_an_overfitted_model_draws_the_clip_the_right_way_round():
+def test_an_overfitted_model_generates_the_clip_the_right_way_round():
     torch.manual_seed(0)
     model = models.create("lstm_encoder", clip_shape=(1, OBSERVED, 3, 4), units=24)
     objective = LSTMComposite(model, COMPOSITE, OBSERVED)
@@ -664,9 +666,9 @@ def test_an_overfitted_model_draws_the_clip_the_right_way_round():
         optimiser.zero_grad()
         objective.loss({"clip": clip}).backward()
         optimiser.step()
-    drawn = objective.eval().generate({"clip": clip})
-    assert (drawn["reconstruction"] - clip[:, :, :OBSERVED]).abs().max() < 0.1
-    assert (drawn["prediction"] - clip[:, :, OBSERVED:]).abs().max() < 0.1
+    generated = objective.eval().generate({"clip": clip})
+    assert (generated["reconstruction"] - clip[:, :, :OBSERVED]).abs().max() < 0.1
+    assert (generated["prediction"] - clip[:, :, OBSERVED:]).abs().max() < 0.1
 
 
 def test_any_other_model_gets_a_bridge_to_the_state():
@@ -738,16 +740,16 @@ def test_models_with_several_embeddings_a_clip_are_refused(model, given):
         LSTMComposite(model, shape, OBSERVED)
 
 
-# --- Files of drawn frames. ---
+# --- Files of generated frames. ---
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_drawn_frames_lie_beside_the_truth(tmp_path, make_split, cpu, channels):
+def test_generated_frames_lie_beside_the_truth(tmp_path, make_split, cpu, channels):
     split = make_split(3, channels=channels)
     objective = composite(shape=split.shape)
-    write_generated(tmp_path / "drawn.h5", objective, split, cpu)
-    drawn = objective.generate(split.batch(slice(None), cpu))
-    with h5py.File(tmp_path / "drawn.h5") as file:
+    write_generated(tmp_path / "generated.h5", objective, split, cpu)
+    generated = objective.generate(split.batch(slice(None), cpu))
+    with h5py.File(tmp_path / "generated.h5") as file:
         assert np.array_equal(
             np.concatenate([file["observed"], file["future"]], 1), split.clips.numpy()
         )
@@ -761,14 +763,14 @@ def test_drawn_frames_lie_beside_the_truth(tmp_path, make_split, cpu, channels):
                 *([3] if channels == 3 else []),
             )
             expected = (
-                drawn[name].detach().numpy().transpose(0, 2, 3, 4, 1).reshape(file[name].shape)
+                generated[name].detach().numpy().transpose(0, 2, 3, 4, 1).reshape(file[name].shape)
             )
             assert np.abs(file[name][:] / 255.0 - expected).max() <= 0.5 / 255 + 1e-6
 
 
-def test_objectives_that_draw_nothing_say_so(tmp_path, make_split, cpu):
+def test_objectives_that_generate_nothing_say_so(tmp_path, make_split, cpu):
     split = make_split(2)
     objective = Classification(models.create("pixels", clip_shape=split.shape.clip), split.shape)
-    with pytest.raises(ValueError, match="objective Classification draws no frames"):
-        write_generated(tmp_path / "drawn.h5", objective, split, cpu)
+    with pytest.raises(ValueError, match="objective Classification generates no frames"):
+        write_generated(tmp_path / "generated.h5", objective, split, cpu)
     assert not list(tmp_path.iterdir())

@@ -540,9 +540,9 @@ def test_strip_sets_frames_side_by_side():
 
 
 def test_runs_that_only_predict_leave_the_reconstruction_empty():
-    drawn = {
+    generated = {
         "observed": np.zeros((1, 3, 4, 4), np.uint8),
         "future": np.zeros((1, 2, 4, 4), np.uint8),
     }
-    figure = strips.generation_figure({**drawn, "prediction": drawn["future"]}, "a run")
+    figure = strips.generation_figure({**generated, "prediction": generated["future"]}, "a run")
     assert [axes.axison for axes in figure.axes] == [True, True, False, True]

@@ -198,11 +198,11 @@ def test_pieces_of_a_clip_with_the_state_carried_on_are_the_whole(params):
         first = objective.model.unroll(clip[:, :, :1])
         middle = objective.model.unroll(clip[:, :, 1:4], first.state)
         last = objective.model.unroll(clip[:, :, 4:], middle.state)
-    frames = torch.cat([objective.draw(steps) for steps in (first, middle, last)], dim=2)
-    torch.testing.assert_close(objective.draw(whole), frames)
+    frames = torch.cat([objective.next_frames(steps) for steps in (first, middle, last)], dim=2)
+    torch.testing.assert_close(objective.next_frames(whole), frames)
     fresh = objective.model.unroll(clip[:, :, 4:])
-    assert not torch.allclose(objective.draw(fresh), objective.draw(last)), (
-        "without its past it draws something else"
+    assert not torch.allclose(objective.next_frames(fresh), objective.next_frames(last)), (
+        "without its past it predicts something else"
     )
 
 
@@ -251,7 +251,7 @@ def test_loss_of_the_paper_by_hand():
     batch = random_batch()
     with torch.no_grad():
         steps = objective.model.unroll(batch["clip"][:, :, :5])
-        error = (objective.draw(steps)[:, :, 4] - batch["clip"][:, :, 5]).square().mean()
+        error = (objective.next_frames(steps)[:, :, 4] - batch["clip"][:, :, 5]).square().mean()
         flow = steps.flow[:, :, 4].double().numpy()
         found = objective.loss(batch)
     padded = np.pad(flow, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
@@ -318,9 +318,9 @@ def test_all_frames_count_alike():
     objective = tiny(loss_at="all", smoothness=0)
     batch = random_batch()
     with torch.no_grad():
-        drawn = objective.draw(objective.model.unroll(batch["clip"][:, :, :-1]))
+        generated = objective.next_frames(objective.model.unroll(batch["clip"][:, :, :-1]))
         assert objective.loss(batch).item() == pytest.approx(
-            (drawn - batch["clip"][:, :, 1:]).square().mean().item()
+            (generated - batch["clip"][:, :, 1:]).square().mean().item()
         )
 
 
@@ -331,16 +331,18 @@ def test_frames_are_rolled_out_from_own_outputs_alone(params):
     changed = {"clip": batch["clip"].clone()}
     changed["clip"][:, :, 4:] = 0
     with torch.no_grad():
-        drawn = objective.generate(batch)
+        generated = objective.generate(batch)
         again = objective.generate(changed)
-        history = torch.cat([batch["clip"][:, :, :4], drawn["prediction"]], dim=2)
-        expected = objective.draw(objective.model.unroll(history[:, :, :-1]))[:, :, 3:].clamp(0, 1)
+        history = torch.cat([batch["clip"][:, :, :4], generated["prediction"]], dim=2)
+        expected = objective.next_frames(objective.model.unroll(history[:, :, :-1]))[
+            :, :, 3:
+        ].clamp(0, 1)
         longer = objective.rollout(batch, 5)
-    assert all(torch.equal(drawn[name], again[name]) for name in drawn)
-    torch.testing.assert_close(drawn["prediction"], expected)
-    torch.testing.assert_close(longer[:, :, :2], drawn["prediction"])
+    assert all(torch.equal(generated[name], again[name]) for name in generated)
+    torch.testing.assert_close(generated["prediction"], expected)
+    torch.testing.assert_close(longer[:, :, :2], generated["prediction"])
     assert longer.shape == (3, 1, 5, 8, 12) and longer.min() >= 0 and longer.max() <= 1
-    assert set(drawn) == {"prediction", "flow"} - (
+    assert set(generated) == {"prediction", "flow"} - (
         {"flow"} if objective.model.flow is None else set()
     )
 
@@ -351,12 +353,14 @@ def test_scores():
     clip = batch["clip"]
     with torch.no_grad():
         scores = objective.score(batch)
-        frames = objective.draw(objective.model.unroll(clip[:, :, :-1]))[:, :, 3:].clamp(0, 1)
+        frames = objective.next_frames(objective.model.unroll(clip[:, :, :-1]))[:, :, 3:].clamp(
+            0, 1
+        )
         rolled = objective.rollout(batch, 2)
     true = clip[:, :, 4:]
     before = clip[:, :, 3:5]
-    for name, drawn in (("next_frame", frames), ("prediction", rolled), ("copy_last", before)):
-        expected = (drawn - true).square().sum((1, 3, 4)).mean(1)
+    for name, generated in (("next_frame", frames), ("prediction", rolled), ("copy_last", before)):
+        expected = (generated - true).square().sum((1, 3, 4)).mean(1)
         torch.testing.assert_close(scores[f"{name}_squared_error_per_frame"], expected)
     p = frames.clamp(FLOOR, 1 - FLOOR).double()
     nats = -(true * p.log() + (1 - true) * (1 - p).log()).sum((1, 3, 4)).mean(1)

@@ -1,5 +1,5 @@
 """Claims about capsules (Sabour et al., arXiv 1710.09829): present classes have long capsules, each
-of which draws its digit.
+of which reconstructs its digit.
 """
 
 import numpy as np
@@ -40,20 +40,21 @@ def digits_alone(patches: np.ndarray, corners: np.ndarray, size: int) -> np.ndar
     return np.stack(alone, axis=1)
 
 
-def correlations(drawn: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Pearson correlation of every drawing with every digit of its clip: (n, k, H, W) twice -> (n,
-    k, k).
+def correlations(decoded: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Pearson correlation of every reconstruction with every digit of its clip.
+
+    (n, k, H, W) twice -> (n, k, k).
     """
-    drawn, true = (
-        images.reshape(*images.shape[:2], -1).astype(np.float64) for images in (drawn, true)
+    decoded, true = (
+        images.reshape(*images.shape[:2], -1).astype(np.float64) for images in (decoded, true)
     )
-    drawn, true = (rows - rows.mean(-1, keepdims=True) for rows in (drawn, true))
-    scale = np.linalg.norm(drawn, axis=-1)[:, :, None] * np.linalg.norm(true, axis=-1)[:, None]
-    return drawn @ true.swapaxes(1, 2) / np.maximum(scale, 1e-12)
+    decoded, true = (rows - rows.mean(-1, keepdims=True) for rows in (decoded, true))
+    scale = np.linalg.norm(decoded, axis=-1)[:, :, None] * np.linalg.norm(true, axis=-1)[:, None]
+    return decoded @ true.swapaxes(1, 2) / np.maximum(scale, 1e-12)
 
 
 @torch.no_grad()
-def _drawn_apart(results: Results) -> Finding:
+def _decoded_apart(results: Results) -> Finding:
     objective = results.load(DATASET, SYSTEM)
     split = results.split(DATASET)
     middle = split.clips.shape[1] // 2
@@ -70,16 +71,16 @@ def _drawn_apart(results: Results) -> Finding:
     }
     images = objective.reconstruct(batch)[:, :, 0].numpy()
     # (n, 2, H, W), in the order of the digits
-    drawn = images[np.arange(len(chosen))[:, None], digits[chosen]]
-    found = correlations(drawn, alone[chosen])
+    decoded = images[np.arange(len(chosen))[:, None], digits[chosen]]
+    found = correlations(decoded, alone[chosen])
     own = np.diagonal(found, axis1=1, axis2=2)
     other = found[:, [0, 1], [1, 0]]
     share = float((own > other).mean())
     low, high = wilson(share, own.size)
     return Finding(
         f"closer to its own digit in {100 * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of"
-        f" {own.size} drawings; mean correlation {own.mean():.2f} with its own, {other.mean():.2f}"
-        " with the other digit",
+        f" {own.size} reconstructions; mean correlation {own.mean():.2f} with its own,"
+        f" {other.mean():.2f} with the other digit",
         bool(low > 0.5),
     )
 
@@ -98,12 +99,12 @@ CLAIMS = [
     Claim(
         "capsules",
         "Decoding each capsule alone reproduces one digit of an overlapping pair",
-        expected="a drawing is more like its own digit than like the other",
+        expected="a reconstruction is more like its own digit than like the other",
         how=(
             f"test clips of {DATASET} whose two different digits overlap in the middle frame: each"
-            " drawing is correlated with both digits rendered alone; share in which its own wins,"
-            " 95 % interval above 50 %. The decoder has only ever seen both together"
+            " reconstruction is correlated with both digits rendered alone; share in which its own"
+            " wins, 95 % interval above 50 %. The decoder has only ever seen both together"
         ),
-        measure=_drawn_apart,
+        measure=_decoded_apart,
     ),
 ]

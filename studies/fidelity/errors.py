@@ -1,4 +1,4 @@
-"""Errors of drawn frames clip by clip, and whether one mean is clearly above another."""
+"""Errors of generated frames clip by clip, and whether one mean is clearly above another."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The flow that runs draw frames by, and the exact one, as claims read them."""
+"""The flow that runs predict frames by, and the exact one, as claims read them."""
 
 import numpy as np
 import torch

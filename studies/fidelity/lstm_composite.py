@@ -73,10 +73,10 @@ def _reversed(results: Results) -> Finding:
     errors = {False: [], True: []}
     for batch in batches(results, SHAPES):
         seen = batch["clip"][:, :, : objective.observed]
-        drawn = objective.generate(batch)["reconstruction"]
+        generated = objective.generate(batch)["reconstruction"]
         for wrong, found in errors.items():
             found.append(
-                (drawn - (seen.flip(2) if wrong else seen)).square().sum((1, 3, 4)).mean(1)
+                (generated - (seen.flip(2) if wrong else seen)).square().sum((1, 3, 4)).mean(1)
             )
     right, wrong = (torch.cat(errors[flag]).double().numpy() for flag in (False, True))
     return above(
@@ -133,15 +133,15 @@ def _other_counts(results: Results) -> Finding:
         "three": other_version(results, "three_digits"),
     }
     for name, clip in sets.items():
-        drawn = objective.generate({"clip": clip})["prediction"]
+        generated = objective.generate({"clip": clip})["prediction"]
         true = clip[:, :, objective.observed :]
         missed[name] = (
-            ((drawn - true).square().sum((1, 2, 3, 4)) / true.square().sum((1, 2, 3, 4)))
+            ((generated - true).square().sum((1, 2, 3, 4)) / true.square().sum((1, 2, 3, 4)))
             .double()
             .numpy()
         )
-        glow[name] = float(drawn.sum() / true.sum())
-    text = "drawn intensity, share of the true one: " + ", ".join(
+        glow[name] = float(generated.sum() / true.sum())
+    text = "predicted intensity, share of the true one: " + ", ".join(
         f"{name} {100 * value:.0f} %" for name, value in glow.items()
     )
     return all_hold(
@@ -202,8 +202,12 @@ def _denoising(results: Results) -> Finding:
     findings = []
     for name in DENOISERS:
         scores = clip_scores(results, name, SHAPES)
-        noisy, drawn = (scores[f"{kind}_squared_error_per_frame"] for kind in ("noisy", "denoised"))
-        findings.append(above(("squared error per frame of the noisy clip", name), noisy, drawn))
+        noisy, generated = (
+            scores[f"{kind}_squared_error_per_frame"] for kind in ("noisy", "denoised")
+        )
+        findings.append(
+            above(("squared error per frame of the noisy clip", name), noisy, generated)
+        )
     return all_hold(findings)
 
 
@@ -211,7 +215,7 @@ def _denoising(results: Results) -> Finding:
 def _percepts(results: Results) -> Finding:
     objective = results.load(SHAPES, PERCEPTS)
     repeated = []
-    drawn = []
+    generated = []
     train = torch.cat(
         [objective.frame_vectors(batch) for batch in batches(results, SHAPES, "train", 500)]
     )
@@ -220,14 +224,17 @@ def _percepts(results: Results) -> Finding:
     for batch in batches(results, SHAPES):
         values, target = objective.decode(batch, teacher=False)["prediction"]
         last = objective.frame_vectors({"clip": batch["clip"][:, :, [objective.observed - 1]]})
-        for rival, found in ((values, drawn), (last, repeated), (mean, means)):
+        for rival, found in ((values, generated), (last, repeated), (mean, means)):
             found.append((rival - target).square().sum(-1).mean(-1))
-    drawn, repeated, means = (
-        torch.cat(found).double().numpy() for found in (drawn, repeated, means)
+    generated, repeated, means = (
+        torch.cat(found).double().numpy() for found in (generated, repeated, means)
     )
     name = "squared error per frame: last percept repeated"
     return all_hold(
-        [above((name, PERCEPTS), repeated, drawn), above(("mean percept", PERCEPTS), means, drawn)]
+        [
+            above((name, PERCEPTS), repeated, generated),
+            above(("mean percept", PERCEPTS), means, generated),
+        ]
     )
 
 
@@ -250,7 +257,7 @@ CLAIMS = [
         measure=_ordering,
         if_fails=(
             "the composite model, whose decoders are not fed, is ahead by far: decoders that were"
-            " fed true frames tie on the first frame and lose ground with every frame they draw"
+            " fed true frames tie on the first frame and lose ground with every frame they predict"
             " themselves, as a later claim shows, and eight epochs on 2,500 clips leave that loss"
             " larger than all differences of the paper, whose networks saw new clips at every step"
         ),
@@ -348,7 +355,7 @@ CLAIMS = [
         measure=_extrapolation,
         if_fails=(
             "the prediction fades: cross-entropy asks for the mean of all places where a digit may"
-            " be, drawn for six frames only, and the decoder carries its blur on. The paper's"
+            " be, trained for six frames only, and the decoder carries its blur on. The paper's"
             " network is eight times as wide, with two layers"
         ),
     ),
@@ -366,7 +373,7 @@ CLAIMS = [
         if_fails=(
             "one digit is as the paper says; three err as much as two, measured as a share of their"
             " pixels' energy, because a blur loses about the same share of every digit. The third"
-            " is missing: 73 % of the intensity is drawn"
+            " is missing: 73 % of the intensity is predicted"
         ),
     ),
     Claim(

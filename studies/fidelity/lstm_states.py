@@ -84,8 +84,8 @@ def future_from_states(results: Results, system: str, *, zeroed: bool = False) -
     train, test = (train * 0, test * 0) if zeroed else (train, test)
     decoder = train_decoder(train, frames[:, objective.observed :], objective.units)
     with torch.no_grad():
-        drawn = decoder([test.split(objective.units, 1)], objective.future)
-        return nats_per_frame(drawn, truth[:, objective.observed :]).double().numpy()
+        decoded = decoder([test.split(objective.units, 1)], objective.future)
+        return nats_per_frame(decoded, truth[:, objective.observed :]).double().numpy()
 
 
 def small_states(results: Results) -> Finding:

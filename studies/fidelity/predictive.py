@@ -12,7 +12,7 @@ from torch import Tensor
 from studies.fidelity.claim import Claim, Finding, Results, all_hold, greater
 from vidrep.datasets import open_clips
 from vidrep.experiment import UNTRAINED
-from vidrep.generation.baselines import draw_baseline, mean_training_frame
+from vidrep.generation.baselines import baseline_frames, mean_training_frame
 from vidrep.objectives.masking import fixed_order, take
 from vidrep.reading import clip_counts
 from vidrep.training.device import choose
@@ -76,11 +76,11 @@ def frame_errors(results: Results, system: str) -> dict[str, Tensor]:
     for batch in batches(results, FUTURE):
         seen = batch["clip"][:, :, : objective.observed]
         future = batch["clip"][:, :, objective.observed :]
-        drawn = {
-            name: draw_baseline(name, seen, future, seen[:1, :, :1])
+        baselines = {
+            name: baseline_frames(name, seen, future, seen[:1, :, :1])
             for name in ("black", "repeat_last")
         }
-        for name, frames in {system: objective.generate(batch)["prediction"], **drawn}.items():
+        for name, frames in {system: objective.generate(batch)["prediction"], **baselines}.items():
             found.setdefault(name, []).append((frames - future).square().sum((1, 3, 4)))
     return {name: torch.cat(parts) for name, parts in found.items()}
 
@@ -129,11 +129,11 @@ def _fills_gaps(results: Results) -> Finding:
     for batch in batches(results, FILLED):
         order = fixed_order(batch["row"], objective.places)
         clip = batch["clip"]
-        drawn = {PIXELS: objective.draw(batch, order)} | {
-            name: draw_baseline(name, clip[:, :, :0], clip, mean)
+        baselines = {PIXELS: objective.reconstruct(batch, order)} | {
+            name: baseline_frames(name, clip[:, :, :0], clip, mean)
             for name in ("mean_frame", "black")
         }
-        for name, frames in drawn.items():
+        for name, frames in baselines.items():
             gaps = take(objective.tubelets((frames - clip).square()), order[:, objective.seen :])
             errors[name].append(gaps.mean((1, 2, 3)))
     found = {name: torch.cat(parts) for name, parts in errors.items()}
@@ -270,7 +270,7 @@ def _claim(text: str, expected: str, how: str, measure, if_fails: str = "") -> C
 
 PER_FRAME = (
     "squared error summed over a frame's pixels, mean over predicted frames, on the test clips of "
-    f"{FUTURE}; 10 frames observed, 6 drawn"
+    f"{FUTURE}; 10 frames observed, 6 predicted"
 )
 PROBE = (
     f"ridge from the frozen embeddings of runs trained on {FILLED} to which classes occur, fitted"
@@ -305,7 +305,7 @@ CLAIMS = [
         _grows,
     ),
     _claim(
-        "VideoMAE fills gaps: masked tubelets are drawn better than the mean frame",
+        "VideoMAE fills gaps: masked tubelets are reconstructed better than the mean frame",
         "errors clearly below those of the mean training frame and of black",
         f"squared error per pixel of masked tubelets, test clips of {FILLED}, masks fixed by clip",
         _fills_gaps,
@@ -337,8 +337,8 @@ CLAIMS = [
         )
     ),
     _claim(
-        "Frozen, features learnt by predicting features beat those learnt by drawing pixels (Bardes"
-        " et al.)",
+        "Frozen, features learnt by predicting features beat those learnt by generating pixels"
+        " (Bardes et al.)",
         "errors of V-JEPA's probes clearly below VideoMAE's, for identity, speed and direction",
         PROBE,
         _latent_is_better_frozen,

@@ -1,5 +1,5 @@
 """Claims about the spatio-temporal autoencoder (Patraucean et al., arXiv 1511.06309): memory and
-flow help to draw frames.
+flow help to predict frames.
 """
 
 from functools import partial
@@ -90,17 +90,17 @@ def _direction(results: Results, system: str) -> Finding:
         wall = file.factors["wall_hits"][:]
         overlap = file.factors["overlap"][:]
     # (n, T-1, k, 2)
-    drawn = digit_motion(motion, corners, patches)
+    predicted = digit_motion(motion, corners, patches)
     true = np.diff(corners, axis=1)[..., ::-1]
     free = ~(wall[:, :-1] | wall[:, 1:])
     free[:, : objective.observed - 1] = False
     apart = free & ~(overlap[:, :-1] | overlap[:, 1:])[..., None]
     right = {
-        name: float((np.sign(drawn) == np.sign(true))[steps][true[steps] != 0].mean())
+        name: float((np.sign(predicted) == np.sign(true))[steps][true[steps] != 0].mean())
         for name, steps in (("apart", apart), ("all", free))
     }
-    lengths = [float(np.linalg.norm(x[apart], axis=-1).mean()) for x in (drawn, true)]
-    offset = ", ".join(f"{value:+.2f}" for value in (drawn - true)[apart].mean(0))
+    lengths = [float(np.linalg.norm(x[apart], axis=-1).mean()) for x in (predicted, true)]
+    offset = ", ".join(f"{value:+.2f}" for value in (predicted - true)[apart].mean(0))
     return Finding(
         f"right sign in {100 * right['apart']:.1f} % of the components of {int(apart.sum())} steps"
         f" ({100 * right['all']:.1f} % with overlaps); mean length {lengths[0]:.2f} px, true"
@@ -151,10 +151,10 @@ def _reset(results: Results) -> Finding:
                 objective.model.unroll(clip[:, :, -2:-1]),
             )
             # (B, C, 2, H, W)
-            drawn = torch.cat([objective.draw(steps.since(-1)) for steps in seen], dim=2).clamp(
-                0, 1
-            )
-            errors.append((drawn - clip[:, :, -1:]).square().sum((1, 3, 4)))
+            predicted = torch.cat(
+                [objective.next_frames(steps.since(-1)) for steps in seen], dim=2
+            ).clamp(0, 1)
+            errors.append((predicted - clip[:, :, -1:]).square().sum((1, 3, 4)))
         kept, fresh = torch.cat(errors).double().numpy().T
         findings.append(above((f"{dataset}: reset", "kept"), fresh, kept))
     return all_hold(findings)
@@ -343,15 +343,15 @@ CLAIMS = [
         "Memory matters: with the memory reset before the last frame the error is larger",
         expected="direction and speed are unknown from one frame",
         how=(
-            f"{FLOW} on {FAST} and {SLOW}: squared error of the last frame drawn from all frames"
-            " before and from one alone; 95 % intervals of the mean difference between clips"
+            f"{FLOW} on {FAST} and {SLOW}: squared error of the last frame predicted from all"
+            " frames before and from one alone; 95 % intervals of the mean difference between clips"
             " above 0"
         ),
         measure=_reset,
     ),
     Claim(
         SOURCE,
-        "Motion beyond the clamp of the flow cannot be drawn",
+        "Motion beyond the clamp of the flow cannot be predicted",
         expected=(
             "digits faster than a quarter of the frame a step gain less on copying the last frame"
         ),

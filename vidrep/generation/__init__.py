@@ -1,6 +1,4 @@
-"""Frames that runs draw: pictures of a few clips, scores of all of them, and the trivial predictors
-that they must beat.
-"""
+"""Frames that runs generate, their scores, and the trivial predictors that they must beat."""
 
 from vidrep.generation.generate import write_generated
 

@@ -1,4 +1,4 @@
-"""Predictors that have learnt nothing, and the truth blurred: what the scores of a drawing run are
+"""Predictors that have learnt nothing, and the truth blurred: what the scores of a run are
 read against.
 
 A run that does not beat them has not learnt to predict, whatever its frames look like: on clips
@@ -30,13 +30,13 @@ OF_LAST_INPUT = ("repeat_last", "half_last")
 BASELINES = (*LEARNT_NOTHING, "blurred_truth", TRUTH)
 
 
-def draw_baseline(name: str, seen: Tensor, truth: Tensor, mean_frame: Tensor) -> Tensor:
+def baseline_frames(name: str, seen: Tensor, truth: Tensor, mean_frame: Tensor) -> Tensor:
     """What a baseline puts in the place of true frames.
 
     Args:
         name: one of ``BASELINES`` but ``TRUTH``.
         seen: (B, C, observed, H, W), the frames that a run would see.
-        truth: (B, C, k, H, W), those to be drawn.
+        truth: (B, C, k, H, W), those to be predicted.
         mean_frame: (C, 1, H, W), see ``mean_training_frame``.
 
     Returns:

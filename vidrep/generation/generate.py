@@ -1,4 +1,4 @@
-"""Frames that a run draws, checked, and a file of some of them beside the true ones."""
+"""Frames that a run generates, checked, and a file of some of them beside the true ones."""
 
 from pathlib import Path
 
@@ -16,34 +16,33 @@ _SLACK = 1e-4  # how far beyond [0, 1] rounding may put a value
 
 
 @torch.no_grad()
-def draw(objective, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What an objective draws for a batch, as ``vidrep.objectives`` says, after a look at whether
-    it is that.
+def generate_frames(objective, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The frames that an objective generates for a batch, checked.
 
     Raises:
-        ValueError: it draws nothing, frames of another shape than the true ones, or values outside
-            [0, 1].
+        ValueError: it generates nothing, frames of another shape than the true ones, or values
+            outside [0, 1].
     """
     name = type(objective).__name__
     if not hasattr(objective, "generate"):
-        raise ValueError(f"objective {name} draws no frames")
-    drawn = {part: frames.float() for part, frames in objective.generate(batch).items()}
+        raise ValueError(f"objective {name} generates no frames")
+    generated = {part: frames.float() for part, frames in objective.generate(batch).items()}
     for part, truth in split_parts(batch["clip"], objective.observed).items():
-        if part not in drawn:
+        if part not in generated:
             continue
-        if drawn[part].shape != truth.shape:
+        if generated[part].shape != truth.shape:
             raise ValueError(
-                f"objective {name} draws {part} of shape {tuple(drawn[part].shape)}, not"
+                f"objective {name} generates {part} of shape {tuple(generated[part].shape)}, not"
                 f" {tuple(truth.shape)}"
             )
-        low, high = drawn[part].aminmax() if truth.numel() else (truth.new_zeros(()),) * 2
+        low, high = generated[part].aminmax() if truth.numel() else (truth.new_zeros(()),) * 2
         if low < -_SLACK or high > 1 + _SLACK:
             raise ValueError(
-                f"objective {name} draws {part} with values from {low:.3g} to {high:.3g}; draw them"
-                " in [0, 1]"
+                f"objective {name} generates {part} with values from {low:.3g} to {high:.3g}; they"
+                " must lie in [0, 1]"
             )
-        drawn[part] = drawn[part].clamp(0, 1)
-    return drawn
+        generated[part] = generated[part].clamp(0, 1)
+    return generated
 
 
 def split_parts(clip: Tensor, observed: int) -> dict[str, Tensor]:
@@ -60,20 +59,20 @@ def write_generated(
     count: int | None = None,
     true_flow: np.ndarray | None = None,
 ) -> None:
-    """Draw the first ``count`` clips of a split, all by default, and write one HDF5 file.
+    """Write the frames of the first ``count`` clips of a split (default: all) into one HDF5 file.
 
     Arrays of frames, uint8 in the order of time, (n, t, H, W) or (n, t, H, W, 3): ``observed`` and
-    ``future``, the true frames before and after the cut, and what the objective draws of
-    ``reconstruction``, ``prediction`` and ``masked``. If it draws flow there is ``flow``, float16
-    (n, k, 2, H, W) in pixels, the k fields that begin at the last observed frame; also
+    ``future``, the true frames before and after the cut, and what the objective generates of
+    ``reconstruction``, ``prediction`` and ``masked``. If it generates flow there is ``flow``,
+    float16 (n, k, 2, H, W) in pixels, the k fields that begin at the last observed frame; also
     ``true_flow`` of the same shape where ``true_flow`` (n, T-1, 2, H, W) is given.
 
     Raises:
-        ValueError: see ``draw``.
+        ValueError: see ``generate_frames``.
     """
     objective.eval()
     batch = split.batch(slice(count), device)
-    drawn = draw(objective, batch)
+    generated = generate_frames(objective, batch)
     frames = dict(
         zip(
             ("observed", "future"),
@@ -81,12 +80,12 @@ def write_generated(
             strict=True,
         )
     )
-    frames |= {name: drawn[name] for name in (*PARTS, "masked") if name in drawn}
+    frames |= {name: generated[name] for name in (*PARTS, "masked") if name in generated}
     with whole(path) as beside, h5py.File(beside, "w") as file:
         for name, value in frames.items():
             file[name] = _as_clips(value)
-        if "flow" in drawn:
-            file["flow"] = flow = drawn["flow"].transpose(1, 2).to(torch.float16).cpu().numpy()
+        if "flow" in generated:
+            file["flow"] = flow = generated["flow"].transpose(1, 2).to(torch.float16).cpu().numpy()
             if true_flow is not None:
                 start = objective.observed - 1
                 file["true_flow"] = true_flow[: len(flow), start : start + flow.shape[1]].astype(

@@ -1,4 +1,4 @@
-"""How far drawn frames are from the true ones, each frame for itself.
+"""How far generated frames are from the true ones, each frame for itself.
 
 Values of frames lie in [0, 1], and nothing is clipped but for the cross-entropy. "Per frame" is the
 sum over a frame's values, "per pixel" their mean (over channels too). Published numbers for Moving
@@ -8,20 +8,20 @@ MNIST are sums per frame.
 from torch import Tensor
 from torch.nn import functional as F
 
-# drawn values are kept this far from 0 and 1 in the cross-entropy, which a certain and wrong one
-# makes infinite
+# generated values are kept this far from 0 and 1 in the cross-entropy, which a certain and wrong
+# one makes infinite
 MARGIN = 1e-6
-MAX_PSNR_DB = 100.0  # of a frame drawn without error
+MAX_PSNR_DB = 100.0  # of a frame generated without error
 WINDOW_PX = 7  # side of SSIM's square window
 _C1 = 0.01**2  # SSIM's constants for values in [0, 1]
 _C2 = 0.03**2
 
 
-def frame_scores(drawn: Tensor, truth: Tensor) -> dict[str, Tensor]:
-    """The scores of each drawn frame.
+def frame_scores(generated: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """The scores of each generated frame.
 
     Args:
-        drawn, truth: (B, C, k, H, W) float32 in [0, 1].
+        generated, truth: (B, C, k, H, W) float32 in [0, 1].
 
     Returns:
         Metric to values (B, k): ``squared_error_per_pixel``, ``squared_error_per_frame``,
@@ -29,31 +29,31 @@ def frame_scores(drawn: Tensor, truth: Tensor) -> dict[str, Tensor]:
         is a mean of decibels), ``nats_per_frame``, and ``ssim`` where frames are at least
         ``WINDOW_PX`` wide and high.
     """
-    error = drawn - truth
+    error = generated - truth
     per_pixel = error.square().mean((1, 3, 4))
     scores = {
         "squared_error_per_pixel": per_pixel,
         "squared_error_per_frame": error.square().sum((1, 3, 4)),
         "absolute_error_per_frame": error.abs().sum((1, 3, 4)),
         "psnr_db": -10 * per_pixel.clamp(min=10 ** (-MAX_PSNR_DB / 10)).log10(),
-        "nats_per_frame": nats_per_frame(drawn, truth),
+        "nats_per_frame": nats_per_frame(generated, truth),
     }
     if min(truth.shape[3:]) >= WINDOW_PX:
-        scores["ssim"] = ssim(drawn, truth)
+        scores["ssim"] = ssim(generated, truth)
     return scores
 
 
-def nats_per_frame(drawn: Tensor, truth: Tensor) -> Tensor:
-    """Cross-entropy summed over each frame's values, the drawn ones clipped to [MARGIN, 1 -
+def nats_per_frame(generated: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy summed over each frame's values, the generated ones clipped to [MARGIN, 1 -
     MARGIN]: (B, C, k, H, W) -> (B, k).
 
     It has a positive floor where the truth is grey: the entropy of the truth itself.
     """
-    probability = drawn.clamp(MARGIN, 1 - MARGIN)
+    probability = generated.clamp(MARGIN, 1 - MARGIN)
     return F.binary_cross_entropy(probability, truth, reduction="none").sum((1, 3, 4))
 
 
-def ssim(drawn: Tensor, truth: Tensor) -> Tensor:
+def ssim(generated: Tensor, truth: Tensor) -> Tensor:
     """Structural similarity of each frame for values of range 1: (B, C, k, H, W) twice -> (B, k).
 
     Means, sample variances and covariance in square windows of ``WINDOW_PX``, averaged over all
@@ -63,7 +63,7 @@ def ssim(drawn: Tensor, truth: Tensor) -> Tensor:
 
     Reference: Wang, Bovik, Sheikh & Simoncelli, IEEE TIP 13 (2004), equation 13.
     """
-    x, y = (frames.transpose(1, 2).flatten(0, 1) for frames in (drawn, truth))  # (B*k, C, H, W)
+    x, y = (frames.transpose(1, 2).flatten(0, 1) for frames in (generated, truth))  # (B*k, C, H, W)
     mean_x, mean_y, xx, yy, xy = map(_window_means, (x, y, x * x, y * y, x * y))
     sample = WINDOW_PX**2 / (WINDOW_PX**2 - 1)
     variances = sample * (xx - mean_x**2 + yy - mean_y**2)

@@ -1,6 +1,4 @@
-"""Scores of all clips that a run, or a baseline, draws: means over clips at each horizon, as rows
-of a long table.
-"""
+"""Scores of the frames that a run or a baseline generates: means over clips at each horizon."""
 
 from itertools import product
 from pathlib import Path
@@ -13,10 +11,10 @@ from vidrep.generation.baselines import (
     BASELINES,
     OF_LAST_INPUT,
     TRUTH,
-    draw_baseline,
+    baseline_frames,
     mean_training_frame,
 )
-from vidrep.generation.generate import draw, split_parts
+from vidrep.generation.generate import generate_frames, split_parts
 from vidrep.generation.metrics import frame_scores, nats_per_frame
 from vidrep.generation.verdict import RIVALS
 from vidrep.training.device import Device
@@ -54,7 +52,7 @@ class Means:
 def score_run(
     objective, split: Split, mean_frame: Tensor, device: Device, clips_seen: int
 ) -> tuple[list[tuple], dict[str, np.ndarray]]:
-    """Draw all clips of a split, batch by batch, and score them.
+    """Generate frames for all clips of a split, batch by batch, and score them.
 
     Args:
         objective: the run.
@@ -69,22 +67,22 @@ def score_run(
         baseline's. No errors if it predicts nothing.
 
     Raises:
-        ValueError: see ``vidrep.generation.generate.draw``.
+        ValueError: see ``vidrep.generation.generate.generate_frames``.
     """
     objective.eval()
     mean_frame = mean_frame.to(device.device)
     means = Means()
     errors = {}
     for batch in split.batches(BATCH, device):
-        drawn = draw(objective, batch)
+        generated = generate_frames(objective, batch)
         parts = split_parts(batch["clip"], objective.observed)
         for part, truth in parts.items():
-            if part in drawn and truth.shape[2]:
-                means.add(part, frame_scores(drawn[part], truth))
+            if part in generated and truth.shape[2]:
+                means.add(part, frame_scores(generated[part], truth))
         seen, future = parts.values()
-        if "prediction" in drawn and future.shape[2]:
-            rivals = {name: draw_baseline(name, seen, future, mean_frame) for name in RIVALS}
-            for name, frames in {"prediction": drawn["prediction"], **rivals}.items():
+        if "prediction" in generated and future.shape[2]:
+            rivals = {name: baseline_frames(name, seen, future, mean_frame) for name in RIVALS}
+            for name, frames in {"prediction": generated["prediction"], **rivals}.items():
                 clip_errors = (frames - future).double().square().sum((1, 3, 4)).mean(1)
                 errors.setdefault(name, []).append(clip_errors.cpu().numpy())
     return means.rows(len(split), objective.observed, clips_seen), {
@@ -125,8 +123,8 @@ def _baseline_scores(
     name: str, seen: Tensor, truth: Tensor, mean_frame: Tensor
 ) -> dict[str, Tensor]:
     """Frame scores (B, k) of a baseline in the place of ``truth``; arguments as in
-    ``draw_baseline``.
+    ``baseline_frames``.
     """
     if name == TRUTH:
         return {"nats_per_frame": nats_per_frame(truth, truth)}
-    return frame_scores(draw_baseline(name, seen, truth, mean_frame), truth)
+    return frame_scores(baseline_frames(name, seen, truth, mean_frame), truth)

@@ -2,7 +2,7 @@
 clip.
 
 A black screen and the last input repeated are not enough to ask for: a network that has only learnt
-the mean training frame, and draws it whatever it sees, beats both of them.
+the mean training frame, and predicts it whatever it sees, beats both of them.
 """
 
 import numpy as np

@@ -79,12 +79,14 @@ class ConvAutoencoder(nn.Module):
 
     def _check_decoder(self) -> None:
         strides = zip(*(triple(stride) for _, stride in self.deconvs), strict=True)
-        drawn = tuple(side * prod(steps) for side, steps in zip(self.map[1:], strides, strict=True))
-        if drawn != self.clip_size:
+        decoded = tuple(
+            side * prod(steps) for side, steps in zip(self.map[1:], strides, strict=True)
+        )
+        if decoded != self.clip_size:
             raise ValueError(
-                f"the decoder draws {drawn} (T, H, W) from a map of {tuple(self.map[1:])}, the"
-                f" clips are {self.clip_size}: let deconvs undo the strides and pools of stages,"
-                " and make clips multiples of them"
+                f"the decoder generates {decoded} (T, H, W) from a map of {tuple(self.map[1:])},"
+                f" the clips are {self.clip_size}: let deconvs undo the strides and pools of"
+                " stages, and make clips multiples of them"
             )
 
     def encode(self, clip: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ that is computed for all steps at once.
 
 Deviations: no scheduled sampling: after the observed frames the network is fed its own outputs, in
 training as when scored; torch's default weight initialisation; the readout is made by
-``make_decoder`` and belongs to the objective, so that the model serves objectives that draw
+``make_decoder`` and belongs to the objective, so that the model serves objectives that generate
 nothing.
 """
 

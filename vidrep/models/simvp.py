@@ -1,16 +1,16 @@
 """SimVP: convolutions on every frame, a translator that mixes all frames at once, a decoder that
-draws all future frames at once.
+predicts all future frames at once.
 
 Gao et al., CVPR 2022, arXiv 2206.05099, with the ConvMixer translator of OpenSTL (arXiv
 2306.11249), its smallest: 3.9 M weights for 10 frames of 64 x 64 pixels. The encoder keeps H and W
 or halves them, in turns; the features of all frames, stacked as channels, pass blocks of a
 depthwise and a pointwise convolution; the decoder mirrors the encoder and adds the first layer's
 map of input frame i to what becomes future frame i, as the released code does. T frames in give T
-frames out; longer futures are drawn T frames at a time, each block from the one before it, and of a
-shorter one only the first frames are drawn.
+frames out; longer futures are predicted T frames at a time, each block from the one before it, and
+of a shorter one only the first frames are kept.
 
 Deviations: torch's default weight initialisation; the decoder is made by ``make_decoder`` and
-belongs to the objective, so that the model serves objectives that draw nothing.
+belongs to the objective, so that the model serves objectives that generate nothing.
 """
 
 from collections.abc import Sequence
@@ -176,8 +176,8 @@ class SimVP(nn.Module):
         """What the translator makes of a clip, (B, T * C', 1, h, w), and the first layer's maps (B,
         C', T, H, W).
 
-        Frames that the network has drawn itself (``own``) go past the hooks: what they capture is
-        of true clips.
+        Frames that the network has predicted itself (``own``) go past the hooks: what they
+        capture is of true clips.
         """
         maps = clip
         first = None

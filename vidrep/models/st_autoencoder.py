@@ -9,7 +9,7 @@ at the start are those of viorik/ConvLSTM. The ablations of the paper are parame
 (AE-ConvLSTM), a fully connected memory (AE-fcLSTM), no memory but a stack of frames (AE-Conv).
 
 The flow is clamped at a quarter of the maps' sides, so no motion of more than a quarter of the
-frame's sides in one step can be drawn: 16 px for frames of 64 px, 5 px for 20 px.
+frame's sides in one step can be predicted: 16 px for frames of 64 px, 5 px for 20 px.
 
 Deviations and choices of our own:
 * the released code multiplies the flow by 2/H but samples on a grid of 2/(H-1), 3 % off at 32 px;

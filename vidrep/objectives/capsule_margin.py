@@ -1,4 +1,4 @@
-"""Margin loss on the lengths of class capsules, with a decoder that draws each class alone (Sabour
+"""Margin loss on the lengths of class capsules, with a decoder of each class alone (Sabour
 et al., arXiv 1710.09829).
 
 A class is present where its capsule is longer than 0.5. The margin loss is one term a class, so
@@ -6,11 +6,10 @@ that clips of several digits need no change. As in the paper's MultiMNIST, the d
 class capsule at a time, all others masked with zeros.
 
 Deviations:
-* what is drawn of a video is its middle frame;
-* the paper compares each drawing with its digit rendered alone. A clip's digits are not given
-  apart, so the drawings of all
-  classes present are added up, and the sum is compared with the frame: which capsule draws what is
-  left to learning.
+* what is reconstructed of a video is its middle frame;
+* the paper compares each reconstruction with its digit rendered alone. A clip's digits are not
+  given apart, so the reconstructions of all classes present are added up, and the sum is compared
+  with the frame: which capsule reconstructs what is left to learning.
 """
 
 from collections.abc import Sequence
@@ -98,8 +97,8 @@ class CapsuleMargin(Objective):
         """(B, classes, D) float32."""
         return self.read(self.embed(batch).float()).unflatten(1, (self.shape.classes, -1))
 
-    def draw(self, capsules: Tensor, labels: Tensor) -> Tensor:
-        """One image a class present, drawn from its capsule alone.
+    def decode(self, capsules: Tensor, labels: Tensor) -> Tensor:
+        """One image a class present, decoded from its capsule alone.
 
         Args:
             capsules: (B, classes, D).
@@ -111,14 +110,16 @@ class CapsuleMargin(Objective):
         clips, classes = labels.nonzero(as_tuple=True)
         # (pairs, classes, D)
         alone = F.one_hot(classes, self.shape.classes)[:, :, None] * capsules[clips]
-        drawn = self.decoder(alone.flatten(1)).float()
-        return drawn.new_zeros(*labels.shape, *drawn.shape[1:]).index_put((clips, classes), drawn)
+        images = self.decoder(alone.flatten(1)).float()
+        return images.new_zeros(*labels.shape, *images.shape[1:]).index_put(
+            (clips, classes), images
+        )
 
     def losses(self, batch: dict[str, Tensor], capsules: Tensor) -> Tensor:
         """Margin loss plus weighted squared error of the middle frame, (B,)."""
         loss = margin_loss(capsules.norm(dim=-1), batch["labels"])
         if self.reconstruction:
-            together = self.draw(capsules, batch["labels"]).sum(1)
+            together = self.decode(capsules, batch["labels"]).sum(1)
             loss = loss + self.reconstruction * (
                 together - middle_frame(batch["clip"])
             ).square().sum((1, 2, 3))
@@ -166,10 +167,10 @@ class CapsuleMargin(Objective):
         return distribution(lengths), longest(lengths, 1)
 
     def reconstruct(self, batch: dict[str, Tensor]) -> Tensor:
-        """The middle frame, drawn class by class: (B, classes, C, H, W) in [0, 1], 0 for classes
+        """The middle frame, decoded class by class: (B, classes, C, H, W) in [0, 1], 0 for classes
         that are not in the clip.
         """
-        return self.draw(self.class_capsules(batch), batch["labels"])
+        return self.decode(self.class_capsules(batch), batch["labels"])
 
 
 def middle_frame(clip: Tensor) -> Tensor:

@@ -7,8 +7,8 @@ after the observed ones is ever fed to the network, in training as when scored. 
 code also trains the next frame at every observed step.)
 
 A model that predicts has ``make_decoder()``, the part that turns features into pixels, which lives
-here as only this objective trains it, and ``predict(clip, steps, decoder)``, which draws any number
-of frames after a clip.
+here as only this objective trains it, and ``predict(clip, steps, decoder)``, which predicts any
+number of frames after a clip.
 """
 
 from torch import Tensor, nn
@@ -62,7 +62,7 @@ class FutureFrames(Objective):
         return (predicted - batch["clip"][:, :, self.observed :]).square()
 
     def predict(self, batch: dict[str, Tensor], steps: int) -> Tensor:
-        """What the model draws, (B, C, steps, H, W) float32, not confined to [0, 1]."""
+        """What the model predicts, (B, C, steps, H, W) float32, not confined to [0, 1]."""
         return self.model.predict(*self.model_inputs(batch), steps, self.decoder).float()
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""V-JEPA: the features of masked places are predicted from the rest; nothing is drawn.
+"""V-JEPA: the features of masked places are predicted from the rest; no pixel is generated.
 
 Bardes et al., 2024, arXiv 2404.08471. A context encoder sees the unmasked places of a clip. A
 narrow predictor answers for the masked ones with the features that a target encoder, which sees the

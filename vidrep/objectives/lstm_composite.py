@@ -12,7 +12,7 @@ from vidrep.objectives.state_decoders import OUTPUTS, StateDecoders
 
 
 class LSTMComposite(StateDecoders):
-    """The decoders draw pixels. Arguments are those of ``StateDecoders``."""
+    """The decoders predict pixels. Arguments are those of ``StateDecoders``."""
 
     name = "lstm_composite"
     generates = True
@@ -27,14 +27,14 @@ class LSTMComposite(StateDecoders):
         return batch["clip"].transpose(1, 2).flatten(2)
 
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What the decoders draw, in the order of time: name -> (B, C, steps, H, W) in [0, 1]."""
-        drawn = {
+        """Predicted frames in the order of time: name -> (B, C, steps, H, W) in [0, 1]."""
+        generated = {
             name: self.pictures(values)
             for name, (values, _) in self.decode(batch, teacher=False).items()
         }
         return {
             name: frames.flip(2) if name == "reconstruction" else frames
-            for name, frames in drawn.items()
+            for name, frames in generated.items()
         }
 
     def rollout(self, batch: dict[str, Tensor], steps: int) -> Tensor:

@@ -1,13 +1,13 @@
-"""VideoMAE: most places of a clip are masked at all times, and their pixels are drawn from the
+"""VideoMAE: most places of a clip are masked at all times, and their pixels are generated from the
 rest.
 
 Tong et al., NeurIPS 2022, arXiv 2203.12602. The encoder sees the tokens of the unmasked places
-only; a narrow decoder, which is given a learnt token for every gap, draws the masked tubelets; the
-loss is their mean squared error. With ``normalised`` the target of a tubelet is its pixels less
-their mean, divided by their standard deviation, as published.
+only; a narrow decoder, which is given a learnt token for every gap, generates the masked
+tubelets; the loss is their mean squared error. With ``normalised`` the target of a tubelet is its
+pixels less their mean, divided by their standard deviation, as published.
 
 Deviations: the encoder's positions are learnt, only the decoder's are sinusoids; with
-``normalised`` the decoder also draws each tubelet's mean and deviation (the released pictures
+``normalised`` the decoder also predicts each tubelet's mean and deviation (the released pictures
 borrow the true ones). When scored, the mask of a clip follows from its place in the split, so
 scores repeat.
 """
@@ -37,11 +37,11 @@ class MaskedAutoencoder(Objective):
         shape: the data set.
         masked: share of the places that are masked, rounded down.
         width, depth, heads: of the decoder.
-        normalised: draw normalised tubelets, and their means and deviations, rather than pixels.
+        normalised: predict normalised tubelets, and their means and deviations, rather than pixels.
 
     Raises:
-        ValueError: another model, a mask that leaves nothing to see or to draw, or a decoder that
-            cannot be built.
+        ValueError: another model, a mask that leaves nothing to see or to predict, or a decoder
+            that cannot be built.
     """
 
     stages = ("train",)
@@ -127,9 +127,9 @@ class MaskedAutoencoder(Objective):
             answers = values * deviation + mean
         return answers.clamp(0, 1)
 
-    def draw(self, batch: dict[str, Tensor], order: Tensor) -> Tensor:
+    def reconstruct(self, batch: dict[str, Tensor], order: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) in [0, 1]: seen tubelets as they are, masked ones as the decoder
-        draws them.
+        predicts them.
         """
         return self.filled(batch, order, self.pixels(self.answers(batch, order)))
 
@@ -144,12 +144,10 @@ class MaskedAutoencoder(Objective):
         )
 
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``reconstruction``, see ``draw``, and ``masked``, the clips with grey gaps: (B, C, T, H,
-        W) in [0, 1].
-        """
+        """``reconstruction`` and ``masked``, clips with grey gaps: (B, C, T, H, W) in [0, 1]."""
         order = fixed_order(batch["row"], self.places)
         grey = batch["clip"].new_full((1, 1, self.places - self.seen, 1), GREY)
         return {
-            "reconstruction": self.draw(batch, order),
+            "reconstruction": self.reconstruct(batch, order),
             "masked": self.filled(batch, order, grey),
         }

@@ -1,5 +1,6 @@
-"""The next frame from the frames so far, drawn by warping what the model sees (Patraucean et al.,
-arXiv 1511.06309).
+"""The next frame from the frames so far, predicted by warping what the model sees.
+
+Patraucean et al., arXiv 1511.06309.
 
 The loss of the paper: squared error of the next frame, and a Huber penalty on the gradient of the
 flow with delta 1e-3 and weight 1e-2. ``domain: gradient`` is that of the released code instead:
@@ -9,7 +10,7 @@ squared error between the image gradients of output and target, which leaves the
 Deviations: the flow is penalised in pixels of the maps it lives on (in which unit the paper does,
 we do not know); at the borders of maps central differences repeat the outermost value. Published is
 the loss at the last frame of a sequence alone; ``loss_at: all`` takes it at every frame but the
-first, which suits small budgets. The decoder is linear as published; where frames are drawn its
+first, which suits small budgets. The decoder is linear as published; where frames are generated its
 output is cut to [0, 1], for nats per frame it keeps ``FLOOR`` from both ends.
 
 Ours is the weight ``reconstruction``, 0 as published: nothing in the published loss keeps encoder
@@ -38,8 +39,8 @@ class NextFrame(Objective):
         model: a network with ``unroll``, ``next_maps``, ``map_channels`` and ``pool``, as
             ``vidrep.models.st_autoencoder``.
         shape: the data set.
-        observed: frames seen before frames are drawn; later ones are predicted from the model's own
-            outputs.
+        observed: frames seen before frames are generated; later ones are predicted from the model's
+            own outputs.
         domain: "intensity" or "gradient", of the squared error.
         intensity: weight of the squared error of intensities beside that of gradients.
         smoothness: weight of the penalty on the gradient of the flow.
@@ -114,7 +115,7 @@ class NextFrame(Objective):
             )
         return clip_shape
 
-    def draw(self, steps: Steps) -> Tensor:
+    def next_frames(self, steps: Steps) -> Tensor:
         """The frame after each step, (B, C, T, H, W) float32, not yet cut to [0, 1]."""
         return self.decoder(self.model.next_maps(steps)).float()
 
@@ -125,22 +126,23 @@ class NextFrame(Objective):
         return self.decoder(steps.features).float()
 
     def clip_losses(self, clip: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:
-        """Loss (B,) and drawn frames (B, C, T, H, W) of ``steps``, which end at the last frame but
-        one of ``clip``.
+        """Loss (B,) and predicted frames (B, C, T, H, W).
+
+        ``steps`` end at the last frame but one of ``clip``.
         """
-        drawn = self.draw(steps)
-        target = clip[:, :, -drawn.shape[2] :]
-        loss = self.intensity * mean_square(drawn - target)
+        predicted = self.next_frames(steps)
+        target = clip[:, :, -predicted.shape[2] :]
+        loss = self.intensity * mean_square(predicted - target)
         if self.gradient:
             loss = loss + self.gradient * mean_square(
-                torch.stack(central_differences(drawn - target), dim=1)
+                torch.stack(central_differences(predicted - target), dim=1)
             )
         if steps.flow is not None and self.smoothness:
             loss = loss + self.smoothness * roughness(steps.flow).flatten(1).mean(1)
         if self.reconstruction:
-            seen = clip[:, :, -drawn.shape[2] - 1 : -1]
+            seen = clip[:, :, -predicted.shape[2] - 1 : -1]
             loss = loss + self.reconstruction * mean_square(self.reconstruct(steps) - seen)
-        return loss, drawn
+        return loss, predicted
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean loss of the clips."""
@@ -153,9 +155,9 @@ class NextFrame(Objective):
         """``loss``, and of the frames after the first ``observed``, each (B,), sums over a frame's
         values, means over frames:
 
-        ``next_frame_...``: drawn from all true frames before; ``prediction_...``: rolled out from
-        the observed frames alone; ``copy_last_...``: every frame repeats the true one before it.
-        ``..._squared_error_per_frame`` and, but for the copy, ``..._nats_per_frame``.
+        ``next_frame_...``: predicted from all true frames before; ``prediction_...``: rolled out
+        from the observed frames alone; ``copy_last_...``: every frame repeats the true one before
+        it. ``..._squared_error_per_frame`` and, but for the copy, ``..._nats_per_frame``.
         """
         clip = batch["clip"]
         seen = self.observe(batch)
@@ -166,14 +168,14 @@ class NextFrame(Objective):
         )
         loss, frames = self.clip_losses(clip, steps.since(self.first))
         if frames.shape[2] < self.future:
-            frames = self.draw(steps.since(self.observed - 1))
-        drawn = {
+            frames = self.next_frames(steps.since(self.observed - 1))
+        predicted = {
             "next_frame": frames[:, :, -self.future :],
             "prediction": self.roll_out(seen, self.future)[0],
         }
         true = clip[:, :, self.observed :]
         scores = {"loss": loss}
-        for name, frames in drawn.items():
+        for name, frames in predicted.items():
             scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(
                 frames.clamp(0, 1), true
             )
@@ -193,7 +195,7 @@ class NextFrame(Objective):
         return self.model.unroll(batch["clip"][:, :, : self.observed])
 
     def roll_out(self, seen: Steps, steps: int) -> tuple[Tensor, Tensor | None]:
-        """Frames after those ``seen``, each drawn from the model's own outputs, with the memory
+        """Frames after those ``seen``, each predicted from the model's own outputs, with the memory
         carried on.
 
         Returns:
@@ -205,7 +207,7 @@ class NextFrame(Objective):
         flows = []
         for number in range(steps):
             last = self.model.unroll(frames[-1], last.state) if number else last
-            frames.append(self.draw(last).clamp(0, 1))
+            frames.append(self.next_frames(last).clamp(0, 1))
             flows.append(last.flow)
         return torch.cat(frames, dim=2), None if flows[0] is None else torch.cat(flows, dim=2)
 
@@ -218,15 +220,17 @@ class NextFrame(Objective):
         ``reconstruction`` of the others.
 
         With a flow head also ``flow`` (B, 2, T - observed, H, W) in pixels. It is the network's
-        with its sign flipped: the displacement that brought the content of each place of a drawn
-        frame there, noted at that place and not, as exact flow is, where it came from.
+        with its sign flipped: the displacement that brought the content of each place of a
+        predicted frame there, noted at that place and not, as exact flow is, where it came from.
         """
         seen = self.observe(batch)
         frames, flow = self.roll_out(seen, self.future)
-        drawn = {"prediction": frames} | ({} if flow is None else {"flow": self.displacement(flow)})
+        predicted = {"prediction": frames} | (
+            {} if flow is None else {"flow": self.displacement(flow)}
+        )
         if self.reconstruction:
-            drawn["reconstruction"] = self.reconstruct(seen).clamp(0, 1)
-        return drawn
+            predicted["reconstruction"] = self.reconstruct(seen).clamp(0, 1)
+        return predicted
 
     def displacement(self, flow: Tensor) -> Tensor:
         """Backward flow (B, 2, T, h, w) in pixels of the maps -> motion (B, 2, T, H, W) in pixels

@@ -2,7 +2,7 @@
 single frames.
 
 Srivastava, Mansimov, Salakhutdinov, ICML 2015, arXiv 1502.04681, section 4; see
-``vidrep.objectives.state_decoders``. Linear outputs and squared error. No frames are drawn.
+``vidrep.objectives.state_decoders``. Linear outputs and squared error. No frames are generated.
 """
 
 from torch import Tensor

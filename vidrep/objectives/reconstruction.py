@@ -62,7 +62,7 @@ class Reconstruction(Objective):
         """
         return torch.randn(self.shape.clip, generator=torch.Generator().manual_seed(0)).to(clip)
 
-    def draw(self, clip: Tensor) -> Tensor:
+    def reconstruct(self, clip: Tensor) -> Tensor:
         """What the decoder makes of a clip, (B, C, T, H, W) float32 in [0, 1]."""
         return self.decoder(self.model.encode(clip)).float().sigmoid()
 
@@ -70,7 +70,7 @@ class Reconstruction(Objective):
         """Mean squared difference between the clean clip and what is made of the noisy one."""
         clip = batch["clip"]
         seen = self.noisy(clip, torch.randn_like(clip)) if self.noise else clip
-        return (self.draw(seen) - clip).square().mean()
+        return (self.reconstruct(seen) - clip).square().mean()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Squared errors (B,) against the clean clip.
@@ -84,12 +84,16 @@ class Reconstruction(Objective):
         scores = {}
         if self.noise:
             noisy = self.noisy(clip, self.fixed_noise(clip))
-            scores["denoised_squared_error_per_frame"] = error_per_frame(self.draw(noisy), clip)
+            scores["denoised_squared_error_per_frame"] = error_per_frame(
+                self.reconstruct(noisy), clip
+            )
             scores["noisy_squared_error_per_frame"] = error_per_frame(noisy, clip)
-        drawn = self.draw(clip)  # last: the activations that are kept are those of the clean clip
+        reconstructed = self.reconstruct(
+            clip
+        )  # last: the activations that are kept are those of the clean clip
         return {
-            "loss": (drawn - clip).square().flatten(1).mean(1),
-            "reconstruction_squared_error_per_frame": error_per_frame(drawn, clip),
+            "loss": (reconstructed - clip).square().flatten(1).mean(1),
+            "reconstruction_squared_error_per_frame": error_per_frame(reconstructed, clip),
             **scores,
         }
 
@@ -99,13 +103,13 @@ class Reconstruction(Objective):
         """
         clip = batch["clip"]
         if not self.noise:
-            return {"reconstruction": self.draw(clip)}
+            return {"reconstruction": self.reconstruct(clip)}
         noisy = self.noisy(clip, self.fixed_noise(clip))
-        return {"masked": noisy, "reconstruction": self.draw(noisy)}
+        return {"masked": noisy, "reconstruction": self.reconstruct(noisy)}
 
 
-def error_per_frame(drawn: Tensor, clip: Tensor) -> Tensor:
+def error_per_frame(reconstructed: Tensor, clip: Tensor) -> Tensor:
     """Squared differences summed over a frame's values, averaged over frames: (B, C, T, H, W) twice
     -> (B,).
     """
-    return (drawn - clip).square().sum((1, 3, 4)).mean(1)
+    return (reconstructed - clip).square().sum((1, 3, 4)).mean(1)

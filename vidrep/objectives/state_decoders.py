@@ -162,11 +162,11 @@ class StateDecoders(Objective):
         return channels, observed, height, width
 
     def frame_size(self) -> int:
-        """Values of a frame as the decoders draw it."""
+        """Values of a frame as the decoders predict it."""
         raise NotImplementedError
 
     def frame_vectors(self, batch: dict[str, Tensor]) -> Tensor:
-        """All frames as the decoders are to draw them, (B, T, frame_size)."""
+        """All frames as the decoders are to predict them, (B, T, frame_size)."""
         raise NotImplementedError
 
     def model_inputs(self, batch: dict[str, Tensor]) -> list[Tensor]:

@@ -1,6 +1,4 @@
-"""Small animations of what runs draw: the clip beside the drawn frames, pixels enlarged as they
-are.
-"""
+"""Small animations of what runs generate: the clip beside the frames, pixels enlarged."""
 
 import base64
 import html
@@ -15,30 +13,30 @@ _TILE_PX = 128  # side of an enlarged frame, roughly
 _GAP_PX = 12
 _EDGE_PX = 3
 _TEXT_PX = 15
-_SEEN = PALE  # edges of drawn frames
+_SEEN = PALE  # edges of generated frames
 _PREDICTED = "#D55E00"
 _MS = 280
 _LAST_MS = 1200
 _PAIRS_A_ROW = 2
 
 
-def animate(drawn: dict[str, np.ndarray]) -> list[Image.Image]:
+def animate(generated: dict[str, np.ndarray]) -> list[Image.Image]:
     """One picture a frame of the clips: each clip's true frame, the masked one where there is one,
-    and the drawn one.
+    and the generated one.
 
     Args:
-        drawn: ``observed``, ``future`` and where there are ``masked``, ``reconstruction``,
+        generated: ``observed``, ``future`` and where there are ``masked``, ``reconstruction``,
             ``prediction``: (n, frames, H, W[, 3]) uint8.
 
     Returns:
-        T pictures of the same size. What a run does not draw stays grey.
+        T pictures of the same size. What a run does not generate stays grey.
     """
-    seen = drawn["observed"].shape[1]
-    future = drawn["future"].shape[1]
+    seen = generated["observed"].shape[1]
+    future = generated["future"].shape[1]
     columns = {
-        "clip": (drawn["observed"], drawn["future"]),
-        **({"masked": (drawn["masked"], None)} if "masked" in drawn else {}),
-        "drawn": (drawn.get("reconstruction"), drawn.get("prediction")),
+        "clip": (generated["observed"], generated["future"]),
+        **({"masked": (generated["masked"], None)} if "masked" in generated else {}),
+        "generated": (generated.get("reconstruction"), generated.get("prediction")),
     }
     pictures = []
     for t in range(seen + future):
@@ -49,7 +47,7 @@ def animate(drawn: dict[str, np.ndarray]) -> list[Image.Image]:
             name: None if frames is None else frames[:, place] for name, frames in tiles.items()
         }
         pictures.append(
-            _picture(shown, drawn["observed"].shape, label, _SEEN if t < seen else _PREDICTED)
+            _picture(shown, generated["observed"].shape, label, _SEEN if t < seen else _PREDICTED)
         )
     return pictures
 
@@ -106,7 +104,8 @@ def _picture(
             if i < across:
                 pen.text((x, top - _TEXT_PX - 6), name, GREY, font)
             pen.rectangle(
-                (x, upper, x + tile[0] - 1, upper + tile[1] - 1), edge if name == "drawn" else PALE
+                (x, upper, x + tile[0] - 1, upper + tile[1] - 1),
+                edge if name == "generated" else PALE,
             )
             if frames is not None:
                 enlarged = frames[i].repeat(factor, 0).repeat(factor, 1)

@@ -87,10 +87,10 @@ def roll_out(objectives: dict[str, object], batch: dict[str, torch.Tensor]) -> R
     strips = {}
     energies = {}
     for name, objective in objectives.items():
-        drawn = objective.rollout(batch, STEPS)
-        chosen = drawn[:CLIPS, :, [0, *range(EVERY - 1, STEPS, EVERY)]]
+        predicted = objective.rollout(batch, STEPS)
+        chosen = predicted[:CLIPS, :, [0, *range(EVERY - 1, STEPS, EVERY)]]
         strips[name] = _as_pictures(torch.cat([last, chosen], dim=2))
-        energies[name] = frame_energy(drawn).mean(0).numpy()
+        energies[name] = frame_energy(predicted).mean(0).numpy()
     return Rollouts(strips, energies, float(frame_energy(batch["clip"]).mean()), observed - 1)
 
 

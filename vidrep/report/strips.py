@@ -140,7 +140,7 @@ def plot_wheel(axes: Axes, longest_px: float) -> Axes:
 
 
 # What is shown of each clip: left the frames that are seen, right those that follow.
-DRAWN_ROWS = (
+GENERATED_ROWS = (
     ("observed", "future"),
     ("masked", None),
     ("reconstruction", "prediction"),
@@ -153,24 +153,28 @@ _GENERATION_NOTE = (
 )
 
 
-def generation_figure(drawn: dict[str, np.ndarray], run: str) -> Figure:
+def generation_figure(generated: dict[str, np.ndarray], run: str) -> Figure:
     """Clips and what a run makes of them: input above reconstruction on the left, future above
     prediction on the right.
 
     Args:
-        drawn: ``observed``, ``future`` and where there are ``masked``, ``reconstruction``,
+        generated: ``observed``, ``future`` and where there are ``masked``, ``reconstruction``,
             ``prediction``: (n, frames, H, W[, 3]) uint8; where there are ``flow``, ``true_flow``:
                 (n, k, 2, H, W) in pixels, the first one from the last observed frame
             to the first future one.
         run: for the title.
     """
-    drawn = {name: value for name, value in drawn.items() if value.shape[1]}
-    columns = 2 if "future" in drawn else 1
-    rows = [row[:columns] for row in DRAWN_ROWS if any(name in drawn for name in row[:columns])]
-    last = [[name for name in column if name in drawn][-1] for column in zip(*rows, strict=True)]
-    longest = _longest(drawn)
-    steps = [drawn[name].shape[1] for name in rows[0]]
-    count = len(drawn["observed"])
+    generated = {name: value for name, value in generated.items() if value.shape[1]}
+    columns = 2 if "future" in generated else 1
+    rows = [
+        row[:columns] for row in GENERATED_ROWS if any(name in generated for name in row[:columns])
+    ]
+    last = [
+        [name for name in column if name in generated][-1] for column in zip(*rows, strict=True)
+    ]
+    longest = _longest(generated)
+    steps = [generated[name].shape[1] for name in rows[0]]
+    count = len(generated["observed"])
     wheel = 1.3 if longest else 0
     width = max(2.2 + _FRAME_INCHES * 1.03 * sum(steps), 6.0) + wheel
     height = 1.1 + len(rows) * count * (_FRAME_INCHES + 0.1)
@@ -189,17 +193,23 @@ def generation_figure(drawn: dict[str, np.ndarray], run: str) -> Figure:
             for axes, name, lowest, first in zip(
                 next(panels), row, last, (0, steps[0])[:columns], strict=True
             ):
-                plot_drawn(
-                    drawn, name, i, axes, first=first, numbers=name == lowest, longest_px=longest
+                plot_generated(
+                    generated,
+                    name,
+                    i,
+                    axes,
+                    first=first,
+                    numbers=name == lowest,
+                    longest_px=longest,
                 )
     return figure
 
 
-def _longest(drawn: dict[str, np.ndarray]) -> float:
+def _longest(generated: dict[str, np.ndarray]) -> float:
     """The length in pixels that the rim of the wheel stands for: of the true flow, or else of what
-    is drawn; 0 without flow.
+    is shown; 0 without flow.
     """
-    flow = drawn.get("true_flow", drawn.get("flow"))
+    flow = generated.get("true_flow", generated.get("flow"))
     return (
         0.0
         if flow is None
@@ -207,8 +217,8 @@ def _longest(drawn: dict[str, np.ndarray]) -> float:
     )
 
 
-def plot_drawn(
-    drawn: dict[str, np.ndarray],
+def plot_generated(
+    generated: dict[str, np.ndarray],
     name: str | None,
     i: int,
     axes: Axes,
@@ -217,11 +227,13 @@ def plot_drawn(
     numbers: bool,
     longest_px: float,
 ) -> Axes:
-    """Strip ``name`` of clip ``i``, flow in colours; an empty panel where the run draws no such
+    """Strip ``name`` of clip ``i``, flow in colours; an empty panel where the run generates no such
     frames.
     """
-    if name not in drawn:
+    if name not in generated:
         axes.set_axis_off()
         return axes
-    frames = colour_flow(drawn[name][i], longest_px) if name.endswith("flow") else drawn[name][i]
+    frames = (
+        colour_flow(generated[name][i], longest_px) if name.endswith("flow") else generated[name][i]
+    )
     return plot_strip(frames, axes, label=name.replace("_", " "), first=first, numbers=numbers)

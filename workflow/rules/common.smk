@@ -296,14 +296,14 @@ def followed_datasets():
 # generation
 
 
-def draws(system):
+def generates(system):
     """Does a system's objective reconstruct or predict frames?"""
     return objectives.traits(SYSTEMS[system].objective).generates
 
 
-def drawing_runs():
-    """Trained runs whose objective draws frames."""
-    return [run for run in EXPERIMENT.trained_runs() if draws(run.system)]
+def generating_runs():
+    """Trained runs whose objective generates frames."""
+    return [run for run in EXPERIMENT.trained_runs() if generates(run.system)]
 
 
 @cache
@@ -312,33 +312,33 @@ def stems_on(evaluated):
     return {run.stem for run in EXPERIMENT.evaluated_on(evaluated)}
 
 
-def drawn_sets(wildcards):
-    """The data sets whose test clips a run draws: its own one, then the others that it is opened up on."""
+def generated_sets(wildcards):
+    """The data sets whose test clips a run generates: its own one, then the others that it is opened up on."""
     stem = NAME.format(**wildcards)
     others = [name for name in EXPERIMENT.datasets if stem in stems_on(name)]
     return [wildcards.dataset, *(name for name in others if name != wildcards.dataset)]
 
 
-def drawn_files(suffix, evaluated=None):
-    """The files of all runs that draw frames, untrained twins too; only of those that draw frames of ``evaluated`` if given."""
+def generated_files(suffix, evaluated=None):
+    """The files of all runs that generate frames, untrained twins too; only of those that generate frames of ``evaluated`` if given."""
     runs = EXPERIMENT.evaluated_on(evaluated) if evaluated else EXPERIMENT.runs()
     return [
         f"<results>/generation/{run.dataset}/{run.system}/seed{run.seed}{suffix}"
         for run in runs
-        if draws(run.system)
+        if generates(run.system)
     ]
 
 
-def drawn_datasets():
-    """The data sets on which some run was trained to draw frames."""
-    return list(dict.fromkeys(run.dataset for run in drawing_runs()))
+def generated_datasets():
+    """The data sets on which some run was trained to generate frames."""
+    return list(dict.fromkeys(run.dataset for run in generating_runs()))
 
 
 def prediction_tables():
-    """The tables of what drawing runs predict; none without such runs."""
+    """The tables of what runs predict; none without such runs."""
     return (
         [f"<results>/tables/{name}.csv" for name in ("prediction", "prediction_verdict")]
-        if drawing_runs()
+        if generating_runs()
         else []
     )
 

@@ -49,8 +49,8 @@ def report_targets():
     names += [f"layer_matches/{dataset}" for dataset in matched_sets()]
     names += [f"versions/{dataset}" for dataset in version_sets()]
     names += [f"training_time/{dataset}" for dataset in followed_datasets()]
-    names += [f"generation/{run.dataset}--{run.system}" for run in first_seeds(drawing_runs())]
-    names += [f"prediction/{dataset}" for dataset in drawn_datasets()]
+    names += [f"generation/{run.dataset}--{run.system}" for run in first_seeds(generating_runs())]
+    names += [f"prediction/{dataset}" for dataset in generated_datasets()]
     names += [f"features/{run.dataset}--{run.system}" for run in first_seeds(lstm_runs())]
     names += [
         f"detection/{run.dataset}--{run.system}" for run in first_seeds(EXPERIMENT.detection_runs())
@@ -58,7 +58,7 @@ def report_targets():
     names += [f"alignment/{dataset}" for dataset in EXPERIMENT.sequences()]
     names += [f"matches/{run.dataset}--{run.system}" for run in matched_runs()]
     figures = [f"<results>/figures/{name}.{suffix}" for name in names for suffix in ("png", "pdf")]
-    animated = [f"generation/{run.dataset}--{run.system}" for run in first_seeds(drawing_runs())]
+    animated = [f"generation/{run.dataset}--{run.system}" for run in first_seeds(generating_runs())]
     animated += [f"matches/{run.dataset}--{run.system}" for run in matched_runs()]
     return figures + [f"<results>/figures/{name}.html" for name in animated]
 
@@ -100,7 +100,7 @@ def folder(wildcards, output):
 
 
 def lstm_runs():
-    """Trained runs of LSTM encoders whose decoders draw pixels: what they have learnt can be shown."""
+    """Trained runs of LSTM encoders whose decoders predict pixels: what they have learnt can be shown."""
     systems = {
         name
         for name, s in SYSTEMS.items()

@@ -67,11 +67,11 @@ use rule collect_alignment as collect_training_time with:
 rule collect_prediction:
     input:
         parts=[
-            *drawn_files(".csv"),
+            *generated_files(".csv"),
             *[
                 f"<results>/generation/{name}/baselines.csv"
                 for name in EXPERIMENT.datasets
-                if drawn_files(".csv", name)
+                if generated_files(".csv", name)
             ],
         ],
     output:
@@ -89,14 +89,14 @@ rule collect_prediction:
     params:
         code=code("collect_prediction"),
     message:
-        "Scores of all drawn frames"
+        "Scores of all generated frames"
     shell:
         "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_prediction.py @/dev/stdin --output {output.table} > {log} 2>&1"
 
 
 use rule collect_prediction as collect_verdict with:
     input:
-        parts=drawn_files(".verdict.csv"),
+        parts=generated_files(".verdict.csv"),
     output:
         table="<results>/tables/prediction_verdict.csv",
     log:
