@@ -1,5 +1,5 @@
-# vidrep: digits -> datasets -> flow -> training -> activations -> similarity -> structure, functional, probes, transfer, detection,
-# generation, alignment -> report
+# vidrep: digits -> datasets -> flow -> training -> activations -> similarity -> similarity_analysis,
+# functional_similarity, probes, transfer, detection, generation, alignment -> report
 #
 # Each stage has its rules in workflow/rules/<stage>.smk, a script per rule in scripts/ and a room in vidrep/.
 
@@ -21,8 +21,8 @@ include: "workflow/rules/flow.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/activations.smk"
 include: "workflow/rules/similarity.smk"
-include: "workflow/rules/functional.smk"
-include: "workflow/rules/structure.smk"
+include: "workflow/rules/functional_similarity.smk"
+include: "workflow/rules/similarity_analysis.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/detection.smk"
 include: "workflow/rules/generation.smk"
@@ -60,7 +60,7 @@ rule all:
     input:
         tables(),
         similarity_tables(),
-        functional_tables(),
+        functional_similarity_tables(),
         report_targets(),
         "<results>/provenance.json",
         ["<results>/retention.csv"] if config["retention"] == "keep_best" else [],

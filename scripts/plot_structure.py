@@ -14,7 +14,9 @@ from vidrep.similarity_analysis.shares import COLUMNS
 def main() -> None:
     """Read the command line, draw, write."""
     parser = figure_parser(__doc__, "output")
-    parser.add_argument("--shares", required=True, help="table of variance shares (structure.csv)")
+    parser.add_argument(
+        "--shares", required=True, help="table of variance shares (variance_shares.csv)"
+    )
     args = parser.parse_args()
     save(shares_figure(read_table(args.shares, (*KEYS, *COLUMNS))), args.output)
 

@@ -66,7 +66,9 @@ def make_results(root: Path) -> Path:
         _data(root, dataset, draw)
         _runs(root, dataset, draw)
         _similarity(root, dataset, draw)
-        _functional(root / f"functional/{dataset}.csv", dataset, np.random.default_rng(1))
+        _functional(
+            root / f"functional_similarity/{dataset}.csv", dataset, np.random.default_rng(1)
+        )
     _tables(root / "tables", draw)
     _structure(root)
     _alignment(root)
@@ -234,8 +236,8 @@ def _structure(root: Path) -> None:
         write_map(
             made,
             reps,
-            root / f"structure/{dataset}/places.csv",
-            root / f"structure/{dataset}/branches.csv",
+            root / f"similarity_analysis/{dataset}/places.csv",
+            root / f"similarity_analysis/{dataset}/branches.csv",
         )
 
 
@@ -446,7 +448,7 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         "plot_similarity": similarity,
         "plot_functional": [
             "--tables",
-            *each("functional/*.csv"),
+            *each("functional_similarity/*.csv"),
             *families,
             "--output",
             str(figures),
@@ -455,15 +457,15 @@ def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
         "plot_map": [
             *(
                 "--places",
-                *each("structure/*/places.csv"),
+                *each("similarity_analysis/*/places.csv"),
                 "--branches",
-                *each("structure/*/branches.csv"),
+                *each("similarity_analysis/*/branches.csv"),
             ),
             *("--measure", MEASURES[0], *families, "--output", str(figures)),
         ],
         "plot_structure": [
             "--shares",
-            f"{root}/tables/structure.csv",
+            f"{root}/tables/variance_shares.csv",
             "--output",
             str(figures / "structure.png"),
         ],

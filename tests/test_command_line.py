@@ -64,7 +64,7 @@ def test_rules_pass_the_files_of_all_runs_so():
     """No command line holds a list that grows with the number of runs."""
     lists = {
         "similarity.smk": "{input.kernels}",
-        "functional.smk": "{input.stores} --weights {input.weights}",
+        "functional_similarity.smk": "{input.stores} --weights {input.weights}",
         "tables.smk": "{input.parts}",
         "report.smk": "{params.files}",
     }

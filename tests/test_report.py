@@ -342,7 +342,7 @@ def test_long_names_are_broken_behind_underscores():
 
 def test_heads_stand_in_columns_and_features_in_rows(results):
     table = reading.read_table(
-        results / "functional/digits_only.csv", ("run_a", "run_b", "metric", "value")
+        results / "functional_similarity/digits_only.csv", ("run_a", "run_b", "metric", "value")
     )
     runs = functional.trained_runs(table, ["two_stream_narrow", "c3d_narrow"])
     assert (
@@ -446,7 +446,9 @@ def test_every_figure_of_a_measure_tells_that_it_failed_sanity_tests(measure, wa
         return pd.read_csv(results / path, dtype={"seed": str, "seed_a": str, "seed_b": str})
 
     pairs = table(f"similarity/{dataset}/{synthetic.MEASURES[0]}.csv")
-    places, branches = (table(f"structure/{dataset}/{name}.csv") for name in ("places", "branches"))
+    places, branches = (
+        table(f"similarity_analysis/{dataset}/{name}.csv") for name in ("places", "branches")
+    )
     figures = [
         similarity.embedding_figure(pairs, dataset, measure, families),
         similarity.layer_figure(pairs, dataset, measure, families),
@@ -456,7 +458,7 @@ def test_every_figure_of_a_measure_tells_that_it_failed_sanity_tests(measure, wa
         training_time.training_time_figure(
             table("tables/training_time.csv"), dataset, measure, families
         ),
-        shares.shares_figure(table("tables/structure.csv").assign(measure=measure)),
+        shares.shares_figure(table("tables/variance_shares.csv").assign(measure=measure)),
     ]
     for figure in figures:
         assert (f"{measure} failed" in " ".join(figure.get_supxlabel().split())) == warned

@@ -29,7 +29,7 @@ TABLES = (
     "prediction",
     "prediction_verdict",
 )
-TABLES += ("structure", "agreement", "layer_matches", "versions")  # cost.csv holds times
+TABLES += ("variance_shares", "agreement", "layer_matches", "versions")  # cost.csv holds times
 
 pytestmark = pytest.mark.workflow
 
@@ -196,15 +196,15 @@ def test_similarity_covers_all_pairs_of_representations(smoke):
 
 def test_maps_hold_every_run_and_shares_every_factor(smoke):
     results = smoke / "results/smoke"
-    places = rows(results / "structure/digits_only/places.csv")
-    branches = rows(results / "structure/digits_only/branches.csv")
+    places = rows(results / "similarity_analysis/digits_only/places.csv")
+    branches = rows(results / "similarity_analysis/digits_only/branches.csv")
     assert len(places) == 2 * 4 + 4 and len(branches) == len(places) - 1
     assert (
         len(branches[-1]["members"].split(" ")) == len(places) and branches[-1]["support"] == "1.0"
     )
     told = {
         (row["evaluated_on"], row["measure"], row["factor"])
-        for row in rows(results / "tables/structure.csv")
+        for row in rows(results / "tables/variance_shares.csv")
     }
     assert {(e, m) for e, m, _ in told} == {
         (e, m)
@@ -217,7 +217,7 @@ def test_maps_hold_every_run_and_shares_every_factor(smoke):
 
 
 def test_answers_of_all_runs_with_classes_are_compared(smoke):
-    table = rows(smoke / "results/smoke/functional/digits_only.csv")
+    table = rows(smoke / "results/smoke/functional_similarity/digits_only.csv")
     without = {row["run_a"].split("/")[1] for row in table if row["flag"] == "no_classes"}
     assert without == {"lstm_composite_narrow", "pixels"}
     runs = {row["run_a"] for row in table if row["metric"] == "stitched_accuracy"}
@@ -247,7 +247,7 @@ def test_report_opens_offline(project, smoke):
 def test_same_config_gives_the_same_bytes(project, smoke, tmp_path):
     targets = [f"results/smoke/tables/{name}.csv" for name in TABLES] + [
         "results/smoke/similarity/velocity_only/procrustes.csv",
-        "results/smoke/functional/digits_only.csv",
+        "results/smoke/functional_similarity/digits_only.csv",
     ]
     snakemake(project, *targets, "--configfile", SMOKE, "--cores", "2", work=tmp_path)
     weights = "results/smoke/runs/velocity_only/two_stream_narrow/seed0/weights.pt"
@@ -306,10 +306,11 @@ def test_adding_a_run_adds_its_kernels_and_redoes_light_jobs_alone(project, smok
         "probe": 2,
         "kernels": 2,
         "compare": 2 * 2,
-        "functional": 2,
+        "functional_similarity": 2,
         "map_systems": 2,
     }
     tables_and_figures = {name for name in counts if name.startswith(("collect_", "plot_"))} | {
+        "similarity_analysis",
         "record_provenance",
         "all",
     }
@@ -336,7 +337,7 @@ def test_external_activations_join_as_the_documentation_says(project, smoke, tmp
         "plot_layers": 1,
     }
     planned |= dict.fromkeys(
-        ("collect_structure", "plot_layer_matches", "plot_structure", "plot_versions"), 1
+        ("similarity_analysis", "plot_layer_matches", "plot_structure", "plot_versions"), 1
     )
     counts = job_counts(snakemake(project, *config, "-n", work=work).stdout)
     assert counts == planned | {"record_provenance": 1, "all": 1}

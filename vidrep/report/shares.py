@@ -25,7 +25,7 @@ def shares_figure(shares: pd.DataFrame) -> Figure:
     """Variance shares of factors: a panel per evaluation set, a bar per factor and measure.
 
     Args:
-        shares: structure.csv.
+        shares: variance_shares.csv.
     """
     datasets, measures = (list(dict.fromkeys(shares[key])) for key in ("evaluated_on", "measure"))
     factors = list(dict.fromkeys(shares["factor"]))

@@ -21,7 +21,7 @@ NEEDED = ("rep_a", "rep_b", "value", "ci_low", "ci_high")
 def collect(
     paths: Sequence[Path], factors: Mapping[str, Mapping[str, str]], layer_measure: str, seed: int
 ) -> dict[str, pd.DataFrame]:
-    """The tables ``structure``, ``agreement``, ``layer_matches`` and ``versions``.
+    """The tables ``TABLES`` by name.
 
     Args:
         paths: similarity tables, <evaluation set>/<measure>.csv.
@@ -33,7 +33,7 @@ def collect(
     names = list(next(iter(factors.values())))
     systems = list(factors)
     parts: dict[str, list[pd.DataFrame]] = {
-        name: [] for name in ("structure", "layer_matches", "versions")
+        name: [] for name in ("variance_shares", "layer_matches", "versions")
     }
     by_measure: dict[str, dict] = {}
     for path in paths:
@@ -52,7 +52,7 @@ def collect(
         explained = shares.variance_shares(
             as_distances(values, measure), runs, [*names, shares.DATA], **draws
         )
-        parts["structure"].append(_marked(explained, dataset, measure))
+        parts["variance_shares"].append(_marked(explained, dataset, measure))
         chosen = first_seeds_of_cells(runs)
         by_measure.setdefault(measure, {})[dataset] = runs.iloc[chosen], values[chosen][:, chosen]
         if measure == layer_measure:

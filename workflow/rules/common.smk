@@ -13,6 +13,7 @@ from vidrep.config import check, fill_defaults, schema_error
 from vidrep.command_line import use_checkout
 from vidrep.experiment import SEQUENCES, STILL_DIGITS, UNTRAINED, Run, flow_inputs
 from vidrep.naming import source_file
+from vidrep.similarity_analysis import TABLES as ANALYSIS_TABLES
 from vidrep.training.gpu_slots import any_visible
 
 ROOT = Path(workflow.basedir)
@@ -248,18 +249,15 @@ def similarity_tables():
     )
 
 
-# functional
+# functional_similarity
 
 
-def functional_tables():
+def functional_similarity_tables():
     """The functional comparisons of all evaluation sets."""
-    return collect("<results>/functional/{evaluated}.csv", evaluated=EXPERIMENT.datasets)
+    return collect("<results>/functional_similarity/{evaluated}.csv", evaluated=EXPERIMENT.datasets)
 
 
-# structure
-
-
-STRUCTURE_TABLES = ("structure", "agreement", "layer_matches", "versions")
+# similarity_analysis
 
 
 def matched_sets():
@@ -422,7 +420,7 @@ def alignment_table():
 def tables():
     """All tables of the experiment."""
     names = ["training_time"] if followed_runs() else []
-    names += ["accuracy", "probes", "confusion", "cost", "nearest", *STRUCTURE_TABLES] + (
+    names += ["accuracy", "probes", "confusion", "cost", "nearest", *ANALYSIS_TABLES] + (
         ["flow_error"] if ESTIMATORS else []
     )
     return (

@@ -248,7 +248,7 @@ use rule plot_clips as plot_similarity with:
 
 use rule plot_clips as plot_functional with:
     input:
-        tables=functional_tables(),
+        tables=functional_similarity_tables(),
     output:
         png=per_dataset("functional", "Answers of runs"),
         pdf=beside("functional"),
@@ -299,9 +299,11 @@ use rule plot_clips as plot_layers with:
 
 use rule plot_clips as plot_map with:
     input:
-        places=collect("<results>/structure/{evaluated}/places.csv", evaluated=EXPERIMENT.datasets),
+        places=collect(
+            "<results>/similarity_analysis/{evaluated}/places.csv", evaluated=EXPERIMENT.datasets
+        ),
         branches=collect(
-            "<results>/structure/{evaluated}/branches.csv", evaluated=EXPERIMENT.datasets
+            "<results>/similarity_analysis/{evaluated}/branches.csv", evaluated=EXPERIMENT.datasets
         ),
     output:
         png=[
@@ -328,7 +330,7 @@ use rule plot_clips as plot_map with:
 
 use rule plot_clips as plot_structure with:
     input:
-        shares="<results>/tables/structure.csv",
+        shares="<results>/tables/variance_shares.csv",
     output:
         png=figure(
             "structure",

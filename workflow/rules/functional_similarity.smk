@@ -1,7 +1,7 @@
 # What the runs of an evaluation set answer, compared: one light job a set.
 
 
-rule functional:
+rule functional_similarity:
     input:
         stores=lambda wc: [
             f"<results>/activations/{wc.evaluated}/{run.stem}.zarr"
@@ -13,11 +13,11 @@ rule functional:
         ],
         test="<results>/datasets/{evaluated}/test.h5",
     output:
-        table="<results>/functional/{evaluated}.csv",
+        table="<results>/functional_similarity/{evaluated}.csv",
     log:
-        "<logs>/functional/{evaluated}.log",
+        "<logs>/functional_similarity/{evaluated}.log",
     benchmark:
-        "<benchmarks>/functional/{evaluated}.tsv"
+        "<benchmarks>/functional_similarity/{evaluated}.tsv"
     conda:
         "../../envs/vidrep.yaml"
     threads: 1
@@ -26,9 +26,9 @@ rule functional:
         runtime=lambda wc, attempt: 60 * attempt,
     params:
         seed=config["seed"],
-        code=code("functional"),
+        code=code("functional_similarity"),
     message:
         "Answers of all runs on {wildcards.evaluated} compared"
     shell:
-        "printf '%s\\n' --stores {input.stores} --weights {input.weights} | python $VIDREP_SCRIPTS/functional.py @/dev/stdin"
+        "printf '%s\\n' --stores {input.stores} --weights {input.weights} | python $VIDREP_SCRIPTS/functional_similarity.py @/dev/stdin"
         " --test {input.test} --seed {params.seed} --output {output.table} > {log} 2>&1"

@@ -13,7 +13,7 @@ from sklearn.manifold import smacof
 
 from vidrep.similarity import summarise
 from vidrep.similarity.files import open_kernels
-from vidrep.similarity_analysis import agreement, collect, files, layers, scaling, shares
+from vidrep.similarity_analysis import TABLES, agreement, collect, files, layers, scaling, shares
 from vidrep.similarity_analysis.distances import as_distances, defined
 from vidrep.similarity_analysis.exchange import exchanged, permuted_sums, shuffled
 
@@ -459,8 +459,8 @@ def test_tables_tell_what_was_planted(tmp_path):
         frame.to_csv(tmp_path / evaluated / "cka_linear.csv", index=False)
     paths = sorted(tmp_path.glob("*/*.csv"))
     found = collect.collect(paths, factors, "cka_linear", seed=0)
-    assert set(found) == {"structure", "agreement", "layer_matches", "versions"}
-    family = found["structure"].set_index(["evaluated_on", "factor"]).loc["x"]
+    assert set(found) == set(TABLES)
+    family = found["variance_shares"].set_index(["evaluated_on", "factor"]).loc["x"]
     assert list(family.index) == [
         "family",
         "trained_on",

@@ -14,12 +14,12 @@ rule map_systems:
             for run in EXPERIMENT.evaluated_on(wc.evaluated)
         ],
     output:
-        places="<results>/structure/{evaluated}/places.csv",
-        branches="<results>/structure/{evaluated}/branches.csv",
+        places="<results>/similarity_analysis/{evaluated}/places.csv",
+        branches="<results>/similarity_analysis/{evaluated}/branches.csv",
     log:
-        "<logs>/structure/{evaluated}.log",
+        "<logs>/similarity_analysis/{evaluated}.log",
     benchmark:
-        "<benchmarks>/structure/{evaluated}.tsv"
+        "<benchmarks>/similarity_analysis/{evaluated}.tsv"
     conda:
         "../../envs/vidrep.yaml"
     threads: 1
@@ -37,18 +37,18 @@ rule map_systems:
         " --evaluated-on {wildcards.evaluated} --seed {params.seed} --places {output.places} --branches {output.branches} > {log} 2>&1"
 
 
-rule collect_structure:
+rule similarity_analysis:
     input:
         tables=similarity_tables(),
     output:
-        shares="<results>/tables/structure.csv",
+        shares="<results>/tables/variance_shares.csv",
         agreement="<results>/tables/agreement.csv",
         matches="<results>/tables/layer_matches.csv",
         versions="<results>/tables/versions.csv",
     log:
-        "<logs>/tables/structure.log",
+        "<logs>/tables/variance_shares.log",
     benchmark:
-        "<benchmarks>/tables/structure.tsv"
+        "<benchmarks>/tables/variance_shares.tsv"
     conda:
         "../../envs/vidrep.yaml"
     threads: 1
@@ -60,11 +60,11 @@ rule collect_structure:
         measure=LAYER_MEASURE,
         seed=config["seed"],
         folder=subpath(output.shares, parent=True),
-        code=code("collect_structure"),
+        code=code("similarity_analysis"),
     message:
         "Variance shares, agreement, matching layers and training versions"
     shell:
-        "printf '%s\\n' --tables {input.tables} | python $VIDREP_SCRIPTS/collect_structure.py @/dev/stdin --factors {params.factors:q}"
+        "printf '%s\\n' --tables {input.tables} | python $VIDREP_SCRIPTS/similarity_analysis.py @/dev/stdin --factors {params.factors:q}"
         " --measure {params.measure} --seed {params.seed} --output {params.folder} > {log} 2>&1"
 
 
