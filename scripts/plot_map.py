@@ -4,9 +4,10 @@ from pathlib import Path
 
 from vidrep.command_line import run
 from vidrep.reading import read_table
-from vidrep.report.drawing import figure_parser
+from vidrep.report.drawing import add_verdicts_option, figure_parser
 from vidrep.report.map import map_figure
 from vidrep.report.style import save
+from vidrep.similarity.verdicts import read_verdicts
 from vidrep.similarity_analysis.files import BRANCHES, PLACES
 
 
@@ -28,11 +29,13 @@ def main() -> None:
         help="<evaluation set>/branches.csv of each set",
     )
     parser.add_argument("--measure", required=True, help="whose distances are shown")
+    add_verdicts_option(parser)
     args = parser.parse_args()
+    verdicts = read_verdicts(args.verdicts)
     for places, branches in zip(args.places, args.branches, strict=True):
         tables = read_table(places, PLACES), read_table(branches, BRANCHES)
         save(
-            map_figure(*tables, places.parent.name, args.measure, args.families),
+            map_figure(*tables, places.parent.name, args.measure, args.families, verdicts),
             args.output / f"{places.parent.name}.png",
         )
 

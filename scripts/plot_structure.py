@@ -4,9 +4,10 @@ explain.
 
 from vidrep.command_line import run
 from vidrep.reading import read_table
-from vidrep.report.drawing import figure_parser
+from vidrep.report.drawing import add_verdicts_option, figure_parser
 from vidrep.report.shares import shares_figure
 from vidrep.report.style import save
+from vidrep.similarity.verdicts import read_verdicts
 from vidrep.similarity_analysis.collect import KEYS
 from vidrep.similarity_analysis.shares import COLUMNS
 
@@ -17,8 +18,10 @@ def main() -> None:
     parser.add_argument(
         "--shares", required=True, help="table of variance shares (variance_shares.csv)"
     )
+    add_verdicts_option(parser)
     args = parser.parse_args()
-    save(shares_figure(read_table(args.shares, (*KEYS, *COLUMNS))), args.output)
+    shares = read_table(args.shares, (*KEYS, *COLUMNS))
+    save(shares_figure(shares, read_verdicts(args.verdicts)), args.output)
 
 
 if __name__ == "__main__":

@@ -182,13 +182,13 @@ def test_figures_show_them_in_the_colour_of_their_family():
     pairs = [(a, b) for i, a in enumerate(reps) for b in reps[i:]]
     table = pd.DataFrame(pairs, columns=["rep_a", "rep_b"]).assign(value=0.5, n=20)
     families = {"c3d_narrow": "3-D CNN", "mine": "mine"}
-    runs = embedding_figure(table, "digits_only", "cka_linear", families)
+    runs = embedding_figure(table, "digits_only", "cka_linear", families, {})
     labels = {
         label.get_text().split("  ")[1]: label.get_color()
         for label in runs.axes[1].get_yticklabels()
     }
     assert "mine ← external #0" in labels and len(set(labels.values())) == 2
-    layers = layer_figure(table, "digits_only", "cka_linear", families)
+    layers = layer_figure(table, "digits_only", "cka_linear", families, {})
     assert [label.get_text() for label in layers.axes[0].get_yticklabels()] == [
         "conv1",
         "embedding",

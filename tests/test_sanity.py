@@ -7,13 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from studies.measure_tests import battery, known, page, statistics, trials
+from studies.measure_tests import battery, page, statistics, trials
 from studies.measure_tests.changes import PENALTY, change, component_scores, probe_accuracies
 from studies.measure_tests.material import Layer, Material, check, distinct
 from vidrep import similarity
 from vidrep.experiment import Run
+from vidrep.files import write_rows
 from vidrep.similarity import registry, summarise
 from vidrep.similarity.measure import Measure, Prepared, cells
+from vidrep.similarity.verdicts import (
+    COLUMNS,
+    FAILED,
+    PASSED,
+    UNDECIDED,
+    UNDEFINED,
+    Verdict,
+    read_verdicts,
+    warning,
+)
 
 N = 120
 SYSTEMS = ("one", "two", "three")
@@ -128,13 +139,13 @@ def bad_measures(monkeypatch):
 def test_a_measure_that_behaves_passes(measure, material):
     found = verdicts(material, measure)
     assert set(found) == {trial.name for trial in trials.TRIALS}
-    assert {name: verdict for name, verdict in found.items() if verdict != trials.PASSED} == {}
+    assert {name: verdict for name, verdict in found.items() if verdict != PASSED} == {}
 
 
 def test_measures_that_do_not_behave_fail(bad_measures, material):
-    assert set(verdicts(material, "nothing").values()) == {trials.UNDEFINED}
-    assert trials.PASSED not in verdicts(material, "constant").values()
-    assert set(verdicts(material, "opposite").values()) == {trials.FAILED}
+    assert set(verdicts(material, "nothing").values()) == {UNDEFINED}
+    assert PASSED not in verdicts(material, "constant").values()
+    assert set(verdicts(material, "opposite").values()) == {FAILED}
     noise = verdicts(material, "noise")
     for name in (
         "layer_retrieval",
@@ -143,12 +154,12 @@ def test_measures_that_do_not_behave_fail(bad_measures, material):
         "components_monotone",
         "noise_monotone",
     ):
-        assert noise[name] == trials.FAILED, name
+        assert noise[name] == FAILED, name
     by_size = verdicts(material, "scale")  # seeds differ in scale, layers and systems do not
-    assert trials.PASSED not in [
+    assert PASSED not in [
         by_size[name] for name in ("layer_retrieval", "seed_and_layer", "seed_and_system")
     ]
-    assert by_size["components_monotone"] == trials.PASSED
+    assert by_size["components_monotone"] == PASSED
 
 
 def test_table_and_page_name_the_measures_that_failed(bad_measures, material):
@@ -225,9 +236,9 @@ def test_auc_and_rank_correlation_against_scipy():
 def test_a_wide_p_value_withholds_a_pass():
     trial = trials.BY_NAME["answers"]
     interval = (0.3, 0.1, 0.5, 10, 0.0)
-    assert trials.verdict(trial, trials.Outcome(*interval, p=0.01)) == trials.PASSED
-    assert trials.verdict(trial, trials.Outcome(*interval, p=0.2)) == trials.UNDECIDED
-    assert trials.verdict(trial, trials.Outcome(-0.3, -0.5, -0.1, 10, 0.0, p=0.9)) == trials.FAILED
+    assert trials.verdict(trial, trials.Outcome(*interval, p=0.01)) == PASSED
+    assert trials.verdict(trial, trials.Outcome(*interval, p=0.2)) == UNDECIDED
+    assert trials.verdict(trial, trials.Outcome(-0.3, -0.5, -0.1, 10, 0.0, p=0.9)) == FAILED
 
 
 def test_intervals():
@@ -318,19 +329,82 @@ def test_bars_stand_between_chance_and_the_best():
     assert len(trials.BY_NAME) == len(trials.TRIALS)
 
 
-def test_figures_warn_of_what_the_documentation_reports():
+MARKS = {"": PASSED, "✗": FAILED, "?": UNDECIDED}
+
+
+def documented_outcome():
+    """The table of docs/comparison_sanity.md: measure -> test -> verdict."""
     text = (Path(__file__).parent.parent / "docs" / "comparison_sanity.md").read_text()
     lines = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.split("## Outcome")[1].splitlines()
         if line[:1] == "|"
     ]
-    names = lines[0][1:]
-    rows = [line for line in lines if line[0] in similarity.measures()]
-    assert sorted(row[0] for row in rows) == sorted(similarity.measures())
-    failed = {
-        row[0]: tuple(name for name, cell in zip(names, row[1:], strict=True) if "✗" in cell)
-        for row in rows
+    tests = lines[0][1:]
+    found = {}
+    for measure, *entries in lines[2:]:
+        if not measure.startswith("*"):
+            marks = [cell.lstrip("-.0123456789 ") for cell in entries]
+            found[measure] = {test: MARKS[mark] for test, mark in zip(tests, marks, strict=True)}
+    return found
+
+
+def write_verdicts(path, found, dataset="digits_only"):
+    rows = [
+        (dataset, measure, test, "0.5", word)
+        for measure, words in found.items()
+        for test, word in words.items()
+    ]
+    write_rows(path, ("evaluated_on", "measure", "test", "value", "verdict"), rows)
+    return path
+
+
+def test_figures_warn_of_what_the_documentation_reports(tmp_path):
+    found = documented_outcome()
+    assert set(found) <= set(similarity.measures()) and len(found) >= 15
+    verdicts = read_verdicts(write_verdicts(tmp_path / "verdicts.csv", found))
+    all_but_one = [name for name in trials.BY_NAME if name != "answers_within"]
+    assert {name: verdict.failed for name, verdict in verdicts.items() if verdict.failed} == {
+        "cca_mean": all_but_one,
+        "pwcca": all_but_one,
+        "svcca": ["layer_retrieval", "seed_and_layer", "seed_and_system", "answers"],
+        "unit_correlation": [
+            "seed_and_system",
+            "components_accuracy",
+            "components_monotone",
+            "answers",
+        ],
     }
-    assert {measure: tests for measure, tests in failed.items() if tests} == known.FAILED
-    assert "failed 4 of 8" in known.warning("svcca") and known.warning("procrustes") == ""
+    assert warning(verdicts, "procrustes") == ""
+    assert warning(verdicts, "procrustes", "svcca") == (
+        " svcca failed 4 of 8 sanity tests on our networks: layer_retrieval, seed_and_layer,"
+        " seed_and_system, answers."
+    )
+
+
+@pytest.mark.parametrize("path", [None, "missing.csv"])
+def test_measures_without_a_table_are_not_yet_judged(path, tmp_path):
+    verdicts = read_verdicts(path and tmp_path / path)
+    assert verdicts == {}
+    assert warning(verdicts, "rsa", "svcca") == (
+        " Not yet judged by sanity tests of measures: rsa, svcca."
+    )
+
+
+def test_a_test_failed_on_one_data_set_is_failed(tmp_path):
+    first = write_verdicts(tmp_path / "a.csv", {"rsa": {"one": PASSED, "two": UNDEFINED}})
+    second = write_verdicts(tmp_path / "b.csv", {"rsa": {"one": FAILED, "two": FAILED}}, "other")
+    first.write_text(first.read_text() + "".join(second.read_text().splitlines(True)[1:]))
+    assert read_verdicts(first)["rsa"] == Verdict(asked=["one", "two"], failed=["two", "one"])
+
+
+def test_a_table_of_something_else_is_refused(tmp_path):
+    write_rows(tmp_path / "other.csv", ("measure", "value"), [("rsa", 1)])
+    with pytest.raises(ValueError, match=r"other\.csv: no column evaluated_on, test, verdict"):
+        read_verdicts(tmp_path / "other.csv")
+
+
+def test_the_battery_writes_what_figures_read(material):
+    rows = battery.judge_all(material, "digits_only", ["cka_linear"], lambda line: None)
+    assert set(COLUMNS) <= set(battery.COLUMNS)
+    assert {row[-1] for row in rows} <= {PASSED, FAILED, UNDECIDED, UNDEFINED}

@@ -98,7 +98,7 @@ def test_figure_has_a_panel_a_system(followed, make_split, cpu, tmp_path):
     for part in parts:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(part, index=False)
     figure = training_time_figure(
-        collect(list(map(str, parts))), "d", "cka_linear_debiased", ["two", "one", "absent"]
+        collect(list(map(str, parts))), "d", "cka_linear_debiased", ["two", "one", "absent"], {}
     )
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert [title for title in titles if title] == ["two", "one"]

@@ -286,6 +286,11 @@ class Experiment:
             if run.system in chosen["systems"] and run.dataset in chosen["datasets"]
         ]
 
+    def verdicts(self) -> list[str]:
+        """The table of what the tests of measures found; none where it does not exist yet."""
+        path = self.config["similarity"]["verdicts"]
+        return [path] if Path(path).is_file() else []
+
     def flow_methods(self) -> list[str]:
         """Methods of forward flow that some system is fed or that the configuration asks to
         score.

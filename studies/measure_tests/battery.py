@@ -36,7 +36,7 @@ COLUMNS = (
     "chance",
     "bar",
     "n",
-    "passed",
+    "verdict",
 )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from studies.measure_tests.battery import COLUMNS
-from studies.measure_tests.trials import BY_NAME, FAILED, PASSED, TRIALS, UNDECIDED, UNDEFINED
+from studies.measure_tests.trials import BY_NAME, TRIALS
+from vidrep.similarity.verdicts import FAILED, PASSED, UNDECIDED, UNDEFINED
 
 _MARKS = {PASSED: "", FAILED: " ✗", UNDECIDED: " ?", UNDEFINED: "none ✗"}
 
@@ -28,7 +29,7 @@ def failures(table: Sequence[dict]) -> dict[str, list[str]]:
     """Measure -> the tests that it failed or has no value in, only measures with any."""
     found: dict[str, list[str]] = {}
     for row in table:
-        if row["passed"] in (FAILED, UNDEFINED):
+        if row["verdict"] in (FAILED, UNDEFINED):
             found.setdefault(row["measure"], []).append(row["test"])
     return found
 
@@ -37,7 +38,7 @@ def _dataset(table: list[dict], dataset: str) -> list[str]:
     names = [trial.name for trial in TRIALS if any(row["test"] == trial.name for row in table)]
     measures = list(dict.fromkeys(row["measure"] for row in table))
     cells = {
-        (row["measure"], row["test"]): f"{_short(row['value'])}{_MARKS[row['passed']]}"
+        (row["measure"], row["test"]): f"{_short(row['value'])}{_MARKS[row['verdict']]}"
         for row in table
     }
     failed = failures(table)
@@ -59,7 +60,7 @@ def _dataset(table: list[dict], dataset: str) -> list[str]:
     passed = [
         name
         for name in measures
-        if all(row["passed"] == PASSED for row in table if row["measure"] == name)
+        if all(row["verdict"] == PASSED for row in table if row["measure"] == name)
     ]
     return [*lines, f"**Passed everything:** {', '.join(passed) or 'no measure'}.", ""]
 
@@ -105,4 +106,4 @@ known to differ, and follows changes whose size is known. Every registered measu
 options, faces the same tests. A test passes when the lower end of its 95 % interval lies above a
 bar (and a permutation test, where there is one, gives p < 0.05), and fails when the upper end does
 not; bars were fixed before the first result was seen. Values with their intervals stand in
-`tables/sanity.csv`."""
+`tables/measure_tests.csv`."""

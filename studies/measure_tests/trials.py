@@ -14,10 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-PASSED = "yes"
-FAILED = "no"
-UNDECIDED = "undecided"
-UNDEFINED = "undefined"
+from vidrep.similarity.verdicts import FAILED, PASSED, UNDECIDED, UNDEFINED
+
 ALPHA = 0.05
 _Z = 1.959964
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from vidrep.command_line import make_parser
 from vidrep.reading import clip_counts, read_table
 from vidrep.report.style import looks, save
+from vidrep.similarity.verdicts import read_verdicts
 
 ACCURACY_COLUMNS = ("system", "trained_on", "evaluated_on", "seed", "split", "metric", "value")
 _OPTIONS = {
@@ -37,6 +38,13 @@ def figure_parser(description: str, *options: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_verdicts_option(parser: argparse.ArgumentParser) -> None:
+    """The option ``--verdicts`` of figures of a measure."""
+    parser.add_argument(
+        "--verdicts", help="table of the tests of measures; without it none counts as judged"
+    )
+
+
 def draw_accuracies(description: str, figure: Callable[..., Figure]) -> None:
     """Read the command line and accuracy.csv, draw ``figure(table, clips, looks)``, write."""
     args = figure_parser(description, "accuracy", "clips", "families", "output").parse_args()
@@ -48,25 +56,27 @@ def draw_layers(
     description: str, name: str, columns: Sequence[str], figure: Callable[..., Figure]
 ) -> None:
     """Read the command line and a table of layers, draw ``figure(rows, dataset, measure,
-    families)`` of each data set, write.
+    families, verdicts)`` of each data set, write.
     """
     from vidrep.similarity_analysis.collect import KEYS
 
     parser = figure_parser(description, "datasets", "families", "folder")
     parser.add_argument(f"--{name}", required=True, help=f"table {name}.csv")
+    add_verdicts_option(parser)
     args = parser.parse_args()
+    verdicts = read_verdicts(args.verdicts)
     table = read_table(getattr(args, name), (*KEYS, *columns))
     for dataset in args.datasets:
         rows = table[table["evaluated_on"] == dataset]
         save(
-            figure(rows, dataset, rows["measure"].iloc[0], args.families),
+            figure(rows, dataset, rows["measure"].iloc[0], args.families, verdicts),
             args.output / f"{dataset}.png",
         )
 
 
 def draw_similarities(description: str, figure: Callable[..., Figure]) -> None:
     """Read the command line and each similarity table, draw ``figure(table, dataset, measure,
-    families)``, write.
+    families, verdicts)``, write.
     """
     parser = make_parser(description)
     parser.add_argument(
@@ -83,12 +93,14 @@ def draw_similarities(description: str, figure: Callable[..., Figure]) -> None:
         type=Path,
         help="folder to write to: <evaluation set>--<measure>.png and .pdf",
     )
+    add_verdicts_option(parser)
     args = parser.parse_args()
+    verdicts = read_verdicts(args.verdicts)
     for path in args.tables:
         dataset = path.parent.name
         measure = path.stem
         table = read_table(path, ("rep_a", "rep_b", "value", "n"))
         save(
-            figure(table, dataset, measure, args.families),
+            figure(table, dataset, measure, args.families, verdicts),
             args.output / f"{dataset}--{measure}.png",
         )

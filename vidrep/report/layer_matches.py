@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from studies.measure_tests.known import warning
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, PALE, Look, cell_text, colour_bar, looks, new_figure
+from vidrep.similarity.verdicts import Verdict, warning
 
 _CELL = 0.86  # of a small panel, share of its pitch
 _DEPTH_MAP = "viridis"
@@ -17,7 +17,11 @@ _DEPTH_LABEL = "depth of the best match in the other system"
 
 
 def matches_figure(
-    matches: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]
+    matches: pd.DataFrame,
+    dataset: str,
+    measure: str,
+    families: dict[str, str],
+    verdicts: dict[str, Verdict],
 ) -> Figure:
     """For each layer of one system (row) its best match in another (column): a small panel for
     every two systems.
@@ -27,6 +31,7 @@ def matches_figure(
         dataset: the evaluation set.
         measure: its measure.
         families: family of each system.
+        verdicts: on measures, of ``read_verdicts``.
     """
     systems = [name for name in families if name in set(matches["system_a"])]
     shown_as = looks(families)
@@ -42,7 +47,7 @@ def matches_figure(
     side = max(5.0, 1.32 * len(systems))
     title = f"Which layers correspond on {dataset}? {scale.label}"
     figure = new_figure(
-        0.82 * side + 1.6, width=side + 2.9, title=title, note=note + warning(measure)
+        0.82 * side + 1.6, width=side + 2.9, title=title, note=note + warning(verdicts, measure)
     )
     axes = figure.subplots()
     place = {system: i for i, system in enumerate(systems)}

@@ -11,11 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, Patch
 from scipy.cluster.hierarchy import leaves_list
 
-from studies.measure_tests.known import warning
 from vidrep.experiment import UNTRAINED
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, INK, Look, family_colours, looks, new_figure
 from vidrep.similarity.registry import find
+from vidrep.similarity.verdicts import Verdict, warning
 from vidrep.similarity_analysis.files import links
 
 _SHAPES = "osD^vPX*<>p"  # data sets trained on; the experiment has at most ten
@@ -30,6 +30,7 @@ def map_figure(
     dataset: str,
     measure: str,
     families: dict[str, str],
+    verdicts: dict[str, Verdict],
 ) -> Figure:
     """The map and the tree of the embeddings of all runs on one evaluation set.
 
@@ -38,6 +39,7 @@ def map_figure(
         dataset: the evaluation set.
         measure: whose distances are shown.
         families: family of each system.
+        verdicts: on measures, of ``read_verdicts``.
     """
     shown_as = looks(families)
     scale = scale_of(measure)
@@ -51,7 +53,7 @@ def map_figure(
     )
     height = max(5.0, 1.9 + 0.19 * len(places))
     title = f"Which systems are near each other on {dataset}? {scale.label}, embeddings"
-    figure = new_figure(height, width=12.5, title=title, note=note + warning(measure))
+    figure = new_figure(height, width=12.5, title=title, note=note + warning(verdicts, measure))
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
     order = plot_branches(branches, right, label=unit)
     number = {run: i + 1 for i, run in enumerate(order)}

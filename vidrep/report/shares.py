@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from studies.measure_tests.known import warning
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, grid_height, new_figure, panel_grid
+from vidrep.similarity.verdicts import Verdict, warning
 
 _NAMES = {
     "trained_on": "data set trained on",
@@ -21,11 +21,12 @@ _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 _COLUMNS = 3
 
 
-def shares_figure(shares: pd.DataFrame) -> Figure:
+def shares_figure(shares: pd.DataFrame, verdicts: dict[str, Verdict]) -> Figure:
     """Variance shares of factors: a panel per evaluation set, a bar per factor and measure.
 
     Args:
         shares: variance_shares.csv.
+        verdicts: on measures, of ``read_verdicts``.
     """
     datasets, measures = (list(dict.fromkeys(shares[key])) for key in ("evaluated_on", "measure"))
     factors = list(dict.fromkeys(shares["factor"]))
@@ -45,7 +46,7 @@ def shares_figure(shares: pd.DataFrame) -> Figure:
         height,
         width=max(6.0, 1.9 + 3.2 * columns),
         title=title,
-        note=note + "".join(map(warning, measures)),
+        note=note + warning(verdicts, *measures),
     )
     panels = panel_grid(figure, len(datasets), columns, sharex=True, sharey=True)
     colours = {measure: _COLOURS[i % len(_COLOURS)] for i, measure in enumerate(measures)}

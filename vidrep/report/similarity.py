@@ -14,7 +14,6 @@ from matplotlib.patches import Patch
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
-from studies.measure_tests.known import warning
 from vidrep.experiment import EXTERNAL, UNTRAINED
 from vidrep.reading import first_seeds, only_layer_last, representations, square
 from vidrep.report.style import (
@@ -28,6 +27,7 @@ from vidrep.report.style import (
     write_cells,
 )
 from vidrep.similarity.registry import find
+from vidrep.similarity.verdicts import Verdict, warning
 
 TEXT_CELLS = 20  # larger matrices get no numbers in their cells
 _LABELS = {
@@ -87,7 +87,11 @@ def scale_of(measure: str) -> Scale:
 
 
 def embedding_figure(
-    table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]
+    table: pd.DataFrame,
+    dataset: str,
+    measure: str,
+    families: dict[str, str],
+    verdicts: dict[str, Verdict],
 ) -> Figure:
     """Similarity of the embeddings of all runs on one evaluation set, ordered by a dendrogram.
 
@@ -96,6 +100,7 @@ def embedding_figure(
         dataset: the evaluation set.
         measure: name of the measure.
         families: family of each system.
+        verdicts: on measures, of ``read_verdicts``.
     """
     scale = scale_of(measure)
     reps = only_layer_last(representations(table), ["run"])
@@ -105,7 +110,7 @@ def embedding_figure(
         " order. Tree: average"
         f" linkage{'' if scale.distance else f' of {scale.limits[1]:g} − similarity'}. Pale grey:"
         f" no value. Colours span 0 to {scale.limits[1]:.3g} in every figure of the measure; dark"
-        f" means different.{warning(measure)}"
+        f" means different.{warning(verdicts, measure)}"
     )
     side = max(3.0, 0.24 * len(reps))
     title = f"Which runs represent {dataset} alike? {scale.label}, embeddings"
@@ -175,7 +180,11 @@ def label_runs(axes: Axes, reps: pd.DataFrame, shown_as: dict[str, Look]) -> Non
 
 
 def layer_figure(
-    table: pd.DataFrame, dataset: str, measure: str, families: dict[str, str]
+    table: pd.DataFrame,
+    dataset: str,
+    measure: str,
+    families: dict[str, str],
+    verdicts: dict[str, Verdict],
 ) -> Figure:
     """Similarity of all layers, in depth order, of all systems trained on the evaluation set (first
     seeds) and external ones.
@@ -192,7 +201,7 @@ def layer_figure(
     note = (
         f"n = {table['n'].max():,.0f} clips. First seed of each system; its layers from the input"
         " (top, left) to the embedding; white lines part systems. Colours span 0 to"
-        f" {scale.limits[1]:.3g}; dark means different.{warning(measure)}"
+        f" {scale.limits[1]:.3g}; dark means different.{warning(verdicts, measure)}"
     )
     side = max(3.5, 0.155 * len(reps))
     title = f"Layer against layer on {dataset}: {scale.label}"

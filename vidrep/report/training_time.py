@@ -10,16 +10,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from studies.measure_tests.known import warning
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import colour_bar, grid_height, new_figure, panel_grid
+from vidrep.similarity.verdicts import Verdict, warning
 
 _COLUMNS = 3
 _CMAP = "viridis_r"
 
 
 def training_time_figure(
-    table: pd.DataFrame, dataset: str, measure: str, systems: Iterable[str]
+    table: pd.DataFrame,
+    dataset: str,
+    measure: str,
+    systems: Iterable[str],
+    verdicts: dict[str, Verdict],
 ) -> Figure:
     """How alike layers are to what they end as: a panel per system, a line per layer, first seeds.
 
@@ -28,6 +32,7 @@ def training_time_figure(
         dataset: the data set.
         measure: its measure.
         systems: in the order of the panels.
+        verdicts: on measures, of ``read_verdicts``.
     """
     scale = scale_of(measure)
     final = table[table["final"]]
@@ -41,7 +46,7 @@ def training_time_figure(
     height = 1.4 + grid_height(len(shown), columns, 2.1)
     title = f"When do layers take their final form? Systems trained on {dataset}, {scale.label}"
     figure = new_figure(
-        height, width=2.0 + 3.1 * columns, title=title, note=note + warning(measure)
+        height, width=2.0 + 3.1 * columns, title=title, note=note + warning(verdicts, measure)
     )
     panels = panel_grid(figure, len(shown), columns, sharey=True)
     for place, (system, axes) in enumerate(zip(shown, panels, strict=True)):

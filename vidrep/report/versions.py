@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from studies.measure_tests.known import warning
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, INK, PALE, class_colours, grid_height, new_figure, panel_grid
+from vidrep.similarity.verdicts import Verdict, warning
 
 _COLUMNS = 3
 _OTHER_SEED = ":"  # dashes
@@ -20,7 +20,11 @@ _TWIN = (0, (4, 1.5))
 
 
 def versions_figure(
-    versions: pd.DataFrame, dataset: str, measure: str, systems: Iterable[str]
+    versions: pd.DataFrame,
+    dataset: str,
+    measure: str,
+    systems: Iterable[str],
+    verdicts: dict[str, Verdict],
 ) -> Figure:
     """How alike the layers of one system are after training on different data: a panel per system,
     a line per two data sets.
@@ -30,6 +34,7 @@ def versions_figure(
         dataset: the evaluation set.
         measure: its measure.
         systems: in the order of the panels; those trained on a single data set have none.
+        verdicts: on measures, of ``read_verdicts``.
     """
     scale = scale_of(measure)
     compared = versions[versions["relation"].str.startswith("versions")]
@@ -48,7 +53,7 @@ def versions_figure(
         f"What does other training data change? Layers of one system on {dataset}, {scale.label}"
     )
     figure = new_figure(
-        height, width=3.0 + 3.1 * columns, title=title, note=note + warning(measure)
+        height, width=3.0 + 3.1 * columns, title=title, note=note + warning(verdicts, measure)
     )
     panels = panel_grid(figure, len(shown), columns, sharey=True)
     for place, (system, axes) in enumerate(zip(shown, panels, strict=True)):

@@ -219,6 +219,7 @@ use rule plot_clips as plot_confusion with:
 use rule plot_clips as plot_similarity with:
     input:
         tables=similarity_tables(),
+        verdicts=EXPERIMENT.verdicts(),
     output:
         png=[
             figure(
@@ -271,6 +272,7 @@ use rule plot_clips as plot_layers with:
             f"<results>/similarity/{dataset}/{LAYER_MEASURE}.csv"
             for dataset in EXPERIMENT.datasets
         ],
+        verdicts=EXPERIMENT.verdicts(),
     output:
         png=[
             figure(
@@ -305,6 +307,7 @@ use rule plot_clips as plot_map with:
         branches=collect(
             "<results>/similarity_analysis/{evaluated}/branches.csv", evaluated=EXPERIMENT.datasets
         ),
+        verdicts=EXPERIMENT.verdicts(),
     output:
         png=[
             figure(
@@ -331,6 +334,7 @@ use rule plot_clips as plot_map with:
 use rule plot_clips as plot_structure with:
     input:
         shares="<results>/tables/variance_shares.csv",
+        verdicts=EXPERIMENT.verdicts(),
     output:
         png=figure(
             "structure",
@@ -352,6 +356,7 @@ use rule plot_clips as plot_structure with:
 use rule plot_clips as plot_layer_matches with:
     input:
         matches="<results>/tables/layer_matches.csv",
+        verdicts=EXPERIMENT.verdicts(),
     output:
         png=[
             figure(f"layer_matches/{name}", "Best matching layers", **{"data set": name})
@@ -374,6 +379,7 @@ use rule plot_clips as plot_layer_matches with:
 use rule plot_clips as plot_versions with:
     input:
         versions="<results>/tables/versions.csv",
+        verdicts=EXPERIMENT.verdicts(),
     output:
         png=[
             figure(f"versions/{dataset}", "Other training data", **{"data set": dataset})
@@ -396,6 +402,7 @@ use rule plot_clips as plot_versions with:
 use rule plot_clips as plot_training_time with:
     input:
         training_time="<results>/tables/training_time.csv",
+        verdicts=EXPERIMENT.verdicts(),
     output:
         png=[
             figure(f"training_time/{dataset}", "Layers in training", **{"data set": dataset})

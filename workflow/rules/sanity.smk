@@ -22,8 +22,8 @@ rule sanity:
             for name in ("flow", "flow_backward")
         ],
     output:
-        table="<results>/tables/sanity.csv",
-        page="<results>/sanity.md",
+        table="<results>/tables/measure_tests.csv",
+        page="<results>/measure_tests.md",
     log:
         "<logs>/sanity.log",
     benchmark:
