@@ -5,7 +5,7 @@ estimate from pixels.
 import argparse
 
 from vidrep.command_line import run
-from vidrep.datasets import open_clips
+from vidrep.datasets.store import open_clips
 from vidrep.flow import FLOWS, blocks, flow_of_clips, needed_arrays, write_flow
 
 

@@ -6,7 +6,9 @@ import argparse
 from dataclasses import asdict
 
 from vidrep.command_line import run
-from vidrep.datasets import RECIPES, SEQUENCES, recipe, render_split, sequence_recipe, write_clips
+from vidrep.datasets.recipes import recipe, sequence_recipe, versions
+from vidrep.datasets.render import render_split
+from vidrep.datasets.store import write_clips
 from vidrep.digits import SPLITS, read_digits
 
 
@@ -14,7 +16,10 @@ def main() -> None:
     """Read the command line, render, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--dataset", required=True, choices=[*RECIPES, *SEQUENCES], help="the version"
+        "--dataset",
+        required=True,
+        choices=[*versions("bouncing"), *versions("sequences")],
+        help="the version",
     )
     parser.add_argument(
         "--split", required=True, choices=SPLITS, help="which digits and which random streams"
@@ -38,7 +43,7 @@ def main() -> None:
     if args.count < 1:
         raise ValueError(f"--count must be at least 1, got {args.count}")
     sizes = {"frames": args.frames, "size": args.size, "patch": args.patch}
-    if args.dataset in SEQUENCES:
+    if args.dataset in versions("sequences"):
         if args.jitter is None or args.warp is None:
             raise ValueError(
                 f"--dataset {args.dataset}: give --jitter and --warp, which sequences need"

@@ -4,7 +4,8 @@ import argparse
 from dataclasses import asdict
 
 from vidrep.command_line import run
-from vidrep.datasets import RECIPES, recipe, write_clips
+from vidrep.datasets.recipes import recipe, versions
+from vidrep.datasets.store import write_clips
 from vidrep.datasets.untrimmed import SPLITS, UntrimmedRecipe, render_untrimmed
 from vidrep.digits import read_digits
 
@@ -15,7 +16,7 @@ def main() -> None:
     parser.add_argument(
         "--dataset",
         required=True,
-        choices=RECIPES,
+        choices=versions("bouncing"),
         help="the version whose clips are the activities",
     )
     parser.add_argument(

@@ -12,7 +12,9 @@ from sklearn.metrics import r2_score
 
 from vidrep.activations.extract import store_activations
 from vidrep.alignment import job, measures
-from vidrep.datasets import render_split, sequence_recipe, write_clips
+from vidrep.datasets.recipes import sequence_recipe
+from vidrep.datasets.render import render_split
+from vidrep.datasets.store import write_clips
 from vidrep.digits import load_digits
 from vidrep.experiment import system
 from vidrep.kendall import kendall_tau, nearest_frames

@@ -8,7 +8,9 @@ import torch
 from studies.fidelity.capsules import CLAIMS, correlations, digits_alone
 from studies.fidelity.claim import Results
 from vidrep import experiment, models
-from vidrep.datasets import recipe, render_split, write_clips
+from vidrep.datasets.recipes import recipe
+from vidrep.datasets.render import render_split
+from vidrep.datasets.store import write_clips
 from vidrep.digits import load_digits
 from vidrep.models.capsules import ClassCapsules, PrimaryCapsules, route, squash, with_coordinates
 from vidrep.objectives.base import DataShape

@@ -12,8 +12,8 @@ import yaml
 
 from studies.fidelity import claim, temporal_activity_detection
 from vidrep.config import check, fill_defaults
-from vidrep.datasets import recipe, write_clips
-from vidrep.datasets.bouncing import BouncingRecipe
+from vidrep.datasets.recipes import BouncingRecipe, recipe
+from vidrep.datasets.store import write_clips
 from vidrep.datasets.untrimmed import UntrimmedRecipe, piecewise_trajectories, render_untrimmed
 from vidrep.detection import job
 from vidrep.detection.evaluate import (

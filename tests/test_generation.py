@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vidrep.datasets.bouncing import BouncingRecipe, render
+from vidrep.datasets.bouncing import render
+from vidrep.datasets.recipes import BouncingRecipe
 from vidrep.datasets.store import write_clips
 from vidrep.digits import load_digits
 from vidrep.experiment import system

@@ -13,7 +13,9 @@ import torch
 import yaml
 
 from vidrep.activations.manipulate import ORDERS, control_scores, frame_order, load_manipulated
-from vidrep.datasets import recipe, render, write_clips
+from vidrep.datasets.recipes import recipe
+from vidrep.datasets.render import render
+from vidrep.datasets.store import write_clips
 from vidrep.flow import estimate_flow, exact_flow
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build

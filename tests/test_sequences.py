@@ -8,7 +8,8 @@ import yaml
 
 from vidrep import experiment
 from vidrep.config import check, fill_defaults
-from vidrep.datasets import SEQUENCES, render, render_split, sequence_recipe
+from vidrep.datasets.recipes import sequence_recipe, versions
+from vidrep.datasets.render import render, render_split
 from vidrep.digits import load_digits
 from vidrep.flow.exact import exact_flow
 
@@ -17,7 +18,7 @@ SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.
 SETTINGS = {"frames": 24, "size": 20, "patch": 8, "jitter": 0.08, "warp": 0.6}
 
 
-@pytest.fixture(scope="module", params=list(SEQUENCES))
+@pytest.fixture(scope="module", params=list(versions("sequences")))
 def videos(request):
     return request.param, *render(sequence_recipe(request.param, **SETTINGS), count=60, seed=3)
 
@@ -58,7 +59,7 @@ def test_progress_rises_strictly_from_start_to_end_and_only_warped_paces_differ(
 def test_versions_show_the_same_digits_and_places():
     digits = [
         render(sequence_recipe(name, **SETTINGS), count=20, seed=3)[2]["digit_image"]
-        for name in SEQUENCES
+        for name in versions("sequences")
     ]
     assert (digits[0] == digits[1]).all()
 
@@ -146,4 +147,4 @@ def test_misuse_of_sequences_is_named_in_one_line(changes, says):
 
 
 def test_the_names_known_to_the_experiment_are_those_that_can_be_rendered():
-    assert set(experiment.SEQUENCES) == set(SEQUENCES)
+    assert set(experiment.SEQUENCES) == set(versions("sequences"))

@@ -25,7 +25,9 @@ from studies.fidelity.st_autoencoder import (
     SPEEDS,
 )
 from vidrep import experiment, models
-from vidrep.datasets import recipe, render_split, write_clips
+from vidrep.datasets.recipes import recipe
+from vidrep.datasets.render import render_split
+from vidrep.datasets.store import write_clips
 from vidrep.digits import load_digits
 from vidrep.experiment import catalogue
 from vidrep.flow import flow_of_clips

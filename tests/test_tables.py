@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from vidrep.datasets import write_clips
+from vidrep.datasets.store import write_clips
 from vidrep.tables import balanced_accuracies, collect, cost, majority_set, write_table
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from vidrep.datasets import write_clips
+from vidrep.datasets.store import write_clips
 from vidrep.experiment import DEFAULT_RECIPE, UNTRAINED, System
 from vidrep.flow import write_flow
 from vidrep.objectives.base import Objective

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from studies.fidelity.claim import Claim, Finding, Results
-from vidrep.datasets import open_clips
 from vidrep.datasets.bouncing import compose
+from vidrep.datasets.store import open_clips
 from vidrep.reading import wilson
 
 SYSTEM = "capsules_narrow"

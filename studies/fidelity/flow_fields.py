@@ -5,7 +5,7 @@ import torch
 
 from studies.fidelity.claim import Results
 from studies.fidelity.errors import batches
-from vidrep.datasets import open_clips
+from vidrep.datasets.store import open_clips
 from vidrep.flow import flow_of_clips
 
 

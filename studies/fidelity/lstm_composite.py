@@ -11,7 +11,8 @@ from studies.fidelity import lstm_states as held
 from studies.fidelity.claim import Claim, Finding, NotRun, Results, all_hold
 from studies.fidelity.errors import above, batches, clip_scores, difference
 from studies.fidelity.lstm_states import COMPOSITE, FUTURE, SHAPES
-from vidrep.datasets import recipe, render
+from vidrep.datasets.recipes import recipe
+from vidrep.datasets.render import render
 from vidrep.digits.source import read_digits
 from vidrep.experiment import UNTRAINED
 from vidrep.objectives.state_decoders import nats_per_frame

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from studies.fidelity.claim import Claim, Finding, Results, all_hold, greater
-from vidrep.datasets import open_clips
+from vidrep.datasets.store import open_clips
 from vidrep.experiment import UNTRAINED
 from vidrep.generation.baselines import baseline_frames, mean_training_frame
 from vidrep.objectives.masking import fixed_order, take

@@ -13,7 +13,7 @@ from studies.fidelity.errors import above, batches, clip_scores
 from studies.fidelity.flow_fields import digit_motion, exact_backward, flows, mean_length
 from vidrep.activations.capture import capturing
 from vidrep.activations.pooling import pool
-from vidrep.datasets import open_clips
+from vidrep.datasets.store import open_clips
 from vidrep.experiment import UNTRAINED
 from vidrep.models.warp import warp
 from vidrep.objectives.next_frame import central_differences

@@ -117,7 +117,8 @@ def _scale_test(results: Results) -> Finding:
 
 def _aligned(results: Results) -> Finding:
     from vidrep.alignment.measures import matched_frames
-    from vidrep.datasets import recipe, render
+    from vidrep.datasets.recipes import recipe
+    from vidrep.datasets.render import render
     from vidrep.kendall import kendall_tau
 
     trained, chance = (measured(results, name, "kendall_tau") for name in (TCC, "chance"))

@@ -19,7 +19,7 @@ from studies.fidelity.claim import (
     difference,
     greater,
 )
-from vidrep.datasets import open_clips
+from vidrep.datasets.store import open_clips
 from vidrep.experiment import UNTRAINED
 from vidrep.objectives.build import build
 from vidrep.objectives.temporal_coherence import apart, l1

@@ -16,52 +16,12 @@ All clips are computed at once: clamping makes each coordinate periodic after it
 positions have a closed form.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from vidrep.datasets.recipes import BouncingRecipe
 
 CLASSES = 10
 RENDER_BLOCK = 256  # clips composed at once: keeps index arrays below about 100 MB at 64 px
-
-
-@dataclass(frozen=True)
-class BouncingRecipe:
-    """One version of BouncingMNIST.
-
-    Attributes:
-        class_velocity: the step of a digit is ``step * (label + 1)`` instead of ``step``.
-        hide_digits: every digit is replaced by the same bright square, half the patch wide and
-            centred in it.
-        step: movement per frame as a share of the free range (canvas side minus patch side).
-        frames: frames per clip.
-        size: side of the square canvas in pixels.
-        patch: side of a digit's patch in pixels.
-        digits: digits per clip.
-    """
-
-    class_velocity: bool
-    hide_digits: bool
-    step: float
-    frames: int
-    size: int
-    patch: int
-    digits: int = 2
-
-    def __post_init__(self) -> None:
-        if not 4 <= self.patch < self.size:
-            raise ValueError(
-                f"digit patch of {self.patch} px does not fit: "
-                f"it must be at least 4 px and smaller than the canvas of {self.size} px"
-            )
-        if self.frames < 2:
-            raise ValueError(f"a clip needs at least 2 frames, got {self.frames}")
-        if self.digits < 1:
-            raise ValueError(f"a clip needs at least 1 digit, got {self.digits}")
-
-    @property
-    def free_px(self) -> int:
-        """Free range of a patch's corner, in pixels."""
-        return self.size - self.patch
 
 
 def trajectories(

@@ -12,11 +12,10 @@ a mirror. No place is passed twice: a rank correlation of matched frames would b
 frames repeat (Dwibedi et al., CVPR 2019, arXiv 1904.07846, align such processes).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from vidrep.datasets.bouncing import CLASSES, RENDER_BLOCK, compose, draw_digits
+from vidrep.datasets.recipes import SequenceRecipe
 
 # Start, three wall hits, end: (x, y) as shares of the free range, and which of these coordinates
 # vary from video to video.
@@ -24,43 +23,6 @@ WAYPOINTS = np.array([(0.05, 0.05), (1.0, 0.45), (0.5, 1.0), (0.0, 0.7), (0.45, 
 VARIES = np.array([(1, 1), (0, 1), (1, 0), (0, 1), (1, 1)])
 EVENTS = ("right wall", "bottom wall", "left wall")
 PACE_KNOTS = 6  # random values of the logarithm of the pace, joined by straight lines
-
-
-@dataclass(frozen=True)
-class SequenceRecipe:
-    """One version of the sequences.
-
-    Attributes:
-        frames: frames per video.
-        size: side of the square canvas in pixels.
-        patch: side of a digit's patch in pixels.
-        jitter: how far start, end and wall hits vary at most, as a share of the free range (canvas
-            side minus patch side).
-        warp: spread of the pace, the standard deviation of its logarithm; 0 is the same steady pace
-            for all.
-    """
-
-    frames: int
-    size: int
-    patch: int
-    jitter: float
-    warp: float
-
-    def __post_init__(self) -> None:
-        if not 4 <= self.patch < self.size:
-            raise ValueError(
-                f"digit patch of {self.patch} px does not fit: "
-                f"it must be at least 4 px and smaller than the canvas of {self.size} px"
-            )
-        if self.frames < 8:
-            raise ValueError(
-                f"a sequence needs at least 8 frames, two for each of its phases, got {self.frames}"
-            )
-        if not 0 <= self.jitter <= 0.2 or self.warp < 0:
-            raise ValueError(
-                f"jitter must lie in [0, 0.2] and warp must not be negative, got {self.jitter} and"
-                f" {self.warp}"
-            )
 
 
 def script_times() -> np.ndarray:

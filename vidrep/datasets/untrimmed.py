@@ -22,12 +22,12 @@ import numpy as np
 from vidrep.datasets.bouncing import (
     CLASSES,
     RENDER_BLOCK,
-    BouncingRecipe,
     compose,
     draw_digits,
     square_patch,
     trajectories,
 )
+from vidrep.datasets.recipes import BouncingRecipe
 from vidrep.digits import DigitSource
 from vidrep.random_streams import stream
 

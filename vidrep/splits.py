@@ -1,0 +1,3 @@
+"""The splits of every data set and digit source."""
+
+SPLITS = ("train", "validation", "test")
