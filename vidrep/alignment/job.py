@@ -1,5 +1,6 @@
 """The alignment protocol for one run or one baseline."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,17 +21,22 @@ COLUMNS = ("metric", "labelled_videos", "value", "ci_low", "ci_high")
 SHARES = (0.1, 0.5, 1.0)  # of the training videos, whose phases are known
 REPEATS = 5  # random subsets of the smaller shares
 DRAWS = 500  # bootstrap samples of the test videos
-BATCH = 50
-CHANCE_WIDTH = 16
-# that wider embeddings are projected on before labels are used: an SVM on raw pixels takes minutes
+BATCH = 50  # videos embedded together
+CHANCE_WIDTH = 16  # features of the random embeddings
+# Wider embeddings are projected on so many principal components before labels are used: a
+# support-vector machine on raw pixels takes minutes.
 COMPONENTS = 64
-QUERIES = 3  # videos shown: queries, and those that each is matched to
-OTHERS = 3
+QUERIES = 3  # videos shown with the frames that match theirs
+OTHERS = 3  # videos that each query is matched to
+FACTORS = ("phase", "progress", "events")  # what a script gives every video
+
+# from a metric and a number of labelled videos to a function of the weights of the test videos
+Statistics = dict[tuple[str, int | None], Callable[[np.ndarray], np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Videos:
-    """Videos of one split and what is known of them.
+    """Videos of one split and what is known of them: n videos of T frames with E events.
 
     Attributes:
         clips: (n, T, H, W) or (n, T, H, W, C) uint8.
@@ -54,8 +60,12 @@ class Videos:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Numbers of labelled videos of the few-shot evaluation, random choices of each, and the seed
-    of all random choices.
+    """How few-shot evaluation is done, and what all random choices follow from.
+
+    Attributes:
+        few_shot: numbers of labelled videos.
+        episodes: random choices of so many videos.
+        seed: of the experiment.
     """
 
     few_shot: tuple[int, ...]
@@ -74,51 +84,88 @@ def read_videos(path: str | Path, count: int) -> Videos:
         ValueError: a data set whose videos follow no common script.
     """
     with open_clips(path) as file:
-        if missing := [
-            name for name in ("phase", "progress", "events") if name not in file.factors
-        ]:
+        missing = [name for name in FACTORS if name not in file.factors]
+        if missing:
             raise ValueError(
                 f"{path}: no factor {', '.join(missing)}; only sequences, which follow one script,"
                 " can be aligned"
             )
-        known = {name: file.factors[name][:count] for name in ("phase", "progress", "events")}
-        return Videos(file.clips[:count], **known, digit=file.factors["digit"][:count, 0])
+        return Videos(
+            clips=file.clips[:count],
+            phase=file.factors["phase"][:count],
+            progress=file.factors["progress"][:count],
+            events=file.factors["events"][:count],
+            digit=file.factors["digit"][:count, 0],
+        )
 
 
 @torch.no_grad()
 def embed_frames(objective, split: Split, device: Device) -> Tensor | None:
-    """Embeddings of all frames, (n, T, D) float32 on the CPU; None for a run without one embedding
-    a frame.
+    """Embeddings of all frames of a split.
+
+    Args:
+        objective: the frozen run.
+        split: the videos.
+        device: where to compute.
+
+    Returns:
+        (n, T, D) float32 on the CPU; None for a run that does not embed every frame.
     """
     objective.eval()
-    embedded = [objective.embed(batch) for batch in split.batches(BATCH, device)]
     frames = split.shape.clip[1]
-    if not all(
-        isinstance(some, Tensor) and some.ndim == 3 and some.shape[1] == frames for some in embedded
-    ):
-        return None
+    embedded = []
+    for batch in split.batches(BATCH, device):
+        embedding = objective.embed(batch)
+        if not _has_each_frame(embedding, frames):
+            return None
+        embedded.append(embedding)
     return torch.cat(embedded).float().cpu()
 
 
-BASELINES = {
-    "frame_index": lambda videos, rng: np.tile(
-        np.linspace(0, 1, videos.phase.shape[1])[:, None], (len(videos.phase), 1, 1)
-    ),
-    "raw_pixels": lambda videos, rng: videos.clips.reshape(*videos.phase.shape, -1) / 255,
-    "chance": lambda videos, rng: rng.normal(size=(*videos.phase.shape, CHANCE_WIDTH)),
-}
+def _has_each_frame(embedding: Tensor | dict[str, Tensor], frames: int) -> bool:
+    """Is it one embedding a frame, (B, T, D)?"""
+    is_sequence = isinstance(embedding, Tensor) and embedding.ndim == 3
+    return is_sequence and embedding.shape[1] == frames
+
+
+def _frame_index(videos: Videos, rng: np.random.Generator) -> np.ndarray:
+    """The number of each frame, from 0 to 1: (n, T, 1)."""
+    count, frames = videos.phase.shape
+    index = np.linspace(0, 1, frames)[:, None]  # (T, 1)
+    return np.tile(index, (count, 1, 1))
+
+
+def _raw_pixels(videos: Videos, rng: np.random.Generator) -> np.ndarray:
+    """The pixels of each frame in [0, 1]: (n, T, C*H*W)."""
+    return videos.clips.reshape(*videos.phase.shape, -1) / 255
+
+
+def _chance(videos: Videos, rng: np.random.Generator) -> np.ndarray:
+    """Random numbers: (n, T, CHANCE_WIDTH)."""
+    return rng.normal(size=(*videos.phase.shape, CHANCE_WIDTH))
+
+
+BASELINES = {"frame_index": _frame_index, "raw_pixels": _raw_pixels, "chance": _chance}
 
 
 def baseline(name: str, videos: Videos, rng: np.random.Generator) -> Tensor:
-    """What stands in for embeddings, (n, T, D): the number of a frame, its pixels, or random
-    numbers.
+    """What stands in for embeddings: the number of a frame, its pixels, or random numbers.
+
+    Args:
+        name: one of ``BASELINES``.
+        videos: the videos to embed.
+        rng: of the random numbers.
+
+    Returns:
+        (n, T, D) float32.
 
     Raises:
         ValueError: unknown name.
     """
     if name not in BASELINES:
         raise ValueError(f"unknown baseline {name!r}: give one of {', '.join(BASELINES)}")
-    return torch.from_numpy(BASELINES[name](videos, rng).astype(np.float32))
+    embeddings = BASELINES[name](videos, rng)
+    return torch.from_numpy(embeddings.astype(np.float32))
 
 
 def score_rows(
@@ -136,49 +183,86 @@ def score_rows(
         fit_videos, test_videos: the videos embedded.
         protocol: see ``Protocol``.
     """
-    weights = measures.resampled(len(test), DRAWS, protocol.rng("bootstrap"))
-    pairs = measures.pair_measures(
-        measures.matched_frames(test), torch.from_numpy(test_videos.progress)
+    fit_features, test_features = measures.principal_components(
+        fit.numpy(), test.numpy(), COMPONENTS
     )
+    data = (fit_features, fit_videos, test_features, test_videos)
     statistics = {
-        (name, None): partial(measures.mean_of_pairs, matrix) for name, matrix in pairs.items()
+        **_unlabelled_statistics(test, test_videos),
+        **_progression_statistic(*data),
+        **_phase_statistics(*data, protocol),
+        **_linear_statistics(*data),
     }
-    x, y = measures.principal_components(fit.numpy(), test.numpy(), COMPONENTS)
-    parts = measures.progression_parts(x, fit_videos.events, y, test_videos.events)
-    statistics["progression_r2", len(x)] = partial(measures.mean_r2, parts)
+    weights = measures.resampled(len(test), DRAWS, protocol.rng("bootstrap"))
+    rows = []
+    for (metric, labelled_videos), statistic in statistics.items():
+        value_and_interval = measures.with_interval(statistic, weights)
+        rows.append((metric, labelled_videos, *value_and_interval))
+    return rows + _few_shot_rows(*data, protocol)
+
+
+def _unlabelled_statistics(test: Tensor, test_videos: Videos) -> Statistics:
+    """Kendall's tau and the alignment error."""
+    matched = measures.matched_frames(test)
+    pairs = measures.pair_measures(matched, torch.from_numpy(test_videos.progress))
+    return {(name, None): partial(measures.mean_of_pairs, matrix) for name, matrix in pairs.items()}
+
+
+def _progression_statistic(
+    fit: np.ndarray, fit_videos: Videos, test: np.ndarray, test_videos: Videos
+) -> Statistics:
+    """R2 of the progress towards events."""
+    parts = measures.progression_parts(fit, fit_videos.events, test, test_videos.events)
+    return {("progression_r2", len(fit)): partial(measures.mean_r2, parts)}
+
+
+def _phase_statistics(
+    fit: np.ndarray, fit_videos: Videos, test: np.ndarray, test_videos: Videos, protocol: Protocol
+) -> Statistics:
+    """Phase accuracy for each of ``SHARES`` of the training videos, averaged over subsets."""
+    statistics = {}
     for share in SHARES:
-        count = max(1, round(share * len(x)))
-        chosen = _subsets(len(x), count, REPEATS if share < 1 else 1, protocol.rng("share", count))
-        by_video = np.mean(
-            [
-                measures.phase_accuracy(x[i], fit_videos.phase[i], y, test_videos.phase)
-                for i in chosen
-            ],
-            axis=0,
-        )
-        statistics["phase_accuracy", count] = partial(_mean, by_video)
+        count = max(1, round(share * len(fit)))
+        repeats = REPEATS if share < 1 else 1
+        accuracies = []
+        for subset in _subsets(len(fit), count, repeats, protocol.rng("share", count)):
+            accuracies.append(
+                measures.phase_accuracy(
+                    fit[subset], fit_videos.phase[subset], test, test_videos.phase
+                )
+            )
+        statistics["phase_accuracy", count] = partial(_mean, np.mean(accuracies, axis=0))
+    return statistics
+
+
+def _linear_statistics(
+    fit: np.ndarray, fit_videos: Videos, test: np.ndarray, test_videos: Videos
+) -> Statistics:
+    """Accuracies of linear machines for the phase and the digit of each frame."""
+    statistics = {}
     for name in ("phase", "digit"):
-        known, truth = (videos.each_frame(name) for videos in (fit_videos, test_videos))
-        statistics[f"{name}_linear", len(x)] = partial(
-            _mean, measures.linear_accuracy(x, known, y, truth)
+        accuracy = measures.linear_accuracy(
+            fit, fit_videos.each_frame(name), test, test_videos.each_frame(name)
         )
-    rows = [
-        (*key, *measures.with_interval(statistic, weights)) for key, statistic in statistics.items()
-    ]
-    return rows + few_shot_rows(x, fit_videos.phase, y, test_videos.phase, protocol)
+        statistics[f"{name}_linear", len(fit)] = partial(_mean, accuracy)
+    return statistics
 
 
-def few_shot_rows(
-    fit: np.ndarray, phase: np.ndarray, test: np.ndarray, truth: np.ndarray, protocol: Protocol
+def _few_shot_rows(
+    fit: np.ndarray, fit_videos: Videos, test: np.ndarray, test_videos: Videos, protocol: Protocol
 ) -> list[tuple]:
     """Phase accuracy with few labelled videos, averaged over random choices of them."""
     rows = []
     for count in protocol.few_shot:
-        chosen = _subsets(len(fit), count, protocol.episodes, protocol.rng("few_shot", count))
-        accuracy = np.array(
-            [measures.phase_accuracy(fit[i], phase[i], test, truth).mean() for i in chosen]
-        )
-        rows.append(("few_shot_accuracy", count, *measures.mean_with_interval(accuracy)))
+        rng = protocol.rng("few_shot", count)
+        accuracies = []
+        for subset in _subsets(len(fit), count, protocol.episodes, rng):
+            accuracy = measures.phase_accuracy(
+                fit[subset], fit_videos.phase[subset], test, test_videos.phase
+            )
+            accuracies.append(accuracy.mean())
+        value_and_interval = measures.mean_with_interval(np.array(accuracies))
+        rows.append(("few_shot_accuracy", count, *value_and_interval))
     return rows
 
 
@@ -194,18 +278,20 @@ def write_matches(path: Path, test: Tensor | None, videos: Videos) -> None:
         with whole(path) as beside:
             h5py.File(beside, "w").close()
         return
-    others = min(OTHERS, len(test) - 1)
-    # (q, 1 + o)
-    number = np.arange(min(QUERIES, len(test) // (1 + others)) * (1 + others)).reshape(
-        -1, 1 + others
-    )
+    row = 1 + min(OTHERS, len(test) - 1)  # a query and the others
+    queries = min(QUERIES, len(test) // row)
+    number = np.arange(queries * row).reshape(-1, row)  # (q, 1 + o)
     shown = test[number]  # (q, 1 + o, T, D)
     frame = measures.nearest_frames(shown[:, :1], shown).numpy()  # (q, 1 + o, T)
-    frame[:, 0] = np.arange(frame.shape[-1])  # equal frames match the first of them
+    # a query is shown in its own order: of equal frames the first would match
+    frame[:, 0] = np.arange(frame.shape[-1])
+    matched = (number[..., None], frame)
     with whole(path) as beside, h5py.File(beside, "w") as file:
-        file["video"], file["digit"] = number, videos.digit[number]
-        for name in ("clips", "phase", "progress"):
-            file[name] = getattr(videos, name)[number[..., None], frame]
+        file["video"] = number
+        file["digit"] = videos.digit[number]
+        file["clips"] = videos.clips[matched]
+        file["phase"] = videos.phase[matched]
+        file["progress"] = videos.progress[matched]
 
 
 def _subsets(count: int, size: int, draws: int, rng: np.random.Generator) -> np.ndarray:

@@ -19,17 +19,25 @@ Z = 1.959964  # two-sided 95 %
 
 
 def matched_frames(videos: Tensor) -> Tensor:
-    """For each ordered pair of videos the frames of the second that are nearest to those of the
-    first: (n, n, T) int.
+    """Nearest frames in every other video.
+
+    Args:
+        videos: (n, T, D) embeddings.
+
+    Returns:
+        (n, n, T) int: [i, j, t] is the frame of video j that is nearest to frame t of video i.
     """
-    return torch.cat([nearest_frames(some[:, None], videos[None]) for some in videos.split(BLOCK)])
+    blocks = []
+    for block in videos.split(BLOCK):
+        blocks.append(nearest_frames(block[:, None], videos[None]))
+    return torch.cat(blocks)
 
 
 def pair_measures(matched: Tensor, progress: Tensor) -> dict[str, np.ndarray]:
-    """What all ordered pairs of videos say.
+    """Order and error of the matched frames of all ordered pairs of videos.
 
     Args:
-        matched: (n, n, T), see ``matched_frames``.
+        matched: (n, n, T) int, see ``matched_frames``.
         progress: (n, T) float, true script time in [0, 1].
 
     Returns:
@@ -37,9 +45,14 @@ def pair_measures(matched: Tensor, progress: Tensor) -> dict[str, np.ndarray]:
         undefined; ``alignment_error``, the mean distance in script time between a frame and the one
         it is matched to.
     """
-    there = progress[None].expand(len(progress), -1, -1).gather(2, matched)
-    error = (there - progress[:, None]).abs().mean(-1)
-    return {"kendall_tau": kendall_tau(matched).numpy(), "alignment_error": error.numpy()}
+    n = len(progress)
+    progress_of_others = progress[None].expand(n, -1, -1)  # (n, n, T)
+    progress_of_matches = progress_of_others.gather(2, matched)
+    distances = (progress_of_matches - progress[:, None]).abs()
+    return {
+        "kendall_tau": kendall_tau(matched).numpy(),
+        "alignment_error": distances.mean(-1).numpy(),
+    }
 
 
 def flat(values: np.ndarray) -> np.ndarray:
@@ -50,53 +63,91 @@ def flat(values: np.ndarray) -> np.ndarray:
 def principal_components(
     fit: np.ndarray, test: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets of embeddings on the first ``count`` principal components of ``fit``'s frames;
-    unchanged where D is no larger.
+    """Both sets of embeddings on the first principal components of ``fit``'s frames.
+
+    Args:
+        fit, test: (n, T, D) embeddings.
+        count: how many components.
+
+    Returns:
+        (n, T, count) each; unchanged where D, or the number of frames, is no larger than ``count``.
     """
-    if count >= min(flat(fit).shape):
+    frames = flat(fit)
+    if count >= min(frames.shape):
         return fit, test
-    pca = PCA(count, svd_solver="covariance_eigh").fit(flat(fit))
-    return tuple(pca.transform(flat(some)).reshape(*some.shape[:2], count) for some in (fit, test))
+    pca = PCA(count, svd_solver="covariance_eigh").fit(frames)
+    projected_fit = pca.transform(frames).reshape(*fit.shape[:2], count)
+    projected_test = pca.transform(flat(test)).reshape(*test.shape[:2], count)
+    return projected_fit, projected_test
 
 
 def phase_accuracy(
     fit: np.ndarray, fit_phase: np.ndarray, test: np.ndarray, test_phase: np.ndarray
 ) -> np.ndarray:
-    """Share of each test video's frames whose phase a support-vector machine tells (RBF kernel,
-    scikit-learn's defaults).
+    """Share of each test video's frames whose phase a support-vector machine tells.
+
+    The machine has an RBF kernel and scikit-learn's defaults.
 
     Args:
-        fit, test: embeddings.
+        fit, test: (n, T, D) embeddings of the training and of the test videos.
         fit_phase, test_phase: (n, T) int.
 
     Returns:
-        (n of test,).
+        (n of test,) in [0, 1].
     """
-    predicted = SVC().fit(flat(fit), flat(fit_phase)).predict(flat(test))
-    return (predicted.reshape(test_phase.shape) == test_phase).mean(1)
+    classifier = SVC().fit(flat(fit), flat(fit_phase))
+    predicted = classifier.predict(flat(test))
+    return _share_right(predicted, test_phase)
 
 
 def linear_accuracy(
     fit: np.ndarray, fit_target: np.ndarray, test: np.ndarray, test_target: np.ndarray
 ) -> np.ndarray:
-    """``phase_accuracy`` of linear support-vector machines on standardised embeddings, for any
-    target (n, T) int.
+    """Share of each test video's frames whose target linear support-vector machines tell.
+
+    Embeddings are standardised first.
+
+    Args:
+        fit, test: (n, T, D) embeddings of the training and of the test videos.
+        fit_target, test_target: (n, T) int.
+
+    Returns:
+        (n of test,) in [0, 1].
     """
-    probe = make_pipeline(StandardScaler(), LinearSVC(dual=False)).fit(flat(fit), flat(fit_target))
-    return (probe.predict(flat(test)).reshape(test_target.shape) == test_target).mean(1)
+    probe = make_pipeline(StandardScaler(), LinearSVC(dual=False))
+    probe.fit(flat(fit), flat(fit_target))
+    predicted = probe.predict(flat(test))
+    return _share_right(predicted, test_target)
+
+
+def _share_right(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Share of right frames of each video: predictions (n*T,) and truth (n, T) -> (n,)."""
+    return (predicted.reshape(truth.shape) == truth).mean(1)
 
 
 def distance_to_events(events: np.ndarray, frames: int) -> np.ndarray:
-    """Progress of each frame towards each event as a share of the video, negative before it: (n, E)
-    int -> (n, T, E).
+    """Time since each event at each frame as a share of the video, negative before the event.
+
+    Args:
+        events: (n, E) int, first frame at or after each event.
+        frames: T.
+
+    Returns:
+        (n, T, E) float64.
     """
-    return (np.arange(frames)[:, None] - events[:, None].astype(float)) / frames
+    frame = np.arange(frames)[:, None]  # (T, 1)
+    event = events[:, None].astype(float)  # (n, 1, E)
+    return (frame - event) / frames
 
 
 def progression_parts(
     fit: np.ndarray, fit_events: np.ndarray, test: np.ndarray, test_events: np.ndarray
 ) -> np.ndarray:
     """Squared sums behind R2 of linear regressions of ``distance_to_events``, video by video.
+
+    Args:
+        fit, test: (n, T, D) embeddings of the training and of the test videos.
+        fit_events, test_events: (n, E) int.
 
     Returns:
         (2, n of test, E): residual and total; R2 of an event is 1 - sum of the first / sum of the
@@ -106,23 +157,33 @@ def progression_parts(
     truth = distance_to_events(test_events, test.shape[1])
     line = LinearRegression().fit(flat(fit).astype(float), flat(target))
     predicted = line.predict(flat(test).astype(float)).reshape(truth.shape)
-    residual = (truth - predicted) ** 2
-    total = (truth - truth.mean((0, 1))) ** 2
-    return np.stack([residual.sum(1), total.sum(1)])
+    residual = ((truth - predicted) ** 2).sum(1)
+    total = ((truth - truth.mean((0, 1))) ** 2).sum(1)
+    return np.stack([residual, total])
 
 
 def mean_r2(parts: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """R2 averaged over events: parts (2, n, E) and weights of the videos (..., n) -> (...)."""
-    residual, total = (weights @ part for part in parts)
-    return (1 - residual / total).mean(-1)
+    residual = weights @ parts[0]
+    total = weights @ parts[1]
+    r2_of_events = 1 - residual / total
+    return r2_of_events.mean(-1)
 
 
 def mean_of_pairs(matrix: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over ordered pairs of different videos: (n, n) and weights of the videos (..., n) ->
-    (...).
+    """Weighted mean over ordered pairs of different videos.
+
+    Args:
+        matrix: (n, n), a value of each pair; the diagonal is left out.
+        weights: (..., n), of the videos; a pair weighs the product of both.
+
+    Returns:
+        (...).
     """
     different = matrix * (1 - np.eye(len(matrix)))
-    return ((weights @ different) * weights).sum(-1) / (weights.sum(-1) ** 2 - (weights**2).sum(-1))
+    total = ((weights @ different) * weights).sum(-1)
+    weight_of_pairs = weights.sum(-1) ** 2 - (weights**2).sum(-1)
+    return total / weight_of_pairs
 
 
 def resampled(count: int, draws: int, rng: np.random.Generator) -> np.ndarray:
