@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from vidrep.config import check, fill_defaults
-from vidrep.experiment import catalogue, system
+from vidrep.systems import catalogue, system
 
 ROOT = Path(__file__).parent.parent
 SIZES = ((2, 1, 1), (10, 3, 1), (20, 3, 3), (40, 6, 3), (70, 6, 5))

@@ -23,10 +23,10 @@ from concurrent.futures import ProcessPoolExecutor
 
 import torch
 
-from vidrep.experiment import catalogue, system
 from vidrep.listing import CLASSES, blank_batch, clip_shape, describe
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
+from vidrep.systems import catalogue, system
 from vidrep.training.cost import peak_bytes
 from vidrep.training.device import Device, choose
 from vidrep.training.loop import make_optimiser, stage_plans

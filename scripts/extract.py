@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, run
-from vidrep.experiment import flow_inputs
 from vidrep.files import write_rows
+from vidrep.systems import flow_inputs
 from vidrep.training import gpu_slots
 
 

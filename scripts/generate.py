@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, run
-from vidrep.experiment import UNTRAINED
 from vidrep.files import write_rows
+from vidrep.runs import UNTRAINED
 from vidrep.tables import KEYS
 from vidrep.training import gpu_slots
 

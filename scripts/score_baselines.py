@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, make_parser, run
-from vidrep.experiment import UNTRAINED
 from vidrep.files import write_rows
 from vidrep.reading import read_table
+from vidrep.runs import UNTRAINED
 from vidrep.tables import KEYS
 
 

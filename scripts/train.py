@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, run
-from vidrep.experiment import UNTRAINED
+from vidrep.runs import UNTRAINED
 from vidrep.training import gpu_slots
 
 

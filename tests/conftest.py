@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidrep import experiment
+from vidrep import systems
 from vidrep.training.device import Device
 from vidrep.training.split import Split
 from vidrep.training.targets import TARGETS
@@ -22,12 +22,12 @@ TINY_CHANGES = {
     "window_lstm_narrow": {"params": {"kernels": [[3, 5, 5], [2, 3, 3], [2, 2, 2]]}},
     **{
         name: {"params": {"stack": min(4, entry["params"].get("stack", 4)), "samples": 3}}
-        for name, entry in experiment.catalogue().items()
+        for name, entry in systems.catalogue().items()
         if entry["model"] in ("two_stream", "temporal_stream")
     },
     **{
         name: {"params": TINY_FUSION}
-        for name, entry in experiment.catalogue().items()
+        for name, entry in systems.catalogue().items()
         if entry["model"] == "fusion"
     },
     "vivit_narrow": {"params": {"patch": [2, 8, 8]}},
@@ -48,8 +48,8 @@ TINY_CHANGES = {
                 else {}
             ),
         }
-        for name in experiment.catalogue()
-        if (chosen := experiment.system(name)).model
+        for name in systems.catalogue()
+        if (chosen := systems.system(name)).model
         in ("lstm_encoder", "percept_encoder", "recurrent_autoencoder")
     },
     "temporal_coherence_narrow": {"objective_params": {"gap": 4}},
@@ -57,7 +57,7 @@ TINY_CHANGES = {
     "lenet_narrow": {"objective_params": {"gap": 4}},
     **{
         name: {"objective_params": {"observed": 5}}
-        for name, entry in experiment.catalogue().items()
+        for name, entry in systems.catalogue().items()
         if entry["model"] == "st_autoencoder"
     },
     "simvp_narrow": {"objective_params": {"observed": 5}},
@@ -75,8 +75,8 @@ TINY_CHANGES = {
 # Narrow systems that are trained by gradient steps; the others are fitted in closed form.
 NARROW = sorted(
     name
-    for name, entry in experiment.catalogue().items()
-    if entry["preset"] == "narrow" and any(experiment.system(name).recipe["epochs"])
+    for name, entry in systems.catalogue().items()
+    if entry["preset"] == "narrow" and any(systems.system(name).recipe["epochs"])
 )
 
 
@@ -139,14 +139,14 @@ def make_split() -> Callable[..., Split]:
 
 
 @pytest.fixture(scope="session")
-def tiny_system() -> Callable[..., experiment.System]:
+def tiny_system() -> Callable[..., systems.System]:
     """Factory of systems: a catalogue entry, made to fit tiny clips, with further changes."""
 
-    def make(name: str, **changes) -> experiment.System:
+    def make(name: str, **changes) -> systems.System:
         entry = {"name": name, **TINY_CHANGES.get(name, {})}
         for key, value in changes.items():
             entry[key] = {**entry.get(key, {}), **value} if isinstance(value, dict) else value
-        return experiment.system(entry)
+        return systems.system(entry)
 
     return make
 

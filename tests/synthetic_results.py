@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import zarr
 
-from vidrep import experiment
+from vidrep import systems
 from vidrep.activations.store import write_ids, write_labels
 from vidrep.datasets.store import write_clips
 from vidrep.detection import job
@@ -387,7 +387,7 @@ def _weights(root: Path) -> None:
     """
     shape = DataShape((1, FRAMES, SIZE, SIZE), CLASSES, multi_label=True)
     changes = {"params": {"units": 8}, "objective_params": {"observed": FRAMES - 2}}
-    definition = experiment.system({"name": "lstm_composite_narrow", **changes}).definition()
+    definition = systems.system({"name": "lstm_composite_narrow", **changes}).definition()
     for name in ("trained", "twin"):
         write_run(
             root / name,

@@ -16,7 +16,6 @@ from vidrep.datasets.recipes import sequence_recipe
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
 from vidrep.digits import load_digits
-from vidrep.experiment import system
 from vidrep.kendall import kendall_tau, nearest_frames
 from vidrep.models.frame_embedder import FrameEmbedder
 from vidrep.objectives import cycle_losses
@@ -25,6 +24,7 @@ from vidrep.objectives.cycle_consistency import CycleConsistency, ordered_pairs,
 from vidrep.report.alignment import alignment_figure, matches_animation, matches_figure
 from vidrep.report.animation import webp
 from vidrep.report.style import looks
+from vidrep.systems import system
 
 CYCLE = {"variance_weight": 0.001, "label_smoothing": 0.1}
 TINY = {"stem": [4, 3, 1], "blocks": [4, 6], "convs": [5, 5], "dense": [7], "embedding": 6}

@@ -7,7 +7,7 @@ import torch
 
 from studies.fidelity.capsules import CLAIMS, correlations, digits_alone
 from studies.fidelity.claim import Results
-from vidrep import experiment, models
+from vidrep import models, systems
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
@@ -329,7 +329,7 @@ def test_models_that_do_not_fit(model, params, message):
 def test_reference_weighs_reconstruction_as_the_paper():
     with torch.device("meta"):
         objective = build(
-            experiment.system("capsules").definition(), DataShape((1, 16, 64, 64), 10, True)
+            systems.system("capsules").definition(), DataShape((1, 16, 64, 64), 10, True)
         )
     widths = [layer.out_features for layer in objective.decoder if hasattr(layer, "out_features")]
     assert (objective.reconstruction, widths) == (0.0005, [512, 1024, 64 * 64])
@@ -378,7 +378,7 @@ def results(tmp_path) -> Results:
         "recipe": {"epochs": [1], "batch": 4},
     }
     definition = {
-        **experiment.system({"name": "capsules_narrow", **changes}).definition(),
+        **systems.system({"name": "capsules_narrow", **changes}).definition(),
         "first_seed": 0,
     }
     folder = tmp_path / "runs" / "digits_only_slow" / "capsules_narrow" / "seed0"

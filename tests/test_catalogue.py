@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from vidrep import experiment
+from vidrep import systems
 from vidrep.listing import clip_shape
 from vidrep.objectives.base import DataShape, Objective
 from vidrep.objectives.build import build
@@ -19,14 +19,14 @@ from vidrep.objectives.build import build
 SCHEMA = yaml.safe_load(
     (Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml").read_text()
 )
-every_entry = pytest.mark.parametrize("name", sorted(experiment.catalogue()))
+every_entry = pytest.mark.parametrize("name", sorted(systems.catalogue()))
 
 
 def build_without_memory(name: str, **changes) -> Objective:
     """A system for grey clips as long and as large as it is described for, on the meta device:
     reference sizes need gigabytes.
     """
-    chosen = experiment.system({"name": name, **changes})
+    chosen = systems.system({"name": name, **changes})
     with torch.device("meta"):
         return build(
             json.loads(json.dumps(chosen.definition())),
@@ -40,7 +40,7 @@ def parameters(network: torch.nn.Module) -> int:
 
 @every_entry
 def test_every_system_is_built_and_fits_its_recipe(name):
-    chosen = experiment.system(name)
+    chosen = systems.system(name)
     objective = build_without_memory(name)
     assert objective.model.inputs == chosen.inputs
     assert set(objective.model.layers) <= {layer for layer, _ in objective.model.named_modules()}
@@ -55,7 +55,7 @@ def test_every_system_is_built_and_fits_its_recipe(name):
 
 @every_entry
 def test_every_entry_is_complete(name):
-    entry = experiment.catalogue()[name]
+    entry = systems.catalogue()[name]
     assert (
         entry["preset"] in {"reference", "narrow", "control"}
         and entry["family"]
@@ -63,7 +63,7 @@ def test_every_entry_is_complete(name):
     )
     # pages where there is no preprint
     assert entry["preset"] == "control" or re.search(r"arXiv|pp\. \d+", entry["citation"])
-    assert set(entry.get("recipe", {})) <= set(experiment.DEFAULT_RECIPE)
+    assert set(entry.get("recipe", {})) <= set(systems.DEFAULT_RECIPE)
     allowed = SCHEMA["properties"]["systems"]["items"]["anyOf"][1]
     shown = {key: value for key, value in entry.items() if key != "preset"}
     assert list(jsonschema.Draft202012Validator(allowed).iter_errors({"name": name, **shown})) == []
@@ -71,7 +71,7 @@ def test_every_entry_is_complete(name):
 
 def test_every_family_has_a_reference_and_a_narrow_system():
     families = {"reference": set(), "narrow": set(), "control": set()}
-    for entry in experiment.catalogue().values():
+    for entry in systems.catalogue().values():
         families[entry["preset"]].add(entry["family"])
     assert families["reference"] == families["narrow"]
 
@@ -115,7 +115,7 @@ def test_parameters_of_the_reference_composite_model(conditional, decoder, milli
 
 
 def test_reference_recipes_are_those_of_the_sources():
-    recipes = {name: experiment.system(name).recipe for name in experiment.catalogue()}
+    recipes = {name: systems.system(name).recipe for name in systems.catalogue()}
     assert [recipes[name]["lr"] for name in ("c3d_small", "r3d_small", "r2plus1d_small")] == [
         5e-4
     ] * 3
@@ -129,7 +129,7 @@ def test_reference_recipes_are_those_of_the_sources():
         assert set(recipes[name]["epochs"]) == {50}
     assert (
         recipes["lstm_composite"]["batch"] == 80
-        and experiment.system("lstm_composite").objective_params["observed"] == 10
+        and systems.system("lstm_composite").objective_params["observed"] == 10
     )
     two_stream = build_without_memory("two_stream").model
     assert (

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from studies.fidelity.gbpcosta_framework import label_shift
 from vidrep import models
-from vidrep.experiment import system
 from vidrep.models.p3d import PseudoBlock
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
+from vidrep.systems import system
 
 REFERENCE = DataShape((1, 16, 64, 64), 10, multi_label=True)
 

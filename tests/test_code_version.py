@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vidrep import code_version, experiment, models, objectives
+from vidrep import code_version, models, objectives, systems
 from vidrep.naming import source_file
 
 ROOT = Path(__file__).parent.parent
@@ -133,7 +133,7 @@ def system_digests(root: Path) -> dict[str, str]:
     """What the training rule passes for each system of the catalogue."""
     forget()
     digests = {}
-    for name, entry in experiment.catalogue().items():
+    for name, entry in systems.catalogue().items():
         model = source_file(entry["model"], models.MODELS, "model").relative_to(ROOT)
         objective = source_file(entry["objective"], objectives.OBJECTIVES, "objective").relative_to(
             ROOT
@@ -150,7 +150,7 @@ def edit(path: Path) -> None:
 
 def built_on(*names: str) -> set[str]:
     """Systems of the catalogue whose model is one of ``names``."""
-    return {system for system, entry in experiment.catalogue().items() if entry["model"] in names}
+    return {system for system, entry in systems.catalogue().items() if entry["model"] in names}
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def built_on(*names: str) -> set[str]:
         ("objectives/__init__.py", set()),
         ("objectives/frames_then_sequence.py", {"cnn_lstm_small", "cnn_lstm_narrow"}),
         ("report/style.py", set()),
-        ("training/loop.py", set(experiment.catalogue())),
+        ("training/loop.py", set(systems.catalogue())),
     ],
 )
 def test_an_edit_touches_the_runs_that_use_it(copy, file, touched):

@@ -9,9 +9,10 @@ import pytest
 import yaml
 from snakemake.utils import validate
 
-from vidrep import experiment, similarity
+from vidrep import similarity, systems
 from vidrep.config import check, fill_defaults, schema_error
-from vidrep.experiment import UNTRAINED, Experiment, Run
+from vidrep.experiment import Experiment
+from vidrep.runs import UNTRAINED, Run
 
 ROOT = Path(__file__).parent.parent
 SCHEMA_FILE = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -235,8 +236,8 @@ def test_limits_themselves_are_legal():
 
 
 def test_entries_change_the_catalogue_where_they_say_so():
-    plain = experiment.system("two_stream_narrow")
-    changed = experiment.system(
+    plain = systems.system("two_stream_narrow")
+    changed = systems.system(
         {
             "name": "two_stream_narrow",
             "params": {"stack": 4},
@@ -253,14 +254,14 @@ def test_entries_change_the_catalogue_where_they_say_so():
         (0,),
         "true",
     )
-    assert "stack" not in experiment.catalogue()["two_stream_narrow"]["params"], (
+    assert "stack" not in systems.catalogue()["two_stream_narrow"]["params"], (
         "the catalogue itself stays as it is"
     )
-    assert experiment.system("two_stream_narrow") == plain
+    assert systems.system("two_stream_narrow") == plain
 
 
 def test_own_systems_get_defaults():
-    own = experiment.system({"name": "mine", "model": "my_file:Net"})
+    own = systems.system({"name": "mine", "model": "my_file:Net"})
     assert (own.preset, own.objective, own.inputs, own.flow, own.seeds) == (
         "own",
         "classification",
@@ -268,18 +269,18 @@ def test_own_systems_get_defaults():
         None,
         (0,),
     )
-    assert own.recipe == experiment.DEFAULT_RECIPE
+    assert own.recipe == systems.DEFAULT_RECIPE
 
 
 def test_definitions_leave_display_fields_out():
     plain, shown = (
-        experiment.system({"name": "c3d_narrow", **extra})
+        systems.system({"name": "c3d_narrow", **extra})
         for extra in ({}, {"family": "x", "citation": "y", "seeds": [4]})
     )
     assert plain.definition() == shown.definition()
     assert (
         plain.definition()
-        != experiment.system({"name": "c3d_narrow", "recipe": {"lr": 1.0}}).definition()
+        != systems.system({"name": "c3d_narrow", "recipe": {"lr": 1.0}}).definition()
     )
 
 
@@ -308,15 +309,15 @@ def test_runs_of_an_experiment():
 
 
 def test_backward_flow_is_of_the_method_of_the_forward_flow():
-    assert experiment.flow_inputs(("clip", "flow"), "dis") == {"flow": "dis"}
-    assert experiment.flow_inputs(("flow", "flow_backward"), "true_box") == {
+    assert systems.flow_inputs(("clip", "flow"), "dis") == {"flow": "dis"}
+    assert systems.flow_inputs(("flow", "flow_backward"), "true_box") == {
         "flow": "true_box",
         "flow_backward": "true_box_backward",
     }
-    assert experiment.flow_inputs(("clip",), None) == {}
+    assert systems.flow_inputs(("clip",), None) == {}
     assert (
-        experiment.system("temporal_bidirectional").flow == "true"
-        and experiment.system("c3d_narrow").flow is None
+        systems.system("temporal_bidirectional").flow == "true"
+        and systems.system("c3d_narrow").flow is None
     )
 
 
@@ -343,7 +344,7 @@ STARTER = {
 def test_a_system_starts_from_the_runs_of_another():
     tuned = check(default(systems=["lstm_composite_narrow", STARTER])).systems["tuned"]
     assert tuned.starts_from == "lstm_composite_narrow" and "weights" in tuned.definition()
-    assert experiment.system("c3d_narrow").starts_from is None
+    assert systems.system("c3d_narrow").starts_from is None
 
 
 @pytest.mark.parametrize(

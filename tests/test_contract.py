@@ -13,10 +13,10 @@ import torch
 
 from vidrep.activations.capture import capturing
 from vidrep.activations.pooling import by_clip, pool
-from vidrep.experiment import System, catalogue, system
 from vidrep.listing import CLASSES, CLIPS, blank_batch, build_on_meta, clip_shape
 from vidrep.objectives.base import DataShape, Objective, streams
 from vidrep.objectives.build import build
+from vidrep.systems import System, catalogue, system
 from vidrep.training.run import load_weights
 
 BATCH = 3

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidrep import experiment, models
+from vidrep import models, systems
 from vidrep.models.tsm import TemporalShift
 from vidrep.objectives.build import build
 from vidrep.training.cost import count_macs
@@ -195,7 +195,7 @@ def bottleneck(before: int, inner: int, time: int) -> int:
 
 
 def test_parameters_of_the_reference_slowfast():
-    chosen = experiment.system("slowfast")
+    chosen = systems.system("slowfast")
     with torch.device("meta"):
         model = models.create(chosen.model, clip_shape=(1, 16, 64, 64), **chosen.params)
     slow = 32 * (1 * 49 + 2)

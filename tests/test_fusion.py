@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from studies.fidelity.fusion_cnns import CLAIMS, ensemble, epochs_to
-from vidrep import experiment, models
+from vidrep import models, systems
 from vidrep.models.fusion import ALEXNET, frame_window
 from vidrep.models.fusion_trunk import LRN, LocalResponseNorm
 from vidrep.objectives.build import build as build_objective
@@ -155,8 +155,8 @@ def test_first_kernel_of_early_fusion_spans_all_frames():
 
 def test_reference_entries_are_those_of_the_paper():
     for name in ("fusion_single", "fusion_early", "fusion_late", "fusion_slow", "fusion_multires"):
-        entry = experiment.catalogue()[name]
-        system = experiment.system(name)
+        entry = systems.catalogue()[name]
+        system = systems.system(name)
         shape = entry["clip"]
         with torch.device("meta"):
             model = build(shape, **system.params)

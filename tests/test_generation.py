@@ -21,13 +21,13 @@ from vidrep.datasets.bouncing import render
 from vidrep.datasets.recipes import BouncingRecipe
 from vidrep.datasets.store import write_clips
 from vidrep.digits import load_digits
-from vidrep.experiment import system
 from vidrep.generation import baselines, generate, metrics, scores, verdict
 from vidrep.objectives.base import Objective
 from vidrep.objectives.build import build
 from vidrep.random_streams import stream
 from vidrep.report import animation, prediction, strips
 from vidrep.report.style import looks
+from vidrep.systems import system
 from vidrep.tables import join
 from vidrep.training.run import write_run
 

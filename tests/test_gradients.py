@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from vidrep.experiment import DEFAULT_RECIPE
 from vidrep.objectives.build import build
+from vidrep.systems import DEFAULT_RECIPE
 from vidrep.training.gradients import Gradients, take
 from vidrep.training.run import train_run
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vidrep import experiment, models
+from vidrep import models, systems
 from vidrep.models.gru import GRU
 from vidrep.models.recurrent import PeepholeLSTM
 from vidrep.models.recurrent_autoencoder import RecurrentAutoencoder
@@ -64,7 +64,7 @@ def parameters(module: nn.Module) -> int:
 def reference(name: str):
     with torch.device("meta"):
         return build(
-            experiment.system(name).definition(), DataShape((1, 16, 64, 64), 10, multi_label=True)
+            systems.system(name).definition(), DataShape((1, 16, 64, 64), 10, multi_label=True)
         )
 
 
@@ -124,7 +124,7 @@ def test_wirings_of_the_catalogue():
     """Every wiring of the paper's table has a narrow system; the released file's two-layer model
     has a reference.
     """
-    entries = {name: experiment.system(name) for name in experiment.catalogue()}
+    entries = {name: systems.system(name) for name in systems.catalogue()}
     wirings = {
         (
             tuple(s.objective_params.get("parts", ("reconstruction", "prediction"))),

@@ -12,7 +12,6 @@ from torch.nn import functional as F
 
 from vidrep import models
 from vidrep.activations.capture import capturing
-from vidrep.experiment import DEFAULT_RECIPE, system
 from vidrep.listing import build_on_meta, clip_shape
 from vidrep.models.pred_rnn import FORGET_BIAS
 from vidrep.models.simvp import FrameDecoder, MixerBlock
@@ -27,6 +26,7 @@ from vidrep.objectives.masking import (
     take,
     wave_positions,
 )
+from vidrep.systems import DEFAULT_RECIPE, system
 from vidrep.training.device import Device
 from vidrep.training.run import train_run
 

@@ -288,12 +288,12 @@ def test_scripts_keep_the_traceback_of_our_own_bugs():
 def test_reading_an_experiment_imports_no_torch():
     code = """
 import sys
-from vidrep import code_version, config, experiment, models, objectives
+from vidrep import code_version, config, experiment, models, objectives, systems
 from vidrep.naming import source_file
 from vidrep.training import gpu_slots
 
-for name in experiment.catalogue():
-    system = experiment.system(name)
+for name in systems.catalogue():
+    system = systems.system(name)
     source_file(system.model, models.MODELS, "model")
     source_file(system.objective, objectives.OBJECTIVES, "objective")
     models.traits(system.model)

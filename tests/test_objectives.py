@@ -12,7 +12,6 @@ from sklearn.svm import LinearSVC
 from torch import nn
 
 from vidrep import models
-from vidrep.experiment import system
 from vidrep.generation import write_generated
 from vidrep.objectives import OBJECTIVES
 from vidrep.objectives.base import DataShape, Objective, embedding_sizes
@@ -20,6 +19,7 @@ from vidrep.objectives.build import build
 from vidrep.objectives.classification import Classification
 from vidrep.objectives.frames_then_sequence import FramesThenSequence
 from vidrep.objectives.lstm_composite import LSTMComposite
+from vidrep.systems import system
 
 CLASSES = 3
 SHAPE = DataShape((1, 4, 3, 3), CLASSES, multi_label=True)

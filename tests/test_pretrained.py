@@ -11,14 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from vidrep import experiment
+from vidrep import systems
 from vidrep.config import check
 from vidrep.digits import load_digits
-from vidrep.experiment import DEFAULT_RECIPE, UNTRAINED
 from vidrep.models.trunks import TRUNKS
 from vidrep.models.trunks.digit_cnn import DigitCNN
 from vidrep.models.trunks.trunk import Trunk
 from vidrep.models.weights import load_state
+from vidrep.runs import UNTRAINED
+from vidrep.systems import DEFAULT_RECIPE
 from vidrep.training.pretrained import read_state, sha256, start_from
 from vidrep.training.run import load_run, train_run
 from vidrep.training.still_digits import place, train_on_digits
@@ -236,13 +237,13 @@ def test_a_run_starts_from_the_model_of_another_run(tmp_path):
 
 
 def test_definitions_carry_weights_only_where_there_are_some():
-    plain = experiment.system("mobilenet_v2_late")
-    loaded = experiment.system({"name": "mobilenet_v2_late", "weights": "w.pt"})
+    plain = systems.system("mobilenet_v2_late")
+    loaded = systems.system({"name": "mobilenet_v2_late", "weights": "w.pt"})
     assert plain.weights is None and "weights" not in plain.definition()
     assert loaded.definition() == {**plain.definition(), "weights": "w.pt"}
     assert (
         "weights"
-        not in experiment.system({"name": "cnn_lstm_still_digits", "weights": None}).definition()
+        not in systems.system({"name": "cnn_lstm_still_digits", "weights": None}).definition()
     )
 
 
@@ -397,7 +398,7 @@ def test_real_weights_go_into_the_catalogues_trunks(tmp_path):
     from vidrep.objectives.build import build
 
     objective = build(
-        experiment.system("mobilenet_v2_single").definition(), DataShape((1, 16, 20, 20), 10, True)
+        systems.system("mobilenet_v2_single").definition(), DataShape((1, 16, 20, 20), 10, True)
     )
     assert start_from(objective.model, MOBILENET) == sha256(MOBILENET)
     kept = {

@@ -13,7 +13,7 @@ import synthetic_results as synthetic
 from matplotlib.colors import to_rgb, to_rgba
 from sklearn.neighbors import NearestCentroid
 
-from vidrep import experiment, reading
+from vidrep import reading, systems
 from vidrep.report import (
     accuracy,
     controls,
@@ -249,9 +249,7 @@ def test_twelve_systems_of_a_family_look_different():
 
 
 def test_every_family_of_the_catalogue_has_its_colour():
-    assert {entry["family"] for entry in experiment.catalogue().values()} <= set(
-        style.FAMILY_COLOURS
-    )
+    assert {entry["family"] for entry in systems.catalogue().values()} <= set(style.FAMILY_COLOURS)
 
 
 def test_accuracy_dots_stand_where_the_table_says():

@@ -11,8 +11,8 @@ from studies.measure_tests import battery, page, statistics, trials
 from studies.measure_tests.changes import PENALTY, change, component_scores, probe_accuracies
 from studies.measure_tests.material import Layer, Material, check, distinct
 from vidrep import similarity
-from vidrep.experiment import Run
 from vidrep.files import write_rows
+from vidrep.runs import Run
 from vidrep.similarity import registry, summarise
 from vidrep.similarity.measure import Measure, Prepared, cells
 from vidrep.similarity.verdicts import (

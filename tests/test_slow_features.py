@@ -9,7 +9,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from vidrep import experiment, models
+from vidrep import models, systems
 from vidrep.models.slow_features import Moments, quadratic, whitening
 from vidrep.objectives.base import DataShape, Objective
 from vidrep.objectives.build import build
@@ -278,7 +278,7 @@ def test_frame_differences_are_signed():
 
 @pytest.mark.parametrize("name", ["exact_flow", "frame_difference"])
 def test_controls_pass_through_a_run(name, make_split, cpu, tmp_path):
-    system = experiment.system(name)
+    system = systems.system(name)
     assert system.seeds == () and (system.flow == "true") == (name == "exact_flow")
     split = make_split(6)
     definition = {**system.definition(), "first_seed": 0}

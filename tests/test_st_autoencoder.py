@@ -24,18 +24,18 @@ from studies.fidelity.st_autoencoder import (
     SMOOTHNESS,
     SPEEDS,
 )
-from vidrep import experiment, models
+from vidrep import models, systems
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
 from vidrep.digits import load_digits
-from vidrep.experiment import catalogue
 from vidrep.flow import flow_of_clips
 from vidrep.models.warp import warp
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.objectives.classification import Classification
 from vidrep.objectives.next_frame import DELTA, FLOOR, NextFrame, central_differences, roughness
+from vidrep.systems import catalogue
 from vidrep.training.device import Device
 from vidrep.training.run import train_run
 from vidrep.training.split import load_split
@@ -480,7 +480,7 @@ def results(tmp_path_factory) -> Results:
                 "recipe": {"epochs": [1], "batch": 12},
             }
             definition = {
-                **experiment.system({**catalogue().get(name, {}), **entry}).definition(),
+                **systems.system({**catalogue().get(name, {}), **entry}).definition(),
                 "first_seed": 0,
             }
             for seed in (0, "untrained"):
@@ -541,12 +541,12 @@ def test_runs_of_the_claims_differ_in_one_weight_alone():
     experiments = Path(__file__).parents[1] / "workflow" / "experiments"
     listed = yaml.safe_load((experiments / "fidelity_predictive.yaml").read_text())["systems"]
     entries = {item["name"]: item for item in listed if isinstance(item, dict)}
-    narrow = experiment.system(FLOW)
+    narrow = systems.system(FLOW)
     changes = {
         name: {"smoothness": weight} for weight, name in SMOOTHNESS.items() if name != FLOW
     } | {FREE: {"reconstruction": 0.0}}
     for name, change in changes.items():
-        chosen = experiment.system(entries[name])
+        chosen = systems.system(entries[name])
         assert {"reconstruction": 0.0} | chosen.objective_params == narrow.objective_params | change
         assert (chosen.model, chosen.params, chosen.recipe) == (
             narrow.model,

@@ -15,11 +15,12 @@ import torch
 from torch import nn
 
 from vidrep.datasets.store import write_clips
-from vidrep.experiment import DEFAULT_RECIPE, UNTRAINED, System
 from vidrep.flow import write_flow
 from vidrep.objectives.base import Objective
 from vidrep.objectives.build import build
 from vidrep.random_streams import stream_seed
+from vidrep.runs import UNTRAINED
+from vidrep.systems import DEFAULT_RECIPE, System
 from vidrep.training import device, loop, progress
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.cost import count_macs, count_parameters

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from vidrep import experiment, models
+from vidrep import models, systems
 from vidrep.models.video_transformer import SCHEMES, Attention, Block
 from vidrep.objectives.build import build
 from vidrep.training.cost import count_macs
@@ -272,7 +272,7 @@ def test_parameters_of_vivit_as_published():
     [("vivit", 2, 1, 1), ("timesformer", 1, 2, 1), ("timesformer_space", 1, 2, 0)],
 )
 def test_parameters_of_the_reference_entries(name, tubelet, attentions, timed):
-    chosen = experiment.system(name)
+    chosen = systems.system(name)
     with torch.device("meta"):
         model = models.create(chosen.model, clip_shape=(1, 16, 64, 64), **chosen.params)
     width = 192

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from vidrep import models
-from vidrep.experiment import system
 from vidrep.flow import exact_flow
 from vidrep.models.flow_stacks import FlowStacks, follow
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build, needed_targets
 from vidrep.objectives.multi_task import MultiTask
+from vidrep.systems import system
 from vidrep.training.split import Split
 
 # --- Stacks of flow. ---

@@ -9,11 +9,11 @@ from torch import nn
 
 from studies.fidelity.sequential_3dcnn_lstm import shuffled_inside, window_length
 from vidrep import models
-from vidrep.experiment import system
 from vidrep.models.window_lstm import Standardise
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.objectives.windows_then_sequence import WindowsThenSequence, accumulated
+from vidrep.systems import system
 
 PUBLISHED = (1, 9, 34, 54)
 SMALL = {"maps": [2, 6, 3], "kernels": [[5, 3, 3], [3, 3, 3], [3, 2, 2]], "units": 4}

@@ -7,7 +7,7 @@ import json
 import sys
 
 from vidrep.command_line import key_value, run
-from vidrep.experiment import catalogue
+from vidrep.systems import catalogue
 
 
 def main() -> None:

@@ -6,8 +6,9 @@ import copy
 from pathlib import Path
 
 from vidrep import models, objectives
-from vidrep.experiment import SEQUENCES, STILL_DIGITS, Experiment, System
+from vidrep.experiment import SEQUENCES, Experiment
 from vidrep.naming import source_file
+from vidrep.systems import STILL_DIGITS, System
 
 EXTERNAL_SUFFIXES = (".npz", ".h5", ".hdf5", ".zarr")
 

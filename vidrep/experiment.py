@@ -1,184 +1,16 @@
-"""What an experiment consists of: its systems, runs and evaluation sets, read from the
-configuration.
+"""What an experiment consists of: its runs, what is evaluated on what, and what is made from both.
 
-The Snakefile imports this module every time it is parsed, in every job, so it imports nothing
-heavy.
+The Snakefile imports this module every time it is parsed, in every job: nothing heavy here.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-import yaml
+from vidrep import objectives
+from vidrep.runs import EXTERNAL, UNTRAINED, Run, first_seeds, trained_on
+from vidrep.systems import System, system
 
-CATALOGUE = Path(__file__).parent / "catalogue"
-# weights that the experiment itself makes: a CNN trained on its digits
-STILL_DIGITS = "still_digits"
-RUN_WEIGHTS = "run:"  # what stands before the name of a system whose run another one starts from
-UNTRAINED = "untrained"  # the seed of an untrained twin
-# what a network of somebody else's was trained on, and its family, where the configuration does not
-# say
-EXTERNAL = "external"
-# videos of one process: only systems that name them are trained on them
+# Videos of one process: only systems that name them are trained on them.
 SEQUENCES = ("sequences", "sequences_unwarped")
-DEFAULT_RECIPE = {
-    "optimiser": "adamw",
-    "schedule": "constant",
-    "lr": 1e-3,
-    "weight_decay": 0.0,
-    "batch": 32,
-    "gradient_clip": None,
-    "flip": 0.0,
-    "labelled": None,
-    "epochs": [1],
-}
-
-
-@dataclass(frozen=True)
-class System:
-    """Model + objective + inputs + recipe under one name.
-
-    Attributes:
-        name: its name in the catalogue or the configuration.
-        family: family in figures.
-        model, params: the network and its constructor's arguments.
-        objective, objective_params: what it is trained for.
-        inputs: some of "clip", "flow", "flow_backward".
-        flow: method of the flow it is fed ("true", "dis", ...), None without flow; backward flow is
-            that of the same method.
-        recipe: optimiser, lr, schedule, weight_decay, batch, gradient_clip, flip, labelled, epochs
-            (one number a stage).
-        seeds: seeds of its runs; empty for controls, which are never trained.
-        datasets: the data sets it is trained on; empty for all of the experiment but sequences.
-        weights: what its trained runs start from: a file of pretrained weights, ``STILL_DIGITS``,
-            or ``run:<system>``, the run of that system on the same data set with the same seed;
-            None for random weights.
-        citation: where it comes from.
-        preset: reference, narrow or control.
-    """
-
-    name: str
-    family: str
-    model: str
-    params: dict
-    objective: str
-    objective_params: dict
-    inputs: tuple[str, ...]
-    flow: str | None
-    recipe: dict
-    seeds: tuple[int, ...]
-    datasets: tuple[str, ...]
-    weights: str | None
-    citation: str
-    preset: str
-
-    @property
-    def starts_from(self) -> str | None:
-        """The system whose runs its own start from, if any."""
-        return (
-            self.weights.removeprefix(RUN_WEIGHTS)
-            if (self.weights or "").startswith(RUN_WEIGHTS)
-            else None
-        )
-
-    def definition(self) -> dict:
-        """What determines the result of a run apart from data and seed (display fields left
-        out).
-        """
-        keys = (
-            "name",
-            "model",
-            "params",
-            "objective",
-            "objective_params",
-            "inputs",
-            "flow",
-            "recipe",
-        )
-        return {key: getattr(self, key) for key in (*keys, *(["weights"] if self.weights else []))}
-
-
-def flow_inputs(inputs: Sequence[str], flow: str | None) -> dict[str, str]:
-    """The flow method behind each flow input of a system: ``flow`` gives "true", ``flow_backward``
-    then gives "true_backward".
-    """
-    return {
-        name: f"{flow}{name.removeprefix('flow')}" for name in inputs if name.startswith("flow")
-    }
-
-
-@dataclass(frozen=True)
-class Run:
-    """One system trained on one data set with one seed; seed "untrained" is the untrained twin."""
-
-    dataset: str
-    system: str
-    seed: int | str
-
-    @property
-    def stem(self) -> str:
-        """File stem of the run's activations."""
-        return f"{self.dataset}--{self.system}--seed{self.seed}"
-
-
-@cache
-def catalogue() -> dict[str, dict]:
-    """The catalogue as plain data: name -> entry. Its files, one a family, lie in
-    ``vidrep/catalogue/``.
-    """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    files = sorted(CATALOGUE.glob("*.yaml"))
-    return {
-        name: entry
-        for file in files
-        for name, entry in yaml.load(file.read_text(), Loader=loader).items()
-    }
-
-
-def system(entry: dict | str) -> System:
-    """A system from one item of the configuration's ``systems`` list: a catalogue name, changed
-    where the item says so.
-
-    Raises:
-        ValueError: unknown name, or a system of the user's own that lacks a key.
-    """
-    entry = {"name": entry} if isinstance(entry, str) else dict(entry)
-    name = entry["name"]
-    base = catalogue().get(name, {})
-    if not base and "model" not in entry:
-        known = ", ".join(sorted(catalogue()))
-        raise ValueError(
-            f"config key systems: {name!r} is not in the catalogue and names no model of its own;"
-            f" known: {known}"
-        )
-    merged = {
-        "preset": "own",
-        "family": "own",
-        "citation": "",
-        "objective": "classification",
-        "inputs": ["clip"],
-        **base,
-    }
-    for key, value in entry.items():
-        merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
-    inputs = tuple(merged["inputs"])
-    return System(
-        name=name,
-        family=merged["family"],
-        model=merged["model"],
-        params=merged.get("params", {}),
-        objective=merged["objective"],
-        objective_params=merged.get("objective_params", {}),
-        inputs=inputs,
-        flow=merged.get("flow", "true") if flow_inputs(inputs, None) else None,
-        recipe={**DEFAULT_RECIPE, **merged.get("recipe", {})},
-        seeds=() if merged["preset"] == "control" else tuple(merged.get("seeds", [0])),
-        datasets=tuple(merged.get("datasets", ())),
-        weights=merged.get("weights"),
-        citation=merged["citation"],
-        preset=merged["preset"],
-    )
 
 
 class Experiment:
@@ -190,6 +22,7 @@ class Experiment:
         self.datasets: list[str] = config["datasets"]
         self.transfer: bool = config["transfer"]
         self.systems = {item.name: item for item in map(system, config["systems"])}
+        self._evaluated = cache(lambda dataset: frozenset(self.evaluated_on(dataset)))
 
     def frames(self, dataset: str) -> int:
         """Frames of a data set's clips."""
@@ -292,8 +125,78 @@ class Experiment:
         return [path] if Path(path).is_file() else []
 
     def flow_methods(self) -> list[str]:
-        """Methods of forward flow that some system is fed or that the configuration asks to
-        score.
-        """
-        used = {s.flow for s in self.systems.values() if s.flow}
+        """Methods of forward flow that a system is fed or that the configuration asks to score."""
+        used = {system.flow for system in self.systems.values() if system.flow}
         return sorted(used | {"true"} | set(self.config["flow"]["estimators"]))
+
+    def matched_sets(self) -> list[str]:
+        """Evaluation sets on which layers can be matched: two systems, or two seeds of one."""
+        matched = []
+        for dataset in self.datasets:
+            made = [system for made_for, system in self.pairs() if made_for == dataset]
+            if len(made) > 1 or any(len(system.seeds) > 1 for system in made):
+                matched.append(dataset)
+        return matched
+
+    def version_sets(self) -> list[str]:
+        """Evaluation sets on which a system is compared after training on different data."""
+        compared = []
+        for dataset in self.datasets:
+            trained = {(run.system, run.dataset) for run in self.evaluated_on(dataset)}
+            systems = {system for system, _ in trained}
+            if len(trained) > len(systems):
+                compared.append(dataset)
+        return compared
+
+    def followed_runs(self) -> list[Run]:
+        """Trained runs whose weights are kept at several times, as ``training.snapshots`` asks."""
+        if not self.config["training"]["snapshots"]:
+            return []
+        return [
+            run for run in self.trained_runs() if sum(self.systems[run.system].recipe["epochs"])
+        ]
+
+    def followed_sets(self) -> list[str]:
+        """The data sets that they are trained on."""
+        return trained_on(self.followed_runs())
+
+    def generates(self, system: str) -> bool:
+        """Does a system's objective reconstruct or predict frames?"""
+        return objectives.traits(self.systems[system].objective).generates
+
+    def generating_runs(self) -> list[Run]:
+        """Trained runs that reconstruct or predict frames."""
+        return [run for run in self.trained_runs() if self.generates(run.system)]
+
+    def generating_sets(self) -> list[str]:
+        """The data sets that they are trained on."""
+        return trained_on(self.generating_runs())
+
+    def generating_on(self, dataset: str) -> list[Run]:
+        """Runs that generate frames of ``dataset``, untrained baselines too."""
+        return [run for run in self.evaluated_on(dataset) if self.generates(run.system)]
+
+    def evaluation_sets(self, run: Run) -> list[str]:
+        """The data sets that a run is evaluated on, its own first."""
+        others = [name for name in self.datasets if run in self._evaluated(name)]
+        return [run.dataset, *(name for name in others if name != run.dataset)]
+
+    def alignment_runs(self) -> list[tuple[str, Run]]:
+        """Each data set of sequences with each run that aligns its videos."""
+        return [
+            (dataset, run) for dataset in self.sequences() for run in self.evaluated_on(dataset)
+        ]
+
+    def matched_runs(self) -> list[Run]:
+        """Of each system trained on sequences its first run, whose matched videos are shown."""
+        sequences = self.sequences()
+        return first_seeds(run for run in self.trained_runs() if run.dataset in sequences)
+
+    def detection_splits(self) -> list[str]:
+        """The splits of untrimmed videos."""
+        two = self.config["detection"]["videos"]["test_two_activities"]
+        return ["train", "validation", "test"] + ["test_two_activities"] * bool(two)
+
+    def first_run(self, system: str, dataset: str) -> Run:
+        """A trained system's run with its first seed."""
+        return Run(dataset, system, min(self.systems[system].seeds))

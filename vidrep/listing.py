@@ -3,9 +3,9 @@
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidrep.experiment import System, catalogue, system
 from vidrep.objectives.base import DataShape, Objective
 from vidrep.objectives.build import build
+from vidrep.systems import System, catalogue, system
 from vidrep.training.targets import TARGETS
 
 CLASSES = 10

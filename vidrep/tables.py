@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from vidrep.datasets.store import open_clips
-from vidrep.experiment import UNTRAINED
 from vidrep.files import whole
+from vidrep.runs import UNTRAINED
 
 KEYS = ["system", "trained_on", "evaluated_on", "seed"]
 

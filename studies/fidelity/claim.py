@@ -254,8 +254,8 @@ class Results:
         Raises:
             NotRun: there is no such data set or run.
         """
-        from vidrep.experiment import flow_inputs
         from vidrep.objectives.build import needed_targets
+        from vidrep.systems import flow_inputs
         from vidrep.training.split import load_split
 
         clips = self.clips_file(dataset, split)

@@ -32,9 +32,9 @@ MILLIONS = {
 
 def parameters(name: str) -> int:
     """Parameters of a system of the catalogue at 16 x 64 x 64, heads included."""
-    from vidrep.experiment import system
     from vidrep.objectives.base import DataShape
     from vidrep.objectives.build import build
+    from vidrep.systems import system
 
     with torch.device("meta"):
         objective = build(

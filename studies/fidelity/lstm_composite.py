@@ -14,9 +14,9 @@ from studies.fidelity.lstm_states import COMPOSITE, FUTURE, SHAPES
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
 from vidrep.digits.source import read_digits
-from vidrep.experiment import UNTRAINED
 from vidrep.objectives.state_decoders import nats_per_frame
 from vidrep.report.features import frame_energy
+from vidrep.runs import UNTRAINED
 
 SOURCE = "lstm_composite"
 COMPOSITE_FED = "lstm_composite_future_conditional_narrow"

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from studies.fidelity.claim import Finding, Results, Score, all_hold, difference, greater
 from studies.fidelity.errors import above, batches, clip_scores
-from vidrep.experiment import UNTRAINED
 from vidrep.objectives.state_decoders import Decoder, nats_per_frame
+from vidrep.runs import UNTRAINED
 
 SHAPES = "digits_only"
 SPEEDS = "velocity_only"

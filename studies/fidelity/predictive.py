@@ -11,10 +11,10 @@ from torch import Tensor
 
 from studies.fidelity.claim import Claim, Finding, Results, all_hold, greater
 from vidrep.datasets.store import open_clips
-from vidrep.experiment import UNTRAINED
 from vidrep.generation.baselines import baseline_frames, mean_training_frame
 from vidrep.objectives.masking import fixed_order, take
 from vidrep.reading import clip_counts
+from vidrep.runs import UNTRAINED
 from vidrep.training.device import choose
 from vidrep.training.targets import make_target
 

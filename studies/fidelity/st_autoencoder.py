@@ -14,10 +14,10 @@ from studies.fidelity.flow_fields import digit_motion, exact_backward, flows, me
 from vidrep.activations.capture import capturing
 from vidrep.activations.pooling import pool
 from vidrep.datasets.store import open_clips
-from vidrep.experiment import UNTRAINED
 from vidrep.models.warp import warp
 from vidrep.objectives.next_frame import central_differences
 from vidrep.probes.svm import Protocol, probe_layer
+from vidrep.runs import UNTRAINED
 
 SOURCE = "st_autoencoder"
 FLOW = "flow_autoencoder_narrow"

@@ -20,10 +20,10 @@ from studies.fidelity.claim import (
     greater,
 )
 from vidrep.datasets.store import open_clips
-from vidrep.experiment import UNTRAINED
 from vidrep.objectives.build import build
 from vidrep.objectives.temporal_coherence import apart, l1
 from vidrep.random_streams import stream_seed
+from vidrep.runs import UNTRAINED
 from vidrep.training.device import choose
 from vidrep.training.loop import evaluate, make_optimiser, make_schedule, train_one_epoch
 from vidrep.training.order import epoch_order, labelled_rows

@@ -20,7 +20,7 @@ from studies.fidelity.claim import (
     greater,
 )
 from vidrep.datasets.store import open_clips
-from vidrep.experiment import UNTRAINED
+from vidrep.runs import UNTRAINED
 
 SOURCE = "video_learning_anchors"
 # with time: the same without

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vidrep.experiment import Run
 from vidrep.random_streams import stream
+from vidrep.runs import Run
 from vidrep.similarity.kernel import Kernel, summarise
 
 REMOVED = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)  # shares of all components

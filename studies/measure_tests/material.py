@@ -14,7 +14,7 @@ import zarr
 from studies.fidelity.claim import Results
 from studies.measure_tests.changes import Series, change
 from vidrep.activations.store import read_labels, read_layer
-from vidrep.experiment import Run
+from vidrep.runs import Run
 from vidrep.similarity.kernel import Kernel, summarise
 
 SAME = 1e-6  # two kernels of trace 1 that differ by less hold the same representation

@@ -77,7 +77,7 @@ def load_manipulated(
     Args:
         clips_file: the .h5 file.
         control: a key of ``ORDERS``.
-        flows: the method of each flow input, see ``vidrep.experiment.flow_inputs``.
+        flows: the method of each flow input, see ``vidrep.systems.flow_inputs``.
         seed: the experiment's.
         targets: names of further targets, see ``vidrep.training.targets``.
 

@@ -22,7 +22,7 @@ def build(definition: dict, shape: DataShape) -> nn.Module:
 
     Args:
         definition: a system's definition: model, params, objective, objective_params
-            (``vidrep.experiment.System.definition``).
+            (``vidrep.systems.System.definition``).
         shape: the data set it is made for.
 
     Raises:

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from vidrep.experiment import UNTRAINED
 from vidrep.plan.jobs import Job
 from vidrep.plan.records import EXTRACT, KERNELS, PACKED, Estimate, Rates, Record, read_record
 from vidrep.plan.work import Workload
+from vidrep.runs import UNTRAINED
 
 PASSING = ("compute_flow", *EXTRACT, *KERNELS)  # what retention: temp does not keep
 OF_RUNS = PASSING[1:]  # what retention: keep_best keeps of one run for each data set and system

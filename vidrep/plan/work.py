@@ -11,10 +11,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidrep.activations.capture import capturing
 from vidrep.activations.pooling import pool
-from vidrep.experiment import UNTRAINED, Experiment
+from vidrep.experiment import Experiment
 from vidrep.listing import blank_batch, build_on_meta
 from vidrep.plan.jobs import Job
 from vidrep.plan.records import EXTRACT, KERNELS, PROBE
+from vidrep.runs import UNTRAINED
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from vidrep.experiment import UNTRAINED
 from vidrep.reading import wilson
 from vidrep.report.style import (
     INK,
@@ -19,6 +18,7 @@ from vidrep.report.style import (
     write_cells,
 )
 from vidrep.report.tables import FLOOR, accuracy_rows, line_name, result_lines, sizes
+from vidrep.runs import UNTRAINED
 
 _PERCENT = (0.0, 100.0)
 _CMAP = "cividis"

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image, ImageDraw, ImageFont
 
-from vidrep.experiment import UNTRAINED
 from vidrep.report.style import GREY, INK, PALE, Look, class_colours, new_figure, panel_grid
+from vidrep.runs import UNTRAINED
 
 BASELINES = {"frame_index": "frame number", "raw_pixels": "pixels", "chance": "chance"}
 # Metric -> heading, factor, limits of the axis.

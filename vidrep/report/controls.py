@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from vidrep.experiment import UNTRAINED
 from vidrep.reading import wilson
 from vidrep.report.style import GREY, INK, Look, new_figure
 from vidrep.report.tables import FLOOR, accuracy_rows, line_name, result_lines, sizes
+from vidrep.runs import UNTRAINED
 
 INTACT = "test"
 # Split -> what it is called and its marker, from top to bottom of a system's lanes.

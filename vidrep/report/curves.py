@@ -7,9 +7,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from vidrep.experiment import UNTRAINED
 from vidrep.report.style import GREY, INK, Look, broken, grid_height, new_figure, panel_grid
 from vidrep.report.tables import ACCURACIES
+from vidrep.runs import UNTRAINED
 
 _COLUMNS = 6
 _SPLIT_DASHES = {"train": (0, (3, 1.2)), "validation": "-"}

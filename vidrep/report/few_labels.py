@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from vidrep.experiment import UNTRAINED
 from vidrep.reading import wilson
 from vidrep.report.style import INK, Look, new_figure
 from vidrep.report.tables import FLOOR, accuracy_rows, sizes
+from vidrep.runs import UNTRAINED
 
 
 def few_labels_figure(

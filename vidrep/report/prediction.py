@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from vidrep.experiment import UNTRAINED
 from vidrep.generation.verdict import FAILS
 from vidrep.report.style import GREY, INK, Look, new_figure
+from vidrep.runs import UNTRAINED
 
 METRICS = {
     "squared_error_per_frame": "squared error, sum per frame",

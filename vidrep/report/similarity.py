@@ -14,7 +14,6 @@ from matplotlib.patches import Patch
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
-from vidrep.experiment import EXTERNAL, UNTRAINED
 from vidrep.reading import first_seeds, only_layer_last, representations, square
 from vidrep.report.style import (
     GREY,
@@ -26,6 +25,7 @@ from vidrep.report.style import (
     new_figure,
     write_cells,
 )
+from vidrep.runs import EXTERNAL, UNTRAINED
 from vidrep.similarity.registry import find
 from vidrep.similarity.verdicts import Verdict, warning
 

@@ -13,7 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
-from vidrep.experiment import UNTRAINED
+from vidrep.runs import UNTRAINED
 from vidrep.similarity.engine import Comparison
 from vidrep.similarity.registry import find
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from vidrep.experiment import UNTRAINED
+from vidrep.runs import UNTRAINED
 from vidrep.similarity.difference import differences, rows
 from vidrep.similarity.engine import compare_all
 from vidrep.similarity.files import StoredKernel

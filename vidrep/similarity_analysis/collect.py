@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vidrep.experiment import UNTRAINED
 from vidrep.random_streams import stream
 from vidrep.reading import only_layer_last, read_table, representations, square
+from vidrep.runs import UNTRAINED
 from vidrep.similarity_analysis import agreement, layers, shares
 from vidrep.similarity_analysis.distances import as_distances, defined
 

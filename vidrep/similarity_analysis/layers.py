@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from vidrep.experiment import UNTRAINED
 from vidrep.reading import first_seeds, representations, square
+from vidrep.runs import UNTRAINED
 from vidrep.similarity.registry import find
 
 NUMBERS = ("value", "ci_low", "ci_high")

@@ -11,9 +11,11 @@ from vidrep import models, objectives
 from vidrep.code_version import code_version
 from vidrep.config import check, fill_defaults, schema_error
 from vidrep.command_line import use_checkout
-from vidrep.experiment import SEQUENCES, STILL_DIGITS, UNTRAINED, Run, flow_inputs
+from vidrep.experiment import SEQUENCES
 from vidrep.naming import source_file
+from vidrep.runs import UNTRAINED, Run, first_seeds
 from vidrep.similarity_analysis import TABLES as ANALYSIS_TABLES
+from vidrep.systems import STILL_DIGITS, flow_inputs
 from vidrep.training.gpu_slots import any_visible
 
 ROOT = Path(workflow.basedir)
@@ -260,61 +262,13 @@ def functional_similarity_tables():
 # similarity_analysis
 
 
-def matched_sets():
-    """The evaluation sets on which layers can be matched: those of two systems, or of two seeds of one."""
-
-    def compared(evaluated):
-        made = [system for dataset, system in EXPERIMENT.pairs() if dataset == evaluated]
-        return len(made) > 1 or any(len(system.seeds) > 1 for system in made)
-
-    return list(filter(compared, EXPERIMENT.datasets))
-
-
-def version_sets():
-    """The evaluation sets on which some system is opened up after training on different data."""
-
-    def compared(evaluated):
-        cells = {(run.system, run.dataset) for run in EXPERIMENT.evaluated_on(evaluated)}
-        return len(cells) > len({system for system, _ in cells})
-
-    return list(filter(compared, EXPERIMENT.datasets))
-
-
-def followed_runs():
-    """Trained runs whose weights are kept at several times; none unless the configuration asks for it."""
-    asked = EXPERIMENT.trained_runs() if config["training"]["snapshots"] else []
-    return [run for run in asked if sum(SYSTEMS[run.system].recipe["epochs"])]
-
-
-def followed_datasets():
-    """The data sets that they are trained on."""
-    return list(dict.fromkeys(run.dataset for run in followed_runs()))
-
-
 # generation
 
 
-def generates(system):
-    """Does a system's objective reconstruct or predict frames?"""
-    return objectives.traits(SYSTEMS[system].objective).generates
-
-
-def generating_runs():
-    """Trained runs whose objective generates frames."""
-    return [run for run in EXPERIMENT.trained_runs() if generates(run.system)]
-
-
-@cache
-def stems_on(evaluated):
-    """The file stems of the runs that are opened up on a data set."""
-    return {run.stem for run in EXPERIMENT.evaluated_on(evaluated)}
-
-
 def generated_sets(wildcards):
-    """The data sets whose test clips a run generates: its own one, then the others that it is opened up on."""
-    stem = NAME.format(**wildcards)
-    others = [name for name in EXPERIMENT.datasets if stem in stems_on(name)]
-    return [wildcards.dataset, *(name for name in others if name != wildcards.dataset)]
+    """The data sets whose test clips a run generates, its own first."""
+    seed = wildcards.seed if wildcards.seed == UNTRAINED else int(wildcards.seed)
+    return EXPERIMENT.evaluation_sets(Run(wildcards.dataset, wildcards.system, seed))
 
 
 def generated_files(suffix, evaluated=None):
@@ -323,20 +277,15 @@ def generated_files(suffix, evaluated=None):
     return [
         f"<results>/generation/{run.dataset}/{run.system}/seed{run.seed}{suffix}"
         for run in runs
-        if generates(run.system)
+        if EXPERIMENT.generates(run.system)
     ]
-
-
-def generated_datasets():
-    """The data sets on which some run was trained to generate frames."""
-    return list(dict.fromkeys(run.dataset for run in generating_runs()))
 
 
 def prediction_tables():
     """The tables of what runs predict; none without such runs."""
     return (
         [f"<results>/tables/{name}.csv" for name in ("prediction", "prediction_verdict")]
-        if generating_runs()
+        if EXPERIMENT.generating_runs()
         else []
     )
 
@@ -345,22 +294,6 @@ def prediction_tables():
 
 
 ALIGN_BASELINES = ("frame_index", "raw_pixels", "chance")
-
-
-def alignment_runs():
-    """Each data set of sequences with the runs that are opened up on it."""
-    return [
-        (evaluated, run)
-        for evaluated in EXPERIMENT.sequences()
-        for run in EXPERIMENT.evaluated_on(evaluated)
-    ]
-
-
-def matched_runs():
-    """Of each system trained on sequences the run with the first seed, to be looked at."""
-    return first_seeds(
-        run for run in EXPERIMENT.trained_runs() if run.dataset in EXPERIMENT.sequences()
-    )
 
 
 def first_matches(wildcards):
@@ -378,17 +311,11 @@ def alignment_parts():
     ]
     return [
         f"<results>/alignment/{part}.csv"
-        for part in baselines + [f"{d}/{run.stem}" for d, run in alignment_runs()]
+        for part in baselines + [f"{d}/{run.stem}" for d, run in EXPERIMENT.alignment_runs()]
     ]
 
 
 # detection
-
-
-def untrimmed_splits():
-    """The splits of untrimmed videos."""
-    two = ["test_two_activities"] if config["detection"]["videos"]["test_two_activities"] else []
-    return ["train", "validation", "test", *two]
 
 
 def untrimmed_mb(videos):
@@ -419,7 +346,7 @@ def alignment_table():
 
 def tables():
     """All tables of the experiment."""
-    names = ["training_time"] if followed_runs() else []
+    names = ["training_time"] if EXPERIMENT.followed_runs() else []
     names += ["accuracy", "probes", "confusion", "cost", "nearest", *ANALYSIS_TABLES] + (
         ["flow_error"] if ESTIMATORS else []
     )

@@ -44,7 +44,8 @@ rule clip_features:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
         record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
         videos=[
-            f"<results>/datasets/{{dataset}}_untrimmed/{split}.h5" for split in untrimmed_splits()
+            f"<results>/datasets/{{dataset}}_untrimmed/{split}.h5"
+            for split in EXPERIMENT.detection_splits()
         ],
     output:
         features=f"<results>/detection/{NAME}.features.h5",

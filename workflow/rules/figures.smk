@@ -46,20 +46,26 @@ def report_targets():
         for measure in MEASURES
     ]
     names += [f"layers/{dataset}--{LAYER_MEASURE}" for dataset in EXPERIMENT.datasets]
-    names += [f"layer_matches/{dataset}" for dataset in matched_sets()]
-    names += [f"versions/{dataset}" for dataset in version_sets()]
-    names += [f"training_time/{dataset}" for dataset in followed_datasets()]
-    names += [f"generation/{run.dataset}--{run.system}" for run in first_seeds(generating_runs())]
-    names += [f"prediction/{dataset}" for dataset in generated_datasets()]
+    names += [f"layer_matches/{dataset}" for dataset in EXPERIMENT.matched_sets()]
+    names += [f"versions/{dataset}" for dataset in EXPERIMENT.version_sets()]
+    names += [f"training_time/{dataset}" for dataset in EXPERIMENT.followed_sets()]
+    names += [
+        f"generation/{run.dataset}--{run.system}"
+        for run in first_seeds(EXPERIMENT.generating_runs())
+    ]
+    names += [f"prediction/{dataset}" for dataset in EXPERIMENT.generating_sets()]
     names += [f"features/{run.dataset}--{run.system}" for run in first_seeds(lstm_runs())]
     names += [
         f"detection/{run.dataset}--{run.system}" for run in first_seeds(EXPERIMENT.detection_runs())
     ]
     names += [f"alignment/{dataset}" for dataset in EXPERIMENT.sequences()]
-    names += [f"matches/{run.dataset}--{run.system}" for run in matched_runs()]
+    names += [f"matches/{run.dataset}--{run.system}" for run in EXPERIMENT.matched_runs()]
     figures = [f"<results>/figures/{name}.{suffix}" for name in names for suffix in ("png", "pdf")]
-    animated = [f"generation/{run.dataset}--{run.system}" for run in first_seeds(generating_runs())]
-    animated += [f"matches/{run.dataset}--{run.system}" for run in matched_runs()]
+    animated = [
+        f"generation/{run.dataset}--{run.system}"
+        for run in first_seeds(EXPERIMENT.generating_runs())
+    ]
+    animated += [f"matches/{run.dataset}--{run.system}" for run in EXPERIMENT.matched_runs()]
     return figures + [f"<results>/figures/{name}.html" for name in animated]
 
 
@@ -115,14 +121,6 @@ def run_files(wildcards, seed):
         f"<results>/runs/{wildcards.dataset}/{wildcards.system}/seed{seed}/{name}"
         for name in ("weights.pt", "run.json")
     ]
-
-
-def first_seeds(runs):
-    """Of each data set and system the run with the first seed."""
-    first = {}
-    for run in runs:
-        first.setdefault((run.dataset, run.system), run)
-    return list(first.values())
 
 
 def embedding_stores():

@@ -360,15 +360,15 @@ use rule plot_clips as plot_layer_matches with:
     output:
         png=[
             figure(f"layer_matches/{name}", "Best matching layers", **{"data set": name})
-            for name in matched_sets()
+            for name in EXPERIMENT.matched_sets()
         ],
-        pdf=beside("layer_matches", matched_sets()),
+        pdf=beside("layer_matches", EXPERIMENT.matched_sets()),
     log:
         "<logs>/figures/layer_matches.log",
     benchmark:
         "<benchmarks>/figures/layer_matches.tsv"
     params:
-        options=f"{option('datasets', matched_sets())} {FAMILY_OPTION}",
+        options=f"{option('datasets', EXPERIMENT.matched_sets())} {FAMILY_OPTION}",
         target=folder,
         script="plot_layer_matches",
         code=code("plot_layer_matches"),
@@ -383,15 +383,15 @@ use rule plot_clips as plot_versions with:
     output:
         png=[
             figure(f"versions/{dataset}", "Other training data", **{"data set": dataset})
-            for dataset in version_sets()
+            for dataset in EXPERIMENT.version_sets()
         ],
-        pdf=beside("versions", version_sets()),
+        pdf=beside("versions", EXPERIMENT.version_sets()),
     log:
         "<logs>/figures/versions.log",
     benchmark:
         "<benchmarks>/figures/versions.tsv"
     params:
-        options=f"{option('datasets', version_sets())} {FAMILY_OPTION}",
+        options=f"{option('datasets', EXPERIMENT.version_sets())} {FAMILY_OPTION}",
         target=folder,
         script="plot_versions",
         code=code("plot_versions"),
@@ -406,15 +406,15 @@ use rule plot_clips as plot_training_time with:
     output:
         png=[
             figure(f"training_time/{dataset}", "Layers in training", **{"data set": dataset})
-            for dataset in followed_datasets()
+            for dataset in EXPERIMENT.followed_sets()
         ],
-        pdf=beside("training_time", followed_datasets()),
+        pdf=beside("training_time", EXPERIMENT.followed_sets()),
     log:
         "<logs>/figures/training_time.log",
     benchmark:
         "<benchmarks>/figures/training_time.tsv"
     params:
-        options=f"{option('datasets', followed_datasets())} {FAMILY_OPTION}",
+        options=f"{option('datasets', EXPERIMENT.followed_sets())} {FAMILY_OPTION}",
         target=folder,
         script="plot_training_time",
         code=code("plot_training_time"),
@@ -501,15 +501,15 @@ use rule plot_clips as plot_prediction with:
     output:
         png=[
             figure(f"prediction/{dataset}", "Generation", **{"data set": dataset, "system": "all"})
-            for dataset in generated_datasets()
+            for dataset in EXPERIMENT.generating_sets()
         ],
-        pdf=beside("prediction", generated_datasets()),
+        pdf=beside("prediction", EXPERIMENT.generating_sets()),
     log:
         "<logs>/figures/prediction.log",
     benchmark:
         "<benchmarks>/figures/prediction.tsv"
     params:
-        options=f"{option('datasets', generated_datasets())} {FAMILY_OPTION}",
+        options=f"{option('datasets', EXPERIMENT.generating_sets())} {FAMILY_OPTION}",
         target=folder,
         script="plot_prediction",
         code=code("plot_prediction"),

@@ -53,7 +53,10 @@ rule collect_probes:
 
 use rule collect_alignment as collect_training_time with:
     input:
-        parts=[f"<results>/training_time/{run.dataset}/{run.stem}.csv" for run in followed_runs()],
+        parts=[
+            f"<results>/training_time/{run.dataset}/{run.stem}.csv"
+            for run in EXPERIMENT.followed_runs()
+        ],
     output:
         table="<results>/tables/training_time.csv",
     log:

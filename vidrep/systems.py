@@ -1,0 +1,160 @@
+"""Systems: model, objective, inputs and recipe under one name, of the catalogue or a user's own.
+
+The Snakefile imports this module every time it is parsed, in every job: nothing heavy here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+CATALOGUE = Path(__file__).parent / "catalogue"
+# Weights that the experiment itself makes: a CNN trained on its digits.
+STILL_DIGITS = "still_digits"
+# What stands before the name of a system whose run another one starts from.
+RUN_WEIGHTS = "run:"
+DEFAULT_RECIPE = {
+    "optimiser": "adamw",
+    "schedule": "constant",
+    "lr": 1e-3,
+    "weight_decay": 0.0,
+    "batch": 32,
+    "gradient_clip": None,
+    "flip": 0.0,
+    "labelled": None,
+    "epochs": [1],
+}
+
+
+@dataclass(frozen=True)
+class System:
+    """Model + objective + inputs + recipe under one name.
+
+    Attributes:
+        name: its name in the catalogue or the configuration.
+        family: family in figures.
+        model, params: the network and its constructor's arguments.
+        objective, objective_params: what it is trained for.
+        inputs: some of "clip", "flow", "flow_backward".
+        flow: method of the flow it is fed ("true", "dis", ...), None without flow; backward flow is
+            that of the same method.
+        recipe: optimiser, lr, schedule, weight_decay, batch, gradient_clip, flip, labelled, epochs
+            (one number a stage).
+        seeds: seeds of its runs; empty for controls, which are never trained.
+        datasets: the data sets it is trained on; empty for all of the experiment but sequences.
+        weights: what its trained runs start from: a file of pretrained weights, ``STILL_DIGITS``,
+            or ``run:<system>``, the run of that system on the same data set with the same seed;
+            None for random weights.
+        citation: where it comes from.
+        preset: reference, narrow or control.
+    """
+
+    name: str
+    family: str
+    model: str
+    params: dict
+    objective: str
+    objective_params: dict
+    inputs: tuple[str, ...]
+    flow: str | None
+    recipe: dict
+    seeds: tuple[int, ...]
+    datasets: tuple[str, ...]
+    weights: str | None
+    citation: str
+    preset: str
+
+    @property
+    def starts_from(self) -> str | None:
+        """The system whose runs its own start from, if any."""
+        return (
+            self.weights.removeprefix(RUN_WEIGHTS)
+            if (self.weights or "").startswith(RUN_WEIGHTS)
+            else None
+        )
+
+    def definition(self) -> dict:
+        """What determines the result of a run apart from data and seed (display fields left
+        out).
+        """
+        keys = (
+            "name",
+            "model",
+            "params",
+            "objective",
+            "objective_params",
+            "inputs",
+            "flow",
+            "recipe",
+        )
+        return {key: getattr(self, key) for key in (*keys, *(["weights"] if self.weights else []))}
+
+
+def flow_inputs(inputs: Sequence[str], flow: str | None) -> dict[str, str]:
+    """The flow method behind each flow input of a system: ``flow`` gives "true", ``flow_backward``
+    then gives "true_backward".
+    """
+    return {
+        name: f"{flow}{name.removeprefix('flow')}" for name in inputs if name.startswith("flow")
+    }
+
+
+@cache
+def catalogue() -> dict[str, dict]:
+    """The catalogue as plain data: name -> entry. Its files, one a family, lie in
+    ``vidrep/catalogue/``.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    files = sorted(CATALOGUE.glob("*.yaml"))
+    return {
+        name: entry
+        for file in files
+        for name, entry in yaml.load(file.read_text(), Loader=loader).items()
+    }
+
+
+def system(entry: dict | str) -> System:
+    """A system from one item of the configuration's ``systems`` list: a catalogue name, changed
+    where the item says so.
+
+    Raises:
+        ValueError: unknown name, or a system of the user's own that lacks a key.
+    """
+    entry = {"name": entry} if isinstance(entry, str) else dict(entry)
+    name = entry["name"]
+    base = catalogue().get(name, {})
+    if not base and "model" not in entry:
+        known = ", ".join(sorted(catalogue()))
+        raise ValueError(
+            f"config key systems: {name!r} is not in the catalogue and names no model of its own;"
+            f" known: {known}"
+        )
+    merged = {
+        "preset": "own",
+        "family": "own",
+        "citation": "",
+        "objective": "classification",
+        "inputs": ["clip"],
+        **base,
+    }
+    for key, value in entry.items():
+        merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+    inputs = tuple(merged["inputs"])
+    return System(
+        name=name,
+        family=merged["family"],
+        model=merged["model"],
+        params=merged.get("params", {}),
+        objective=merged["objective"],
+        objective_params=merged.get("objective_params", {}),
+        inputs=inputs,
+        flow=merged.get("flow", "true") if flow_inputs(inputs, None) else None,
+        recipe={**DEFAULT_RECIPE, **merged.get("recipe", {})},
+        seeds=() if merged["preset"] == "control" else tuple(merged.get("seeds", [0])),
+        datasets=tuple(merged.get("datasets", ())),
+        weights=merged.get("weights"),
+        citation=merged["citation"],
+        preset=merged["preset"],
+    )
