@@ -4,6 +4,7 @@ The Snakefile imports this module every time it is parsed, in every job: nothing
 """
 
 from functools import cache
+from pathlib import Path
 
 from vidrep import objectives
 from vidrep.runs import EXTERNAL, UNTRAINED, Run, first_seeds, trained_on
