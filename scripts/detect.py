@@ -1,15 +1,28 @@
-"""Train clip labellers on the features of one run, detect activities in the test videos, score
-them.
-"""
+"""Train clip labellers on features of one run; detect activities in test videos and score them."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, run
 from vidrep.files import write_rows
 from vidrep.training import gpu_slots
+
+
+def add_labeller_options(parser: argparse.ArgumentParser) -> None:
+    """Options for the size and the training of the labeller."""
+    parser.add_argument("--units", required=True, type=int, help="cells of an LSTM layer")
+    parser.add_argument("--layers", required=True, type=int, help="LSTM layers")
+    parser.add_argument("--dropout", required=True, type=float, help="before and after the LSTM")
+    parser.add_argument(
+        "--background-weight",
+        required=True,
+        type=float,
+        help="weight of background clips in the loss, where activities have 1",
+    )
+    parser.add_argument("--lr", required=True, type=float, help="learning rate of RMSprop")
+    parser.add_argument("--epochs", required=True, type=int, help="passes over the videos")
+    parser.add_argument("--batch", required=True, type=int, help="videos a step")
 
 
 def main() -> None:
@@ -21,12 +34,7 @@ def main() -> None:
         type=Path,
         help="features of the run, as clip_features.py writes them",
     )
-    parser.add_argument(
-        "--labeller",
-        required=True,
-        type=json.loads,
-        help="size and training of the labeller as JSON",
-    )
+    add_labeller_options(parser)
     parser.add_argument(
         "--k", required=True, type=int, help="half-width of the mean filter in clips"
     )
@@ -62,7 +70,15 @@ def main() -> None:
     splits, about = read_features(args.features)
     seed = stream_seed(args.seed, "detection", about["dataset"], about["system"], about["seed"])
     settings = job.Settings(args.k, args.alpha, tuple(args.try_k), tuple(args.try_alpha))
-    recipe = LabellerRecipe(**args.labeller)
+    recipe = LabellerRecipe(
+        units=args.units,
+        layers=args.layers,
+        dropout=args.dropout,
+        background_weight=args.background_weight,
+        lr=args.lr,
+        epochs=args.epochs,
+        batch=args.batch,
+    )
     probabilities = job.label_clips(
         splits,
         recipe,

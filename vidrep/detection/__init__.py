@@ -1,5 +1,6 @@
-"""Temporal activity detection in untrimmed videos (Montes, Salvador, Pascual, Giro-i-Nieto, 2016,
-arXiv 1608.08128).
+"""Temporal activity detection in untrimmed videos.
+
+The method is that of Montes, Salvador, Pascual & Giro-i-Nieto, 2016, arXiv 1608.08128.
 
 A frozen clip network turns every clip of a video into a vector (``features``); a recurrent network
 labels each clip as background or one of K activities (``labeller``); what it says becomes one

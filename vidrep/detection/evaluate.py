@@ -8,15 +8,18 @@ THRESHOLDS = tuple(round(0.1 * i, 1) for i in range(1, 10))  # temporal IoU
 
 
 def overlaps(found: Segments, truth: Segments) -> np.ndarray:
-    """Temporal intersection over union of all pairs, (found, truth); 0 between segments of
-    different videos.
+    """Temporal intersection over union of all pairs of segments.
+
+    Returns:
+        (found, truth) in [0, 1]; 0 between segments of different videos.
     """
-    shared = np.minimum(found.end_s[:, None], truth.end_s) - np.maximum(
-        found.start_s[:, None], truth.start_s
-    )
-    shared = np.clip(shared, 0, None) * (found.video[:, None] == truth.video)
+    start_s = np.maximum(found.start_s[:, None], truth.start_s)
+    end_s = np.minimum(found.end_s[:, None], truth.end_s)
+    same_video = found.video[:, None] == truth.video
+    intersection = np.clip(end_s - start_s, 0, None) * same_video
     lengths = (found.end_s - found.start_s)[:, None] + (truth.end_s - truth.start_s)
-    return shared / np.maximum(lengths - shared, np.finfo(float).tiny)
+    union = lengths - intersection
+    return intersection / np.maximum(union, np.finfo(float).tiny)
 
 
 def match(overlap: np.ndarray, threshold: float) -> np.ndarray:
@@ -43,8 +46,9 @@ def match(overlap: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def average_precision(correct: np.ndarray, positives: int) -> float:
-    """Area under precision against recall, precision made monotone from the right, as in
-    ActivityNet's evaluation.
+    """Area under precision against recall, as in ActivityNet's evaluation.
+
+    Precision is made monotone from the right.
 
     Args:
         correct: (M,) bool in the order of rank.
@@ -59,19 +63,27 @@ def average_precision(correct: np.ndarray, positives: int) -> float:
 def detection_map(
     found: Segments, truth: Segments, thresholds: tuple[float, ...] = THRESHOLDS
 ) -> np.ndarray:
-    """Mean over the classes of the truth of average precision, one value for each threshold of
-    temporal IoU.
+    """Mean of average precision over the classes of the truth.
+
+    Args:
+        found, truth: the segments of all videos.
+        thresholds: of temporal intersection over union.
+
+    Returns:
+        One value a threshold.
     """
-    values = []
+    by_class = []
     for label in np.unique(truth.label):
-        of_class = found.where(found.label == label)
-        there = truth.where(truth.label == label)
-        ranked = of_class.where(np.argsort(-of_class.score, kind="stable"))
-        overlap = overlaps(ranked, there)
-        values.append(
-            [average_precision(match(overlap, threshold), len(there)) for threshold in thresholds]
-        )
-    return np.mean(values, 0)
+        found_of_class = found.where(found.label == label)
+        true_of_class = truth.where(truth.label == label)
+        rank = np.argsort(-found_of_class.score, kind="stable")
+        overlap = overlaps(found_of_class.where(rank), true_of_class)
+        precisions = []
+        for threshold in thresholds:
+            correct = match(overlap, threshold)
+            precisions.append(average_precision(correct, len(true_of_class)))
+        by_class.append(precisions)
+    return np.mean(by_class, 0)
 
 
 def classification_map(scores: np.ndarray, present: np.ndarray) -> float:
@@ -83,20 +95,31 @@ def classification_map(scores: np.ndarray, present: np.ndarray) -> float:
     """
     order = np.argsort(-scores, 0, kind="stable")
     ranked = np.take_along_axis(present, order, 0)
-    return float(
-        np.mean([average_precision(column, column.sum()) for column in ranked.T if column.any()])
-    )
+    precisions = []
+    for column in ranked.T:
+        if column.any():
+            precisions.append(average_precision(column, column.sum()))
+    return float(np.mean(precisions))
 
 
 def hit_at(scores: np.ndarray, present: np.ndarray, rank: int) -> float:
-    """Share of videos with a true class among their ``rank`` highest scores (V, K)."""
+    """Share of videos with a true class among their ``rank`` highest scores.
+
+    Args:
+        scores: (V, K).
+        present: (V, K) bool, the true classes.
+        rank: how many answers a video has.
+    """
     best = np.argsort(-scores, 1, kind="stable")[:, :rank]
-    return float(np.take_along_axis(present, best, 1).any(1).mean())
+    right = np.take_along_axis(present, best, 1)  # (V, rank)
+    return float(right.any(1).mean())
 
 
 def classes_returned(found: Segments, truth: Segments, classes: int) -> float:
-    """Share of the true pairs (video, class) of which some segment is returned, wherever it
-    lies.
+    """Share of the true pairs of video and class of which some segment is returned.
+
+    Where the segment lies does not count.
     """
-    true, returned = (np.unique(part.video * classes + part.label) for part in (truth, found))
-    return float(np.isin(true, returned).mean())
+    true_pairs = np.unique(truth.video * classes + truth.label)
+    found_pairs = np.unique(found.video * classes + found.label)
+    return float(np.isin(true_pairs, found_pairs).mean())

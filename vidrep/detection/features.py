@@ -83,28 +83,37 @@ def clip_labels(
             f"a video of {frames.min()} frames has no clip of {clip_frames} frames from frame"
             f" {offset} on"
         )
-    begin = offset + clip_frames * np.arange(clips.max())[:, None]  # (L, 1)
-    first = segments[:, None, :, 0]
+    number = np.arange(clips.max())  # (L,) of the clips of the longest video
+    begin = offset + clip_frames * number[:, None]  # (L, 1)
+    first = segments[:, None, :, 0]  # (V, 1, S)
     end = segments[:, None, :, 1]
-    # (V, L, S) frames
-    covered = np.clip(np.minimum(end, begin + clip_frames) - np.maximum(first, begin), 0, None)
-    each_class = segment_class[:, None, :, None] == np.arange(classes)
-    counts = (covered[..., None] * each_class).sum(2)  # (V, L, K)
-    labels = np.where(2 * counts.max(-1) >= clip_frames, counts.argmax(-1) + 1, 0)
-    return labels[np.arange(clips.max()) < clips[:, None]], clips
+    covered = np.minimum(end, begin + clip_frames) - np.maximum(first, begin)  # (V, L, S) frames
+    covered = np.clip(covered, 0, None)
+    is_class = segment_class[:, None, :, None] == np.arange(classes)  # (V, 1, S, K)
+    counts = (covered[..., None] * is_class).sum(2)  # (V, L, K) frames
+    is_activity = 2 * counts.max(-1) >= clip_frames
+    labels = np.where(is_activity, counts.argmax(-1) + 1, 0)  # (V, L)
+    exists = number < clips[:, None]
+    return labels[exists], clips
 
 
 @torch.no_grad()
 def embed_clips(objective: Objective, clips: Tensor, device: Device) -> Tensor:
-    """Features of clips, (B, D) float32: the run's embedding, averaged over its steps, its streams
-    side by side.
+    """Features of clips: the run's embedding, averaged over steps, its streams side by side.
 
     Args:
         objective: a run in evaluation mode whose model takes clips alone.
         clips: (B, T, H, W[, 3]) uint8.
+        device: where to compute.
+
+    Returns:
+        (B, D) float32.
     """
     embedding = objective.embed({"clip": device.clip(clips)})
-    parts = [value.mean(1) if value.ndim == 3 else value for value in streams(embedding).values()]
+    parts = []
+    for value in streams(embedding).values():
+        has_steps = value.ndim == 3  # (B, S, D)
+        parts.append(value.mean(1) if has_steps else value)
     return torch.cat(parts, -1).float()
 
 
@@ -117,9 +126,8 @@ def cut(video: np.ndarray, clips: int, clip_frames: int, offset: int) -> np.ndar
     Returns:
         (clips, clip_frames, H, W[, 3]).
     """
-    return video[offset : offset + clips * clip_frames].reshape(
-        clips, clip_frames, *video.shape[1:]
-    )
+    frames = video[offset : offset + clips * clip_frames]
+    return frames.reshape(clips, clip_frames, *video.shape[1:])
 
 
 def extract(
@@ -141,28 +149,34 @@ def extract(
             "a clip network must be fed clips alone; this one takes"
             f" {', '.join(objective.model.inputs)}"
         )
-    _, clip_frames, *size = objective.shape.clip
+    _, clip_frames, height, width = objective.shape.clip
     with open_clips(path) as file:
-        if list(file.clips.shape[2:4]) != size:
+        size = file.clips.shape[2:4]
+        if size != (height, width):
             raise ValueError(
-                f"{path}: videos of {file.clips.shape[2:4]} pixels for a network trained on"
-                f" {tuple(size)}"
+                f"{path}: videos of {size} pixels for a network trained on {(height, width)}"
             )
-        facts = {name: file.factors[name] for name in ("segments", "segment_class")}
+        segments = file.factors["segments"]
+        segment_class = file.factors["segment_class"]
         classes = file.labels.shape[1]
         labels, clips = clip_labels(
-            file.factors["frames"], **facts, classes=classes, clip_frames=clip_frames, offset=offset
+            file.factors["frames"],
+            segments,
+            segment_class,
+            classes=classes,
+            clip_frames=clip_frames,
+            offset=offset,
         )
-        blocks = [
-            embed_clips(objective, batch, device).cpu()
-            for batch in _batches(file.clips, clips, clip_frames, offset)
-        ]
+        blocks = []
+        for batch in _batches(file.clips, clips, clip_frames, offset):
+            blocks.append(embed_clips(objective, batch, device).cpu())
         fps = float(file.attrs["fps"])
     return Videos(
-        torch.cat(blocks).numpy(),
-        clips,
-        labels,
-        **facts,
+        features=torch.cat(blocks).numpy(),
+        clips=clips,
+        labels=labels,
+        segments=segments,
+        segment_class=segment_class,
         classes=classes,
         clip_frames=clip_frames,
         offset=offset,
@@ -175,18 +189,15 @@ def _batches(
 ) -> Iterator[Tensor]:
     """Batches of clips (B, T, H, W[, 3]), read a few videos at a time."""
     for i in range(0, len(clips), VIDEOS_AT_ONCE):
-        read = videos[i : i + VIDEOS_AT_ONCE]
-        pieces = [
-            cut(video, many, clip_frames, offset)
-            for video, many in zip(read, clips[i:], strict=False)
-        ]
+        some = slice(i, i + VIDEOS_AT_ONCE)
+        pieces = []
+        for video, count in zip(videos[some], clips[some], strict=True):
+            pieces.append(cut(video, count, clip_frames, offset))
         yield from torch.from_numpy(np.concatenate(pieces)).split(BATCH)
 
 
 def write_features(path: str | os.PathLike, splits: dict[str, Videos], attrs: dict) -> None:
-    """Write splits to one HDF5 file, a group each, whole or not at all; ``attrs`` become the file's
-    attributes.
-    """
+    """Write splits to one HDF5 file, a group each; ``attrs`` become the file's attributes."""
     with whole(path) as beside, h5py.File(beside, "w") as file:
         file.attrs.update(attrs)
         for name, videos in splits.items():
@@ -201,15 +212,13 @@ def write_features(path: str | os.PathLike, splits: dict[str, Videos], attrs: di
 
 def read_features(path: str | os.PathLike) -> tuple[dict[str, Videos], dict]:
     """Splits and attributes that ``write_features`` wrote."""
+    splits = {}
+    attrs = {}
     with h5py.File(path, "r") as file:
-        splits = {
-            name: Videos(
-                **{key: value[:] for key, value in group.items()},
-                **{key: value.item() for key, value in group.attrs.items()},
-            )
-            for name, group in file.items()
-        }
-        return splits, {
-            name: value.item() if isinstance(value, np.generic) else value
-            for name, value in file.attrs.items()
-        }
+        for name, group in file.items():
+            arrays = {key: value[:] for key, value in group.items()}
+            numbers = {key: value.item() for key, value in group.attrs.items()}
+            splits[name] = Videos(**arrays, **numbers)
+        for name, value in file.attrs.items():
+            attrs[name] = value.item() if isinstance(value, np.generic) else value
+    return splits, attrs

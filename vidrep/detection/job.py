@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -48,10 +49,10 @@ def label_clips(
 
     Args:
         splits: train, validation and test splits.
-        recipe: of the labeller.
+        recipe: size and training of the labeller.
         seed: see ``train_labeller``.
         device: where to compute.
-        report: receives a line a head.
+        report: a function that receives a line for each head.
 
     Returns:
         ``<split>_<head>`` to probabilities (N, K + 1) float32.
@@ -61,14 +62,14 @@ def label_clips(
         labeller, losses = train_labeller(
             head, splits["train"], splits["validation"], recipe, seed=seed, device=device
         )
+        best_epoch = int(np.argmin(losses)) + 1
         report(
-            f"{head}: lowest validation loss {min(losses):.3f} in epoch"
-            f" {int(np.argmin(losses)) + 1} of {len(losses)}"
+            f"{head}: lowest validation loss {min(losses):.3f} in epoch {best_epoch} of"
+            f" {len(losses)}"
         )
         for name in test_splits(splits):
-            probabilities[f"{name}_{head}"] = predict(labeller, splits[name], device).astype(
-                np.float32
-            )
+            predicted = predict(labeller, splits[name], device)
+            probabilities[f"{name}_{head}"] = predicted.astype(np.float32)
     return probabilities
 
 
@@ -78,45 +79,46 @@ def test_splits(splits: dict[str, Videos]) -> list[str]:
 
 
 def segments_found(probabilities: np.ndarray, videos: Videos, k: int, alpha: float) -> Segments:
-    """Detected segments of a split."""
-    times = {"clip_frames": videos.clip_frames, "fps": videos.fps, "offset": videos.offset}
-    return detect(probabilities, videos.clips, k=k, alpha=alpha, **times)
+    """Detected segments of a split; ``k`` and ``alpha`` are explained at ``Settings``."""
+    return detect(
+        probabilities,
+        videos.clips,
+        k=k,
+        alpha=alpha,
+        clip_frames=videos.clip_frames,
+        fps=videos.fps,
+        offset=videos.offset,
+    )
 
 
 def score_rows(
     splits: dict[str, Videos], probabilities: dict[str, np.ndarray], settings: Settings
 ) -> Iterator[tuple]:
     """Rows of ``COLUMNS``: everything at the chosen settings, the sweep on the test videos."""
+    chosen = (settings.k, settings.alpha)
     for split in test_splits(splits):
         videos = splits[split]
-        yield (
-            FLOOR,
-            split,
-            settings.k,
-            settings.alpha,
-            "clip_accuracy",
-            float((videos.labels == 0).mean()),
-        )
+        background = float((videos.labels == 0).mean())
+        yield (FLOOR, split, *chosen, "clip_accuracy", background)
         for head in HEADS:
             scores = full_scores(probabilities[f"{split}_{head}"], videos, settings)
-            yield from (
-                (head, split, settings.k, settings.alpha, *score) for score in scores.items()
-            )
-    for head in HEADS:
-        for k in settings.ks:
-            for alpha in settings.alphas:
-                if (k, alpha) != (settings.k, settings.alpha):
-                    scores = segment_scores(
-                        probabilities[f"test_{head}"], splits["test"], k, alpha, (SWEPT,)
-                    )
-                    yield from ((head, "test", k, alpha, *score) for score in scores.items())
+            for metric, value in scores.items():
+                yield (head, split, *chosen, metric, value)
+    for head, k, alpha in product(HEADS, settings.ks, settings.alphas):
+        if (k, alpha) == chosen:
+            continue
+        of_head = probabilities[f"test_{head}"]
+        scores = segment_scores(of_head, splits["test"], k, alpha, (SWEPT,))
+        for metric, value in scores.items():
+            yield (head, "test", k, alpha, metric, value)
 
 
 def full_scores(probabilities: np.ndarray, videos: Videos, settings: Settings) -> dict[str, float]:
     """Scores of clips, video labels and segments at the chosen settings."""
     truth = true_segments(videos.segments, videos.segment_class, videos.fps)
     found = segments_found(probabilities, videos, settings.k, settings.alpha)
-    present = (videos.segment_class[:, :, None] == np.arange(videos.classes)).any(1)
+    is_class = videos.segment_class[:, :, None] == np.arange(videos.classes)  # (V, S, K)
+    present = is_class.any(1)  # (V, K)
     ranking = classify(probabilities, videos.clips)
     return {
         "clip_accuracy": float((probabilities.argmax(1) == videos.labels).mean()),
@@ -134,30 +136,29 @@ def segment_scores(
     """``map@<tIoU>``, and how many segments a video has and how many seconds they last."""
     found = segments_found(probabilities, videos, k, alpha)
     truth = true_segments(videos.segments, videos.segment_class, videos.fps)
-    values = detection_map(found, truth, thresholds)
-    return {
-        **{
-            f"map@{threshold}": float(value)
-            for threshold, value in zip(thresholds, values, strict=True)
-        },
-        "segments": len(found) / len(videos),
-        "detected_s": float((found.end_s - found.start_s).sum() / len(videos)),
-    }
+    scores = {}
+    precisions = detection_map(found, truth, thresholds)
+    for threshold, precision in zip(thresholds, precisions, strict=True):
+        scores[f"map@{threshold}"] = float(precision)
+    durations_s = found.end_s - found.start_s
+    scores["segments"] = len(found) / len(videos)
+    scores["detected_s"] = float(durations_s.sum() / len(videos))
+    return scores
 
 
 def write_probabilities(
     path: Path, splits: dict[str, Videos], probabilities: dict[str, np.ndarray]
 ) -> None:
-    """Write probabilities, and of each test split ``<split>_clips`` (V,) and ``<split>_labels``
-    (N,), to one .npz file.
+    """Write the probabilities of the test splits to one .npz file.
+
+    Beside them stand ``<split>_clips`` (V,) and ``<split>_labels`` (N,) of each test split.
     """
-    facts = {
-        f"{name}_{key}": getattr(splits[name], key)
-        for name in test_splits(splits)
-        for key in ("clips", "labels")
-    }
+    arrays = dict(probabilities)
+    for name in test_splits(splits):
+        arrays[f"{name}_clips"] = splits[name].clips
+        arrays[f"{name}_labels"] = splits[name].labels
     with whole(path) as beside, open(beside, "wb") as file:
-        np.savez_compressed(file, **probabilities, **facts)
+        np.savez_compressed(file, **arrays)
 
 
 def write_detections(
@@ -174,36 +175,44 @@ def write_detections(
     activities found: label, start_s, end_s, score.
     """
     truth = true_segments(videos.segments, videos.segment_class, videos.fps)
-    by_head = {
-        head: segments_found(probabilities[f"test_{head}"], videos, settings.k, settings.alpha)
-        for head in HEADS
-    }
-    listed = [
-        {
+    found = {}
+    for head in HEADS:
+        of_head = probabilities[f"test_{head}"]
+        found[head] = segments_found(of_head, videos, settings.k, settings.alpha)
+    listed = []
+    for i in range(len(videos)):
+        duration_s = float(videos.clips[i] * videos.clip_frames / videos.fps)
+        entry = {
             "name": f"test/{i:06d}",
-            "duration_s": round(float(videos.clips[i] * videos.clip_frames / videos.fps), 3),
+            "duration_s": round(duration_s, 3),
             "truth": as_list(truth, i, scored=False),
-            **{head: as_list(found, i) for head, found in by_head.items()},
         }
-        for i in range(len(videos))
-    ]
+        for head in HEADS:
+            entry[head] = as_list(found[head], i)
+        listed.append(entry)
     content = {
         **about,
         "k": settings.k,
         "alpha": settings.alpha,
         "fps": videos.fps,
         "clip_frames": videos.clip_frames,
+        "videos": listed,
     }
     with whole(path) as beside:
-        beside.write_text(json.dumps({**content, "videos": listed}, indent=1) + "\n")
+        beside.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def as_list(segments: Segments, video: int, *, scored: bool = True) -> list[dict]:
-    """The segments of one video as plain data."""
-    part = segments.where(segments.video == video)
-    rows = zip(part.label, part.start_s, part.end_s, part.score, strict=True)
-    return [
-        {"label": int(label), "start_s": round(float(start), 3), "end_s": round(float(end), 3)}
-        | ({"score": round(float(score), 4)} if scored else {})
-        for label, start, end, score in rows
-    ]
+    """The segments of one video as plain data, with their scores if ``scored``."""
+    chosen = segments.where(segments.video == video)
+    listed = []
+    for i in range(len(chosen)):
+        entry = {
+            "label": int(chosen.label[i]),
+            "start_s": round(float(chosen.start_s[i]), 3),
+            "end_s": round(float(chosen.end_s[i]), 3),
+        }
+        if scored:
+            entry["score"] = round(float(chosen.score[i]), 4)
+        listed.append(entry)
+    return listed

@@ -30,8 +30,7 @@ HEADS = ("lstm", "softmax")
 
 @dataclass(frozen=True)
 class LabellerRecipe:
-    """Size and training of a labeller; the reference values are those of the best published
-    network.
+    """Size and training of a labeller; reference values are those of the best published network.
 
     Attributes:
         units: cells of an LSTM layer (reference 512).
@@ -69,11 +68,10 @@ class Labeller(nn.Module):
         super().__init__()
         self.norm = nn.BatchNorm1d(features)
         self.drop_features = nn.Dropout(dropout)
-        self.lstm = (
-            nn.LSTM(features, units, layers, dropout=dropout if layers > 1 else 0.0)
-            if layers
-            else None
-        )
+        self.lstm = None
+        if layers:
+            between_layers = dropout if layers > 1 else 0.0
+            self.lstm = nn.LSTM(features, units, layers, dropout=between_layers)
         self.drop_state = nn.Dropout(dropout)
         self.head = nn.Linear(units if layers else features, classes + 1)
 
@@ -81,8 +79,8 @@ class Labeller(nn.Module):
         """Scores (N, K + 1) of packed clips (N, D), in the packing's order."""
         states = self.drop_features(self.norm(videos.data))
         if self.lstm is not None:
-            states = self.lstm(videos._replace(data=states))[0].data
-            states = self.drop_state(states)
+            packed, _ = self.lstm(videos._replace(data=states))
+            states = self.drop_state(packed.data)
         return self.head(states)
 
 
@@ -99,32 +97,33 @@ def make_labeller(head: str, features: int, classes: int, recipe: LabellerRecipe
 
 
 def sequences(values: np.ndarray, clips: np.ndarray) -> list[Tensor]:
-    """Values (N, ...) of all clips as one tensor (L, ...) a video."""
+    """Values (N, ...) of all clips as one tensor (L, ...) for each video; ``clips`` is (V,)."""
     return list(torch.from_numpy(values).split(clips.tolist()))
 
 
 @torch.no_grad()
 def predict(labeller: Labeller, videos: Videos, device: Device) -> np.ndarray:
-    """Probabilities (N, K + 1) float64 of all clips, video after video, each from a state of
-    zero.
+    """Probabilities of all clips, video after video, each video from a state of zero.
+
+    Returns:
+        (N, K + 1) float64, background first.
     """
     labeller.eval()
-    packed = pack_sequence(sequences(videos.features, videos.clips), enforce_sorted=False).to(
-        device.device
-    )
-    padded, lengths = pad_packed_sequence(packed._replace(data=labeller(packed)), batch_first=True)
-    return (
-        torch.cat([scores[:many] for scores, many in zip(padded, lengths, strict=True)])
-        .double()
-        .softmax(-1)
-        .cpu()
-        .numpy()
-    )
+    features = sequences(videos.features, videos.clips)
+    packed = pack_sequence(features, enforce_sorted=False).to(device.device)
+    scores = packed._replace(data=labeller(packed))
+    padded, lengths = pad_packed_sequence(scores, batch_first=True)  # (V, L, K + 1), (V,)
+    by_video = [video[:length] for video, length in zip(padded, lengths, strict=True)]
+    return torch.cat(by_video).double().softmax(-1).cpu().numpy()
 
 
 def clip_loss(scores: Tensor, labels: Tensor, background_weight: float) -> Tensor:
-    """Cross-entropy of clips (N, K + 1) against labels (N,), background weighted, divided by the
-    sum of weights.
+    """Weighted cross-entropy of clips, divided by the sum of their weights.
+
+    Args:
+        scores: (N, K + 1), background first.
+        labels: (N,) int in 0..K.
+        background_weight: of clips without activity; the others have 1.
     """
     weight = torch.ones_like(scores[0])
     weight[0] = background_weight
@@ -157,24 +156,11 @@ def train_labeller(
     labeller = make_labeller(head, train.features.shape[1], train.classes, recipe).to(device.device)
     # Keras' constants
     optimiser = torch.optim.RMSprop(labeller.parameters(), lr=recipe.lr, alpha=0.9, eps=1e-7)
-    features = sequences(train.features, train.clips)
-    labels = sequences(train.labels, train.clips)
     losses = []
     best = None
     for epoch in range(recipe.epochs):
         torch.manual_seed(stream_seed(seed, "labeller", head, "epoch", epoch))
-        labeller.train()
-        for chosen in torch.randperm(len(features)).split(recipe.batch):
-            packed = pack_sequence([features[i] for i in chosen], enforce_sorted=False).to(
-                device.device
-            )
-            target = pack_sequence([labels[i] for i in chosen], enforce_sorted=False).data.to(
-                device.device
-            )
-            loss = clip_loss(labeller(packed), target, recipe.background_weight)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
+        _train_one_epoch(labeller, optimiser, train, recipe, device)
         losses.append(_validation_loss(labeller, validation, recipe, device))
         if losses[-1] <= min(losses):
             best = copy.deepcopy(labeller.state_dict())
@@ -182,8 +168,30 @@ def train_labeller(
     return labeller.eval(), losses
 
 
+def _train_one_epoch(
+    labeller: Labeller,
+    optimiser: torch.optim.Optimizer,
+    train: Videos,
+    recipe: LabellerRecipe,
+    device: Device,
+) -> None:
+    """One step for each batch of videos, in an order from torch's global generator."""
+    features = sequences(train.features, train.clips)
+    labels = sequences(train.labels, train.clips)
+    labeller.train()
+    for chosen in torch.randperm(len(features)).split(recipe.batch):
+        packed = pack_sequence([features[i] for i in chosen], enforce_sorted=False)
+        target = pack_sequence([labels[i] for i in chosen], enforce_sorted=False).data
+        scores = labeller(packed.to(device.device))
+        loss = clip_loss(scores, target.to(device.device), recipe.background_weight)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+
 def _validation_loss(
     labeller: Labeller, videos: Videos, recipe: LabellerRecipe, device: Device
 ) -> float:
     scores = torch.from_numpy(predict(labeller, videos, device)).log()
-    return clip_loss(scores, torch.from_numpy(videos.labels), recipe.background_weight).item()
+    labels = torch.from_numpy(videos.labels)
+    return clip_loss(scores, labels, recipe.background_weight).item()

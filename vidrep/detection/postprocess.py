@@ -38,28 +38,45 @@ class Segments:
     def where(self, chosen: np.ndarray) -> "Segments":
         """The segments that a mask or an index chooses."""
         return Segments(
-            *(
-                getattr(self, name)[chosen]
-                for name in ("video", "label", "start_s", "end_s", "score")
-            )
+            video=self.video[chosen],
+            label=self.label[chosen],
+            start_s=self.start_s[chosen],
+            end_s=self.end_s[chosen],
+            score=self.score[chosen],
         )
 
 
 def bounds(clips: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of every clip (N,) its video, and the first clip and the end (exclusive) of that video;
-    ``clips`` is (V,).
+    """Where the video of every clip lies among all clips.
+
+    Args:
+        clips: (V,) int, clips of each video.
+
+    Returns:
+        Three arrays (N,) int, one value a clip: the index of its video, the first clip of that
+        video, and the end (exclusive) of that video.
     """
     ends = np.cumsum(clips)
+    firsts = ends - clips
     video = np.repeat(np.arange(len(clips)), clips)
-    return video, (ends - clips)[video], ends[video]
+    return video, firsts[video], ends[video]
 
 
 def window_mean(values: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Means of ``values`` (N, ...) over windows [first, end), none of them empty: (M, ...)."""
-    sums = np.concatenate(
-        [np.zeros((1, *values.shape[1:])), np.cumsum(values, 0, dtype=np.float64)]
-    )
-    return (sums[end] - sums[first]) / (end - first).reshape(-1, *[1] * (values.ndim - 1))
+    """Means over windows of values.
+
+    Args:
+        values: (N, ...).
+        first, end: (M,) int, the windows [first, end), none of them empty.
+
+    Returns:
+        (M, ...) float64.
+    """
+    nothing = np.zeros((1, *values.shape[1:]))
+    sums = np.concatenate([nothing, np.cumsum(values, 0, dtype=np.float64)])
+    one_for_each_axis = [1] * (values.ndim - 1)
+    lengths = (end - first).reshape(-1, *one_for_each_axis)
+    return (sums[end] - sums[first]) / lengths
 
 
 def smooth(probabilities: np.ndarray, clips: np.ndarray, k: int) -> np.ndarray:
@@ -75,8 +92,11 @@ def smooth(probabilities: np.ndarray, clips: np.ndarray, k: int) -> np.ndarray:
     """
     if k == 0:
         return np.asarray(probabilities, np.float64)
-    clip, (_, begin, stop) = np.arange(len(probabilities)), bounds(clips)
-    return window_mean(probabilities, np.maximum(clip - k, begin), np.minimum(clip + k + 1, stop))
+    clip = np.arange(len(probabilities))
+    _, begin, stop = bounds(clips)
+    first = np.maximum(clip - k, begin)
+    end = np.minimum(clip + k + 1, stop)
+    return window_mean(probabilities, first, end)
 
 
 def classify(probabilities: np.ndarray, clips: np.ndarray) -> np.ndarray:
@@ -90,18 +110,29 @@ def classify(probabilities: np.ndarray, clips: np.ndarray) -> np.ndarray:
         (V, K): mean probability over the video's clips, background dropped, the rest summing to 1.
     """
     ends = np.cumsum(clips)
-    activities = window_mean(probabilities, ends - clips, ends)[:, 1:]
-    return activities / np.maximum(activities.sum(1, keepdims=True), np.finfo(float).tiny)
+    means = window_mean(probabilities, ends - clips, ends)
+    activities = means[:, 1:]
+    total = activities.sum(1, keepdims=True)
+    return activities / np.maximum(total, np.finfo(float).tiny)
 
 
 def runs(marked: np.ndarray, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Maximal runs of marked clips that stay within a video: first clips and ends (exclusive), as
-    indices into (N,).
+    """Maximal runs of marked clips that stay within a video.
+
+    Args:
+        marked: (N,) bool.
+        clips: (V,) clips of each video.
+
+    Returns:
+        First clips (M,) and ends (M,) (exclusive) of the runs, as indices into (N,).
     """
-    clip, (_, begin, stop) = np.arange(len(marked)), bounds(clips)
-    before = np.concatenate([[False], marked[:-1]]) & (clip > begin)
-    after = np.concatenate([marked[1:], [False]]) & (clip + 1 < stop)
-    return np.flatnonzero(marked & ~before), np.flatnonzero(marked & ~after) + 1
+    clip = np.arange(len(marked))
+    _, begin, stop = bounds(clips)
+    previous_marked = np.concatenate([[False], marked[:-1]]) & (clip > begin)
+    next_marked = np.concatenate([marked[1:], [False]]) & (clip + 1 < stop)
+    first = np.flatnonzero(marked & ~previous_marked)
+    last = np.flatnonzero(marked & ~next_marked)
+    return first, last + 1
 
 
 def detect(
@@ -122,7 +153,8 @@ def detect(
         k: half-width of the mean filter in clips.
         alpha: a clip is marked when its smoothed probability of not being background is at least
             this.
-        clip_frames, fps: a clip lasts clip_frames / fps seconds.
+        clip_frames: frames a clip.
+        fps: frames a second.
         offset: frame at which the first clip begins.
 
     Returns:
@@ -130,19 +162,38 @@ def detect(
         smoothed probability of that label.
     """
     smoothed = smooth(probabilities, clips, k)
-    first, end = runs(1 - smoothed[:, 0] >= alpha, clips)
-    video, begin, _ = bounds(clips)
-    owner = video[first]
-    label = classify(probabilities, clips).argmax(1)
-    of_label = smoothed[np.arange(len(smoothed)), label[video] + 1]
-    start_s, end_s = ((offset + clip_frames * (edge - begin[first])) / fps for edge in (first, end))
-    return Segments(owner, label[owner], start_s, end_s, window_mean(of_label, first, end))
+    activity = 1 - smoothed[:, 0]
+    first, end = runs(activity >= alpha, clips)
+    video_of_clip, first_of_video, _ = bounds(clips)
+    label_of_video = classify(probabilities, clips).argmax(1)
+    label_of_clip = label_of_video[video_of_clip]
+    curve = smoothed[np.arange(len(smoothed)), label_of_clip + 1]  # (N,) of each video's label
+
+    video = video_of_clip[first]
+    begin = first_of_video[first]
+    return Segments(
+        video=video,
+        label=label_of_video[video],
+        start_s=(offset + clip_frames * (first - begin)) / fps,
+        end_s=(offset + clip_frames * (end - begin)) / fps,
+        score=window_mean(curve, first, end),
+    )
 
 
 def true_segments(segments: np.ndarray, segment_class: np.ndarray, fps: float) -> Segments:
-    """The truth; ``segments`` (V, S, 2) in frames and ``segment_class`` (V, S), both -1 where there
-    is none.
+    """The true segments of videos.
+
+    Args:
+        segments: (V, S, 2) int, first frame and end of each, -1 where there is none.
+        segment_class: (V, S) int, -1 where there is none.
+        fps: frames a second.
     """
     video, which = np.nonzero(segment_class >= 0)
-    start, end = segments[video, which].T / fps
-    return Segments(video, segment_class[video, which].astype(int), start, end, np.ones(len(video)))
+    start_s, end_s = segments[video, which].T / fps
+    return Segments(
+        video=video,
+        label=segment_class[video, which].astype(int),
+        start_s=start_s,
+        end_s=end_s,
+        score=np.ones(len(video)),
+    )

@@ -2,6 +2,7 @@
 # detection.systems names some.
 
 VIDEOS = config["detection"]["videos"]
+LABELLER = config["detection"]["labeller"]
 
 
 rule render_untrimmed:
@@ -89,7 +90,13 @@ rule detect:
         mem_mb=growing(4000),
         runtime=growing(120),
     params:
-        labeller=json.dumps(config["detection"]["labeller"], sort_keys=True),
+        units=LABELLER["units"],
+        layers=LABELLER["layers"],
+        dropout=LABELLER["dropout"],
+        background_weight=LABELLER["background_weight"],
+        lr=LABELLER["lr"],
+        epochs=LABELLER["epochs"],
+        batch=LABELLER["batch"],
         k=config["detection"]["smoothing"],
         alpha=config["detection"]["alpha"],
         try_k=config["detection"]["try_smoothing"],
@@ -99,7 +106,9 @@ rule detect:
     message:
         "Detecting activities with {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python $VIDREP_SCRIPTS/detect.py --features {input.features} --labeller {params.labeller:q} --k {params.k} --alpha {params.alpha}"
+        "python $VIDREP_SCRIPTS/detect.py --features {input.features} --k {params.k} --alpha {params.alpha}"
+        " --units {params.units} --layers {params.layers} --dropout {params.dropout} --background-weight {params.background_weight}"
+        " --lr {params.lr} --epochs {params.epochs} --batch {params.batch}"
         " --try-k {params.try_k} --try-alpha {params.try_alpha} --seed {params.seed} --gpus {resources.gpu} --threads {threads}"
         " --probabilities {output.probabilities} --detections {output.detections} --scores {output.scores} > {log} 2>&1"
 
