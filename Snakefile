@@ -29,9 +29,10 @@ include: "workflow/rules/generation.smk"
 include: "workflow/rules/alignment.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/fidelity.smk"
-include: "workflow/rules/sanity.smk"
 include: "workflow/rules/retention.smk"
+# Studies: what judges the library and its sources. Nothing else knows of them.
+include: "studies/fidelity/rules.smk"
+include: "studies/measure_tests/rules.smk"
 
 
 # Where jobs go to a scheduler, these stay with Snakemake: they take a second.

@@ -137,7 +137,8 @@ def test_the_script_writes_table_and_page(results):
     }
     command = [
         sys.executable,
-        ROOT / "scripts" / "fidelity.py",
+        "-m",
+        "studies.fidelity",
         "--results",
         results.folder,
         "--config",

@@ -2,9 +2,10 @@
 
 Snakemake sees changes of scripts and parameters but not of the modules that scripts import. The
 digest covers a set of files and everything of the library that they import, directly or not, so
-editing one model's file changes the digest of that model's runs alone. The registries of models and
-objectives are left out: they map names to files, and the files that a system uses are given.
-Docstrings, comments and layout do not count.
+editing one model's file changes the digest of that model's runs alone. A file that is part of
+another package (a study, a package of the user's own) is followed through that package too. The
+registries of models and objectives are left out: they map names to files, and the files that a
+system uses are given. Docstrings, comments and layout do not count.
 """
 
 import ast
@@ -49,17 +50,31 @@ def _read(path: Path) -> tuple[bytes, list[Path]]:
             node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         ) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree).encode(), _library_files(names)
+    return ast.dump(tree).encode(), _imported_files(names, path)
 
 
-def _library_files(names: set[str]) -> list[Path]:
-    """Where those of the modules ``names`` lie that belong to the library; a name may also be that
-    of a module's content.
+def _imported_files(names: set[str], path: Path) -> list[Path]:
+    """Where those of the modules ``names`` lie that belong to the library, or to the package that
+    ``path`` itself is part of; a name may also be that of a module's content.
     """
-    bases = [
-        LIBRARY.joinpath(*parts[1:])
-        for name in names
-        if (parts := name.split("."))[0] == LIBRARY.name
-    ]
-    files = [file for base in bases for file in (base.with_suffix(".py"), base / "__init__.py")]
+    packages = {LIBRARY.name: LIBRARY}
+    own = _package(path)
+    if own is not None:
+        packages.setdefault(own.name, own)
+    files = []
+    for name in names:
+        top, *parts = name.split(".")
+        if top in packages:
+            base = packages[top].joinpath(*parts)
+            files += [base.with_suffix(".py"), base / "__init__.py"]
     return [file for file in files if file.is_file() and file not in REGISTRIES]
+
+
+def _package(path: Path) -> Path | None:
+    """The folder of the outermost package that a file is part of; None for a file outside all."""
+    package = None
+    for folder in path.parents:
+        if not (folder / "__init__.py").is_file():
+            break
+        package = folder
+    return package

@@ -1,6 +1,7 @@
-"""Fidelity: does each system do at small scale what its source says it does? One module of claims
-for each source.
-"""
+"""Does each system do at small scale what its source says? One module of claims for each source."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
 
 SOURCES = {
     "gbpcosta_framework": "The comparison framework of 2018-2020",
@@ -24,3 +25,16 @@ SOURCES = {
     "video_learning_anchors": "Controls, transformers and efficient nets",
     "temporal_activity_detection": "Temporal activity detection (Montes et al., arXiv 1608.08128)",
 }
+
+
+def chosen_sources(names: Sequence[str] = ()) -> list[str]:
+    """The sources among ``names``, all by default, in the order of ``SOURCES``.
+
+    Raises:
+        ValueError: a name that is no source.
+    """
+    for name in names:
+        if name not in SOURCES:
+            near = get_close_matches(name, SOURCES) or list(SOURCES)
+            raise ValueError(f"unknown source {name!r}; give some of {', '.join(near)}")
+    return [source for source in SOURCES if source in names or not names]

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from studies.fidelity import SOURCES
+from studies.fidelity import SOURCES, chosen_sources
 from studies.fidelity.claim import Claim, Finding, NotRun, Results
 from vidrep.provenance import git_commit
 
@@ -20,10 +20,9 @@ UNEXPLAINED = "none known"
 
 def claims(sources: Sequence[str] = ()) -> list[Claim]:
     """All claims of some sources, all by default, source by source."""
-    chosen = [source for source in SOURCES if source in (sources or SOURCES)]
     return [
         claim
-        for source in chosen
+        for source in chosen_sources(sources)
         for claim in importlib.import_module(f"studies.fidelity.{source}").CLAIMS
     ]
 

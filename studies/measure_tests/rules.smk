@@ -1,4 +1,10 @@
-# Do the measures behave on the runs of this experiment? A target of its own, for experiments with several seeds of several systems.
+# Do the measures behave on the runs of this experiment? snakemake sanity.
+# A target of its own, for experiments with several seeds of several systems.
+
+
+def measure_tests_code(wildcards):
+    """Digest of the study and of all measures."""
+    return code_version(ROOT / "studies" / "measure_tests" / "__main__.py")
 
 
 rule sanity:
@@ -32,14 +38,14 @@ rule sanity:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         config=json.dumps(config, sort_keys=True),
         folder=subpath(output.page, parent=True),
-        code=code("sanity"),
+        code=measure_tests_code,
     message:
         "Putting the measures to the test"
     shell:
-        "python $VIDREP_SCRIPTS/sanity.py --results {params.folder} --config {params.config:q} --table {output.table} --page {output.page}"
-        " 2>&1 | tee {log}"
+        "python -m studies.measure_tests --results {params.folder} --config {params.config:q}"
+        " --table {output.table} --page {output.page} 2>&1 | tee {log}"

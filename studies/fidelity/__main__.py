@@ -13,7 +13,7 @@ from vidrep.files import whole, write_rows
 
 def main() -> None:
     """Read the command line, judge, write both."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studies.fidelity", description=__doc__)
     parser.add_argument(
         "--results", required=True, type=Path, help="folder of the experiment, results/<experiment>"
     )
@@ -24,12 +24,15 @@ def main() -> None:
     parser.add_argument("--page", required=True, type=Path, help="the Markdown page to write")
     args = parser.parse_args()
     sources = args.config["fidelity"]["sources"]
-    rows = judge_all(
-        Results(args.results), lambda line: print(line, file=sys.stderr, flush=True), sources
-    )
+    rows = judge_all(Results(args.results), report, sources)
     write_rows(args.table, COLUMNS, rows)
     with whole(args.page) as beside:
         beside.write_text(page(rows, setting(args.config)))
+
+
+def report(line: str) -> None:
+    """Show a line of progress at once."""
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
