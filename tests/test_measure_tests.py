@@ -105,6 +105,7 @@ def made(name: str, value, **changes) -> Measure:
         )
 
     facts = {
+        "title": name,
         "direction": "similarity",
         "range": (0.0, 1.0),
         "identity": 1.0,

@@ -30,23 +30,6 @@ from vidrep.similarity.registry import find
 from vidrep.similarity.verdicts import Verdict, warning
 
 TEXT_CELLS = 20  # larger matrices get no numbers in their cells
-_LABELS = {
-    "cka_linear": "linear CKA",
-    "cka_linear_debiased": "linear CKA, debiased",
-    "procrustes": "Procrustes distance",
-    "shape_angular": "angular shape distance / rad",
-    "rsa": "RSA",
-    "cka_rbf": "RBF CKA",
-    "cca_mean": "mean CCA",
-    "svcca": "SVCCA",
-    "pwcca": "PWCCA",
-    "knn_jaccard": "neighbours, Jaccard",
-    "knn_mutual": "neighbours, mutual",
-    "knn_rank": "neighbours, ranks",
-    "soft_matching": "soft matching distance",
-    "unit_correlation": "correlation of matched units",
-    "linear_r2": "R2 of b from a",
-}
 
 
 @dataclass(frozen=True)
@@ -81,9 +64,7 @@ def scale_of(measure: str) -> Scale:
         ValueError: no such measure.
     """
     found = find(measure)
-    return Scale(
-        (0.0, found.range[1]), found.direction == "distance", _LABELS.get(measure, measure)
-    )
+    return Scale((0.0, found.range[1]), found.direction == "distance", found.title)
 
 
 def embedding_figure(

@@ -262,6 +262,7 @@ _SHARED = {
 MEASURES = (
     Measure(
         "cka_linear",
+        title="linear CKA",
         range=(0.0, 1.0),
         source="Kornblith et al. 2019",
         prepare=_prepare_biased,
@@ -273,6 +274,7 @@ MEASURES = (
     ),
     Measure(
         "cka_linear_debiased",
+        title="linear CKA, debiased",
         range=(-1.0, 1.0),
         source="Szekely and Rizzo 2014; Murphy et al. 2024",
         prepare=_prepare_debiased,
@@ -284,6 +286,7 @@ MEASURES = (
     ),
     Measure(
         "cka_rbf",
+        title="RBF CKA",
         range=(0.0, 1.0),
         source="Kornblith et al. 2019; median heuristic over distinct pairs",
         prepare=_prepare_rbf,

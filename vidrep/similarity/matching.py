@@ -165,6 +165,7 @@ def _check_correlation(options: dict) -> None:
 MEASURES = (
     Measure(
         "soft_matching",
+        title="soft matching distance",
         direction="distance",
         range=(0.0, 2.0),
         identity=0.0,
@@ -179,6 +180,7 @@ MEASURES = (
     ),
     Measure(
         "unit_correlation",
+        title="correlation of matched units",
         direction="similarity",
         range=(-1.0, 1.0),
         identity=1.0,

@@ -70,6 +70,7 @@ class Measure:
 
     Attributes:
         name, version: the name, and the version of its definition.
+        title: its name for people, with the unit where there is one.
         direction: "similarity" or "distance".
         range: smallest and largest value.
         identity: value of a representation with itself, None where data decide.
@@ -100,6 +101,7 @@ class Measure:
     """
 
     name: str
+    title: str
     direction: str
     range: tuple[float, float]
     identity: float | None

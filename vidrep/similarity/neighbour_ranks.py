@@ -95,6 +95,7 @@ def _chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
 MEASURES = (
     Measure(
         "knn_rank",
+        title="neighbours, ranks",
         source="Wang et al. 2020; Klabunde et al. 2025",
         cross=_cross,
         chance=_chance,

@@ -175,6 +175,7 @@ SHARED = {
 MEASURES = (
     Measure(
         "knn_jaccard",
+        title="neighbours, Jaccard",
         source="Klabunde et al. 2025, section 4.4",
         cross=_cross_jaccard,
         chance=_chance_jaccard,
@@ -182,6 +183,7 @@ MEASURES = (
     ),
     Measure(
         "knn_mutual",
+        title="neighbours, mutual",
         source="Huh et al. 2024",
         cross=_cross_mutual,
         chance=_chance_mutual,

@@ -247,6 +247,7 @@ _CCA = {
 MEASURES = (
     Measure(
         "procrustes",
+        title="Procrustes distance",
         range=(0.0, math.sqrt(2)),
         cross=_cross_procrustes,
         options={"form": "distance", "variance": 1.0, "alpha": 1.0},
@@ -256,6 +257,7 @@ MEASURES = (
     ),
     Measure(
         "shape_angular",
+        title="angular shape distance / rad",
         range=(0.0, math.pi / 2),
         cross=_cross_angular,
         options={"variance": 1.0, "alpha": 1.0},
@@ -264,6 +266,7 @@ MEASURES = (
     ),
     Measure(
         "cca_mean",
+        title="mean CCA",
         invariances=SAME_GEOMETRY | {"linear"},
         source="Hotelling 1936; Morcos et al. 2018",
         prepare=_prepare_cca,
@@ -273,6 +276,7 @@ MEASURES = (
     ),
     Measure(
         "svcca",
+        title="SVCCA",
         invariances=SAME_GEOMETRY,
         source="Raghu et al. 2017",
         prepare=_prepare_svcca,

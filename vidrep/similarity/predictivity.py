@@ -150,6 +150,7 @@ def _check(options: dict) -> None:
 MEASURES = (
     Measure(
         "linear_r2",
+        title="R2 of b from a",
         direction="similarity",
         range=(-np.inf, 1.0),
         identity=1.0,

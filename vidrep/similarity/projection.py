@@ -82,6 +82,7 @@ def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
 MEASURES = (
     Measure(
         "pwcca",
+        title="PWCCA",
         direction="similarity",
         range=(0.0, 1.0),
         identity=1.0,

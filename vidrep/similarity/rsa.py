@@ -237,6 +237,7 @@ def _check(options: dict) -> None:
 MEASURES = (
     Measure(
         "rsa",
+        title="RSA",
         direction="similarity",
         range=(-1.0, 1.0),
         identity=1.0,
