@@ -19,6 +19,13 @@ _SLACK = 1e-4  # how far beyond [0, 1] rounding may put a value
 def generate_frames(objective, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """The frames that an objective generates for a batch, checked.
 
+    Args:
+        objective: the run, in evaluation mode.
+        batch: clips and what else its model asks for.
+
+    Returns:
+        What ``objective.generate`` gives, float32; frames are (B, C, k, H, W) in [0, 1].
+
     Raises:
         ValueError: it generates nothing, frames of another shape than the true ones, or values
             outside [0, 1].
@@ -28,26 +35,28 @@ def generate_frames(objective, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         raise ValueError(f"objective {name} generates no frames")
     generated = {part: frames.float() for part, frames in objective.generate(batch).items()}
     for part, truth in split_parts(batch["clip"], objective.observed).items():
-        if part not in generated:
-            continue
-        if generated[part].shape != truth.shape:
-            raise ValueError(
-                f"objective {name} generates {part} of shape {tuple(generated[part].shape)}, not"
-                f" {tuple(truth.shape)}"
-            )
-        low, high = generated[part].aminmax() if truth.numel() else (truth.new_zeros(()),) * 2
-        if low < -_SLACK or high > 1 + _SLACK:
-            raise ValueError(
-                f"objective {name} generates {part} with values from {low:.3g} to {high:.3g}; they"
-                " must lie in [0, 1]"
-            )
-        generated[part] = generated[part].clamp(0, 1)
+        if part in generated:
+            _check(generated[part], truth, f"objective {name} generates {part}")
+            generated[part] = generated[part].clamp(0, 1)
     return generated
 
 
+def _check(frames: Tensor, truth: Tensor, what: str) -> None:
+    """Do frames have the shape of the true ones, and values in [0, 1]?"""
+    if frames.shape != truth.shape:
+        raise ValueError(f"{what} of shape {tuple(frames.shape)}, not {tuple(truth.shape)}")
+    if not frames.numel():
+        return
+    low, high = frames.aminmax()
+    if low < -_SLACK or high > 1 + _SLACK:
+        raise ValueError(
+            f"{what} with values from {low:.3g} to {high:.3g}; they must lie in [0, 1]"
+        )
+
+
 def split_parts(clip: Tensor, observed: int) -> dict[str, Tensor]:
-    """The true frames of each part: (B, C, T, H, W) cut before frame ``observed``."""
-    return dict(zip(PARTS, (clip[:, :, :observed], clip[:, :, observed:]), strict=True))
+    """The true frames of each of ``PARTS``: (B, C, T, H, W) cut before frame ``observed``."""
+    return {"reconstruction": clip[:, :, :observed], "prediction": clip[:, :, observed:]}
 
 
 def write_generated(
@@ -73,28 +82,28 @@ def write_generated(
     objective.eval()
     batch = split.batch(slice(count), device)
     generated = generate_frames(objective, batch)
-    frames = dict(
-        zip(
-            ("observed", "future"),
-            split_parts(batch["clip"], objective.observed).values(),
-            strict=True,
-        )
-    )
-    frames |= {name: generated[name] for name in (*PARTS, "masked") if name in generated}
+    truth = split_parts(batch["clip"], objective.observed)
+    frames = {"observed": truth["reconstruction"], "future": truth["prediction"]}
+    for name in (*PARTS, "masked"):
+        if name in generated:
+            frames[name] = generated[name]
     with whole(path) as beside, h5py.File(beside, "w") as file:
         for name, value in frames.items():
             file[name] = _as_clips(value)
         if "flow" in generated:
-            file["flow"] = flow = generated["flow"].transpose(1, 2).to(torch.float16).cpu().numpy()
+            flow = generated["flow"].transpose(1, 2)  # (B, k, 2, H, W)
+            clips, steps = flow.shape[:2]
+            file["flow"] = flow.to(torch.float16).cpu().numpy()
             if true_flow is not None:
                 start = objective.observed - 1
-                file["true_flow"] = true_flow[: len(flow), start : start + flow.shape[1]].astype(
-                    np.float16
-                )
+                shown = true_flow[:clips, start : start + steps]
+                file["true_flow"] = shown.astype(np.float16)
         file.attrs["ids"] = split.ids[:count]
 
 
 def _as_clips(frames: Tensor) -> np.ndarray:
-    """(B, C, t, H, W) in [0, 1] -> uint8 clips as they lie on disk."""
-    channels_last = frames.mul(255).round().to(torch.uint8).permute(0, 2, 3, 4, 1).cpu().numpy()
-    return channels_last[..., 0] if channels_last.shape[-1] == 1 else channels_last
+    """Clips as they lie on disk: (B, C, t, H, W) in [0, 1] -> (B, t, H, W[, 3]) uint8."""
+    values = frames.mul(255).round().to(torch.uint8)
+    channels_last = values.permute(0, 2, 3, 4, 1).cpu().numpy()
+    is_grey = channels_last.shape[-1] == 1
+    return channels_last[..., 0] if is_grey else channels_last

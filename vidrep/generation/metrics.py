@@ -1,4 +1,4 @@
-"""How far generated frames are from the true ones, each frame for itself.
+"""How far generated frames are from the true ones, frame by frame.
 
 Values of frames lie in [0, 1], and nothing is clipped but for the cross-entropy. "Per frame" is the
 sum over a frame's values, "per pixel" their mean (over channels too). Published numbers for Moving
@@ -8,8 +8,8 @@ MNIST are sums per frame.
 from torch import Tensor
 from torch.nn import functional as F
 
-# generated values are kept this far from 0 and 1 in the cross-entropy, which a certain and wrong
-# one makes infinite
+# in the cross-entropy, generated values stay this far from 0 and 1: one that is certain and wrong
+# would make it infinite
 MARGIN = 1e-6
 MAX_PSNR_DB = 100.0  # of a frame generated without error
 WINDOW_PX = 7  # side of SSIM's square window
@@ -30,27 +30,31 @@ def frame_scores(generated: Tensor, truth: Tensor) -> dict[str, Tensor]:
         ``WINDOW_PX`` wide and high.
     """
     error = generated - truth
-    per_pixel = error.square().mean((1, 3, 4))
+    squares = error.square()
+    per_pixel = squares.mean((1, 3, 4))
+    smallest = 10 ** (-MAX_PSNR_DB / 10)
     scores = {
         "squared_error_per_pixel": per_pixel,
-        "squared_error_per_frame": error.square().sum((1, 3, 4)),
+        "squared_error_per_frame": squares.sum((1, 3, 4)),
         "absolute_error_per_frame": error.abs().sum((1, 3, 4)),
-        "psnr_db": -10 * per_pixel.clamp(min=10 ** (-MAX_PSNR_DB / 10)).log10(),
+        "psnr_db": -10 * per_pixel.clamp(min=smallest).log10(),
         "nats_per_frame": nats_per_frame(generated, truth),
     }
-    if min(truth.shape[3:]) >= WINDOW_PX:
+    height, width = truth.shape[3:]
+    if min(height, width) >= WINDOW_PX:
         scores["ssim"] = ssim(generated, truth)
     return scores
 
 
 def nats_per_frame(generated: Tensor, truth: Tensor) -> Tensor:
-    """Cross-entropy summed over each frame's values, the generated ones clipped to [MARGIN, 1 -
-    MARGIN]: (B, C, k, H, W) -> (B, k).
+    """Cross-entropy summed over each frame's values: (B, C, k, H, W) twice -> (B, k).
 
-    It has a positive floor where the truth is grey: the entropy of the truth itself.
+    Generated values are clipped to [MARGIN, 1 - MARGIN]. Where the truth is grey there is a
+    positive floor, the entropy of the truth itself.
     """
     probability = generated.clamp(MARGIN, 1 - MARGIN)
-    return F.binary_cross_entropy(probability, truth, reduction="none").sum((1, 3, 4))
+    nats = F.binary_cross_entropy(probability, truth, reduction="none")
+    return nats.sum((1, 3, 4))
 
 
 def ssim(generated: Tensor, truth: Tensor) -> Tensor:
@@ -63,21 +67,30 @@ def ssim(generated: Tensor, truth: Tensor) -> Tensor:
 
     Reference: Wang, Bovik, Sheikh & Simoncelli, IEEE TIP 13 (2004), equation 13.
     """
-    x, y = (frames.transpose(1, 2).flatten(0, 1) for frames in (generated, truth))  # (B*k, C, H, W)
-    mean_x, mean_y, xx, yy, xy = map(_window_means, (x, y, x * x, y * y, x * y))
-    sample = WINDOW_PX**2 / (WINDOW_PX**2 - 1)
-    variances = sample * (xx - mean_x**2 + yy - mean_y**2)
-    covariance = sample * (xy - mean_x * mean_y)
-    similarity = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
-    similarity = similarity / ((mean_x**2 + mean_y**2 + _C1) * (variances + _C2))
-    return similarity.mean((1, 2, 3)).unflatten(0, (truth.shape[0], truth.shape[2]))
+    clips, _, frames = truth.shape[:3]
+    x = generated.transpose(1, 2).flatten(0, 1)  # (B*k, C, H, W)
+    y = truth.transpose(1, 2).flatten(0, 1)
+    mean_x = _window_means(x)
+    mean_y = _window_means(y)
+    mean_xx = _window_means(x * x)
+    mean_yy = _window_means(y * y)
+    mean_xy = _window_means(x * y)
+    of_sample = WINDOW_PX**2 / (WINDOW_PX**2 - 1)
+    variances = of_sample * (mean_xx - mean_x**2 + mean_yy - mean_y**2)
+    covariance = of_sample * (mean_xy - mean_x * mean_y)
+    numerator = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
+    denominator = (mean_x**2 + mean_y**2 + _C1) * (variances + _C2)
+    similarity = numerator / denominator  # (B*k, C, H - 6, W - 6)
+    return similarity.mean((1, 2, 3)).unflatten(0, (clips, frames))
 
 
 def _window_means(maps: Tensor) -> Tensor:
-    """Means in all windows inside (..., H, W); sums of shifted maps are three times as fast as
-    pooling with stride 1.
+    """Means in all windows that lie inside maps (..., H, W).
+
+    Sums of shifted maps are three times as fast as pooling with stride 1.
     """
     for dim in (-2, -1):
         places = maps.shape[dim] - WINDOW_PX + 1
-        maps = sum(maps.narrow(dim, shift, places) for shift in range(WINDOW_PX))
+        shifted = [maps.narrow(dim, shift, places) for shift in range(WINDOW_PX)]
+        maps = sum(shifted)
     return maps / WINDOW_PX**2

@@ -21,7 +21,7 @@ from vidrep.training.device import Device
 from vidrep.training.split import Split, load_split
 
 COLUMNS = ("split", "part", "observed", "horizon", "metric", "value", "clips_seen")
-BATCH = 50
+BATCH = 50  # clips scored together
 
 
 class Means:
@@ -31,21 +31,24 @@ class Means:
         self.sums: dict[tuple[str, str], Tensor] = {}
 
     def add(self, part: str, scores: dict[str, Tensor]) -> None:
-        """Add the scores (B, k) of a batch, by metric."""
+        """Add the scores of a batch: from a metric to (B, k)."""
         for metric, values in scores.items():
-            self.sums[part, metric] = (
-                self.sums.get((part, metric), 0) + values.double().sum(0).cpu()
-            )
+            total = values.double().sum(0).cpu()
+            self.sums[part, metric] = self.sums.get((part, metric), 0) + total
 
     def rows(self, clips: int, observed: int, clips_seen: int | None) -> list[tuple]:
-        """Rows of ``COLUMNS``. Horizons of a prediction count from 1; of a reconstruction it is the
-        frame's number, from 0.
+        """Rows of ``COLUMNS``.
+
+        Horizons of a prediction count from 1; that of a reconstruction is the frame's number,
+        from 0.
         """
-        return [
-            ("test", part, observed, i + (part == "prediction"), metric, value, clips_seen)
-            for (part, metric), total in self.sums.items()
-            for i, value in enumerate((total / clips).tolist())
-        ]
+        rows = []
+        for (part, metric), total in self.sums.items():
+            first = 1 if part == "prediction" else 0
+            means = (total / clips).tolist()
+            for horizon, value in enumerate(means, start=first):
+                rows.append(("test", part, observed, horizon, metric, value, clips_seen))
+        return rows
 
 
 @torch.no_grad()
@@ -63,8 +66,8 @@ def score_run(
 
     Returns:
         Rows of ``COLUMNS``, and the squared errors per frame of each clip's prediction, means over
-        all horizons, (n,) float64: under ``prediction`` the run's, under each of ``RIVALS`` the
-        baseline's. No errors if it predicts nothing.
+        all horizons, (n,) float64: under ``prediction`` those of the run, under each of ``RIVALS``
+        those of the baseline. No errors if it predicts nothing.
 
     Raises:
         ValueError: see ``vidrep.generation.generate.generate_frames``.
@@ -72,32 +75,46 @@ def score_run(
     objective.eval()
     mean_frame = mean_frame.to(device.device)
     means = Means()
-    errors = {}
+    errors = {"prediction": [], **{name: [] for name in RIVALS}}
     for batch in split.batches(BATCH, device):
         generated = generate_frames(objective, batch)
         parts = split_parts(batch["clip"], objective.observed)
         for part, truth in parts.items():
             if part in generated and truth.shape[2]:
                 means.add(part, frame_scores(generated[part], truth))
-        seen, future = parts.values()
+        seen = parts["reconstruction"]
+        future = parts["prediction"]
         if "prediction" in generated and future.shape[2]:
-            rivals = {name: baseline_frames(name, seen, future, mean_frame) for name in RIVALS}
-            for name, frames in {"prediction": generated["prediction"], **rivals}.items():
-                clip_errors = (frames - future).double().square().sum((1, 3, 4)).mean(1)
-                errors.setdefault(name, []).append(clip_errors.cpu().numpy())
-    return means.rows(len(split), objective.observed, clips_seen), {
-        name: np.concatenate(found) for name, found in errors.items()
-    }
+            errors["prediction"].append(_clip_errors(generated["prediction"], future))
+            for name in RIVALS:
+                frames = baseline_frames(name, seen, future, mean_frame)
+                errors[name].append(_clip_errors(frames, future))
+    rows = means.rows(len(split), objective.observed, clips_seen)
+    return rows, {name: np.concatenate(found) for name, found in errors.items() if found}
+
+
+def _clip_errors(frames: Tensor, truth: Tensor) -> np.ndarray:
+    """Squared error per frame, mean over frames: (B, C, k, H, W) twice -> (B,) float64."""
+    squares = (frames - truth).double().square()
+    return squares.sum((1, 3, 4)).mean(1).cpu().numpy()
 
 
 def score_baselines(
     train_file: Path, test_file: Path, observed: list[int], device: Device
 ) -> dict[str, list[tuple]]:
-    """Rows of ``COLUMNS`` of every baseline on one data set, for each number of ``observed``
-    frames.
+    """Score every baseline on one data set.
 
-    What is made of the last input stands for predictions only. Of the truth only the cross-entropy
-    is told: all else is perfect.
+    What is made of the last input is scored as a prediction only. Of the truth only the
+    cross-entropy is told: all else is perfect.
+
+    Args:
+        train_file: the training clips (.h5), of which the mean frame is taken.
+        test_file: the test clips (.h5).
+        observed: numbers of frames seen; each gives its own rows.
+        device: where to compute, in float32.
+
+    Returns:
+        Rows of ``COLUMNS`` for each of ``BASELINES``.
     """
     split = load_split(test_file)
     mean_frame = mean_training_frame(train_file).to(device.device)
@@ -106,14 +123,13 @@ def score_baselines(
         means = {name: Means() for name in BASELINES}
         for batch in split.batches(BATCH, device):
             parts = split_parts(batch["clip"], cut)
-            for name, part in product(BASELINES, parts):
-                if parts[part].shape[2] and not (
-                    part == "reconstruction" and name in OF_LAST_INPUT
-                ):
-                    means[name].add(
-                        part,
-                        _baseline_scores(name, parts["reconstruction"], parts[part], mean_frame),
-                    )
+            seen = parts["reconstruction"]
+            for name, (part, truth) in product(BASELINES, parts.items()):
+                only_predicts = name in OF_LAST_INPUT
+                if part == "reconstruction" and only_predicts:
+                    continue
+                if truth.shape[2]:
+                    means[name].add(part, _baseline_scores(name, seen, truth, mean_frame))
         for name in BASELINES:
             rows[name] += means[name].rows(len(split), cut, None)
     return rows
@@ -122,9 +138,8 @@ def score_baselines(
 def _baseline_scores(
     name: str, seen: Tensor, truth: Tensor, mean_frame: Tensor
 ) -> dict[str, Tensor]:
-    """Frame scores (B, k) of a baseline in the place of ``truth``; arguments as in
-    ``baseline_frames``.
-    """
+    """Frame scores (B, k) of a baseline; arguments as in ``baseline_frames``."""
     if name == TRUTH:
         return {"nats_per_frame": nats_per_frame(truth, truth)}
-    return frame_scores(baseline_frames(name, seen, truth, mean_frame), truth)
+    frames = baseline_frames(name, seen, truth, mean_frame)
+    return frame_scores(frames, truth)

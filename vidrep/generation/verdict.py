@@ -1,5 +1,4 @@
-"""Does a run predict at all? It must beat every predictor that has learnt nothing, clearly, clip by
-clip.
+"""Does a run predict at all? It must clearly beat every predictor that has learnt nothing.
 
 A black screen and the last input repeated are not enough to ask for: a network that has only learnt
 the mean training frame, and predicts it whatever it sees, beats both of them.
@@ -49,15 +48,14 @@ def verdict_row(errors: dict[str, np.ndarray]) -> tuple:
         beats them all.
     """
     own = np.asarray(errors["prediction"])
-    differences = {rival: mean_interval(own - np.asarray(errors[rival])) for rival in RIVALS}
-    beats = {rival: high < 0 for rival, (_, _, high) in differences.items()}
-    means = [float(np.mean(errors[name])) for name in ("prediction", *RIVALS)]
-    bounds = [value for rival in RIVALS for value in differences[rival]]
-    return (
-        "test",
-        len(own),
-        *means,
-        *bounds,
-        *beats.values(),
-        PREDICTS if all(beats.values()) else FAILS,
-    )
+    means = [float(np.mean(own))]
+    intervals = []
+    beats = []
+    for rival in RIVALS:
+        theirs = np.asarray(errors[rival])
+        difference, low, high = mean_interval(own - theirs)
+        means.append(float(np.mean(theirs)))
+        intervals += [difference, low, high]
+        beats.append(high < 0)
+    verdict = PREDICTS if all(beats) else FAILS
+    return ("test", len(own), *means, *intervals, *beats, verdict)
