@@ -5,7 +5,6 @@ right weights.
 import copy
 import csv
 import json
-import math
 import re
 from itertools import chain, pairwise
 
@@ -39,7 +38,6 @@ from vidrep.training.run import digest, load_run, load_weights, train_run
 from vidrep.training.split import Split, load_split
 
 BFLOAT16 = Device(torch.device("cpu"), "bfloat16")
-needs_bfloat16 = pytest.mark.skipif(not device.native_bfloat16(), reason="this CPU has no bfloat16")
 
 # Two small systems with everything that a resumed run must restore: dropout, random frames, batch
 # norm, a schedule, two stages. A third one for what needs none of that.
@@ -164,79 +162,6 @@ def test_a_few_steps_lower_the_loss_of_every_narrow_system(narrow, tiny_system, 
         assert losses[-1].item() < wanted * losses[0].item(), stage
 
 
-def gradients(objective: Objective, batch: dict, where: Device) -> torch.Tensor:
-    """All gradients in one vector, computed in memory that was full of NaN."""
-    objective.train()
-    objective.zero_grad()
-    torch.manual_seed(3)  # the same frames and the same dropout each time
-    with where.autocast():
-        loss = objective.loss(with_labelled(objective, batch))
-    poison()
-    loss.backward()
-    return torch.cat([p.grad.flatten() for p in objective.parameters() if p.grad is not None])
-
-
-def poison() -> None:
-    """Leave NaN in the memory that the allocator hands out next."""
-    junk = [torch.full((2**power,), math.nan) for power in range(4, 20) for _ in range(3)]
-    del junk
-
-
-@needs_bfloat16
-@pytest.mark.parametrize(("frames", "side"), [(2, 4), (2, 2), (1, 4), (3, 4), (4, 1)])
-def test_small_maps_have_exact_gradients_in_bfloat16(frames, side):
-    """Without the guard of ``Device.place``, torch 2.13 reads uninitialised memory for 3 x 3 x 3
-    kernels on two frames.
-    """
-    torch.manual_seed(0)
-    plain = nn.Conv3d(8, 8, 3, padding=1)
-    placed = BFLOAT16.place(copy.deepcopy(plain))
-    maps = torch.randn(4, 8, frames, side, side).contiguous(memory_format=torch.channels_last_3d)
-    plain(maps).square().sum().backward()
-    for _ in range(5):
-        placed.zero_grad()
-        poison()
-        with BFLOAT16.autocast():
-            output = placed(maps)
-        poison()
-        output.float().square().sum().backward()
-        assert (
-            placed.weight.grad - plain.weight.grad
-        ).abs().max() <= 0.02 * plain.weight.grad.abs().max()
-
-
-@needs_bfloat16
-def test_large_maps_stay_in_bfloat16():
-    placed = BFLOAT16.place(nn.Conv3d(2, 2, 3, padding=1))
-    with BFLOAT16.autocast():
-        assert placed(torch.rand(1, 2, 3, 3, 3)).dtype == torch.bfloat16
-
-
-@needs_bfloat16
-def test_bfloat16_gradients_of_every_narrow_system(narrow, tiny_system, make_split, cpu):
-    """They may be off by what rounding clips and weights to bfloat16 does to the float32 gradient,
-    times a small factor.
-    """
-    split = make_split(16)
-    objective = fresh(tiny_system(narrow).definition(), split, cpu)
-    batch = split.batch(slice(None), cpu)
-    exact = gradients(objective, batch, cpu)
-    rounded = copy.deepcopy(objective)
-    with torch.no_grad():
-        for parameter in rounded.parameters():
-            parameter.copy_(parameter.bfloat16())
-    coarse = {
-        name: value if name == "labels" else value.bfloat16().float()
-        for name, value in batch.items()
-    }
-    unavoidable = (gradients(rounded, coarse, cpu) - exact).norm() / exact.norm()
-    mixed = BFLOAT16.place(copy.deepcopy(objective))
-    for _ in range(2):
-        off = (gradients(mixed, batch, BFLOAT16) - exact).norm() / exact.norm()
-        assert off <= 4 * unavoidable + 0.01, (off, unavoidable)
-
-
-@needs_bfloat16
 def test_a_run_in_bfloat16(splits, tmp_path):
     record = train(RANDOM, splits, tmp_path, where=BFLOAT16)
     state = torch.load(tmp_path / "weights.pt")
