@@ -11,67 +11,6 @@ from vidrep.training.device import Device
 from vidrep.training.split import Split
 from vidrep.training.targets import TARGETS
 
-TINY_FUSION = {
-    "frames": 8,
-    "slow": [[2, 2], [2, 2], [2, 2]],
-    "gap": 5,
-    "convs": [[8, 3, 1, 2], [8, 3, 1, 1], [8, 3, 1, 2]],
-}
-# What a narrow system needs to fit clips of 8 frames and 16 x 16 pixels, and to be small.
-TINY_CHANGES = {
-    "window_lstm_narrow": {"params": {"kernels": [[3, 5, 5], [2, 3, 3], [2, 2, 2]]}},
-    **{
-        name: {"params": {"stack": min(4, entry["params"].get("stack", 4)), "samples": 3}}
-        for name, entry in systems.catalogue().items()
-        if entry["model"] in ("two_stream", "temporal_stream")
-    },
-    **{
-        name: {"params": TINY_FUSION}
-        for name, entry in systems.catalogue().items()
-        if entry["model"] == "fusion"
-    },
-    "vivit_narrow": {"params": {"patch": [2, 8, 8]}},
-    "timesformer_narrow": {"params": {"patch": [1, 8, 8]}},
-    "timesformer_space_narrow": {"params": {"patch": [1, 8, 8]}},
-    "mobilenet_narrow_early": {"params": {"frames": 8}},
-    "mobilenet_narrow_late": {"params": {"apart": 5}},
-    "mobilenet_narrow_slow": {"params": {"frames": 8, "merges": [[4, 2], [2, 2]]}},
-    "vgg19_narrow_late": {"params": {"apart": 5}},
-    "slow_features_narrow": {"params": {"components": 8, "features": 6}},
-    "capsules_narrow": {"params": {"capsules": 4}},
-    **{
-        name: {
-            "params": {"units": 16},
-            **(
-                {"objective_params": {"observed": 5}}
-                if "observed" in chosen.objective_params
-                else {}
-            ),
-        }
-        for name in systems.catalogue()
-        if (chosen := systems.system(name)).model
-        in ("lstm_encoder", "percept_encoder", "recurrent_autoencoder")
-    },
-    "temporal_coherence_narrow": {"objective_params": {"gap": 4}},
-    "temporal_coherence_no_negatives_narrow": {"objective_params": {"gap": 4}},
-    "lenet_narrow": {"objective_params": {"gap": 4}},
-    **{
-        name: {"objective_params": {"observed": 5}}
-        for name, entry in systems.catalogue().items()
-        if entry["model"] == "st_autoencoder"
-    },
-    "simvp_narrow": {"objective_params": {"observed": 5}},
-    "pred_rnn_narrow": {"params": {"patch": 4, "channels": 8}, "objective_params": {"observed": 5}},
-    **{
-        name: {"params": {"patch": [2, 4, 4]}}
-        for name in (
-            "video_mae_narrow",
-            "video_mae_finetuned_narrow",
-            "v_jepa_narrow",
-            "v_jepa_self_target_narrow",
-        )
-    },
-}
 # Narrow systems that are trained by gradient steps; the others are fitted in closed form.
 NARROW = sorted(
     name
@@ -140,10 +79,10 @@ def make_split() -> Callable[..., Split]:
 
 @pytest.fixture(scope="session")
 def tiny_system() -> Callable[..., systems.System]:
-    """Factory of systems: a catalogue entry, made to fit tiny clips, with further changes."""
+    """Factory of systems: a catalogue entry at its tiny size, with further changes."""
 
     def make(name: str, **changes) -> systems.System:
-        entry = {"name": name, **TINY_CHANGES.get(name, {})}
+        entry = {"name": name, **systems.catalogue()[name].get("tiny", {})}
         for key, value in changes.items():
             entry[key] = {**entry.get(key, {}), **value} if isinstance(value, dict) else value
         return systems.system(entry)
