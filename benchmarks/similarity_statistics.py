@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.stats import norm
 
 from vidrep.similarity import all_pairs, compare, difference, find, summarise
 from vidrep.similarity.cka import u_centre
+from vidrep.statistics import NORMAL_QUANTILE
 
 LATENT = 5
 MEASURES = (
@@ -167,7 +167,7 @@ def simulate(
     ).T
     truth = limit(population, measure)
     width = (
-        np.nanmean(high - low) / 2 / norm.ppf(0.975) / value.std(ddof=1)
+        np.nanmean(high - low) / 2 / NORMAL_QUANTILE / value.std(ddof=1)
         if not np.isnan(low).all()
         else math.nan
     )

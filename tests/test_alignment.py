@@ -16,14 +16,15 @@ from vidrep.datasets.recipes import sequence_recipe
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
 from vidrep.digits import load_digits
-from vidrep.kendall import kendall_tau, nearest_frames
 from vidrep.models.frame_embedder import FrameEmbedder
 from vidrep.objectives import cycle_losses
 from vidrep.objectives.build import build
 from vidrep.objectives.cycle_consistency import CycleConsistency, ordered_pairs, past_windows
+from vidrep.objectives.cycle_losses import nearest_frames
 from vidrep.report.alignment import alignment_figure, matches_animation, matches_figure
 from vidrep.report.animation import webp
 from vidrep.report.style import looks
+from vidrep.statistics import kendall_tau
 from vidrep.systems import system
 
 CYCLE = {"variance_weight": 0.001, "label_smoothing": 0.1}

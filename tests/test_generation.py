@@ -27,6 +27,7 @@ from vidrep.objectives.build import build
 from vidrep.random_streams import stream
 from vidrep.report import animation, prediction, strips
 from vidrep.report.style import looks
+from vidrep.statistics import student_interval
 from vidrep.systems import system
 from vidrep.tables import join
 from vidrep.training.run import write_run
@@ -304,7 +305,7 @@ def test_frames_that_do_not_fit_are_refused(make_split, cpu, wrong, message):
 
 def test_the_interval_is_that_of_a_paired_t_test():
     values = np.random.default_rng(0).normal(0.3, 1, 40)
-    mean, low, high = verdict.mean_interval(values)
+    mean, low, high = student_interval(values)
     assert mean == pytest.approx(values.mean())
     half = 2.0226909 * values.std(ddof=1) / np.sqrt(40)  # t(0.975, 39) from a table
     assert (low, high) == pytest.approx((mean - half, mean + half))

@@ -31,6 +31,7 @@ from vidrep.report import (
     versions,
 )
 from vidrep.similarity.verdicts import Verdict
+from vidrep.statistics import wilson_interval
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("plot_*.py"))
@@ -112,15 +113,6 @@ def test_same_bytes_in_another_process(results, tmp_path):
 def test_save_wants_png(tmp_path):
     with pytest.raises(ValueError, match=r"accuracy\.svg"):
         style.save(style.new_figure(1, title="", note=""), tmp_path / "accuracy.svg")
-
-
-def test_wilson_interval():
-    # The interval solves |p - share| = z sqrt(p (1 - p) / n) for p.
-    for share, n in ((0.0, 10), (0.5, 10), (0.97, 400)):
-        for bound in reading.wilson(share, n):
-            assert abs(bound - share) == pytest.approx(
-                1.959964 * np.sqrt(max(bound, 0) * (1 - bound) / n), abs=1e-9
-            )
 
 
 def test_square_fills_both_orders_and_keeps_asymmetry():
@@ -267,7 +259,7 @@ def test_accuracy_dots_stand_where_the_table_says():
     assert [dot.get_markerfacecolor() for dot in dots] == [shown_as["s"].colour, "white"]
     assert axes.lines[0].get_xdata()[0] == 2
     bars = axes.containers[0].lines[2][0].get_segments()[0][:, 0]
-    np.testing.assert_allclose(bars, 100 * np.array(reading.wilson(0.5, 100)))
+    np.testing.assert_allclose(bars, 100 * np.array(wilson_interval(0.5, 100)))
 
 
 def test_controls_stand_in_their_lanes_beside_the_intact_clips():
@@ -302,7 +294,7 @@ def test_controls_stand_in_their_lanes_beside_the_intact_clips():
     ]
     assert any(np.allclose(way, [30, 70]) for way in ways)
     bars = axes.containers[2].lines[2][0].get_segments()[0][:, 0]
-    np.testing.assert_allclose(bars, 100 * np.array(reading.wilson(0.3, 100)))
+    np.testing.assert_allclose(bars, 100 * np.array(wilson_interval(0.3, 100)))
 
 
 def test_other_figures_show_intact_clips_alone():

@@ -275,7 +275,7 @@ def test_runs_as_witnesses_would_find_what_is_not_there():
         cells, products = shares.cell_products(apart(points), runs)
         alone = shares.projector([pd.get_dummies(cells["objective"]).to_numpy(float)], 24)
         free = np.array([draw.permutation(24) for _ in range(39)])
-        found.append(shares.permutation_p(alone, products, free) <= 0.05)
+        found.append(shares.share_p(alone, products, free) <= 0.05)
     assert np.mean(found) > 0.15
 
 

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from vidrep.similarity import compare_all, linear, measures, summarise
 from vidrep.similarity.kernel import Activations
-from vidrep.similarity.rsa import average_ranks
+from vidrep.statistics import average_ranks
 
 N = 300  # enough for products in single precision
 OFF = ~np.eye(3, dtype=bool)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vidrep.similarity import all_pairs, bilinear, compare, find, measures, resample, summarise
+from vidrep.statistics import jackknife_error
 
 N = 36
 
@@ -64,7 +65,7 @@ def test_grouped_jackknife_equals_leaving_out_each_group(name, arrays):
     groups = np.array_split(np.random.default_rng(0).permutation(N), 6)
     kernels = [summarise(x) for x in arrays]
     options = find(name).settings({})
-    errors = resample.jackknife_error(
+    errors = jackknife_error(
         resample.replicates(find(name), options, (kernels, kernels), groups, True)
     )
     for i, x in enumerate(arrays):

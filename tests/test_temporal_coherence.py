@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from vidrep import models, reading
+from vidrep import models
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.classification import Classification
 from vidrep.objectives.temporal_coherence import TemporalCoherence, apart, l1, pick
 from vidrep.report import style, tables
 from vidrep.report.few_labels import few_labels_figure, plot_few_labels
+from vidrep.statistics import wilson_interval
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.loop import evaluate, fit
 
@@ -364,7 +365,7 @@ def test_the_curve_stands_where_the_table_says():
     dots = [container.lines[0] for container in axes.containers]
     assert [sorted(dot.get_ydata()) for dot in dots] == [[20, 40, 60], [50]]
     bars = dots[0], axes.containers[1].lines[2][0].get_segments()[0][:, 1]
-    np.testing.assert_allclose(bars[1], 100 * np.array(reading.wilson(0.5, 50)))
+    np.testing.assert_allclose(bars[1], 100 * np.array(wilson_interval(0.5, 50)))
 
 
 def test_an_empty_curve_is_drawn():

@@ -7,8 +7,6 @@ import h5py
 import numpy as np
 import pandas as pd
 
-_Z = 1.959964  # two-sided 95 %
-
 
 def read_table(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
     """A long table; seeds stay text, because a twin's seed is "untrained".
@@ -31,17 +29,6 @@ def clip_counts(paths: Iterable[str | Path]) -> dict[str, int]:
         with h5py.File(path, "r") as file:
             counts[path.parent.name] = len(file["labels"])
     return counts
-
-
-def wilson(share: np.ndarray | float, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's 95 % interval of a share out of ``n``: low, high.
-
-    Reference: Wilson, JASA 22 (1927).
-    """
-    share = np.asarray(share, float)
-    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return centre - half, centre + half
 
 
 def representations(table: pd.DataFrame) -> pd.DataFrame:

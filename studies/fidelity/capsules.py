@@ -8,7 +8,7 @@ import torch
 from studies.fidelity.claim import Claim, Finding, Results
 from vidrep.datasets.bouncing import compose
 from vidrep.datasets.store import open_clips
-from vidrep.reading import wilson
+from vidrep.statistics import wilson_interval
 
 SYSTEM = "capsules_narrow"
 DATASET = "digits_only_slow"
@@ -76,7 +76,7 @@ def _decoded_apart(results: Results) -> Finding:
     own = np.diagonal(found, axis1=1, axis2=2)
     other = found[:, [0, 1], [1, 0]]
     share = float((own > other).mean())
-    low, high = wilson(share, own.size)
+    low, high = wilson_interval(share, own.size)
     return Finding(
         f"closer to its own digit in {100 * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of"
         f" {own.size} reconstructions; mean correlation {own.mean():.2f} with its own,"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from vidrep.reading import read_table, wilson
+from vidrep.reading import read_table
+from vidrep.statistics import wilson_interval
 
 
 class NotRun(Exception):
@@ -33,7 +34,7 @@ class Score:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval over clips."""
-        low, high = wilson(self.value, self.n)
+        low, high = wilson_interval(self.value, self.n)
         return float(low), float(high)
 
     def __str__(self) -> str:

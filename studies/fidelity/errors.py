@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from studies.fidelity.claim import Finding, Results
+from vidrep.statistics import NORMAL_QUANTILE
 
 Interval = tuple[float, float, float]
 
@@ -20,7 +21,8 @@ def difference(a: np.ndarray, b: np.ndarray, *, paired: bool = True) -> Interval
         if paired
         else np.hypot(*(x.std(ddof=1) / len(x) ** 0.5 for x in (a, b)))
     )
-    return float(value), float(value - 1.96 * error), float(value + 1.96 * error)
+    half = NORMAL_QUANTILE * error
+    return float(value), float(value - half), float(value + half)
 
 
 def above(names: tuple[str, str], a: np.ndarray, b: np.ndarray, *, paired: bool = True) -> Finding:

@@ -14,7 +14,7 @@ from studies.fidelity.lstm_states import COMPOSITE, FUTURE, SHAPES
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
 from vidrep.digits.source import read_digits
-from vidrep.objectives.state_decoders import nats_per_frame
+from vidrep.frame_errors import nats_per_frame_of_logits
 from vidrep.report.features import frame_energy
 from vidrep.runs import UNTRAINED
 
@@ -53,8 +53,8 @@ def constant_nats(results: Results, first: int, *, mean_frame: bool = False) -> 
         .logit()
         .expand_as(future)
     )
-    floor = nats_per_frame(future.clamp(1e-6, 1 - 1e-6).logit(), future)
-    return float(nats_per_frame(constant, future).mean()), float(floor.mean())
+    floor = nats_per_frame_of_logits(future.clamp(1e-6, 1 - 1e-6).logit(), future).mean(-1)
+    return float(nats_per_frame_of_logits(constant, future).mean(-1).mean()), float(floor.mean())
 
 
 def _ordering(results: Results) -> Finding:
@@ -182,15 +182,7 @@ def _own_outputs(results: Results) -> Finding:
     for batch in batches(results, SHAPES):
         for teacher, found in nats.items():
             values, target = objective.decode(batch, teacher=teacher)["prediction"]
-            found.append(
-                torch.stack(
-                    [
-                        nats_per_frame(*(x[:, [t]] for x in (values, target)))
-                        for t in range(values.shape[1])
-                    ],
-                    1,
-                )
-            )
+            found.append(nats_per_frame_of_logits(values, target))
     own, taught = (torch.cat(nats[flag]).double().numpy() for flag in (False, True))
     gaps = ", ".join(f"{gap:+.1f}" for gap in (own - taught).mean(0))
     finding = above(

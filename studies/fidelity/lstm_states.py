@@ -11,7 +11,8 @@ from torch import Tensor
 
 from studies.fidelity.claim import Finding, Results, Score, all_hold, difference, greater
 from studies.fidelity.errors import above, batches, clip_scores
-from vidrep.objectives.state_decoders import Decoder, nats_per_frame
+from vidrep.frame_errors import nats_per_frame_of_logits
+from vidrep.objectives.state_decoders import Decoder
 from vidrep.runs import UNTRAINED
 
 SHAPES = "digits_only"
@@ -64,9 +65,8 @@ def train_decoder(embeddings: Tensor, future: Tensor, units: int) -> Decoder:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LR, total_steps=steps + 1)
         for _ in range(EPOCHS):
             for rows in torch.randperm(len(future)).split(BATCH)[: len(future) // BATCH]:
-                loss = nats_per_frame(
-                    decoder([embeddings[rows].split(units, 1)], future.shape[1]), future[rows]
-                ).mean()
+                logits = decoder([embeddings[rows].split(units, 1)], future.shape[1])
+                loss = nats_per_frame_of_logits(logits, future[rows]).mean(-1).mean()
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
@@ -85,7 +85,8 @@ def future_from_states(results: Results, system: str, *, zeroed: bool = False) -
     decoder = train_decoder(train, frames[:, objective.observed :], objective.units)
     with torch.no_grad():
         decoded = decoder([test.split(objective.units, 1)], objective.future)
-        return nats_per_frame(decoded, truth[:, objective.observed :]).double().numpy()
+        nats = nats_per_frame_of_logits(decoded, truth[:, objective.observed :]).mean(-1)
+        return nats.double().numpy()
 
 
 def small_states(results: Results) -> Finding:

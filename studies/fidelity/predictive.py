@@ -15,6 +15,7 @@ from vidrep.generation.baselines import baseline_frames, mean_training_frame
 from vidrep.objectives.masking import fixed_order, take
 from vidrep.reading import clip_counts
 from vidrep.runs import UNTRAINED
+from vidrep.statistics import NORMAL_QUANTILE
 from vidrep.training.device import choose
 from vidrep.training.targets import make_target
 
@@ -56,7 +57,7 @@ def below(error: Tensor, rival: Tensor, names: tuple[str, str], unit: str = "") 
     """
     difference = (error - rival).double()
     mean = difference.mean().item()
-    half = 1.96 * difference.std().item() / len(difference) ** 0.5
+    half = NORMAL_QUANTILE * difference.std().item() / len(difference) ** 0.5
     text = f"{names[0]} {error.mean():.3g}{unit}, {names[1]} {rival.mean():.3g}"
     return Finding(f"{text}: {mean:+.3g} [{mean - half:+.3g}, {mean + half:+.3g}]", mean + half < 0)
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from studies.fidelity.claim import Claim, Finding, NotRun, Results, all_hold
+from vidrep.statistics import normal_interval
 
 TCC = "tcc_narrow"
 DATASET = "sequences"
@@ -95,8 +96,8 @@ def embedded(results: Results, clips: np.ndarray | None = None, count: int = 40)
 
 def _scale_test(results: Results) -> Finding:
     from vidrep.alignment.job import read_videos
-    from vidrep.kendall import kendall_tau, nearest_frames
-    from vidrep.objectives.cycle_losses import cycle_back
+    from vidrep.objectives.cycle_losses import cycle_back, nearest_frames
+    from vidrep.statistics import kendall_tau
 
     videos = embedded(results)
     progress = torch.from_numpy(
@@ -119,7 +120,7 @@ def _aligned(results: Results) -> Finding:
     from vidrep.alignment.measures import matched_frames
     from vidrep.datasets.recipes import recipe
     from vidrep.datasets.render import render
-    from vidrep.kendall import kendall_tau
+    from vidrep.statistics import kendall_tau
 
     trained, chance = (measured(results, name, "kendall_tau") for name in (TCC, "chance"))
     twin = measured(results, f"{TCC}@untrained", "kendall_tau")
@@ -198,13 +199,7 @@ def _few_labels(results: Results) -> Finding:
     all_labels = measured(results, TCC, "phase_accuracy")
     count = int(results.table("alignment")["labelled_videos"].max())
     *single, many = supervised(results, [np.array([i]) for i in range(DRAWS)] + [np.arange(count)])
-    half = 1.96 * np.std(single, ddof=1) / math.sqrt(DRAWS)
-    supervised_one = Measured(
-        "supervised",
-        float(np.mean(single)),
-        float(np.mean(single) - half),
-        float(np.mean(single) + half),
-    )
+    supervised_one = Measured("supervised", *normal_interval(np.array(single)))
     gap = abs(many - all_labels.value)
     few_gap = one.value - supervised_one.value
     return all_hold(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from studies.fidelity.claim import Claim, Finding, NotRun, Results, Score, at_least
-from vidrep.reading import wilson
+from vidrep.statistics import wilson_interval
 
 DATASET = "velocity_only"
 SYSTEM = "c3d_narrow"
@@ -99,7 +99,7 @@ def _random(results: Results) -> Finding:
     scores = full_scores(
         predict(labeller, test, device), test, Settings(*_chosen(_rows(results)), (), ())
     )
-    low, high = wilson(scores["hit@1"], len(test))
+    low, high = wilson_interval(scores["hit@1"], len(test))
     text = (
         f"video accuracy {100 * scores['hit@1']:.1f} % [{100 * low:.1f}, {100 * high:.1f}], mAP"
         f" {scores['map@0.5']:.3f}"

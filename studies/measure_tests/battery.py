@@ -12,7 +12,6 @@ from studies.measure_tests.statistics import (
     auc,
     growing,
     mean,
-    permutation_p,
     rank_correlation,
     reordered_correlations,
     retrieved,
@@ -23,6 +22,7 @@ from vidrep.random_streams import stream
 from vidrep.similarity import all_pairs, find
 from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.measure import Prepared
+from vidrep.statistics import permutation_p
 
 PERMUTATIONS = 999
 COLUMNS = (

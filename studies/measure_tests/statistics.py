@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
+
+from vidrep.statistics import centred_ranks
 
 TIED = 1e-6  # values closer than this are equal: kernels in single precision support no more
 
@@ -63,10 +64,10 @@ def standard_ranks(values: np.ndarray) -> np.ndarray:
     where nothing varies.
     """
     known = ~np.isnan(values)
-    ranks = rankdata(np.round(values[known] / TIED))
+    ranks = centred_ranks(np.round(values[known] / TIED))
     spread = ranks.std() if len(ranks) else 0.0
     result = np.zeros(values.shape)
-    result[known] = (ranks - ranks.mean()) / spread if spread > 0 else 0.0
+    result[known] = ranks / spread if spread > 0 else 0.0
     return result
 
 
@@ -114,15 +115,6 @@ def mean(values: Sequence[float]) -> float:
     """Their mean without those that are NaN; NaN if most are."""
     values = np.asarray(values, float)
     return float("nan") if _mostly_missing(values) else float(np.nanmean(values))
-
-
-def permutation_p(observed: float, draws: np.ndarray) -> float:
-    """One-sided p value: share of draws, and of the observation itself, that reach it."""
-    return (
-        float("nan")
-        if np.isnan(observed)
-        else float((1 + np.sum(draws >= observed - 1e-12)) / (1 + len(draws)))
-    )
 
 
 def _mostly_missing(values: np.ndarray) -> bool:

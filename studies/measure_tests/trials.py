@@ -12,12 +12,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from vidrep.similarity.verdicts import FAILED, PASSED, UNDECIDED, UNDEFINED
+from vidrep.statistics import jackknife_error, jackknife_margin, wilson_interval
 
 ALPHA = 0.05
-_Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -151,9 +150,8 @@ def of_share(hits: np.ndarray, chance: float) -> Outcome:
     """
     n = len(hits)
     share = float(np.mean(hits))
-    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return Outcome(share, centre - half, centre + half, n, chance)
+    low, high = wilson_interval(share, n)
+    return Outcome(share, float(low), float(high), n, chance)
 
 
 def of_replicates(
@@ -165,7 +163,6 @@ def of_replicates(
     if math.isnan(value) or np.isnan(left_out).any():
         return Outcome(math.nan, math.nan, math.nan, n, chance)
     k = len(left_out)
-    error = math.sqrt((k - 1) / k * float(np.sum((left_out - left_out.mean()) ** 2)))
-    half = float(stdtrit(k - 1, 0.975)) * error
+    half = float(jackknife_margin(jackknife_error(left_out), k))
     low, high = trial.limits
     return Outcome(value, max(value - half, low), min(value + half, high), n, chance, p)

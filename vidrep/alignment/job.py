@@ -14,6 +14,7 @@ from vidrep.alignment import measures
 from vidrep.datasets.store import open_clips
 from vidrep.files import whole
 from vidrep.random_streams import stream
+from vidrep.statistics import bootstrap_counts, normal_interval
 from vidrep.training.device import Device
 from vidrep.training.split import Split
 
@@ -193,7 +194,7 @@ def score_rows(
         **_phase_statistics(*data, protocol),
         **_linear_statistics(*data),
     }
-    weights = measures.resampled(len(test), DRAWS, protocol.rng("bootstrap"))
+    weights = bootstrap_counts(len(test), DRAWS, protocol.rng("bootstrap")).astype(float)
     rows = []
     for (metric, labelled_videos), statistic in statistics.items():
         value_and_interval = measures.with_interval(statistic, weights)
@@ -261,7 +262,7 @@ def _few_shot_rows(
                 fit[subset], fit_videos.phase[subset], test, test_videos.phase
             )
             accuracies.append(accuracy.mean())
-        value_and_interval = measures.mean_with_interval(np.array(accuracies))
+        value_and_interval = normal_interval(np.array(accuracies))
         rows.append(("few_shot_accuracy", count, *value_and_interval))
     return rows
 

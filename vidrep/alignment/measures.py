@@ -12,10 +12,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from torch import Tensor
 
-from vidrep.kendall import kendall_tau, nearest_frames
+from vidrep.objectives.cycle_losses import nearest_frames
+from vidrep.statistics import kendall_tau, percentile_interval
 
 BLOCK = 8  # videos matched to all others at once
-Z = 1.959964  # two-sided 95 %
 
 
 def matched_frames(videos: Tensor) -> Tensor:
@@ -186,23 +186,12 @@ def mean_of_pairs(matrix: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return total / weight_of_pairs
 
 
-def resampled(count: int, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each of ``count`` videos is in each bootstrap sample: (draws, count)."""
-    return rng.multinomial(count, np.full(count, 1 / count), size=draws).astype(float)
-
-
 def with_interval(statistic, weights: np.ndarray) -> tuple[float, float, float]:
     """A statistic of weighted videos with its 95 % bootstrap interval: value, low, high.
 
     Args:
         statistic: from weights (..., n) to (...).
-        weights: (draws, n), see ``resampled``.
+        weights: (draws, n), how often each video is in each bootstrap sample.
     """
-    low, high = np.quantile(statistic(weights), (0.025, 0.975))
+    low, high = percentile_interval(statistic(weights))
     return float(statistic(np.ones(weights.shape[1]))), float(low), float(high)
-
-
-def mean_with_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean of independent repetitions with its normal 95 % interval: value, low, high."""
-    half = Z * values.std(ddof=1) / np.sqrt(len(values))
-    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)

@@ -1,8 +1,8 @@
 """How alike runs answer: agreement, Cohen's kappa, error consistency, Jensen-Shannon divergence.
 
 All statistics are functions of weighted means over clips. Their arguments ``weights`` are (draws,
-n), each row summing to 1: equal weights give the value, resampled clips (``resampled``) its
-bootstrap distribution. Results are (draws, R, R) for R runs.
+n), each row summing to 1: equal weights give the value, resampled clips its bootstrap
+distribution. Results are (draws, R, R) for R runs.
 """
 
 from __future__ import annotations
@@ -11,11 +11,6 @@ import numpy as np
 from scipy.special import entr
 
 SHIFTS = 20  # re-pairings of clips behind the chance level of the divergence
-
-
-def resampled(n: int, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """(draws, n) weights of bootstrap samples of n clips."""
-    return rng.multinomial(n, np.full(n, 1 / n), size=draws) / n
 
 
 def categories(sets: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-from scipy.stats import binomtest
 
 from vidrep.files import write_rows
 from vidrep.functional_similarity import agreement as agree
@@ -14,10 +13,15 @@ from vidrep.functional_similarity.answers import NO_CLASSES, Answers
 from vidrep.functional_similarity.stitching import Stitcher
 from vidrep.random_streams import stream
 from vidrep.similarity.table import number
+from vidrep.statistics import (
+    FEWEST_FOR_INTERVALS,
+    bootstrap_counts,
+    percentile_interval,
+    wilson_interval,
+)
 
 COLUMNS = ("run_a", "run_b", "metric", "value", "ci_low", "ci_high", "n", "chance", "flag")
 DRAWS = 1000  # bootstrap samples
-FEWEST_FOR_INTERVALS = 20
 # one of the two runs leaves nothing to chance: always the same answer, always right or always wrong
 UNDEFINED = "undefined"
 Head = Callable[[dict[str, np.ndarray]], np.ndarray]
@@ -27,17 +31,8 @@ def share_interval(hits: np.ndarray) -> tuple[float, float]:
     """Wilson's 95 % interval of the share of true values in (n,) bool; NaN for few clips."""
     if len(hits) < FEWEST_FOR_INTERVALS:
         return np.nan, np.nan
-    interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def percentiles(draws: np.ndarray) -> np.ndarray:
-    """(2, ...) 95 % percentile intervals of (draws, ...); NaN where more than a tenth of the draws
-    have no value.
-    """
-    bad = np.isnan(draws).mean(axis=0) > 0.1
-    low, high = np.nanquantile(np.where(bad, 0, draws), (0.025, 0.975), axis=0)
-    return np.where(bad, np.nan, [low, high])
+    low, high = wilson_interval(hits.mean(), len(hits))
+    return float(low), float(high)
 
 
 def agreement_rows(
@@ -58,7 +53,7 @@ def agreement_rows(
     right = (sets == truth).all(axis=-1)
     divergence = agree.divergences(scores, multi_label)
     equal = np.full((1, n), 1 / n)
-    draws = agree.resampled(n, DRAWS, stream(seed, "functional", "bootstrap", n))
+    draws = bootstrap_counts(n, DRAWS, stream(seed, "functional", "bootstrap", n)) / n
     metrics = {
         "agreement": (
             lambda weights: agree.agreement(given, weights),
@@ -74,7 +69,7 @@ def agreement_rows(
     for metric, (statistic, chance) in metrics.items():
         values = statistic(equal)[0]
         ends = (
-            percentiles(statistic(draws))
+            percentile_interval(statistic(draws))
             if n >= FEWEST_FOR_INTERVALS
             else np.full((2, *values.shape), np.nan)
         )
@@ -107,7 +102,7 @@ def stitching_rows(
         seed: of the bootstrap.
     """
     n = len(truth)
-    draws = agree.resampled(n, DRAWS, stream(seed, "functional", "bootstrap", n))
+    draws = bootstrap_counts(n, DRAWS, stream(seed, "functional", "bootstrap", n)) / n
     constant = {run.run: run.fit.mean(axis=0, keepdims=True) for run in runs}
     floor = {b.run: exact(heads[b.run](b.streams(constant[b.run])), truth).mean() for b in runs}
     for a in runs:
@@ -115,7 +110,9 @@ def stitching_rows(
         for b in runs:
             stitched = exact(heads[b.run](b.streams(stitcher.map(b.fit))), truth)
             lost = exact(b.sets, truth).astype(float) - stitched
-            ends = percentiles(draws @ lost) if n >= FEWEST_FOR_INTERVALS else (np.nan, np.nan)
+            ends = (np.nan, np.nan)
+            if n >= FEWEST_FOR_INTERVALS:
+                ends = percentile_interval(draws @ lost)
             numbers = (stitched.mean(), *share_interval(stitched), n, floor[b.run])
             yield a.run, b.run, "stitched_accuracy", *map(number, numbers), ""
             own = exact(b.sets, truth).mean()

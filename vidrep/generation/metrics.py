@@ -6,7 +6,8 @@ MNIST are sums per frame.
 """
 
 from torch import Tensor
-from torch.nn import functional as F
+
+from vidrep.frame_errors import nats_per_frame
 
 # in the cross-entropy, generated values stay this far from 0 and 1: one that is certain and wrong
 # would make it infinite
@@ -38,23 +39,12 @@ def frame_scores(generated: Tensor, truth: Tensor) -> dict[str, Tensor]:
         "squared_error_per_frame": squares.sum((1, 3, 4)),
         "absolute_error_per_frame": error.abs().sum((1, 3, 4)),
         "psnr_db": -10 * per_pixel.clamp(min=smallest).log10(),
-        "nats_per_frame": nats_per_frame(generated, truth),
+        "nats_per_frame": nats_per_frame(generated, truth, MARGIN),
     }
     height, width = truth.shape[3:]
     if min(height, width) >= WINDOW_PX:
         scores["ssim"] = ssim(generated, truth)
     return scores
-
-
-def nats_per_frame(generated: Tensor, truth: Tensor) -> Tensor:
-    """Cross-entropy summed over each frame's values: (B, C, k, H, W) twice -> (B, k).
-
-    Generated values are clipped to [MARGIN, 1 - MARGIN]. Where the truth is grey there is a
-    positive floor, the entropy of the truth itself.
-    """
-    probability = generated.clamp(MARGIN, 1 - MARGIN)
-    nats = F.binary_cross_entropy(probability, truth, reduction="none")
-    return nats.sum((1, 3, 4))
 
 
 def ssim(generated: Tensor, truth: Tensor) -> Tensor:

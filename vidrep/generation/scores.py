@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vidrep.frame_errors import nats_per_frame
 from vidrep.generation.baselines import (
     BASELINES,
     OF_LAST_INPUT,
@@ -15,7 +16,7 @@ from vidrep.generation.baselines import (
     mean_training_frame,
 )
 from vidrep.generation.generate import generate_frames, split_parts
-from vidrep.generation.metrics import frame_scores, nats_per_frame
+from vidrep.generation.metrics import MARGIN, frame_scores
 from vidrep.generation.verdict import RIVALS
 from vidrep.training.device import Device
 from vidrep.training.split import Split, load_split
@@ -140,6 +141,6 @@ def _baseline_scores(
 ) -> dict[str, Tensor]:
     """Frame scores (B, k) of a baseline; arguments as in ``baseline_frames``."""
     if name == TRUTH:
-        return {"nats_per_frame": nats_per_frame(truth, truth)}
+        return {"nats_per_frame": nats_per_frame(truth, truth, MARGIN)}
     frames = baseline_frames(name, seen, truth, mean_frame)
     return frame_scores(frames, truth)

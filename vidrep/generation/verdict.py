@@ -5,9 +5,9 @@ the mean training frame, and predicts it whatever it sees, beats both of them.
 """
 
 import numpy as np
-from scipy.stats import t
 
 from vidrep.generation.baselines import LEARNT_NOTHING
+from vidrep.statistics import student_interval
 
 PREDICTS = "predicts"
 FAILS = "fails"
@@ -22,17 +22,6 @@ COLUMNS = (
     *(f"beats_{rival}" for rival in RIVALS),
     "verdict",
 )
-
-
-def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean of n independent values and its 95 % interval by Student's t: mean, low, high; no
-    interval for a single value.
-    """
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return mean, float("nan"), float("nan")
-    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return mean, mean - half, mean + half
 
 
 def verdict_row(errors: dict[str, np.ndarray]) -> tuple:
@@ -53,7 +42,7 @@ def verdict_row(errors: dict[str, np.ndarray]) -> tuple:
     beats = []
     for rival in RIVALS:
         theirs = np.asarray(errors[rival])
-        difference, low, high = mean_interval(own - theirs)
+        difference, low, high = student_interval(own - theirs)
         means.append(float(np.mean(theirs)))
         intervals += [difference, low, high]
         beats.append(high < 0)

@@ -21,17 +21,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrep.kendall import kendall_tau, nearest_frames
 from vidrep.objectives.base import Objective, embedding_sizes
 from vidrep.objectives.cycle_losses import (
     VARIANTS,
     cycle_back,
     cycle_loss,
     n_pairs,
+    nearest_frames,
     order_triplets,
     positives_of,
     sorted_frames,
 )
+from vidrep.statistics import kendall_tau
 
 TERMS = ("cycle", "tcn", "order")
 TRIPLETS = 8  # triplets a clip, and how many of them are shuffled

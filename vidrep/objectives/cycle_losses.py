@@ -137,3 +137,16 @@ def order_triplets(frames: Tensor, shuffled_share: float) -> tuple[Tensor, Tenso
     )
     places = torch.where((torch.rand(shape, device=device) < 0.5)[..., None], 4 - places, places)
     return frames.gather(-1, places), shuffled.long()
+
+
+def nearest_frames(query: Tensor, other: Tensor) -> Tensor:
+    """Place of the nearest frame by Euclidean distance, the first of equally near ones.
+
+    Args:
+        query: (..., N, D).
+        other: (..., M, D).
+
+    Returns:
+        (..., N) int.
+    """
+    return torch.cdist(query, other, compute_mode="donot_use_mm_for_euclid_dist").argmin(-1)

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vidrep.frame_errors import nats_per_frame
 from vidrep.models.st_autoencoder import Steps, frame_conv
 from vidrep.objectives.base import Objective
 
@@ -179,7 +180,7 @@ class NextFrame(Objective):
             scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(
                 frames.clamp(0, 1), true
             )
-            scores[f"{name}_nats_per_frame"] = nats_per_frame(frames, true)
+            scores[f"{name}_nats_per_frame"] = nats_per_frame(frames, true, FLOOR).mean(1)
         scores["copy_last_squared_error_per_frame"] = squared_error_per_frame(
             clip[:, :, self.observed - 1 : -1], true
         )
@@ -251,17 +252,6 @@ def squared_error_per_frame(frames: Tensor, true: Tensor) -> Tensor:
     frames.
     """
     return (frames - true).square().sum((1, 3, 4)).mean(1)
-
-
-def nats_per_frame(frames: Tensor, true: Tensor) -> Tensor:
-    """(B, C, T, H, W) twice -> (B,): cross-entropy summed over a frame's values, averaged over
-    frames.
-    """
-    return (
-        F.binary_cross_entropy(frames.clamp(FLOOR, 1 - FLOOR), true, reduction="none")
-        .sum((1, 3, 4))
-        .mean(1)
-    )
 
 
 def central_differences(maps: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ incomparable). The first step has no input frame.
 import torch
 from torch import Tensor, nn
 
+from vidrep.frame_errors import nats_per_frame_of_logits
 from vidrep.models.recurrent import PeepholeLSTM, split_states
 from vidrep.objectives.base import Objective, embedding_sizes
 
@@ -234,7 +235,7 @@ class StateDecoders(Objective):
         return (
             squared_error_per_frame(values, target)
             if self.output == "linear"
-            else nats_per_frame(values, target)
+            else nats_per_frame_of_logits(values, target).mean(-1)
         )
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
@@ -251,25 +252,12 @@ class StateDecoders(Objective):
         total = 0
         for name, (values, target) in self.decode(batch, teacher=False).items():
             if self.output == "logistic":
-                scores[f"{name}_nats_per_frame"] = nats_per_frame(values, target)
+                scores[f"{name}_nats_per_frame"] = nats_per_frame_of_logits(values, target).mean(-1)
             scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(
                 OUTPUTS[self.output](values), target
             )
             total = total + self.error(values, target)
         return {"loss": total, **scores}
-
-
-def nats_per_frame(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy summed over a frame's values, averaged over frames: (B, steps, frame_size)
-    twice -> (B,).
-
-    Grey targets leave a positive floor, their own entropy.
-    """
-    return (
-        nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        .sum(-1)
-        .mean(-1)
-    )
 
 
 def squared_error_per_frame(values: Tensor, target: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from vidrep.reading import wilson
 from vidrep.report.style import (
     INK,
     Look,
@@ -19,6 +18,7 @@ from vidrep.report.style import (
 )
 from vidrep.report.tables import FLOOR, accuracy_rows, line_name, result_lines, sizes
 from vidrep.runs import UNTRAINED
+from vidrep.statistics import wilson_interval
 
 _PERCENT = (0.0, 100.0)
 _CMAP = "cividis"
@@ -75,7 +75,7 @@ def plot_accuracy(
         for offset, (seed, value) in zip(
             _spread(len(found)), found[["seed", "value"]].itertuples(index=False), strict=True
         ):
-            low, high = wilson(value, n)
+            low, high = wilson_interval(value, n)
             face = "white" if seed == UNTRAINED else look.colour
             error = 100 * np.array([[value - low], [high - value]]).clip(0)
             axes.errorbar(
@@ -107,7 +107,7 @@ def transfer_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     rows = accuracy_rows(table)
     rows = rows[(rows["seed"] != UNTRAINED) & (rows["variant"] == "")]
     systems = [name for name in looks if name in set(rows["system"])]
-    widest = max(wilson(0.5, n)[1] - 0.5 for n in clips.values())
+    widest = max(wilson_interval(0.5, n)[1] - 0.5 for n in clips.values())
     note = (
         f"Mean over seeds. n test clips: {sizes(clips)}; 95 % Wilson interval of one seed at most"
         f" ±{100 * widest:.1f} points."
@@ -175,7 +175,7 @@ def plot_cost(
 ) -> Axes:
     """Accuracy against ``column``, which has a logarithmic axis; one mark per run."""
     for system, value, cost in rows[["system", "value", column]].itertuples(index=False):
-        low, high = wilson(value, n)
+        low, high = wilson_interval(value, n)
         look = looks[system]
         error = 100 * np.array([[value - low], [high - value]]).clip(0)
         axes.errorbar(

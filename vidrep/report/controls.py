@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from vidrep.reading import wilson
 from vidrep.report.style import GREY, INK, Look, new_figure
 from vidrep.report.tables import FLOOR, accuracy_rows, line_name, result_lines, sizes
 from vidrep.runs import UNTRAINED
+from vidrep.statistics import wilson_interval
 
 INTACT = "test"
 # Split -> what it is called and its marker, from top to bottom of a system's lanes.
@@ -130,7 +130,7 @@ def _mark(
     """One share with its interval, and the way to it from the share of intact clips; hollow ones
     are in the background.
     """
-    low, high = wilson(value, n)
+    low, high = wilson_interval(value, n)
     error = 100 * np.array([[value - low], [high - value]]).clip(0)
     colour, face = (GREY, "white") if hollow else (colour, colour)
     if not hollow:

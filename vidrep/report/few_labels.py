@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from vidrep.reading import wilson
 from vidrep.report.style import INK, Look, new_figure
 from vidrep.report.tables import FLOOR, accuracy_rows, sizes
 from vidrep.runs import UNTRAINED
+from vidrep.statistics import wilson_interval
 
 
 def few_labels_figure(
@@ -80,7 +80,7 @@ def plot_few_labels(
         beside = 1.05 ** (place - (len(lines) - 1) / 2)  # keeps intervals of several lines apart
         means = 100 * found.groupby("labelled")["value"].mean()
         axes.plot(means.index * beside, means, color=look.colour, ls=look.dash)
-        low, high = wilson(found["value"], n)
+        low, high = wilson_interval(found["value"], n)
         error = 100 * np.array([found["value"] - low, high - found["value"]]).clip(0)
         axes.errorbar(
             found["labelled"] * beside,

@@ -16,6 +16,7 @@ import numpy as np
 from vidrep.runs import UNTRAINED
 from vidrep.similarity.engine import Comparison
 from vidrep.similarity.registry import find
+from vidrep.statistics import adjusted_p
 
 COLUMNS = (
     "q",
@@ -81,12 +82,7 @@ def adjusted(null_p: np.ndarray, symmetric: bool) -> np.ndarray:
     chosen = ~np.isnan(null_p) & ~np.eye(len(null_p), dtype=bool)
     if symmetric:
         chosen &= np.tri(len(null_p), dtype=bool).T
-    q = np.full(null_p.shape, np.nan)
-    if chosen.any():
-        # takes most of a second to import, and only this needs it
-        from scipy.stats import false_discovery_control
-
-        q[chosen] = false_discovery_control(null_p[chosen])
+    q = adjusted_p(np.where(chosen, null_p, np.nan))
     return np.fmax(q, q.T) if symmetric else q
 
 

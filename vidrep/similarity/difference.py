@@ -22,6 +22,13 @@ from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.measure import Measure
 from vidrep.similarity.registry import find
 from vidrep.similarity.table import aligned, number
+from vidrep.statistics import (
+    FEWEST_FOR_INTERVALS,
+    adjusted_p,
+    jackknife_error,
+    jackknife_margin,
+    jackknife_p,
+)
 
 COLUMNS = (
     "rep_a",
@@ -127,11 +134,7 @@ def differences(
     units = resample.units_of(groups, n)
     chosen = sorted({cell for pair in cells for cell in pair})
     values = dict(zip(chosen, _values(spec, settings, items, chosen).tolist(), strict=True))
-    out = (
-        resample.left_out(units, seed)
-        if intervals and len(units) >= resample.FEWEST_FOR_INTERVALS
-        else []
-    )
+    out = resample.left_out(units, seed) if intervals and len(units) >= FEWEST_FOR_INTERVALS else []
     left = [_values(spec, {**settings, "quick": True}, items, chosen, group) for group in out]
     column = {cell: k for k, cell in enumerate(chosen)}
     found = []
@@ -142,11 +145,11 @@ def differences(
         if left:
             paired = np.array([row[column[first]] - row[column[second]] for row in left])
             change = values[first] - values[second]
-            error = resample.jackknife_error(paired)
-            margin = resample.half_width(error, len(left)) + 0 * change  # none without a value
+            error = jackknife_error(paired)
+            margin = jackknife_margin(error, len(left)) + 0 * change  # none without a value
             low = change - margin
             high = change + margin
-            p = float(resample.two_sided_p(change, error, len(left)))
+            p = float(jackknife_p(change, error, len(left)))
         found.append(Difference(values[first], values[second], float(low), float(high), p, n))
     return found
 
@@ -178,13 +181,7 @@ def rows(found: Sequence[Difference], names: Sequence[tuple[str, str, str]]) -> 
     """Cells of the table of differences value(a, b) - value(a, c), in the order of ``COLUMNS``; all
     are one family for q.
     """
-    p = np.array([item.p for item in found])
-    q = np.full(len(p), np.nan)
-    if (~np.isnan(p)).any():
-        # takes most of a second to import, and only this needs it
-        from scipy.stats import false_discovery_control
-
-        q[~np.isnan(p)] = false_discovery_control(p[~np.isnan(p)])
+    q = adjusted_p(np.array([item.p for item in found]))
     return [
         [
             *triple,

@@ -18,6 +18,7 @@ from vidrep.similarity.kernel import Activations, Kernel
 from vidrep.similarity.machine import spread, threads, using
 from vidrep.similarity.measure import Measure, Prepared
 from vidrep.similarity.registry import find
+from vidrep.statistics import FEWEST_FOR_INTERVALS, jackknife_error, jackknife_margin, p_of_counts
 
 NUMBERS = ("values", "ci_low", "ci_high", "null_p", "chance", "rank_a", "rank_b")
 
@@ -172,7 +173,7 @@ def _all_pairs(
     n = common_n([*items, *columns])
     units = resample.units_of(groups, n)
     result = _empty(spec, options, len(items), len(columns), n, len(units))
-    with_intervals = intervals and len(units) >= resample.FEWEST_FOR_INTERVALS
+    with_intervals = intervals and len(units) >= FEWEST_FOR_INTERVALS
     sizes = _block_sizes(
         spec,
         n,
@@ -312,7 +313,7 @@ def _null(
             result: Comparison, block: tuple, rows: list, columns: list, kernels: list
         ) -> None:
             draws = len(orders) * (n - 1)
-            p = (1 + spec.null(rows, columns, orders)) / (1 + draws)
+            p = p_of_counts(spec.null(rows, columns, orders), draws)
             result.null_p[block] = np.where(np.isnan(result.values[block]), np.nan, p)
 
         return shifts
@@ -327,7 +328,8 @@ def _null(
         if result.symmetric and rows is columns:  # one draw for both orders of a pair
             upper = np.tri(len(rows), dtype=bool).T
             counts, mean = (np.where(upper, array, array.T) for array in (counts, mean))
-        result.null_p[block] = np.where(np.isnan(values), np.nan, (1 + counts) / (1 + len(orders)))
+        p = p_of_counts(counts, len(orders))
+        result.null_p[block] = np.where(np.isnan(values), np.nan, p)
         unknown = np.isnan(result.chance[block])
         result.chance[block] = np.where(unknown, mean, result.chance[block])
 
@@ -341,10 +343,10 @@ def _margins(
     are any.
     """
     if callable(spec.jackknife) and all(len(unit) == 1 for unit in units):
-        return resample.half_width(spec.jackknife(*blocks, options), len(units))
+        return jackknife_margin(spec.jackknife(*blocks, options), len(units))
     groups = resample.left_out(units, seed)
     values = resample.replicates(spec, options, items, groups, blocks[0] is blocks[1])
-    return resample.half_width(resample.jackknife_error(values), len(groups))
+    return jackknife_margin(jackknife_error(values), len(groups))
 
 
 def _mirror(result: Comparison, i: range, j: range) -> None:

@@ -15,16 +15,13 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from vidrep.random_streams import stream
 from vidrep.similarity.kernel import EPS, Kernel
 from vidrep.similarity.measure import SATURATED, TOO_FEW_ROWS, Measure, Prepared, Rows
 
-FEWEST_FOR_INTERVALS = 20  # independent clips
 GROUPS = 20  # groups of clips that are left out in turn, where there are too many to leave out each
 MOST_SINGLE = 40  # clips that are left out one by one
-LEVEL = 0.95
 BATCH = 32  # re-pairings that are computed at once
 
 
@@ -175,28 +172,6 @@ def replicates(
         ]
         results.append(spec.cross(sides[0], sides[-1], options).values)
     return np.array(results)
-
-
-def jackknife_error(values: np.ndarray) -> np.ndarray:
-    """Standard errors from (J, ...) values without each of J groups."""
-    return np.sqrt(
-        ((values - values.mean(axis=0)) ** 2).sum(axis=0) * (len(values) - 1) / len(values)
-    )
-
-
-def half_width(error: np.ndarray, groups: int) -> np.ndarray:
-    """Half widths of intervals of level ``LEVEL`` from jackknife standard errors over so many
-    groups (Student's t).
-    """
-    return stdtrit(groups - 1, (1 + LEVEL) / 2) * error
-
-
-def two_sided_p(value: np.ndarray, error: np.ndarray, groups: int) -> np.ndarray:
-    """p values for the true value being 0, NaN where the standard error is 0 or unknown."""
-    known = np.nan_to_num(error) > 0
-    return np.where(
-        known, 2 * stdtr(groups - 1, -np.abs(value) / np.where(known, error, 1)), np.nan
-    )
 
 
 def has_interval(flags: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from vidrep.similarity.measure import (
     cells,
     check_choice,
 )
+from vidrep.statistics import average_ranks
 
 MOST_DROPPED = 0.05  # share of clips without a dissimilarity that may be left out
 BINS = 1 << 15  # levels of the quick ranks
@@ -67,45 +68,6 @@ def dissimilarities(kernel: Kernel, options: dict) -> tuple[np.ndarray, np.ndarr
         snap = 64 * EPS * kernel.d + (64 * precision if precision > EPS else 0)
         distance[np.abs(distance) < snap] = 0  # equal patterns tie whatever the order of summation
     return distance, defined
-
-
-def average_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks 1..m of a vector, tied values sharing their mean rank."""
-    order = _order(values)
-    ordered = values[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    ranks = np.empty(len(values))
-    if len(starts) == len(values):
-        ranks[order] = np.arange(1, len(values) + 1)
-    else:
-        ends = np.r_[starts[1:], len(values)]
-        ranks[order] = np.repeat((starts + ends + 1) / 2, ends - starts)
-    return ranks
-
-
-def _order(values: np.ndarray) -> np.ndarray:
-    """Positions of a vector's values from the smallest to the largest.
-
-    Sorting numbers is several times as fast as sorting their positions, so that positions take the
-    place of the last bits of the numbers. What agrees in the bits that are left is sorted again.
-    """
-    bits = max(len(values) - 1, 1).bit_length()
-    if bits > 40 or values.min() < 0:
-        return np.argsort(values)
-    places = np.uint64((1 << bits) - 1)
-    # numbers that are not negative are ordered as their bits are
-    keys = (values + 0.0).view(np.uint64) & ~places
-    keys |= np.arange(len(values), dtype=np.uint64)
-    keys.sort()
-    order = (keys & places).astype(np.intp)
-    ordered = values[order]
-    if np.any(ordered[1:] < ordered[:-1]):
-        keys &= ~places
-        same = keys[1:] == keys[:-1]
-        alike = np.r_[False, same] | np.r_[same, False]
-        members = order[alike]
-        order[alike] = members[np.lexsort((values[members], keys[alike]))]
-    return order
 
 
 def _quick_unit_ranks(distance: np.ndarray, dtype: np.dtype) -> Prepared:

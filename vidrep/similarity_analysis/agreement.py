@@ -4,14 +4,12 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
-from scipy.stats import rankdata
 
 from vidrep.similarity_analysis.exchange import exchanged, permuted_sums
+from vidrep.statistics import centred_ranks, jackknife_error, jackknife_margin, permutation_p
 
 COLUMNS = ("runs", "set_a", "set_b", "spearman", "ci_low", "ci_high", "p", "systems", "pairs")
 FEWEST = 4  # systems: three have three pairs, whose order says nothing
-LEVEL = 0.95
 
 
 def rank_agreements(
@@ -78,12 +76,11 @@ def _agreement(
     for block in blocks:
         rest = np.setdiff1d(np.arange(len(frame)), block)
         left_out.append(spearman(x[np.ix_(rest, rest)], y[np.ix_(rest, rest)]))
-    error = np.sqrt(np.sum((np.array(left_out) - np.mean(left_out)) ** 2) * (count - 1) / count)
-    margin = stdtrit(count - 1, (1 + LEVEL) / 2) * error
+    margin = jackknife_margin(jackknife_error(np.array(left_out)), count)
     kinds = [tuple(frame["trained_on"].iloc[block]) for block in blocks]
     orders = exchanged(len(frame), blocks, kinds, permutations, rng)
     drawn = permuted_sums(standard_ranks(x), standard_ranks(y), orders) / 2
-    p = (1 + np.sum(drawn >= value - 1e-12)) / (1 + permutations)
+    p = permutation_p(value, drawn)
     return (
         value,
         max(value - margin, -1),
@@ -106,8 +103,7 @@ def standard_ranks(values: np.ndarray) -> np.ndarray:
     diagonal; NaN where all are equal.
     """
     above = np.triu_indices(len(values), 1)
-    ranks = rankdata(values[above])
-    ranks -= ranks.mean()
+    ranks = centred_ranks(values[above])
     result = np.zeros(values.shape)
     with np.errstate(invalid="ignore"):
         result[above] = ranks / np.sqrt(ranks @ ranks)

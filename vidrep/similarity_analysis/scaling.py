@@ -16,8 +16,8 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import pdist, squareform
 
 from vidrep.similarity.engine import compare_all
-from vidrep.similarity.resample import FEWEST_FOR_INTERVALS
 from vidrep.similarity_analysis.distances import as_distances, defined
+from vidrep.statistics import FEWEST_FOR_INTERVALS
 
 _STEPS = 500
 _STILL = 1e-5  # a step of this share of the largest distance is the last one

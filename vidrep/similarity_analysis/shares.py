@@ -15,6 +15,7 @@ import pandas as pd
 
 from vidrep.similarity_analysis.exchange import exchanged, permuted_sums, shuffled
 from vidrep.similarity_analysis.scaling import gram
+from vidrep.statistics import permutation_p
 
 DATA = "trained_on"  # the factor that varies within a system; all others belong to systems
 COLUMNS = ("factor", "levels", "df", "r2", "p", "r2_only", "r2_only_adjusted", "p_only", "n")
@@ -66,12 +67,12 @@ def variance_shares(
                 "levels": cells[name].nunique(),
                 "df": df,
                 "r2": share(alone, products) / whole,
-                "p": permutation_p(alone, products, free),
+                "p": share_p(alone, products, free),
                 "r2_only": share(full - rest, products) / whole if df else 0.0,
                 "r2_only_adjusted": (
                     adjusted(full, products) - adjusted(rest, products) if df else 0.0
                 ),
-                "p_only": permutation_p(full, products, kept) if df else np.nan,
+                "p_only": share_p(full, products, kept) if df else np.nan,
             }
         )
     # a single cell has nothing to share
@@ -135,7 +136,7 @@ def adjusted(projection: np.ndarray, products: np.ndarray) -> float:
     return 1 - (1 - r2) * (len(products) - 1) / left if left else np.nan
 
 
-def permutation_p(projection: np.ndarray, products: np.ndarray, orders: np.ndarray) -> float:
+def share_p(projection: np.ndarray, products: np.ndarray, orders: np.ndarray) -> float:
     """Share of permutations of the cells, the given order among them, that reach the observed sum
     of squares.
 
@@ -148,7 +149,7 @@ def permutation_p(projection: np.ndarray, products: np.ndarray, orders: np.ndarr
     close = _SAME * np.trace(products)
     if np.all(np.abs(drawn - observed) < close):
         return np.nan
-    return float((1 + np.sum(drawn >= observed - close)) / (1 + len(drawn)))
+    return permutation_p(observed, drawn, tolerance=close)
 
 
 def permuted_cells(

@@ -1,0 +1,24 @@
+"""Cross-entropy of predicted frames, for training and for scores, summed over a frame's values.
+
+Grey truth leaves a positive floor: its own entropy.
+"""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def nats_per_frame(frames: Tensor, truth: Tensor, margin: float) -> Tensor:
+    """Cross-entropy of each predicted frame in nats: (B, C, k, H, W) twice -> (B, k).
+
+    Args:
+        frames: predictions.
+        truth: in [0, 1].
+        margin: predictions are kept this far from 0 and 1, where a wrong one costs infinitely much.
+    """
+    probability = frames.clamp(margin, 1 - margin)
+    return F.binary_cross_entropy(probability, truth, reduction="none").sum((1, 3, 4))
+
+
+def nats_per_frame_of_logits(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy of flat frames in nats: (B, steps, frame_size) twice -> (B, steps)."""
+    return F.binary_cross_entropy_with_logits(logits, truth, reduction="none").sum(-1)

@@ -1,0 +1,192 @@
+"""Statistics that more than one room needs: intervals, p values, ranks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LEVEL = 0.95  # of every interval
+ENDS = (0.025, 0.975)  # quantiles between which an interval of this level lies
+NORMAL_QUANTILE = 1.959963984540054  # half width of such an interval in standard errors
+FEWEST_FOR_INTERVALS = 20  # independent clips
+MOST_MISSING = 0.1  # share of bootstrap samples without a value that an interval may ignore
+
+
+def wilson_interval(share: np.ndarray | float, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's 95 % interval of a share out of ``n``: low, high.
+
+    Reference: Wilson, JASA 22 (1927).
+    """
+    share = np.asarray(share, float)
+    z = NORMAL_QUANTILE
+    scale = 2 * (n + z**2)
+    centre = (2 * n * share + z**2) / scale
+    half = z / scale * np.sqrt(4 * n * share * (1 - share) + z**2)
+    low = np.where(share == 0, 0.0, centre - half)
+    high = np.where(share == 1, 1.0, centre + half)
+    return low, high
+
+
+def normal_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean of n independent values and its 95 % interval by the normal law: mean, low, high."""
+    mean = float(np.mean(values))
+    half = float(NORMAL_QUANTILE * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half
+
+
+def student_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean of n independent values and its 95 % interval by Student's t: mean, low, high.
+
+    There is no interval for a single value: both ends are NaN.
+    """
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, float("nan"), float("nan")
+    quantile = student_quantile(len(values) - 1)
+    half = float(quantile * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half
+
+
+def student_quantile(freedom: int) -> float:
+    """Half width of a 95 % interval in standard errors, by Student's t."""
+    return stdtrit(freedom, (1 + LEVEL) / 2)
+
+
+def jackknife_error(values: np.ndarray) -> np.ndarray:
+    """Standard errors from (J, ...) values without each of J groups."""
+    squares = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
+    return np.sqrt(squares * (len(values) - 1) / len(values))
+
+
+def jackknife_margin(error: np.ndarray, groups: int) -> np.ndarray:
+    """Half widths of 95 % intervals from jackknife standard errors over so many groups."""
+    return student_quantile(groups - 1) * error
+
+
+def jackknife_p(value: np.ndarray, error: np.ndarray, groups: int) -> np.ndarray:
+    """Two-sided p values for the true value being 0; NaN where the error is 0 or unknown."""
+    known = np.nan_to_num(error) > 0
+    ratio = -np.abs(value) / np.where(known, error, 1)
+    return np.where(known, 2 * stdtr(groups - 1, ratio), np.nan)
+
+
+def bootstrap_counts(count: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each of ``count`` items is in each bootstrap sample: (draws, count) int."""
+    return rng.multinomial(count, np.full(count, 1 / count), size=draws)
+
+
+def percentile_interval(draws: np.ndarray) -> np.ndarray:
+    """(2, ...) ends of the 95 % intervals of bootstrap values (draws, ...).
+
+    NaN where more than ``MOST_MISSING`` of the draws have no value.
+    """
+    missing = np.isnan(draws).mean(axis=0) > MOST_MISSING
+    low, high = np.nanquantile(np.where(missing, 0, draws), ENDS, axis=0)
+    return np.where(missing, np.nan, [low, high])
+
+
+def p_of_counts(reached: np.ndarray, draws: int) -> np.ndarray:
+    """p values of a permutation test.
+
+    Args:
+        reached: how many of the draws are at least as extreme as the observation.
+        draws: how many there are; the observation counts as one more.
+    """
+    return (1 + reached) / (1 + draws)
+
+
+def permutation_p(observed: float, draws: np.ndarray, *, tolerance: float = 1e-12) -> float:
+    """One-sided p value: the share of draws, and of the observation itself, that reach it.
+
+    Draws that stay below by less than ``tolerance`` are ties and count. NaN if the observation is.
+    """
+    if np.isnan(observed):
+        return float("nan")
+    return float(p_of_counts(np.sum(draws >= observed - tolerance), len(draws)))
+
+
+def adjusted_p(p: np.ndarray) -> np.ndarray:
+    """p values of one family, adjusted for their number; NaN stays NaN and does not count.
+
+    Reference: Benjamini and Hochberg, JRSS B 57 (1995).
+    """
+    # takes most of a second to import, and few callers need it
+    from scipy.stats import false_discovery_control
+
+    known = ~np.isnan(p)
+    adjusted = np.full(p.shape, np.nan)
+    if known.any():
+        adjusted[known] = false_discovery_control(p[known])
+    return adjusted
+
+
+def average_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks 1..m of a vector, tied values sharing their mean rank."""
+    order = _order(values)
+    ordered = values[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    ranks = np.empty(len(values))
+    if len(starts) == len(values):
+        ranks[order] = np.arange(1, len(values) + 1)
+    else:
+        ends = np.r_[starts[1:], len(values)]
+        ranks[order] = np.repeat((starts + ends + 1) / 2, ends - starts)
+    return ranks
+
+
+def _order(values: np.ndarray) -> np.ndarray:
+    """Positions of a vector's values from the smallest to the largest.
+
+    Sorting numbers is several times as fast as sorting their positions, so that positions take the
+    place of the last bits of the numbers. What agrees in the bits that are left is sorted again.
+    """
+    bits = max(len(values) - 1, 1).bit_length()
+    if bits > 40 or values.min(initial=0) < 0:
+        return np.argsort(values)
+    places = np.uint64((1 << bits) - 1)
+    # numbers that are not negative are ordered as their bits are
+    keys = (values + 0.0).view(np.uint64) & ~places
+    keys |= np.arange(len(values), dtype=np.uint64)
+    keys.sort()
+    order = (keys & places).astype(np.intp)
+    ordered = values[order]
+    if np.any(ordered[1:] < ordered[:-1]):
+        keys &= ~places
+        same = keys[1:] == keys[:-1]
+        alike = np.r_[False, same] | np.r_[same, False]
+        members = order[alike]
+        order[alike] = members[np.lexsort((values[members], keys[alike]))]
+    return order
+
+
+def centred_ranks(values: np.ndarray) -> np.ndarray:
+    """``average_ranks`` less their mean: what rank correlations are inner products of."""
+    ranks = average_ranks(values)
+    return ranks - ranks.mean() if len(ranks) else ranks
+
+
+def kendall_tau(matched: Tensor) -> Tensor:
+    """Tau-b of index sequences against 0 .. n-1: are the frames matched to a video's in order?
+
+    Args:
+        matched: (..., n) numbers, n at least 1.
+
+    Returns:
+        (...) float32: 1 for a rising sequence, -1 for a falling one; 0 where it is undefined, that
+        is where all numbers are the same. (Leaving those out would make a collapsed embedding look
+        better than it is.)
+
+    Reference: Kendall, Biometrika 33 (1945).
+    """
+    import torch  # the figures, which need the rest of this module, do without
+
+    n = matched.shape[-1]
+    earlier, later = torch.triu_indices(n, n, 1, device=matched.device)
+    signs = (matched[..., later] - matched[..., earlier]).sign().float()
+    untied = signs.abs().sum(-1)
+    return signs.sum(-1) / (untied * (n * (n - 1) / 2)).sqrt().clamp(min=1)
