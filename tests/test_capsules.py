@@ -362,7 +362,8 @@ def results(tmp_path) -> Results:
     made = recipe("digits_only_slow", frames=6, size=12, patch=6)
     digits = load_digits({"kind": "sklearn"}, patch=6, seed=0)
     rendered = {name: render_split(made, digits, name, 12, 1) for name in ("train", "test")}
-    attrs = {"multi_label": True, "split": "test"}
+    attrs = {"dataset": "digits_only_slow", "split": "test", "multi_label": True}
+    attrs["classes"] = list("0123456789")
     (tmp_path / "datasets" / "digits_only_slow").mkdir(parents=True)
     write_clips(tmp_path / "datasets" / "digits_only_slow" / "test.h5", rendered["test"], attrs)
     split = Split(

@@ -2,6 +2,7 @@
 files.
 """
 
+import hashlib
 import itertools
 import subprocess
 import sys
@@ -18,6 +19,12 @@ from vidrep.datasets.store import open_clips, write_clips
 from vidrep.digits import SPLITS, load_digits, write_digits
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
+ATTRS = {
+    "dataset": "x",
+    "split": "test",
+    "classes": list("0123456789"),
+    "multi_label": True,
+}
 FAST = 0.1
 SLOW = 0.03
 # label: mean pixels per frame, share of frames at a wall, of 16 frames at 64 px with patches of 28
@@ -359,15 +366,18 @@ def test_file_holds_everything(tmp_path, digits):
     version = recipe("digits_and_velocity", frames=6, size=20, patch=8)
     rendered = render_split(version, digits, "test", 9, 1)
     attrs = {
+        "dataset": "x",
         "split": "test",
         "seed": 1,
         "recipe": {"name": "x", "step": 0.1},
-        "classes": ["a", "b"],
+        "classes": list("abcdefghij"),
         "multi_label": True,
     }
     write_clips(tmp_path / "test.h5", rendered, attrs)
     with open_clips(tmp_path / "test.h5") as read:
-        assert len(read) == 9 and read.ids[8] == "test/000008" and read.attrs == attrs
+        assert len(read) == 9 and read.attrs == attrs
+        digest = hashlib.sha256(rendered["clips"][8].tobytes()).hexdigest()
+        assert read.ids[8] == f"x/test/000008-{digest[:8]}" and len(set(read.ids)) == 9
         assert read.clips.chunks == (1, 6, 20, 20) and np.array_equal(
             read.clips[3:5], rendered["clips"][3:5]
         )
@@ -383,12 +393,12 @@ def test_file_holds_everything(tmp_path, digits):
 def test_a_failed_write_leaves_nothing(tmp_path, digits):
     rendered = render_split(recipe("digits_only", frames=3, size=20, patch=8), digits, "test", 4, 1)
     with pytest.raises(TypeError):
-        write_clips(tmp_path / "test.h5", rendered, {"odd": object()})
-    with pytest.raises(ValueError, match="labels has 3 rows for 4 clips"):
-        write_clips(tmp_path / "test.h5", rendered | {"labels": rendered["labels"][:3]}, {})
-    with pytest.raises(ValueError, match="clips must be uint8, got float32"):
+        write_clips(tmp_path / "test.h5", rendered, {**ATTRS, "odd": object()})
+    with pytest.raises(ValueError, match=r"test\.h5: labels has 3 rows for 4 clips"):
+        write_clips(tmp_path / "test.h5", rendered | {"labels": rendered["labels"][:3]}, ATTRS)
+    with pytest.raises(ValueError, match="clips must be uint8 from 0 to 255, got float32"):
         write_clips(
-            tmp_path / "test.h5", rendered | {"clips": rendered["clips"].astype(np.float32)}, {}
+            tmp_path / "test.h5", rendered | {"clips": rendered["clips"].astype(np.float32)}, ATTRS
         )
     assert not list(tmp_path.iterdir())
 

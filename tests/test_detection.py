@@ -249,7 +249,13 @@ def test_features_are_the_embeddings_of_the_clips(digits, tiny_system, cpu, tmp_
     write_clips(
         tmp_path / "test.h5",
         rendered,
-        {"dataset": "velocity_only_untrimmed", "split": "test", "classes": [], "fps": 8},
+        {
+            "dataset": "velocity_only_untrimmed",
+            "split": "test",
+            "classes": list("0123456789"),
+            "multi_label": False,
+            "fps": 8,
+        },
     )
     objective = build(
         tiny_system("c3d_narrow").definition(), DataShape((1, 8, 16, 16), 10, True)

@@ -2,6 +2,7 @@
 what does not fit.
 """
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from vidrep.similarity.files import open_kernels, write_kernels
 ROOT = Path(__file__).parent.parent
 STORED = 90  # more rows than are copied at a time
 COMPARED = 70
+DIGEST = hashlib.sha256(bytes(3 * 2 * 2)).hexdigest()[:8]
 ATTRS = {"dataset": "external", "system": "mine", "seed": 2}
 
 
@@ -30,7 +32,7 @@ def test_clips(tmp_path) -> Path:
     path = tmp_path / "test.h5"
     content = {
         "clips": np.zeros((STORED, 3, 2, 2), np.uint8),
-        "labels": np.zeros((STORED, 2), np.uint8),
+        "labels": np.ones((STORED, 2), np.uint8),
         "factors": {},
     }
     write_clips(
@@ -53,7 +55,8 @@ def layers() -> dict[str, np.ndarray]:
 
 
 def names(count: int) -> list[str]:
-    return [f"test/{i:06d}" for i in range(count)]
+    """The ids of the first clips, all of which are black and so have one digest."""
+    return [f"digits_only/test/{i:06d}-{DIGEST}" for i in range(count)]
 
 
 def write(path: Path, arrays: dict, ids) -> Path:
@@ -115,20 +118,32 @@ def test_a_store_of_them_is_compared_as_any_other(layers, test_clips, tmp_path):
     [
         (
             lambda x, ids: (x, None),
-            r"a.npz: it does not say which clips .* test/000000, e.g. numpy.savez\(file, ids=ids",
+            r"a.npz: it does not say which clips .*/test/000000-\w{8}, .*savez\(file, ids=ids",
         ),
         (
             lambda x, ids: (x[:-5], ids[:-5]),
             (
-                "a.npz: 5 of the 70 clips .* missing from ids: test/000065, test/000066,"
-                " test/000067, ...; needed are test/000000 to test/000069, in any order"
+                "a.npz: 5 of the 70 clips .* missing from ids: .*/000065-.*, .*/test/000066-.*,"
+                " .*/test/000067-.*, ...; needed are .*/test/000000-.* to .*/test/000069-.*, in any"
+                " order; ids names .*/test/000000-"
             ),
         ),
         (
             lambda x, ids: (x, [f"train/{i:06d}" for i in range(COMPARED)]),
-            "70 of the 70 clips .* missing .* test/000000",
+            "70 of the 70 clips .* missing .*test/000000.* ids names train/000000, train/000001",
         ),
-        (lambda x, ids: (x, [*ids[:-1], ids[3]]), "a.npz: ids name test/000003 twice"),
+        (
+            lambda x, ids: (x, [name.replace("digits_only", "velocity_only") for name in ids]),
+            "70 of the 70 clips .* needed are digits_only/.* ids names velocity_only/test/000000-",
+        ),
+        (
+            lambda x, ids: (x, [name.replace(DIGEST, "01234567") for name in ids]),
+            (
+                "a.npz: its activations are of other clips: ids names"
+                f" digits_only/test/000000-01234567, but .* digits_only/test/000000-{DIGEST};"
+            ),
+        ),
+        (lambda x, ids: (x, [*ids[:-1], ids[3]]), r"a.npz: ids name \S+/test/000003-\w+ twice"),
         (lambda x, ids: (x[:-1], ids), "a.npz: array 'embedding' has 69 rows, ids name 70 clips"),
         (
             lambda x, ids: (x.astype("U5"), ids),
@@ -136,7 +151,7 @@ def test_a_store_of_them_is_compared_as_any_other(layers, test_clips, tmp_path):
         ),
         (
             lambda x, ids: (np.where(np.arange(COMPARED)[:, None] == 66, np.nan, x), ids),
-            "a.npz: array 'embedding': activations of clip test/000066 are not finite",
+            "a.npz: array 'embedding': activations of clip .*/test/000066-.* are not finite",
         ),
     ],
 )

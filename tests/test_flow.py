@@ -339,7 +339,8 @@ def run_script(name: str, *arguments) -> subprocess.CompletedProcess:
 
 def test_scripts_write_flow_and_its_error(tmp_path, digits):
     rendered, truth = rendered_with_flow(digits, "digits_only", count=6)
-    attrs = {"dataset": "digits_only", "split": "test", "recipe": {}}
+    attrs = {"dataset": "digits_only", "split": "test", "recipe": {}, "multi_label": True}
+    attrs["classes"] = list("0123456789")
     write_clips(tmp_path / "test.h5", rendered, attrs)
     for method in ("true", "true_box_backward", *METHODS):
         arguments = (

@@ -156,14 +156,20 @@ def test_the_blurred_truth_is_blurred_in_space_alone():
     assert (blurred[1, 10, 11] / blurred[1, 10, 10]).item() == pytest.approx(np.exp(-0.5), rel=1e-4)
 
 
+def about(dataset: str, split: str, classes: int) -> dict:
+    """The attributes of a file of clips."""
+    names = [str(i) for i in range(classes)]
+    return {"dataset": dataset, "split": split, "classes": names, "multi_label": True}
+
+
 @pytest.mark.parametrize("colour", [(), (3,)])
 def test_the_mean_frame_is_that_of_all_clips(tmp_path, colour, monkeypatch):
     monkeypatch.setattr(baselines, "BLOCK", 3)
     clips = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 6, *colour)).astype(np.uint8)
     write_clips(
         tmp_path / "train.h5",
-        {"clips": clips, "labels": np.zeros((7, 2), np.uint8), "factors": {}},
-        {},
+        {"clips": clips, "labels": np.ones((7, 2), np.uint8), "factors": {}},
+        about("mine", "train", 2),
     )
     mean = baselines.mean_training_frame(tmp_path / "train.h5")
     assert mean.shape == (*(colour or (1,)), 1, 5, 6)
@@ -227,7 +233,8 @@ def test_baselines_on_moving_mnist_have_their_known_scores(tmp_path, cpu):
             lambda purpose, split=split: stream(0, split, purpose),
         )
         content = {name: content[name] for name in ("clips", "labels")}
-        write_clips(tmp_path / f"{split}.h5", content | {"factors": {}}, {"multi_label": True})
+        attrs = about("moving_mnist", split, 10)
+        write_clips(tmp_path / f"{split}.h5", content | {"factors": {}}, attrs)
     found = scores.score_baselines(tmp_path / "train.h5", tmp_path / "test.h5", [10], cpu)
     for name, expected in REFERENCE.items():
         table = pd.DataFrame(found[name], columns=scores.COLUMNS).query("part == 'prediction'")
@@ -492,9 +499,8 @@ def test_the_scripts_go_from_a_run_to_the_tables(tmp_path, make_split, monkeypat
             split = make_split(8, seed=i)
             content = {"clips": split.clips.numpy(), "labels": split.labels.numpy(), "factors": {}}
             (tmp_path / dataset).mkdir(exist_ok=True)
-            write_clips(
-                tmp_path / dataset / f"{name}.h5", content, {"multi_label": True, "split": name}
-            )
+            attrs = about(dataset, name, split.labels.shape[1])
+            write_clips(tmp_path / dataset / f"{name}.h5", content, attrs)
     chosen = system(
         {
             "name": "lstm_composite_narrow",

@@ -463,7 +463,8 @@ def results(tmp_path_factory) -> Results:
         made = recipe(dataset, frames=6, size=20, patch=6)
         (folder / "datasets" / dataset).mkdir(parents=True)
         for split in ("train", "test"):
-            attrs = {"multi_label": True, "split": split, "recipe": asdict(made)}
+            attrs = {"dataset": dataset, "split": split, "recipe": asdict(made)}
+            attrs |= {"multi_label": True, "classes": list("0123456789")}
             write_clips(
                 folder / "datasets" / dataset / f"{split}.h5",
                 render_split(made, digits, split, 24, 1),

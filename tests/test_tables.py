@@ -91,7 +91,8 @@ def test_the_floor_answers_the_most_frequent_training_set(tmp_path):
             "labels": np.array(labels, np.uint8),
             "factors": {},
         }
-        write_clips(tmp_path / f"{split}.h5", content, {"dataset": "mine", "split": split})
+        attrs = {"dataset": "mine", "split": split, "multi_label": True, "classes": ["a", "b"]}
+        write_clips(tmp_path / f"{split}.h5", content, attrs)
     row = majority_set(tmp_path / "train.h5", tmp_path / "test.h5")
     assert row == {
         "system": "majority_set",

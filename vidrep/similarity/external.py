@@ -37,7 +37,7 @@ def import_activations(
 
     Args:
         file: NumPy (.npz), HDF5 or Zarr: arrays (m, features, ...) and ``ids`` (m,), names of clips
-            such as ``test/000012``.
+            as the file of clips has them in its array ``ids``.
         clips_file: the evaluation set's test clips.
         output: the store.
         count: test clips that are compared: the first so many.
@@ -81,20 +81,44 @@ def rows_of(
     """
     if not ids:
         raise ValueError(
-            f"{file}: it does not say which clips its rows are; add an array ids with names such as"
-            f" {wanted[0]}, e.g. numpy.savez(file, ids=ids, layer=activations)"
+            f"{file}: it does not say which clips its rows are; add an array ids, copied from that"
+            f" of the clips ({wanted[0]}, ...), e.g. numpy.savez(file, ids=ids, layer=activations)"
         )
     place = {name: i for i, name in enumerate(ids)}
     if len(place) < len(ids):
         twice = next(name for i, name in enumerate(ids) if place[name] != i)
         raise ValueError(f"{file}: ids name {twice} twice; each clip has one row")
     if missing := [name for name in wanted if name not in place]:
-        some = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
+        _refuse_other_clips(ids, missing, file)
         raise ValueError(
             f"{file}: {len(missing)} of the {len(wanted)} clips that are compared are missing from"
-            f" ids: {some}; needed are {wanted[0]} to {wanted[-1]}, in any order"
+            f" ids: {_some(missing)}; needed are {wanted[0]} to {wanted[-1]}, in any order; ids"
+            f" names {_some(ids)}"
         )
     return np.array([place[name] for name in wanted])
+
+
+def _refuse_other_clips(
+    ids: Sequence[str], missing: Sequence[str], file: str | os.PathLike
+) -> None:
+    """Raise ValueError where ids name clips that stand in the place of missing ones.
+
+    Data set, split and number agree then, and the digest of the pixels does not.
+    """
+    by_place = {name.rpartition("-")[0]: name for name in ids if "-" in name}
+    for name in missing:
+        found = by_place.get(name.rpartition("-")[0])
+        if found:
+            raise ValueError(
+                f"{file}: its activations are of other clips: ids names {found}, but the clip that"
+                f" is compared is {name}; another seed or version of the data set made them, so"
+                " compute them anew on the clips of this experiment"
+            )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few of some names."""
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _check(array, clips: int, label: str) -> None:
