@@ -6,7 +6,7 @@
 
 Each system runs in a process of its own. Training steps of three forms of the same network
 alternate, so that other load on the machine meets all alike: as vidrep trains (channels-last
-layout, automatic precision), the same precision in torch's default layout, and float32 in the
+layout, the precision asked for), the same precision in torch's default layout, and float32 in the
 default layout. Medians over steps; a ratio above 1 means that vidrep's form is faster. On a CPU the
 seconds are those of the process's own CPU time over its threads, so that other load on the machine
 does not count.
@@ -109,10 +109,16 @@ def clock(device: Device) -> float:
 
 
 def measure(
-    name: str, shape: tuple[int, ...], batch: int, steps: int, threads: int, gpus: int
+    name: str,
+    shape: tuple[int, ...],
+    batch: int,
+    steps: int,
+    threads: int,
+    gpus: int,
+    precision: str,
 ) -> dict:
     """One row of the table; the steps of all training stages count, weighted by their epochs."""
-    best = choose(gpus, "auto", threads)
+    best = choose(gpus, precision, threads)
     plain = choose(gpus, "float32", threads)
     definition = system(name).definition()
     torch.manual_seed(0)
@@ -234,6 +240,9 @@ def main() -> None:
         "--threads", type=int, default=1, help="CPU threads (default: 1, as the pipeline trains)"
     )
     parser.add_argument(
+        "--precision", default="auto", help="auto, float32 or bfloat16 (default: auto)"
+    )
+    parser.add_argument(
         "--gpus", type=int, default=0, help="1: measure on the first CUDA device (default: 0)"
     )
     parser.add_argument(
@@ -256,7 +265,14 @@ def main() -> None:
     for name in names:
         shape = tuple(args.clip or clip_shape(name))
         row = describe(name) | apart(
-            measure, name, shape, args.batch, args.steps, args.threads, args.gpus
+            measure,
+            name,
+            shape,
+            args.batch,
+            args.steps,
+            args.threads,
+            args.gpus,
+            args.precision,
         )
         if args.json:
             print(json.dumps({key: row.get(key) for key in COLUMNS}), flush=True)

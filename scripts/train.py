@@ -57,7 +57,9 @@ def main() -> None:
     )
     add_device_options(parser)
     parser.add_argument(
-        "--precision", default="auto", help="auto, float32 or bfloat16 (default: auto)"
+        "--precision",
+        default="auto",
+        help="auto (bfloat16 on GPUs that have it, else float32; default), float32 or bfloat16",
     )
     parser.add_argument(
         "--code",

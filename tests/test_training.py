@@ -851,9 +851,13 @@ def test_backward_flow_and_targets_are_read_where_they_are_asked_for(make_split,
 def test_devices_are_chosen_in_one_place(monkeypatch):
     chosen = device.choose(0, "bfloat16")
     assert (chosen.device.type, chosen.precision) == ("cpu", "bfloat16")
+    assert device.choose().precision == "float32", "on every CPU, with bfloat16 units or without"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     for native, precision in ((True, "bfloat16"), (False, "float32")):
-        monkeypatch.setattr(device, "native_bfloat16", lambda native=native: native)
-        assert device.choose().precision == precision
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda native=native: native)
+        chosen = device.choose(1)
+        assert (chosen.device.type, chosen.precision) == ("cuda", precision)
+    assert device.choose(1, "float32").precision == "float32"
     with pytest.raises(
         ValueError,
         match=r"config key training.precision: 'half'; give one of auto, float32, bfloat16",

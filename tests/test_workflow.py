@@ -148,6 +148,7 @@ def test_smoke_gives_the_agreed_files(smoke):
     )
     record = json.loads((results / "provenance.json").read_text())
     assert record["config"]["experiment"] == "smoke" and record["versions"]["torch"]
+    assert record["precision"] == ["float32"]
 
 
 def test_every_run_is_scored_on_every_version_and_twins_on_their_own(smoke):

@@ -85,17 +85,13 @@ def _keep_small_maps_exact(convolution: nn.Conv3d) -> None:
     convolution.forward = forward
 
 
-def native_bfloat16() -> bool:
-    """Does this CPU multiply bfloat16 in hardware? Without that, autocast only slows it down."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
 def choose(gpus: int = 0, precision: str = "auto", threads: int | None = None) -> Device:
     """The device of this process.
 
     Args:
         gpus: how many CUDA devices the job was granted; 0 means CPU.
-        precision: one of ``PRECISIONS``; auto is bfloat16 where the hardware has it.
+        precision: one of ``PRECISIONS``; auto is bfloat16 on a CUDA device that has it, else
+            float32, so that CPUs with and without bfloat16 units give the same results.
         threads: CPU threads of this process; None keeps torch's choice. The bits of a result depend
             on it.
 
@@ -108,17 +104,11 @@ def choose(gpus: int = 0, precision: str = "auto", threads: int | None = None) -
         )
     if threads:
         torch.set_num_threads(threads)
-    if gpus:
-        if not torch.cuda.is_available():
-            raise ValueError(
-                "a GPU was granted to this job but CUDA sees none; run with --resources gpu=0 to"
-                " use the CPU"
-            )
-        device = torch.device("cuda")
-        native = torch.cuda.is_bf16_supported()
-    else:
-        device = torch.device("cpu")
-        native = native_bfloat16()
+    if gpus and not torch.cuda.is_available():
+        raise ValueError(
+            "a GPU was granted to this job but CUDA sees none; run with --resources gpu=0 to use"
+            " the CPU"
+        )
     if precision == "auto":
-        precision = "bfloat16" if native else "float32"
-    return Device(device, precision)
+        precision = "bfloat16" if gpus and torch.cuda.is_bf16_supported() else "float32"
+    return Device(torch.device("cuda" if gpus else "cpu"), precision)

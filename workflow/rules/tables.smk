@@ -170,6 +170,7 @@ rule collect_cost:
 rule record_provenance:
     input:
         tables=tables(),
+        records=rules.collect_cost.input.records,
     output:
         record="<results>/provenance.json",
     log:
@@ -188,4 +189,5 @@ rule record_provenance:
     message:
         "Provenance of the experiment"
     shell:
-        "python $VIDREP_SCRIPTS/record_provenance.py --config {params.config:q} --tables {input.tables} --output {output.record} > {log} 2>&1"
+        "printf '%s\\n' --records {input.records} | python $VIDREP_SCRIPTS/record_provenance.py @/dev/stdin --config {params.config:q}"
+        " --tables {input.tables} --output {output.record} > {log} 2>&1"
