@@ -6,7 +6,9 @@ import argparse
 
 from vidrep.command_line import run
 from vidrep.datasets.store import open_clips
-from vidrep.flow import FLOWS, blocks, flow_of_clips, needed_arrays, write_flow
+from vidrep.flow import FLOWS
+from vidrep.flow.methods import flow_of_clips, needed_arrays
+from vidrep.flow.store import blocks, write_flow
 
 
 def main() -> None:

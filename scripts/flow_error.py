@@ -5,7 +5,8 @@ import csv
 
 from vidrep.command_line import run
 from vidrep.files import whole
-from vidrep.flow import blocks, open_flow, summarise_error
+from vidrep.flow.error import summarise_error
+from vidrep.flow.store import blocks, open_flow
 
 COLUMNS = ("dataset", "split", "method", "epe_px", "epe_px_median", "moving_pixels")
 

@@ -1,10 +1,11 @@
 """Render one split of untrimmed videos of a version of BouncingMNIST to HDF5."""
 
 import argparse
+import json
 from dataclasses import asdict
 
 from vidrep.command_line import run
-from vidrep.datasets.recipes import recipe, versions
+from vidrep.datasets.recipes import BouncingRecipe
 from vidrep.datasets.store import write_clips
 from vidrep.datasets.untrimmed import SPLITS, UntrimmedRecipe, render_untrimmed
 from vidrep.digits import read_digits
@@ -14,10 +15,10 @@ def main() -> None:
     """Read the command line, render, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--dataset",
+        "--definition",
         required=True,
-        choices=versions("bouncing"),
-        help="the version whose clips are the activities",
+        type=json.loads,
+        help="the data set whose clips are the activities, as JSON: name, recipe, classes",
     )
     parser.add_argument(
         "--split", required=True, choices=SPLITS, help="which digits and which random streams"
@@ -43,32 +44,30 @@ def main() -> None:
         help="movement in the background, share of the free range",
     )
     parser.add_argument("--fps", required=True, type=float, help="frames a second")
-    parser.add_argument("--size", required=True, type=int, help="side of the canvas in pixels")
-    parser.add_argument("--patch", required=True, type=int, help="side of a digit in pixels")
     parser.add_argument("--seed", required=True, type=int, help="experiment seed")
     parser.add_argument("--digits", required=True, help="digits, as split_digits.py writes them")
     parser.add_argument("--output", required=True, help="the .h5 file to write")
     args = parser.parse_args()
     shortest, longest = args.frames
-    version = recipe(args.dataset, frames=longest, size=args.size, patch=args.patch)
+    name = args.definition["name"]
+    version = BouncingRecipe(**{**args.definition["recipe"], "frames": longest})
     activities = 2 if args.split == "test_two_activities" else 1
     videos = UntrimmedRecipe(version, shortest, args.piece, args.background_step, activities)
     digits = read_digits(args.digits)
     rendered = render_untrimmed(videos, digits, args.split, args.count, args.seed)
+    del rendered["corners"]
     attrs = {
-        "dataset": f"{args.dataset}_untrimmed",
+        "dataset": f"{name}_untrimmed",
         "split": args.split,
         "seed": args.seed,
-        "recipe": {"name": args.dataset, **asdict(videos)},
+        "recipe": {"name": name, **asdict(videos)},
         "digit_source": digits.name,
         "digit_sha256": digits.sha256,
         "multi_label": activities > 1,
-        "classes": [str(label) for label in range(10)],
+        "classes": args.definition["classes"],
         "fps": args.fps,
     }
-    write_clips(
-        args.output, {name: value for name, value in rendered.items() if name != "corners"}, attrs
-    )
+    write_clips(args.output, rendered, attrs)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from vidrep.datasets.bouncing import compose
-from vidrep.flow import FLOWS, flow_of_clips
+from vidrep.flow import FLOWS
+from vidrep.flow.methods import flow_of_clips
 from vidrep.training.augment import flip, flip_flow, flip_some
 from vidrep.training.split import Split
 from vidrep.training.targets import TARGETS, make_target

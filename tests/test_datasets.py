@@ -4,6 +4,7 @@ files.
 
 import hashlib
 import itertools
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from vidrep.datasets.bouncing import compose, draw_digits, square_patch, trajectories
+from vidrep.datasets.declared import data_set
 from vidrep.datasets.recipes import recipe, versions
 from vidrep.datasets.render import render, render_split
 from vidrep.datasets.store import open_clips, write_clips
@@ -425,19 +427,13 @@ def test_other_files_are_not_clips(tmp_path):
 
 def test_script_repeats_its_bytes_and_names_bad_input(tmp_path, digits):
     write_digits(digits, tmp_path / "digits.npz")
-    command = [
-        sys.executable,
-        SCRIPTS / "render_dataset.py",
-        "--dataset",
-        "velocity_only",
-        "--split",
-        "test",
-        "--count",
-        "5",
-    ]
-    command += ["--frames", "4", "--size", "20", "--seed", "1", "--digits", tmp_path / "digits.npz"]
+    config = {"video": {"frames": 4, "size_px": 20, "patch_px": 8}, "clips": {}}
+    definition = data_set("velocity_only", config).definition()
+    command = [sys.executable, SCRIPTS / "render_dataset.py", "--split", "test", "--count", "5"]
+    command += ["--seed", "1", "--digits", tmp_path / "digits.npz"]
     for name in ("a.h5", "b.h5"):
-        subprocess.run([*command, "--patch", "8", "--output", tmp_path / name], check=True)
+        arguments = ["--definition", json.dumps(definition), "--output", tmp_path / name]
+        subprocess.run([*command, *arguments], check=True)
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
     with open_clips(tmp_path / "a.h5") as read:
         assert read.clips.shape == (5, 4, 20, 20)
@@ -445,9 +441,9 @@ def test_script_repeats_its_bytes_and_names_bad_input(tmp_path, digits):
             read.attrs["digit_source"] == "sklearn" and read.attrs["digit_sha256"] == digits.sha256
         )
         assert read.attrs["recipe"]["name"] == "velocity_only" and read.attrs["multi_label"] is True
-    bad = subprocess.run(
-        [*command, "--patch", "30", "--output", tmp_path / "c.h5"], capture_output=True, text=True
-    )
+    definition["recipe"]["patch"] = 30
+    arguments = ["--definition", json.dumps(definition), "--output", tmp_path / "c.h5"]
+    bad = subprocess.run([*command, *arguments], capture_output=True, text=True)
     assert (
         bad.returncode == 1
         and bad.stderr.startswith("error: digit patch of 30 px")

@@ -17,23 +17,13 @@ from vidrep.datasets.recipes import recipe, versions
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
 from vidrep.digits import load_digits
-from vidrep.flow import (
-    FLOWS,
-    METHODS,
-    blocks,
-    colour_flow,
-    colour_wheel,
-    endpoint_error,
-    estimate_flow,
-    exact_flow,
-    flow_of_clips,
-    needed_arrays,
-    open_flow,
-    summarise_error,
-    write_flow,
-)
-from vidrep.flow.estimate import WORK_SIDE
-from vidrep.flow.store import SHARD
+from vidrep.flow import FLOWS
+from vidrep.flow.colour import colour_flow, colour_wheel
+from vidrep.flow.error import endpoint_error, summarise_error
+from vidrep.flow.estimate import METHODS, WORK_SIDE, estimate_flow
+from vidrep.flow.exact import exact_flow
+from vidrep.flow.methods import flow_of_clips, needed_arrays
+from vidrep.flow.store import SHARD, blocks, open_flow, write_flow
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 

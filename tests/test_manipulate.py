@@ -16,7 +16,8 @@ from vidrep.activations.manipulate import ORDERS, control_scores, frame_order, l
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
 from vidrep.datasets.store import write_clips
-from vidrep.flow import estimate_flow, exact_flow
+from vidrep.flow.estimate import estimate_flow
+from vidrep.flow.exact import exact_flow
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.training.loop import evaluate

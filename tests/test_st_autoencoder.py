@@ -29,7 +29,7 @@ from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
 from vidrep.digits import load_digits
-from vidrep.flow import flow_of_clips
+from vidrep.flow.methods import flow_of_clips
 from vidrep.models.warp import warp
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build

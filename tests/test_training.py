@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from vidrep.datasets.store import clip_ids, write_clips
-from vidrep.flow import write_flow
+from vidrep.flow.store import write_flow
 from vidrep.objectives.base import Objective
 from vidrep.objectives.build import build
 from vidrep.random_streams import stream_seed

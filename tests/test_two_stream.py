@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from vidrep import models
-from vidrep.flow import exact_flow
+from vidrep.flow.exact import exact_flow
 from vidrep.models.flow_stacks import FlowStacks, follow
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build, needed_targets

@@ -6,7 +6,7 @@ import torch
 from studies.fidelity.claim import Results
 from studies.fidelity.errors import batches
 from vidrep.datasets.store import open_clips
-from vidrep.flow import flow_of_clips
+from vidrep.flow.methods import flow_of_clips
 
 
 @torch.no_grad()

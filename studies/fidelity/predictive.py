@@ -130,11 +130,11 @@ def _fills_gaps(results: Results) -> Finding:
     for batch in batches(results, FILLED):
         order = fixed_order(batch["row"], objective.places)
         clip = batch["clip"]
-        filled = {PIXELS: objective.reconstruct(batch, order)} | {
+        baselines = {PIXELS: objective.reconstruct(batch, order)} | {
             name: baseline_frames(name, clip[:, :, :0], clip, mean)
             for name in ("mean_frame", "black")
         }
-        for name, frames in filled.items():
+        for name, frames in baselines.items():
             gaps = take(objective.tubelets((frames - clip).square()), order[:, objective.seen :])
             errors[name].append(gaps.mean((1, 2, 3)))
     found = {name: torch.cat(parts) for name, parts in errors.items()}

@@ -138,7 +138,7 @@ def _constant_motion(results: Results) -> Finding:
     """A bright square that moves by whole pixels and bounces at both walls."""
     import torch
 
-    from vidrep.flow import exact_flow
+    from vidrep.flow.exact import exact_flow
     from vidrep.models.flow_stacks import FlowStacks
 
     side = 4

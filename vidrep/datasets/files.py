@@ -3,6 +3,8 @@
 Imports nothing heavy until there is such a data set.
 """
 
+from pathlib import Path
+
 from vidrep.datasets.kind import DataSet, Kind
 from vidrep.splits import SPLITS
 
@@ -14,6 +16,7 @@ def _clips(name: str, title: str, entry: dict, config: dict) -> DataSet:
     files = entry["clips"]
     if not isinstance(files, dict) or sorted(files) != sorted(SPLITS):
         raise ValueError(f"clips: got {files!r}; give one file for each of {', '.join(SPLITS)}")
+    _check_places(files, Path("results", config["experiment"]))
     headers = {split: read_header(files[split]) for split in SPLITS}
     first = headers[SPLITS[0]]
     for split, header in headers.items():
@@ -37,6 +40,19 @@ def _clips(name: str, title: str, entry: dict, config: dict) -> DataSet:
         clips={split: header.count for split, header in headers.items()},
         recipe={"files": {split: str(files[split]) for split in SPLITS}},
     )
+
+
+def _check_places(files: dict[str, str], results: Path) -> None:
+    """Raise ValueError for files that results would overwrite, or that serve two splits."""
+    places = {split: Path(file).resolve() for split, file in files.items()}
+    for split, place in places.items():
+        if results.resolve() in place.parents:
+            raise ValueError(
+                f"clips.{split}: {files[split]} lies in {results}, where the experiment writes;"
+                " keep your own files elsewhere"
+            )
+    if len(set(places.values())) < len(places):
+        raise ValueError(f"clips: got {files!r}; splits must be different files")
 
 
 CLIPS_KIND = Kind(name="clips", keys={}, declare=_clips)

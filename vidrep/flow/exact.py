@@ -10,23 +10,26 @@ picture, and of equally bright ones the first drawn.
 import numpy as np
 
 
-def exact_flow(patches: np.ndarray, corners: np.ndarray, size: int) -> np.ndarray:
+def exact_flow(
+    patches: np.ndarray, corners: np.ndarray, height: int, width: int | None = None
+) -> np.ndarray:
     """True flow of clips of moving patches.
 
     Args:
         patches: (n, k, p, p) uint8, what is drawn of each digit.
         corners: (n, T, k, 2) int, top and left of each patch in pixels.
-        size: side of the canvas in pixels.
+        height, width: of the canvas in pixels; without a width it is square.
 
     Returns:
-        (n, T-1, 2, size, size) float16, pixels.
+        (n, T-1, 2, height, width) float16, pixels.
     """
     n, frames, digits, _ = corners.shape
+    width = height if width is None else width
     side = np.arange(patches.shape[-1])
     # (n, T-1, k, 2) as (x, y)
     displacement = np.diff(corners.astype(np.int32), axis=1)[..., ::-1].astype(np.float16)
-    flow = np.zeros((n, frames - 1, 2, size, size), np.float16)
-    brightest = np.zeros((n, frames - 1, size, size), np.uint8)
+    flow = np.zeros((n, frames - 1, 2, height, width), np.float16)
+    brightest = np.zeros((n, frames - 1, height, width), np.uint8)
     clip = np.arange(n)[:, None, None, None]
     frame = np.arange(frames - 1)[None, :, None, None]
     for digit in range(digits):

@@ -15,22 +15,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from vidrep.datasets.bouncing import square_patch
-from vidrep.flow.estimate import METHODS as ESTIMATORS
+from vidrep.datasets.kind import EXACT_FLOWS
+from vidrep.flow import BACKWARD, ESTIMATED_FLOWS, FLOWS
 from vidrep.flow.estimate import estimate_flow
 from vidrep.flow.exact import exact_flow
 
-BACKWARD = "_backward"
-GENERATED = ("true", "true_box")  # of generated clips only
-FLOWS = tuple(name + suffix for suffix in ("", BACKWARD) for name in (*GENERATED, *ESTIMATORS))
-
 
 def needed_arrays(method: str) -> tuple[str, ...]:
-    """Which of ``patches`` and ``corners`` a method wants beside the clips; unknown methods raise
-    ValueError.
+    """Which of ``patches`` and ``corners`` a method wants beside the clips.
+
+    Raises:
+        ValueError: unknown method.
     """
     if method not in FLOWS:
         raise ValueError(f"unknown flow method {method!r}: choose one of {', '.join(FLOWS)}")
-    return ("patches", "corners") if method.removesuffix(BACKWARD) in GENERATED else ()
+    exact = method.removesuffix(BACKWARD) in EXACT_FLOWS
+    return ("patches", "corners") if exact else ()
 
 
 def flow_of_clips(
@@ -60,16 +60,18 @@ def flow_of_clips(
         turned = None if corners is None else corners[:, ::-1]
         flow = flow_of_clips(method.removesuffix(BACKWARD), clips[:, ::-1], patches, turned)
         return np.ascontiguousarray(flow[:, ::-1])
-    if method in ESTIMATORS:
+    if method in ESTIMATED_FLOWS:
         return estimate_flow(clips, method)
-    return exact_flow(
-        box_patches(patches.shape) if method == "true_box" else patches, corners, clips.shape[2]
-    )
+    if method == "true_box":
+        patches = box_patches(patches.shape)
+    height, width = clips.shape[2:4]
+    return exact_flow(patches, corners, height, width)
 
 
 def box_patches(shape: Sequence[int]) -> np.ndarray:
-    """Patches (n, k, p, p) uint8 that all show the same square: of equals, the first drawn wins
-    where they overlap.
+    """Patches (n, k, p, p) uint8 that all show the same square.
+
+    Of equals, the first drawn wins where they overlap.
     """
     patches = np.zeros(shape, np.uint8)
     offset, side = square_patch(shape[-1])

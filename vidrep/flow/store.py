@@ -9,11 +9,11 @@ import numpy as np
 import zarr
 
 from vidrep.files import whole
+from vidrep.flow import SHARD
 
 # clips read together: small enough for random batches, large enough that the codec is not called
 # too often
 CHUNK = 16
-SHARD = 512  # clips per file, a multiple of CHUNK
 
 
 def blocks(count: int) -> Iterator[slice]:

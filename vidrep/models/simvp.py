@@ -1,4 +1,5 @@
-"""SimVP: convolutions on every frame, a translator that mixes them, a decoder of all at once.
+"""SimVP: convolutions on every frame, a translator that mixes all frames at once, a decoder that
+predicts all future frames at once.
 
 Gao et al., CVPR 2022, arXiv 2206.05099, with the ConvMixer translator of OpenSTL (arXiv
 2306.11249), its smallest: 3.9 M weights for 10 frames of 64 x 64 pixels. The encoder keeps H and W
@@ -13,7 +14,6 @@ belongs to the objective, so that the model serves objectives that generate noth
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +25,7 @@ GROUPS = 2  # of the group normalisation, as released
 
 def on_frames(network: nn.Module, maps: Tensor) -> Tensor:
     """A 2-D network on every frame by itself: (B, C, T, H, W) -> (B, C', T, H', W')."""
-    frames = maps.transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W)
-    frames = network(frames)  # (B * T, C', H', W')
+    frames = network(maps.transpose(1, 2).flatten(0, 1))  # (B*T, C', H', W')
     return frames.unflatten(0, (len(maps), -1)).transpose(1, 2)
 
 
@@ -36,9 +35,8 @@ def strides(depth: int) -> list[int]:
 
 
 class FrameConv(nn.Module):
-    """3 x 3 convolution, group normalisation and SiLU on every frame.
-
-    (B, C, T, H, W) -> (B, C', T, H / stride, W / stride).
+    """3 x 3 convolution, group normalisation, SiLU on every frame: (B, C, T, H, W) -> (B, C', T, H
+    / stride, W / stride).
     """
 
     def __init__(self, channels_in: int, channels: int, stride: int):
@@ -51,7 +49,9 @@ class FrameConv(nn.Module):
 
 
 def up_block(channels: int, stride: int) -> nn.Sequential:
-    """The mirror of a ``FrameConv``: shuffles channels into pixels, H and W times ``stride``."""
+    """The mirror of a ``FrameConv`` on frames: H and W times ``stride``, by shuffling channels into
+    pixels.
+    """
     convolution = nn.Conv2d(channels, channels * stride**2, 3, padding=1)
     return nn.Sequential(
         convolution, nn.PixelShuffle(stride), nn.GroupNorm(GROUPS, channels), nn.SiLU()
@@ -81,8 +81,7 @@ class FrameDecoder(nn.Module):
             skip: (B, channels, t, H, W), what the encoder's first layer made of as many input
                 frames.
         """
-        features = on_frames(self.first, maps)  # (B, channels, t, H, W)
-        return on_frames(self.last, features + skip)
+        return on_frames(self.last, on_frames(self.first, maps) + skip)
 
 
 class MixerBlock(nn.Module):
@@ -103,9 +102,8 @@ class MixerBlock(nn.Module):
             self.mix.append(nn.Conv2d(channels_in, channels, 1))
 
     def forward(self, maps: Tensor) -> Tensor:
-        stacked = maps[:, :, 0]  # (B, channels_in, h, w)
-        mixed = self.mix(stacked + self.space(stacked))
-        return mixed[:, :, None]
+        stacked = maps[:, :, 0]
+        return self.mix(stacked + self.space(stacked))[:, :, None]
 
 
 class SpaceMean(nn.Module):
@@ -149,8 +147,11 @@ class SimVP(nn.Module):
         self.image_channels, self.frames, *size = check_clip_shape(clip_shape)
         self.channels = channels
         self.depth = depth
-        too_small = min(channels, depth, translator_channels, kernel) < 1 or translator_depth < 2
-        if too_small or channels % GROUPS:
+        if (
+            min(channels, depth, translator_channels, kernel) < 1
+            or channels % GROUPS
+            or translator_depth < 2
+        ):
             raise ValueError(
                 f"channels ({channels}) must be a multiple of {GROUPS}, translator_depth"
                 f" ({translator_depth}) at least 2, and all other sizes at least 1"
@@ -161,27 +162,22 @@ class SimVP(nn.Module):
                 f"frames of {tuple(size)} pixels cannot be halved {depth // 2} times; sides must be"
                 f" multiples of {factor}"
             )
-        channels_in = self.image_channels
+        widths = [self.image_channels] + [channels] * depth
         for number, stride in enumerate(strides(depth), start=1):
-            self.add_module(f"conv{number}", FrameConv(channels_in, channels, stride))
-            channels_in = channels
+            self.add_module(f"conv{number}", FrameConv(widths[number - 1], channels, stride))
         stacked = self.frames * channels
         widths = [stacked] + [translator_channels] * (translator_depth - 1) + [stacked]
-        for number, (before, after) in enumerate(pairwise(widths), start=1):
-            self.add_module(f"mix{number}", MixerBlock(before, after, kernel))
+        for number in range(1, translator_depth + 1):
+            self.add_module(f"mix{number}", MixerBlock(*widths[number - 1 : number + 1], kernel))
         self.embedding = SpaceMean()
         self.layers = tuple(name for name, _ in self.named_children())
 
     def translate(self, clip: Tensor, *, own: bool = False) -> tuple[Tensor, Tensor]:
-        """What the translator makes of a clip.
+        """What the translator makes of a clip, (B, T * C', 1, h, w), and the first layer's maps (B,
+        C', T, H, W).
 
-        Args:
-            clip: (B, C, T, H, W).
-            own: frames that the network has predicted itself. They go past the hooks, which capture
-                what the network makes of true clips.
-
-        Returns:
-            The translator's maps (B, T * C', 1, h, w), and the first layer's (B, C', T, H, W).
+        Frames that the network has predicted itself (``own``) go past the hooks: what they
+        capture is of true clips.
         """
         maps = clip
         first = None
@@ -190,8 +186,7 @@ class SimVP(nn.Module):
                 maps = maps.transpose(1, 2).flatten(1, 2)[:, :, None]  # (B, T * C', 1, h, w)
             module = self.get_submodule(name)
             maps = module.forward(maps) if own else module(maps)
-            if first is None:
-                first = maps
+            first = maps if first is None else first
         return maps, first
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -203,31 +198,23 @@ class SimVP(nn.Module):
         Returns:
             (B, T * C'), frame by frame.
         """
-        maps, _ = self.translate(clip)
-        return self.embedding(maps)
+        return self.embedding(self.translate(clip)[0])
 
     def make_decoder(self) -> FrameDecoder:
         """A decoder for ``predict``."""
         return FrameDecoder(self.channels, self.image_channels, self.depth)
 
     def predict(self, clip: Tensor, steps: int, decoder: FrameDecoder) -> Tensor:
-        """The frames that follow a clip.
-
-        Args:
-            clip: (B, C, T, H, W) in [0, 1].
-            steps: how many frames to predict.
-            decoder: as ``make_decoder`` makes it.
-
-        Returns:
-            (B, C, steps, H, W), near [0, 1] but not confined to it.
+        """The frames that follow a clip: (B, C, T, H, W) -> (B, C, steps, H, W), near [0, 1] but
+        not confined to it.
         """
         blocks = []
         for start in range(0, steps, self.frames):
             maps, first = self.translate(clip, own=start > 0)
             if start == 0:
                 self.embedding(maps)  # for hooks, as in ``forward``
-            by_frame = maps[:, :, 0].unflatten(1, (self.frames, -1))  # (B, T, C', h, w)
-            features = by_frame.transpose(1, 2)
+            # (B, C', T, h, w)
+            features = maps[:, :, 0].unflatten(1, (self.frames, -1)).transpose(1, 2)
             count = min(self.frames, steps - start)
             clip = decoder(features[:, :, :count], first[:, :, :count])
             blocks.append(clip)

@@ -12,6 +12,7 @@ from vidrep.code_version import code_version
 from vidrep.config import check, fill_defaults, schema_error
 from vidrep.command_line import use_checkout
 from vidrep.experiment import SEQUENCES
+from vidrep.flow import FLOWS
 from vidrep.naming import source_file
 from vidrep.runs import UNTRAINED, Run, first_seeds
 from vidrep.similarity_analysis import TABLES as ANALYSIS_TABLES
@@ -59,7 +60,7 @@ wildcard_constraints:
     split="train|validation|test",
     system="|".join(SYSTEMS),
     seed=r"\d+|untrained",
-    method=r"(true|true_box|dis|farneback)(_backward)?",
+    method=any_of(FLOWS),
     measure="[a-z0-9_]+",
 
 

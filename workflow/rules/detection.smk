@@ -7,7 +7,7 @@ LABELLER = config["detection"]["labeller"]
 
 rule render_untrimmed:
     input:
-        digits="<results>/digits/digits.npz",
+        digits=digits_of,
     output:
         videos="<results>/datasets/{dataset}_untrimmed/{split}.h5",
     log:
@@ -23,21 +23,20 @@ rule render_untrimmed:
         mem_mb=growing(lambda wc: 1500 + 4 * untrimmed_mb(VIDEOS[wc.split])),
         runtime=growing(60),
     params:
+        definition=lambda wc: json.dumps(SETS[wc.dataset].definition()),
         videos=lambda wc: VIDEOS[wc.split],
         frames=VIDEOS["frames"],
         piece=VIDEOS["piece"],
         background_step=VIDEOS["background_step"],
         fps=VIDEOS["fps"],
-        size=config["video"]["size_px"],
-        patch=config["video"]["patch_px"],
         seed=config["seed"],
         code=code("render_untrimmed"),
     message:
         "Rendering untrimmed videos of {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python $VIDREP_SCRIPTS/render_untrimmed.py --dataset {wildcards.dataset} --split {wildcards.split} --count {params.videos}"
+        "python $VIDREP_SCRIPTS/render_untrimmed.py --definition {params.definition:q} --split {wildcards.split} --count {params.videos}"
         " --frames {params.frames} --piece {params.piece} --background-step {params.background_step} --fps {params.fps}"
-        " --size {params.size} --patch {params.patch} --seed {params.seed} --digits {input.digits} --output {output.videos} > {log} 2>&1"
+        " --seed {params.seed} --digits {input.digits} --output {output.videos} > {log} 2>&1"
 
 
 rule clip_features:

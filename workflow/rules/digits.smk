@@ -7,6 +7,18 @@ MNIST_FILES = [
 ]
 
 
+def digits_file(patch):
+    """The digit images at one size in pixels; those of the size under video have the plain name."""
+    usual = config["video"]["patch_px"]
+    name = "digits" if patch == usual else f"digits_{patch}px"
+    return f"<results>/digits/{name}.npz"
+
+
+def digits_patch(wildcards):
+    """The size in pixels of the images in a file of digits."""
+    return wildcards.size.strip("_px") or config["video"]["patch_px"]
+
+
 if config["digits"]["kind"] == "mnist" and config["digits"].get("mirrors"):
 
     localrules:
@@ -39,11 +51,13 @@ rule split_digits:
     input:
         digit_files,
     output:
-        digits="<results>/digits/digits.npz",
+        digits="<results>/digits/digits{size}.npz",
     log:
-        "<logs>/digits/split_digits.log",
+        "<logs>/digits/split_digits{size}.log",
     benchmark:
-        "<benchmarks>/digits/split_digits.tsv"
+        "<benchmarks>/digits/split_digits{size}.tsv"
+    wildcard_constraints:
+        size=r"(_\d+px)?",
     conda:
         "../../envs/vidrep.yaml"
     threads: 1
@@ -52,7 +66,7 @@ rule split_digits:
         runtime=growing(10),
     params:
         source=digit_options(),
-        patch=config["video"]["patch_px"],
+        patch=digits_patch,
         seed=config["seed"],
         code=code("split_digits"),
     message:

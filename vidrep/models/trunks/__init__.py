@@ -1,4 +1,6 @@
-"""Trunks: networks published for images or clips, which work inside video models here."""
+"""Trunks: networks that were published for images or clips, and what puts them to work inside video
+models.
+"""
 
 from vidrep.models.trunks.digit_cnn import DigitCNN
 from vidrep.models.trunks.i3d import I3D

