@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, run
-from vidrep.files import write_rows
+from vidrep.result_tables import write_rows
 from vidrep.training import gpu_slots
 
 
@@ -72,7 +72,7 @@ def main() -> None:
         )
     job.write_matches(args.matches, test, test_videos)
     rows = [] if test is None else job.score_rows(fit, fit_videos, test, test_videos, protocol)
-    write_rows(args.scores, job.COLUMNS, rows)
+    write_rows(args.scores, job.ALIGNMENT_COLUMNS, rows)
     del slots
 
 

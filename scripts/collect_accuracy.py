@@ -5,7 +5,8 @@ table.
 import pandas as pd
 
 from vidrep.command_line import make_parser, run
-from vidrep.tables import collect, majority_set, write_table
+from vidrep.result_tables import write_table
+from vidrep.tables import collect, majority_set
 
 
 def main() -> None:

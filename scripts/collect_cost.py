@@ -3,7 +3,8 @@ them.
 """
 
 from vidrep.command_line import make_parser, run
-from vidrep.tables import cost, write_table
+from vidrep.result_tables import write_table
+from vidrep.tables import cost
 
 
 def main() -> None:

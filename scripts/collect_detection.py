@@ -1,7 +1,8 @@
 """Collect the detection scores of all runs into one table."""
 
 from vidrep.command_line import make_parser, run
-from vidrep.tables import collect, write_table
+from vidrep.result_tables import write_table
+from vidrep.tables import collect
 
 
 def main() -> None:

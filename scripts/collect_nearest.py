@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--output", required=True, help="CSV file to write")
     args = parser.parse_args()
     from vidrep.similarity import find
-    from vidrep.similarity.difference import COLUMNS, write_differences
+    from vidrep.similarity.difference import DIFFERENCE_COLUMNS, write_differences
     from vidrep.similarity.files import open_kernels
     from vidrep.similarity.nearest import nearest_rows
 
@@ -41,7 +41,7 @@ def main() -> None:
             lines += [
                 [evaluated.name, measure, *line] for line in nearest_rows(kernels, measure, **how)
             ]
-    write_differences(args.output, lines, ["evaluated", "measure", *COLUMNS])
+    write_differences(args.output, lines, ["evaluated", "measure", *DIFFERENCE_COLUMNS])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Concatenate tables that carry their keys: scores of generated frames, or verdicts on them."""
 
 from vidrep.command_line import make_parser, run
-from vidrep.tables import join, write_table
+from vidrep.result_tables import write_table
+from vidrep.tables import join
 
 
 def main() -> None:

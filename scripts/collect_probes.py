@@ -3,7 +3,8 @@ right.
 """
 
 from vidrep.command_line import make_parser, run
-from vidrep.tables import balanced_accuracies, collect, write_table
+from vidrep.result_tables import write_table
+from vidrep.tables import balanced_accuracies, collect
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ def main() -> None:
     arguments = parse()
     from vidrep.similarity import all_pairs, find
     from vidrep.similarity.files import open_kernels
-    from vidrep.similarity.table import write_table
+    from vidrep.similarity.table import write_pairs
 
     kernels = open_kernels(arguments.kernels)
     wanted = arguments.uncertainty == "all" or find(arguments.measure).light
@@ -64,7 +64,7 @@ def main() -> None:
         memory_mb=arguments.memory_mb,
         **dict(arguments.option),
     )
-    write_table(arguments.output, result, [kernel.rep for kernel in kernels])
+    write_pairs(arguments.output, result, [kernel.rep for kernel in kernels])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, run
-from vidrep.files import write_rows
+from vidrep.result_tables import write_rows
 from vidrep.training import gpu_slots
 
 
@@ -88,7 +88,7 @@ def main() -> None:
     )
     job.write_probabilities(args.probabilities, splits, probabilities)
     job.write_detections(args.detections, splits["test"], probabilities, settings, about)
-    write_rows(args.scores, job.COLUMNS, job.score_rows(splits, probabilities, settings))
+    write_rows(args.scores, job.DETECTION_COLUMNS, job.score_rows(splits, probabilities, settings))
     del slots
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, run
-from vidrep.files import write_rows
+from vidrep.result_tables import write_rows
 from vidrep.systems import flow_inputs
 from vidrep.training import gpu_slots
 

@@ -8,7 +8,7 @@ from vidrep.files import whole
 from vidrep.flow.error import summarise_error
 from vidrep.flow.store import blocks, open_flow
 
-COLUMNS = ("dataset", "split", "method", "epe_px", "epe_px_median", "moving_pixels")
+FLOW_ERROR_COLUMNS = ("dataset", "split", "method", "epe_px", "epe_px_median", "moving_pixels")
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
             " each"
         )
     with whole(args.output) as beside, open(beside, "w", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table = csv.DictWriter(file, FLOW_ERROR_COLUMNS, lineterminator="\n")
         table.writeheader()
         for truth_path, estimate_path in zip(args.truth, args.estimate, strict=True):
             truth = open_flow(truth_path)

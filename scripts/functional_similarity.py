@@ -33,7 +33,7 @@ def main() -> None:
     from vidrep.datasets.store import open_clips
     from vidrep.functional_similarity.answers import load_answers
     from vidrep.functional_similarity.heads import load_heads
-    from vidrep.functional_similarity.table import write_table
+    from vidrep.functional_similarity.table import write_functional_table
 
     answers, without, ids = load_answers(args.stores)
     with open_clips(args.test) as clips:
@@ -41,7 +41,7 @@ def main() -> None:
         truth = clips.labels[[place[name] for name in ids]] > 0
         multi_label = bool(clips.attrs["multi_label"])
     heads = load_heads([path.parent for path in args.weights], answers)
-    write_table(
+    write_functional_table(
         args.output, answers, without, heads, truth, multi_label=multi_label, seed=args.seed
     )
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, run
-from vidrep.files import write_rows
+from vidrep.result_tables import write_rows
 from vidrep.runs import UNTRAINED
 from vidrep.tables import KEYS
 from vidrep.training import gpu_slots
@@ -88,8 +88,8 @@ def main() -> None:
         )
         rows += [keys + row for row in found]
         verdicts += [keys + verdict.verdict_row(errors)] if errors else []
-    write_rows(args.scores, (*KEYS, *scores.COLUMNS), rows)
-    write_rows(args.verdict, (*KEYS, *verdict.COLUMNS), verdicts)
+    write_rows(args.scores, (*KEYS, *scores.SCORE_COLUMNS), rows)
+    write_rows(args.verdict, (*KEYS, *verdict.VERDICT_COLUMNS), verdicts)
     del slots
 
 

@@ -1,10 +1,10 @@
 """Draw how well the videos of each data set of sequences are aligned, by runs and by baselines."""
 
 from vidrep.command_line import run
-from vidrep.reading import read_table
 from vidrep.report.alignment import alignment_figure
 from vidrep.report.drawing import figure_parser
 from vidrep.report.style import looks, save
+from vidrep.result_tables import read_table
 
 
 def main() -> None:

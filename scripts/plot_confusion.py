@@ -3,10 +3,10 @@ set.
 """
 
 from vidrep.command_line import run
-from vidrep.reading import read_table
 from vidrep.report.confusion import confusion_figure
 from vidrep.report.drawing import figure_parser
 from vidrep.report.style import looks, save
+from vidrep.result_tables import read_table
 
 
 def main() -> None:

@@ -1,10 +1,11 @@
 """Draw test accuracy against what a system costs."""
 
 from vidrep.command_line import run
-from vidrep.reading import clip_counts, read_table
+from vidrep.datasets.store import clip_counts
 from vidrep.report.accuracy import cost_figure
 from vidrep.report.drawing import ACCURACY_COLUMNS, figure_parser
 from vidrep.report.style import looks, save
+from vidrep.result_tables import read_table
 
 
 def main() -> None:

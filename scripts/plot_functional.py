@@ -5,10 +5,10 @@ evaluation set.
 from pathlib import Path
 
 from vidrep.command_line import run
-from vidrep.reading import read_table
 from vidrep.report.drawing import figure_parser
 from vidrep.report.functional import functional_figure
 from vidrep.report.style import save
+from vidrep.result_tables import read_table
 
 
 def main() -> None:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from vidrep.command_line import run
-from vidrep.reading import read_table
 from vidrep.report.drawing import add_verdicts_option, figure_parser
 from vidrep.report.map import map_figure
 from vidrep.report.style import save
+from vidrep.result_tables import read_table
 from vidrep.similarity.verdicts import read_verdicts
 from vidrep.similarity_analysis.files import BRANCHES, PLACES
 

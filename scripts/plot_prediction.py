@@ -1,10 +1,11 @@
 """Draw the scores of generated frames along the clip, a figure per data set."""
 
 from vidrep.command_line import run
-from vidrep.reading import clip_counts, read_table
+from vidrep.datasets.store import clip_counts
 from vidrep.report.drawing import figure_parser
 from vidrep.report.prediction import prediction_figure
 from vidrep.report.style import looks, save
+from vidrep.result_tables import read_table
 
 
 def main() -> None:

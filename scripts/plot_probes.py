@@ -1,11 +1,11 @@
 """Draw what probes read from layer to layer, a figure per evaluation set."""
 
 from vidrep.command_line import run
-from vidrep.reading import read_table
 from vidrep.report.curves import probe_figure
 from vidrep.report.drawing import figure_parser
 from vidrep.report.style import looks, save
 from vidrep.report.tables import probed_clips
+from vidrep.result_tables import read_table
 
 
 def main() -> None:

@@ -3,13 +3,13 @@ explain.
 """
 
 from vidrep.command_line import run
-from vidrep.reading import read_table
 from vidrep.report.drawing import add_verdicts_option, figure_parser
 from vidrep.report.shares import shares_figure
 from vidrep.report.style import save
+from vidrep.result_tables import read_table
 from vidrep.similarity.verdicts import read_verdicts
 from vidrep.similarity_analysis.collect import KEYS
-from vidrep.similarity_analysis.shares import COLUMNS
+from vidrep.similarity_analysis.shares import SHARE_COLUMNS
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     )
     add_verdicts_option(parser)
     args = parser.parse_args()
-    shares = read_table(args.shares, (*KEYS, *COLUMNS))
+    shares = read_table(args.shares, (*KEYS, *SHARE_COLUMNS))
     save(shares_figure(shares, read_verdicts(args.verdicts)), args.output)
 
 

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from vidrep.command_line import run
-from vidrep.files import write_rows
 from vidrep.probes.svm import Protocol, probe_store
+from vidrep.result_tables import write_rows
 
 
 def main() -> None:

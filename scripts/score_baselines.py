@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, make_parser, run
-from vidrep.files import write_rows
-from vidrep.reading import read_table
+from vidrep.result_tables import read_table, write_rows
 from vidrep.runs import UNTRAINED
 from vidrep.tables import KEYS
 
@@ -29,7 +28,7 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path, help="the .csv file to write")
     args = parser.parse_args()
 
-    from vidrep.generation.scores import COLUMNS, score_baselines
+    from vidrep.generation.scores import SCORE_COLUMNS, score_baselines
     from vidrep.training import device
 
     dataset = args.test.parent.name
@@ -47,7 +46,7 @@ def main() -> None:
     rows = [
         (name, dataset, dataset, UNTRAINED, *row) for name, rows in found.items() for row in rows
     ]
-    write_rows(args.output, (*KEYS, *COLUMNS), rows)
+    write_rows(args.output, (*KEYS, *SCORE_COLUMNS), rows)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from vidrep.command_line import make_parser, run
+from vidrep.result_tables import write_table
 from vidrep.similarity_analysis.collect import collect
-from vidrep.tables import write_table
 
 
 def main() -> None:

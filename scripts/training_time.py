@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, run
-from vidrep.files import write_rows
+from vidrep.result_tables import write_rows
 from vidrep.training import gpu_slots
 
 
@@ -36,7 +36,11 @@ def main() -> None:
     args = parser.parse_args()
     slots = gpu_slots.claim(args.gpus)
 
-    from vidrep.similarity_analysis.training_time import COLUMNS, layers_in_time, pair_rows
+    from vidrep.similarity_analysis.training_time import (
+        TRAINING_TIME_COLUMNS,
+        layers_in_time,
+        pair_rows,
+    )
     from vidrep.training import device, split
 
     where = device.choose(args.gpus, "float32", args.threads)
@@ -45,7 +49,7 @@ def main() -> None:
     )
     policy = args.pooling[0] if len(args.pooling) == 1 else [int(size) for size in args.pooling]
     found = layers_in_time(args.run, args.epochs, clips, args.rows, policy, where)
-    write_rows(args.output, COLUMNS, pair_rows(found, args.measure))
+    write_rows(args.output, TRAINING_TIME_COLUMNS, pair_rows(found, args.measure))
     del slots
 
 

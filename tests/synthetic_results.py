@@ -17,16 +17,15 @@ from vidrep.datasets.store import write_clips
 from vidrep.detection import job
 from vidrep.detection.features import Videos
 from vidrep.detection.labeller import HEADS
-from vidrep.files import write_rows
 from vidrep.flow.store import write_flow
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
-from vidrep.reading import read_table, square
+from vidrep.result_tables import read_table, square, write_rows
 from vidrep.similarity_analysis import scaling
 from vidrep.similarity_analysis.collect import collect
 from vidrep.similarity_analysis.distances import as_distances, defined
 from vidrep.similarity_analysis.files import write_map
-from vidrep.similarity_analysis.training_time import COLUMNS as TRAINING_TIME
+from vidrep.similarity_analysis.training_time import TRAINING_TIME_COLUMNS
 from vidrep.training.run import write_run
 
 DATASETS = ("digits_only", "velocity_only")
@@ -122,7 +121,7 @@ def _detection(stem: Path, draw: np.random.Generator) -> None:
     job.write_detections(stem.with_suffix(".json"), test, probabilities, settings, {})
     write_rows(
         stem.with_suffix(".csv"),
-        job.COLUMNS,
+        job.ALIGNMENT_COLUMNS,
         job.score_rows({"test": test}, probabilities, settings),
     )
 
@@ -323,7 +322,7 @@ def _training_time() -> pd.DataFrame:
         for a, b in ((0, 2), (0, 4), (2, 4))
     ]
     return pd.DataFrame(
-        rows, columns=["system", "trained_on", "evaluated_on", "seed", *TRAINING_TIME]
+        rows, columns=["system", "trained_on", "evaluated_on", "seed", *TRAINING_TIME_COLUMNS]
     )
 
 

@@ -285,7 +285,7 @@ def test_frame_numbers_align_unwarped_videos_perfectly_and_random_vectors_do_not
         )
         rows = job.score_rows(x, fit, y, test, protocol)
         assert rows == job.score_rows(x, fit, y, test, protocol)
-        tables[name] = pd.DataFrame(rows, columns=job.COLUMNS).set_index(
+        tables[name] = pd.DataFrame(rows, columns=job.ALIGNMENT_COLUMNS).set_index(
             ["metric", "labelled_videos"]
         )["value"]
     number = tables["frame_index"]
@@ -362,7 +362,7 @@ def test_figure_shows_runs_twins_and_baselines():
         )
     ]
     table = pd.DataFrame(
-        rows, columns=["system", "trained_on", "evaluated_on", "seed", *job.COLUMNS]
+        rows, columns=["system", "trained_on", "evaluated_on", "seed", *job.ALIGNMENT_COLUMNS]
     )
     figure = alignment_figure(table, "sequences", looks({"tcc_narrow": "frame alignment"}), 60)
     assert [len(axes.containers) for axes in figure.axes[:5]] == [3, 3, 3, 3, 3]

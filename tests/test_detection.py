@@ -44,10 +44,10 @@ from vidrep.detection.labeller import (
 )
 from vidrep.detection.postprocess import Segments, classify, detect, smooth, true_segments
 from vidrep.digits import load_digits
-from vidrep.files import write_rows
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
-from vidrep.tables import collect, write_table
+from vidrep.result_tables import write_rows, write_table
+from vidrep.tables import collect
 
 SCHEMA = Path(__file__).parent.parent / "workflow/schemas/config.schema.yaml"
 TINY = LabellerRecipe(
@@ -602,7 +602,9 @@ def test_job_writes_the_same_bytes_again_and_claims_read_them(cpu, tmp_path):
             stem.with_suffix(".json"), splits["test"], probabilities, settings, about
         )
         write_rows(
-            stem.with_suffix(".csv"), job.COLUMNS, job.score_rows(splits, probabilities, settings)
+            stem.with_suffix(".csv"),
+            job.DETECTION_COLUMNS,
+            job.score_rows(splits, probabilities, settings),
         )
     for suffix in ("npz", "json", "csv"):
         first, second = (

@@ -23,7 +23,7 @@ from studies.fidelity.claim import (
     difference,
     greater,
 )
-from vidrep.files import write_rows
+from vidrep.result_tables import write_rows
 
 ROOT = Path(__file__).parent.parent
 

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from vidrep.files import whole, write_rows
+from vidrep.files import whole
+from vidrep.result_tables import write_rows
 
 
 def content(folder) -> dict[str, str]:

@@ -18,7 +18,7 @@ from vidrep.activations.store import write_ids
 from vidrep.functional_similarity import agreement as agree
 from vidrep.functional_similarity.answers import Answers, load_answers
 from vidrep.functional_similarity.stitching import Stitcher
-from vidrep.functional_similarity.table import COLUMNS, write_table
+from vidrep.functional_similarity.table import FUNCTIONAL_COLUMNS, write_functional_table
 from vidrep.objectives.build import build
 from vidrep.similarity.predictivity import PENALTIES
 
@@ -152,11 +152,13 @@ def read_table(path):
 
 def test_table(runs, tmp_path):
     found, heads, truth = runs
-    write_table(
+    write_functional_table(
         tmp_path / "t.csv", found, ["d/pixels/seed0"], heads, truth, multi_label=True, seed=0
     )
     table = read_table(tmp_path / "t.csv")
-    assert len(table) == 4 * 3 + 2 * 9 + 1 and list(next(iter(table.values()))) == list(COLUMNS)
+    assert len(table) == 4 * 3 + 2 * 9 + 1 and list(next(iter(table.values()))) == list(
+        FUNCTIONAL_COLUMNS
+    )
     assert table["d/pixels/seed0", "", ""]["flag"] == "no_classes"
     same = {
         metric: table["d/one/seed0", "d/turned/seed0", metric]
@@ -178,7 +180,7 @@ def test_table(runs, tmp_path):
         ) == pytest.approx(1)
         assert float(stitched["ci_low"]) < float(stitched["value"]) <= float(stitched["ci_high"])
     assert float(table["d/noise/seed0", "d/one/seed0", "stitched_accuracy"]["value"]) < 0.3
-    write_table(
+    write_functional_table(
         tmp_path / "again.csv", found, ["d/pixels/seed0"], heads, truth, multi_label=True, seed=0
     )
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "t.csv").read_bytes()
@@ -190,7 +192,7 @@ def test_few_clips_have_no_interval(runs, tmp_path):
         name: replace(run, scores=run.scores[:9], sets=run.sets[:9], test=run.test[:9])
         for name, run in found.items()
     }
-    write_table(tmp_path / "t.csv", few, [], heads, truth[:9], multi_label=True, seed=0)
+    write_functional_table(tmp_path / "t.csv", few, [], heads, truth[:9], multi_label=True, seed=0)
     assert {row["ci_low"] for row in read_table(tmp_path / "t.csv").values()} == {""}
 
 

@@ -237,13 +237,15 @@ def test_baselines_on_moving_mnist_have_their_known_scores(tmp_path, cpu):
         write_clips(tmp_path / f"{split}.h5", content | {"factors": {}}, attrs)
     found = scores.score_baselines(tmp_path / "train.h5", tmp_path / "test.h5", [10], cpu)
     for name, expected in REFERENCE.items():
-        table = pd.DataFrame(found[name], columns=scores.COLUMNS).query("part == 'prediction'")
+        table = pd.DataFrame(found[name], columns=scores.SCORE_COLUMNS).query(
+            "part == 'prediction'"
+        )
         means = table.groupby("metric")["value"].mean()
         for metric, value in expected.items():
             # a small value, of a mean of fewer clips
             tolerance = 0.05 if (name, metric) != ("mean_frame", "ssim") else 0.1
             assert means[metric] == pytest.approx(value, rel=tolerance), (name, metric)
-    floor = pd.DataFrame(found["truth"], columns=scores.COLUMNS)
+    floor = pd.DataFrame(found["truth"], columns=scores.SCORE_COLUMNS)
     assert set(floor["metric"]) == {"nats_per_frame"}
     # Kalchbrenner et al., arXiv 1610.00527, on the fixed test set
     assert floor["value"].mean() == pytest.approx(86.3, rel=0.05)
@@ -256,7 +258,7 @@ def test_a_run_is_scored_on_all_clips_frame_by_frame(make_split, cpu, monkeypatc
     monkeypatch.setattr(scores, "BATCH", 5)  # batches of unequal size
     split = make_split(12)
     rows, errors = scores.score_run(Painter(split.shape), split, MEAN, cpu, 300)
-    table = pd.DataFrame(rows, columns=scores.COLUMNS)
+    table = pd.DataFrame(rows, columns=scores.SCORE_COLUMNS)
     clips = split.clips.numpy() / 255.0
     squares = ((clips - 0.25) ** 2).sum((2, 3))  # (n, T)
     for part, first, frames in (
@@ -325,7 +327,7 @@ def test_only_what_clearly_beats_every_rival_predicts(rival):
     for margin, clearly in ((1.0, True), (0.01, False), (-1.0, False)):
         errors = {"prediction": own, **dict.fromkeys(verdict.RIVALS, own + 1)}
         errors[rival] = own + margin + rng.normal(0, 0.5, 100)
-        row = dict(zip(verdict.COLUMNS, verdict.verdict_row(errors), strict=True))
+        row = dict(zip(verdict.VERDICT_COLUMNS, verdict.verdict_row(errors), strict=True))
         assert row[f"beats_{rival}"] == clearly and row["verdict"] == (
             "predicts" if clearly else "fails"
         )
@@ -340,7 +342,7 @@ def test_only_what_clearly_beats_every_rival_predicts(rival):
 def test_who_generates_what_needs_no_learning_fails(make_split, cpu, grey, same_as):
     split = make_split(12)
     _, errors = scores.score_run(Painter(split.shape, grey=grey), split, MEAN, cpu, 0)
-    row = dict(zip(verdict.COLUMNS, verdict.verdict_row(errors), strict=True))
+    row = dict(zip(verdict.VERDICT_COLUMNS, verdict.verdict_row(errors), strict=True))
     assert (
         row[f"minus_{same_as}"] == 0 and not row[f"beats_{same_as}"] and row["verdict"] == "fails"
     )
@@ -552,7 +554,7 @@ def test_the_scripts_go_from_a_run_to_the_tables(tmp_path, make_split, monkeypat
     parts = [files["scores"], tmp_path / "baselines.csv"]
     run("collect_prediction", parts=parts, output=tmp_path / "prediction.csv")
     table = pd.read_csv(tmp_path / "prediction.csv", dtype={"seed": str})
-    assert list(table) == ["system", "trained_on", "evaluated_on", "seed", *scores.COLUMNS]
+    assert list(table) == ["system", "trained_on", "evaluated_on", "seed", *scores.SCORE_COLUMNS]
     own = table[table["system"] == chosen.name]
     assert set(own["evaluated_on"]) == {"own", "other"} and set(own["trained_on"]) == {"own"}
     assert set(own["clips_seen"]) == {100 * sum(chosen.recipe["epochs"])}

@@ -11,13 +11,13 @@ from studies.measure_tests import battery, page, statistics, trials
 from studies.measure_tests.changes import PENALTY, change, component_scores, probe_accuracies
 from studies.measure_tests.material import Layer, Material, check, distinct
 from vidrep import similarity
-from vidrep.files import write_rows
+from vidrep.result_tables import write_rows
 from vidrep.runs import Run
 from vidrep.similarity import registry, summarise
 from vidrep.similarity.measure import Measure, Prepared, cells
 from vidrep.similarity.verdicts import (
-    COLUMNS,
     FAILED,
+    NEEDED_COLUMNS,
     PASSED,
     UNDECIDED,
     UNDEFINED,
@@ -166,7 +166,7 @@ def test_measures_that_do_not_behave_fail(bad_measures, material):
 def test_table_and_page_name_the_measures_that_failed(bad_measures, material):
     rows = battery.judge_all(material, "planted", ["cka_linear", "constant"], lambda line: None)
     assert len(rows) == 2 * len(trials.TRIALS) and all(
-        len(row) == len(battery.COLUMNS) for row in rows
+        len(row) == len(battery.TRIAL_COLUMNS) for row in rows
     )
     text = page.page(rows, CONFIG)
     failed = next(line for line in text.splitlines() if line.startswith("**Failed:**"))
@@ -407,5 +407,5 @@ def test_a_table_of_something_else_is_refused(tmp_path):
 
 def test_the_battery_writes_what_figures_read(material):
     rows = battery.judge_all(material, "digits_only", ["cka_linear"], lambda line: None)
-    assert set(COLUMNS) <= set(battery.COLUMNS)
+    assert set(NEEDED_COLUMNS) <= set(battery.TRIAL_COLUMNS)
     assert {row[-1] for row in rows} <= {PASSED, FAILED, UNDECIDED, UNDEFINED}

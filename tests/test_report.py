@@ -13,7 +13,7 @@ import synthetic_results as synthetic
 from matplotlib.colors import to_rgb, to_rgba
 from sklearn.neighbors import NearestCentroid
 
-from vidrep import reading, systems
+from vidrep import result_tables, systems
 from vidrep.report import (
     accuracy,
     controls,
@@ -121,14 +121,14 @@ def test_square_fills_both_orders_and_keeps_asymmetry():
         columns=["rep_a", "rep_b", "value"],
     )
     expected = [[1, 0.4, np.nan], [0.4, np.nan, 0.1], [np.nan, 0.7, np.nan]]
-    np.testing.assert_array_equal(reading.square(table, ["a", "b", "c"]), expected)
+    np.testing.assert_array_equal(result_tables.square(table, ["a", "b", "c"]), expected)
 
 
 def test_embedding_is_the_last_layer_of_each_run(results):
-    table = reading.read_table(
+    table = result_tables.read_table(
         results / "similarity/digits_only/procrustes.csv", ("rep_a", "rep_b", "value")
     )
-    reps = reading.only_layer_last(reading.representations(table), ["run"])
+    reps = result_tables.only_layer_last(result_tables.representations(table), ["run"])
     assert set(reps["layer"]) == {"embedding"}
     assert len(reps) == len(synthetic.runs_on("digits_only"))
 
@@ -136,7 +136,7 @@ def test_embedding_is_the_last_layer_of_each_run(results):
 def test_missing_column_names_file_and_column(tmp_path):
     (tmp_path / "cost.csv").write_text("system,parameters\n")
     with pytest.raises(ValueError, match=r"cost\.csv: no column macs_per_clip"):
-        reading.read_table(tmp_path / "cost.csv", ("system", "parameters", "macs_per_clip"))
+        result_tables.read_table(tmp_path / "cost.csv", ("system", "parameters", "macs_per_clip"))
 
 
 def test_variants_of_accuracy():
@@ -332,7 +332,7 @@ def test_long_names_are_broken_behind_underscores():
 
 
 def test_heads_stand_in_columns_and_features_in_rows(results):
-    table = reading.read_table(
+    table = result_tables.read_table(
         results / "functional_similarity/digits_only.csv", ("run_a", "run_b", "metric", "value")
     )
     runs = functional.trained_runs(table, ["two_stream_narrow", "c3d_narrow"])

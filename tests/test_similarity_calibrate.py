@@ -7,7 +7,7 @@ import pytest
 
 from vidrep.similarity import all_pairs
 from vidrep.similarity.calibrate import adjusted, calibrate, over_seeds
-from vidrep.similarity.table import write_table
+from vidrep.similarity.table import write_pairs
 
 REPS = [
     "d/a/seed0/top",
@@ -98,7 +98,7 @@ def test_unrelated_pairs_rarely_pass(arrays):
 
 
 def test_the_table_has_the_columns(result, tmp_path):
-    write_table(tmp_path / "t.csv", result, REPS)
+    write_pairs(tmp_path / "t.csv", result, REPS)
     with open(tmp_path / "t.csv", newline="") as file:
         rows = {(row["rep_a"], row["rep_b"]): row for row in csv.DictReader(file)}
     row = rows["d/a/seed0/top", "d/b/seed0/top"]

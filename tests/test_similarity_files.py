@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import zarr
 
+from vidrep.result_tables import number
 from vidrep.similarity import all_pairs, compare_all, measures
 from vidrep.similarity.files import open_kernels, write_kernels
-from vidrep.similarity.table import COLUMNS, number
+from vidrep.similarity.table import PAIR_COLUMNS
 
 ROOT = Path(__file__).parents[1]
 N = 32
@@ -151,7 +152,7 @@ def test_scripts_end_to_end(tmp_path):
         assert run(*command, "--measure", name, "--output", output) == (0, "")
         first = output.read_bytes()
         table = read(output)
-        assert tuple(table[0]) == COLUMNS and len(table) == rows
+        assert tuple(table[0]) == PAIR_COLUMNS and len(table) == rows
         assert run(*command, "--measure", name, "--output", output) == (0, "")
         assert output.read_bytes() == first
         assert [path.name for path in output.parent.iterdir() if path.name.startswith(".")] == []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vidrep.similarity import Kernel, compare, summarise
-from vidrep.similarity.difference import COLUMNS
+from vidrep.similarity.difference import DIFFERENCE_COLUMNS
 from vidrep.similarity.nearest import nearest_rows
 
 
@@ -59,7 +59,7 @@ def kernels() -> list[Stored]:
 @pytest.mark.parametrize("measure", ["cka_linear_debiased", "procrustes"])
 def test_nearest_system_and_runner_up(measure, kernels):
     lines = nearest_rows(kernels, measure, intervals=True, seed=0, memory_mb=64)
-    found = {line[0]: dict(zip(COLUMNS, line, strict=True)) for line in lines}
+    found = {line[0]: dict(zip(DIFFERENCE_COLUMNS, line, strict=True)) for line in lines}
     assert set(found) == {
         f"set/{name}/top" for name in ("a/seed0", "a/seed1", "b/seed2", "c/seed0", "d/seed0")
     }

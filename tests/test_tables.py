@@ -9,7 +9,8 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from vidrep.datasets.store import write_clips
-from vidrep.tables import balanced_accuracies, collect, cost, majority_set, write_table
+from vidrep.result_tables import write_table
+from vidrep.tables import balanced_accuracies, collect, cost, majority_set
 
 
 def test_parts_become_rows_with_their_names(tmp_path):

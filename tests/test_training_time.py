@@ -12,7 +12,11 @@ import torch
 
 from vidrep.report.training_time import training_time_figure
 from vidrep.similarity import compare
-from vidrep.similarity_analysis.training_time import COLUMNS, layers_in_time, pair_rows
+from vidrep.similarity_analysis.training_time import (
+    TRAINING_TIME_COLUMNS,
+    layers_in_time,
+    pair_rows,
+)
 from vidrep.tables import collect
 from vidrep.training.run import snapshot_file, train_run
 
@@ -68,7 +72,7 @@ def test_rows_compare_each_layer_with_itself_at_other_times(followed, make_split
     end = json.loads((followed / "run.json").read_text())["selected"]["epoch"]
     times = [epoch for epoch in (0, 1, 2) if epoch < end] + [end]
     assert list(found) == times
-    table = pd.DataFrame(pair_rows(found, "cka_linear_debiased"), columns=COLUMNS)
+    table = pd.DataFrame(pair_rows(found, "cka_linear_debiased"), columns=TRAINING_TIME_COLUMNS)
     layers = list(found[end])
     assert (
         len(table) == len(layers) * len(times) * (len(times) - 1) // 2
@@ -96,7 +100,7 @@ def test_figure_has_a_panel_a_system(followed, make_split, cpu, tmp_path):
     parts = [tmp_path / "d" / f"d--{name}--seed0.csv" for name in ("one", "two")]
     parts[0].parent.mkdir()
     for part in parts:
-        pd.DataFrame(rows, columns=COLUMNS).to_csv(part, index=False)
+        pd.DataFrame(rows, columns=TRAINING_TIME_COLUMNS).to_csv(part, index=False)
     figure = training_time_figure(
         collect(list(map(str, parts))), "d", "cka_linear_debiased", ["two", "one", "absent"], {}
     )

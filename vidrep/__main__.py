@@ -137,7 +137,7 @@ def compare_files(args: argparse.Namespace) -> None:
 def table_of_pairs(kernels: dict, args: argparse.Namespace, how: dict) -> str:
     """All pairs, for reading; written to ``--output``."""
     from vidrep.similarity import all_pairs
-    from vidrep.similarity.table import table, write_table
+    from vidrep.similarity.table import table, write_pairs
 
     machine = {"memory_mb": args.memory_mb, "device": args.device}
     result = all_pairs(
@@ -149,7 +149,7 @@ def table_of_pairs(kernels: dict, args: argparse.Namespace, how: dict) -> str:
         **how,
     )
     if args.output:
-        write_table(args.output, result, list(kernels))
+        write_pairs(args.output, result, list(kernels))
     return table(result, list(kernels))
 
 

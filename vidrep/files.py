@@ -1,9 +1,8 @@
 """Results appear whole or not at all: write beside, then rename."""
 
-import csv
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,14 +26,6 @@ def whole(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         _remove(beside)
-
-
-def write_rows(path: str | os.PathLike, header: tuple[str, ...], rows: Iterable[tuple]) -> None:
-    """Write rows under a header as CSV, whole or not at all."""
-    with whole(path) as beside, open(beside, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
 
 
 def _remove(path: Path) -> None:

@@ -9,7 +9,7 @@ import json
 import shutil
 from pathlib import Path
 
-from vidrep.files import write_rows
+from vidrep.result_tables import write_rows
 
 # of an experiment, with the suffix of a run's files
 FOLDERS = {"activations": ".zarr", "kernels": ".h5"}

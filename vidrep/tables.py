@@ -9,16 +9,9 @@ import numpy as np
 import pandas as pd
 
 from vidrep.datasets.store import open_clips
-from vidrep.files import whole
 from vidrep.runs import UNTRAINED
 
 KEYS = ["system", "trained_on", "evaluated_on", "seed"]
-
-
-def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table as CSV, whole or not at all."""
-    with whole(path) as beside:
-        table.to_csv(beside, index=False, lineterminator="\n")
 
 
 def collect(parts: list[str]) -> pd.DataFrame:

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from studies.fidelity.claim import Results
-from studies.fidelity.page import COLUMNS, judge_all, page, setting
+from studies.fidelity.page import CLAIM_COLUMNS, judge_all, page, setting
 from vidrep.command_line import run
-from vidrep.files import whole, write_rows
+from vidrep.files import whole
+from vidrep.result_tables import write_rows
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     args = parser.parse_args()
     sources = args.config["fidelity"]["sources"]
     rows = judge_all(Results(args.results), report, sources)
-    write_rows(args.table, COLUMNS, rows)
+    write_rows(args.table, CLAIM_COLUMNS, rows)
     with whole(args.page) as beside:
         beside.write_text(page(rows, setting(args.config)))
 

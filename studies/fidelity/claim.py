@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vidrep.reading import read_table
+from vidrep.result_tables import read_table
 from vidrep.statistics import wilson_interval
 
 
@@ -141,7 +141,7 @@ class Results:
     @cached_property
     def clips(self) -> dict[str, int]:
         """Test clips of each data set."""
-        from vidrep.reading import clip_counts
+        from vidrep.datasets.store import clip_counts
 
         return clip_counts(sorted((self.folder / "datasets").glob("*/test.h5")))
 

@@ -14,7 +14,16 @@ NOT_RUN = "not run"
 UNDECIDED = "undecided"
 HOLDS = "holds"
 FAILS = "fails"
-COLUMNS = ("source", "number", "claim", "expected", "how", "measured", "explanation", "verdict")
+CLAIM_COLUMNS = (
+    "source",
+    "number",
+    "claim",
+    "expected",
+    "how",
+    "measured",
+    "explanation",
+    "verdict",
+)
 UNEXPLAINED = "none known"
 
 
@@ -39,8 +48,9 @@ def judge(claim: Claim, results: Results) -> tuple[str, str]:
 def judge_all(
     results: Results, report: Callable[[str], None], sources: Sequence[str] = ()
 ) -> list[tuple]:
-    """Rows of ``COLUMNS`` for all claims of some sources, all by default; ``report`` receives a
-    line a claim.
+    """Rows of ``CLAIM_COLUMNS`` for all claims of some sources, all by default.
+
+    ``report`` receives a line a claim.
     """
     rows = []
     numbers = Counter()

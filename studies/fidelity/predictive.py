@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from studies.fidelity.claim import Claim, Finding, Results, all_hold, greater
-from vidrep.datasets.store import open_clips
+from vidrep.datasets.store import clip_counts, open_clips
 from vidrep.generation.baselines import baseline_frames, mean_training_frame
 from vidrep.objectives.masking import fixed_order, take
-from vidrep.reading import clip_counts
 from vidrep.runs import UNTRAINED
 from vidrep.statistics import NORMAL_QUANTILE
 from vidrep.training.device import choose

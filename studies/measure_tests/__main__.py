@@ -7,7 +7,8 @@ from pathlib import Path
 
 from vidrep.command_line import run
 from vidrep.experiment import Experiment
-from vidrep.files import whole, write_rows
+from vidrep.files import whole
+from vidrep.result_tables import write_rows
 
 
 def main() -> None:
@@ -25,11 +26,11 @@ def main() -> None:
     parser.add_argument("--table", required=True, type=Path, help="the .csv table to write")
     parser.add_argument("--page", required=True, type=Path, help="the Markdown page to write")
     args = parser.parse_args()
-    from studies.measure_tests.battery import COLUMNS
+    from studies.measure_tests.battery import TRIAL_COLUMNS
     from studies.measure_tests.page import page
 
     rows = judge_data_sets(args.results, args.config, args.measures)
-    write_rows(args.table, COLUMNS, rows)
+    write_rows(args.table, TRIAL_COLUMNS, rows)
     with whole(args.page) as beside:
         beside.write_text(page(rows, args.config))
 

@@ -25,7 +25,7 @@ from vidrep.similarity.measure import Prepared
 from vidrep.statistics import permutation_p
 
 PERMUTATIONS = 999
-COLUMNS = (
+TRIAL_COLUMNS = (
     "evaluated_on",
     "measure",
     "test",
@@ -43,7 +43,10 @@ COLUMNS = (
 def judge_all(
     material: Material, dataset: str, measures: Sequence[str], report: Callable[[str], None]
 ) -> list[tuple]:
-    """Rows of ``COLUMNS`` for all measures and tests; ``report`` receives a line a measure."""
+    """Rows of ``TRIAL_COLUMNS`` for all measures and tests.
+
+    ``report`` receives a line a measure.
+    """
     rows = []
     for name in measures:
         found = judge(material, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from studies.measure_tests.battery import COLUMNS
+from studies.measure_tests.battery import TRIAL_COLUMNS
 from studies.measure_tests.trials import BY_NAME, TRIALS
 from vidrep.similarity.verdicts import FAILED, PASSED, UNDECIDED, UNDEFINED
 
@@ -18,7 +18,7 @@ def page(rows: Sequence[tuple], config: dict) -> str:
         rows: of ``judge_all``, for one data set or several.
         config: the experiment's configuration, complete with defaults.
     """
-    table = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+    table = [dict(zip(TRIAL_COLUMNS, row, strict=True)) for row in rows]
     lines = ["# Sanity of the measures", "", _INTRODUCTION, "", _setting(config), ""]
     for dataset in dict.fromkeys(row["evaluated_on"] for row in table):
         lines += _dataset([row for row in table if row["evaluated_on"] == dataset], dataset)

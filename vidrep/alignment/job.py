@@ -18,7 +18,7 @@ from vidrep.statistics import bootstrap_counts, normal_interval
 from vidrep.training.device import Device
 from vidrep.training.split import Split
 
-COLUMNS = ("metric", "labelled_videos", "value", "ci_low", "ci_high")
+ALIGNMENT_COLUMNS = ("metric", "labelled_videos", "value", "ci_low", "ci_high")
 SHARES = (0.1, 0.5, 1.0)  # of the training videos, whose phases are known
 REPEATS = 5  # random subsets of the smaller shares
 DRAWS = 500  # bootstrap samples of the test videos
@@ -172,7 +172,7 @@ def baseline(name: str, videos: Videos, rng: np.random.Generator) -> Tensor:
 def score_rows(
     fit: Tensor, fit_videos: Videos, test: Tensor, test_videos: Videos, protocol: Protocol
 ) -> list[tuple]:
-    """All measures as rows of ``COLUMNS``.
+    """All measures as rows of ``ALIGNMENT_COLUMNS``.
 
     ``kendall_tau`` and ``alignment_error`` need no labels; ``phase_accuracy`` is given for each of
     ``SHARES`` of the training videos, averaged over random subsets; ``progression_r2``,

@@ -9,9 +9,10 @@ where it all comes from.
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -251,3 +252,12 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def clip_counts(paths: Iterable[str | Path]) -> dict[str, int]:
+    """Number of clips in each data set file: data set to n."""
+    counts = {}
+    for path in map(Path, paths):
+        with h5py.File(path, "r") as file:
+            counts[path.parent.name] = len(file["labels"])
+    return counts

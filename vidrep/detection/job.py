@@ -21,7 +21,7 @@ from vidrep.detection.postprocess import Segments, classify, detect, true_segmen
 from vidrep.files import whole
 from vidrep.training.device import Device
 
-COLUMNS = ("head", "split", "k", "alpha", "metric", "value")
+DETECTION_COLUMNS = ("head", "split", "k", "alpha", "metric", "value")
 SWEPT = 0.5  # temporal IoU at which the sweep is scored
 FLOOR = "background"  # the head that calls every clip background
 
@@ -94,7 +94,10 @@ def segments_found(probabilities: np.ndarray, videos: Videos, k: int, alpha: flo
 def score_rows(
     splits: dict[str, Videos], probabilities: dict[str, np.ndarray], settings: Settings
 ) -> Iterator[tuple]:
-    """Rows of ``COLUMNS``: everything at the chosen settings, the sweep on the test videos."""
+    """Rows of ``DETECTION_COLUMNS``.
+
+    Everything at the chosen settings, the sweep on the test videos.
+    """
     chosen = (settings.k, settings.alpha)
     for split in test_splits(splits):
         videos = splits[split]

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from vidrep.files import write_rows
 from vidrep.functional_similarity import agreement as agree
 from vidrep.functional_similarity.answers import NO_CLASSES, Answers
 from vidrep.functional_similarity.stitching import Stitcher
 from vidrep.random_streams import stream
-from vidrep.similarity.table import number
+from vidrep.result_tables import number, write_rows
 from vidrep.statistics import (
     FEWEST_FOR_INTERVALS,
     bootstrap_counts,
@@ -20,7 +19,17 @@ from vidrep.statistics import (
     wilson_interval,
 )
 
-COLUMNS = ("run_a", "run_b", "metric", "value", "ci_low", "ci_high", "n", "chance", "flag")
+FUNCTIONAL_COLUMNS = (
+    "run_a",
+    "run_b",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+    "chance",
+    "flag",
+)
 DRAWS = 1000  # bootstrap samples
 # one of the two runs leaves nothing to chance: always the same answer, always right or always wrong
 UNDEFINED = "undefined"
@@ -130,7 +139,7 @@ def exact(sets: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return (sets == truth).all(axis=-1)
 
 
-def write_table(
+def write_functional_table(
     path: str | os.PathLike,
     answers: Mapping[str, Answers],
     without: Sequence[str],
@@ -148,4 +157,4 @@ def write_table(
         else []
     )
     rows += [(run, "", "", "", "", "", "", "", NO_CLASSES) for run in without]
-    write_rows(path, COLUMNS, rows)
+    write_rows(path, FUNCTIONAL_COLUMNS, rows)

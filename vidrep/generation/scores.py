@@ -21,7 +21,7 @@ from vidrep.generation.verdict import RIVALS
 from vidrep.training.device import Device
 from vidrep.training.split import Split, load_split
 
-COLUMNS = ("split", "part", "observed", "horizon", "metric", "value", "clips_seen")
+SCORE_COLUMNS = ("split", "part", "observed", "horizon", "metric", "value", "clips_seen")
 BATCH = 50  # clips scored together
 
 
@@ -38,7 +38,7 @@ class Means:
             self.sums[part, metric] = self.sums.get((part, metric), 0) + total
 
     def rows(self, clips: int, observed: int, clips_seen: int | None) -> list[tuple]:
-        """Rows of ``COLUMNS``.
+        """Rows of ``SCORE_COLUMNS``.
 
         Horizons of a prediction count from 1; that of a reconstruction is the frame's number,
         from 0.
@@ -66,9 +66,9 @@ def score_run(
         clips_seen: training clips times epochs.
 
     Returns:
-        Rows of ``COLUMNS``, and the squared errors per frame of each clip's prediction, means over
-        all horizons, (n,) float64: under ``prediction`` those of the run, under each of ``RIVALS``
-        those of the baseline. No errors if it predicts nothing.
+        Rows of ``SCORE_COLUMNS``, and the squared errors per frame of each clip's prediction, means
+        over all horizons, (n,) float64: under ``prediction`` those of the run, under each of
+        ``RIVALS`` those of the baseline. No errors if it predicts nothing.
 
     Raises:
         ValueError: see ``vidrep.generation.generate.generate_frames``.
@@ -115,7 +115,7 @@ def score_baselines(
         device: where to compute, in float32.
 
     Returns:
-        Rows of ``COLUMNS`` for each of ``BASELINES``.
+        Rows of ``SCORE_COLUMNS`` for each of ``BASELINES``.
     """
     split = load_split(test_file)
     mean_frame = mean_training_frame(train_file).to(device.device)

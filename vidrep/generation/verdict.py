@@ -13,7 +13,7 @@ PREDICTS = "predicts"
 FAILS = "fails"
 ERROR = "squared_error_per_frame"
 RIVALS = tuple(LEARNT_NOTHING)
-COLUMNS = (
+VERDICT_COLUMNS = (
     "split",
     "clips",
     ERROR,
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def verdict_row(errors: dict[str, np.ndarray]) -> tuple:
-    """One row of ``COLUMNS``.
+    """One row of ``VERDICT_COLUMNS``.
 
     Args:
         errors: ``prediction`` and each of ``RIVALS`` to the squared error per frame of each clip's

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from vidrep.files import write_rows
+from vidrep.result_tables import write_rows
 
 EXTRACT = ("extract", "extract_own", "extract_longer", "extract_twins")
 PROBE = ("probe", "probe_own", "probe_longer", "probe_twins")

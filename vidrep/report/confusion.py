@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vidrep.reading import first_seeds, only_layer_last
 from vidrep.report.style import Look, cell_text, colour_bar, contrast, new_figure
+from vidrep.result_tables import first_seeds, only_layer_last
 
 _PERCENT = (0.0, 100.0)
 _CMAP = "cividis"

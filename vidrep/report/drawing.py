@@ -10,8 +10,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from vidrep.command_line import make_parser
-from vidrep.reading import clip_counts, read_table
+from vidrep.datasets.store import clip_counts
 from vidrep.report.style import looks, save
+from vidrep.result_tables import read_table
 from vidrep.similarity.verdicts import read_verdicts
 
 ACCURACY_COLUMNS = ("system", "trained_on", "evaluated_on", "seed", "split", "metric", "value")

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vidrep.reading import square
 from vidrep.report.similarity import TEXT_CELLS, Scale, label_runs, plot_heat_map
 from vidrep.report.style import GREY, colour_bar, looks, new_figure, write_cells
+from vidrep.result_tables import square
 from vidrep.runs import UNTRAINED
 
 KAPPA = Scale((0.0, 1.0), False, "kappa")

@@ -14,7 +14,6 @@ from matplotlib.patches import Patch
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
-from vidrep.reading import first_seeds, only_layer_last, representations, square
 from vidrep.report.style import (
     GREY,
     PALE,
@@ -25,6 +24,7 @@ from vidrep.report.style import (
     new_figure,
     write_cells,
 )
+from vidrep.result_tables import first_seeds, only_layer_last, representations, square
 from vidrep.runs import EXTERNAL, UNTRAINED
 from vidrep.similarity.registry import find
 from vidrep.similarity.verdicts import Verdict, warning

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vidrep.reading import read_table
+from vidrep.result_tables import read_table
 
 ACCURACIES = ("exact_set", "top1")  # what "accuracy" means: many labels a clip, or one
 FLOOR = "majority_set"

@@ -18,7 +18,7 @@ from vidrep.similarity.engine import Comparison
 from vidrep.similarity.registry import find
 from vidrep.statistics import adjusted_p
 
-COLUMNS = (
+CALIBRATION_COLUMNS = (
     "q",
     "above_chance",
     "floor",

@@ -8,20 +8,19 @@ clips on both sides: a paired delete-a-group jackknife.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from vidrep.files import whole
+from vidrep.result_tables import number, write_rows
 from vidrep.similarity import resample
 from vidrep.similarity.engine import common_n, summaries
 from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.measure import Measure
 from vidrep.similarity.registry import find
-from vidrep.similarity.table import aligned, number
+from vidrep.similarity.table import aligned
 from vidrep.statistics import (
     FEWEST_FOR_INTERVALS,
     adjusted_p,
@@ -30,7 +29,7 @@ from vidrep.statistics import (
     jackknife_p,
 )
 
-COLUMNS = (
+DIFFERENCE_COLUMNS = (
     "rep_a",
     "rep_b",
     "rep_c",
@@ -178,8 +177,9 @@ def _values(
 
 
 def rows(found: Sequence[Difference], names: Sequence[tuple[str, str, str]]) -> list[list[str]]:
-    """Cells of the table of differences value(a, b) - value(a, c), in the order of ``COLUMNS``; all
-    are one family for q.
+    """Rows of ``DIFFERENCE_COLUMNS`` for the differences value(a, b) - value(a, c).
+
+    All are one family for q.
     """
     q = adjusted_p(np.array([item.p for item in found]))
     return [
@@ -192,15 +192,14 @@ def rows(found: Sequence[Difference], names: Sequence[tuple[str, str, str]]) -> 
 
 
 def write_differences(
-    path: str | os.PathLike, lines: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS
+    path: str | os.PathLike,
+    lines: Sequence[Sequence[str]],
+    columns: Sequence[str] = DIFFERENCE_COLUMNS,
 ) -> None:
     """Write a table of differences; empty cells as in ``Difference``."""
-    with whole(path) as beside, open(beside, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(lines)
+    write_rows(path, columns, lines)
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:
     """The rows for reading."""
-    return aligned([list(COLUMNS), *lines])
+    return aligned([list(DIFFERENCE_COLUMNS), *lines])

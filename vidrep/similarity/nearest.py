@@ -27,7 +27,7 @@ def embeddings(kernels: Sequence[StoredKernel]) -> list[StoredKernel]:
 def nearest_rows(
     kernels: Sequence[StoredKernel], measure: str, *, intervals: bool, seed: int, memory_mb: float
 ) -> list[list[str]]:
-    """Rows of ``difference.COLUMNS`` for one evaluation set: run, nearest and next system, the two
+    """Rows of ``DIFFERENCE_COLUMNS`` for one evaluation set: run, nearest and next system, the two
     values and their difference.
 
     Args:

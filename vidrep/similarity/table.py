@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import math
 import os
 from collections.abc import Iterator, Sequence
 
-from vidrep.files import whole
-from vidrep.similarity.calibrate import COLUMNS as CALIBRATION
-from vidrep.similarity.calibrate import calibrate
+from vidrep.result_tables import number, write_rows
+from vidrep.similarity.calibrate import CALIBRATION_COLUMNS, calibrate
 from vidrep.similarity.engine import Comparison
 
-COLUMNS = (
+PAIR_COLUMNS = (
     "rep_a",
     "rep_b",
     "value",
@@ -24,15 +21,8 @@ COLUMNS = (
     "flag",
     "rank_a",
     "rank_b",
-    *CALIBRATION,
+    *CALIBRATION_COLUMNS,
 )
-
-
-def number(value: float) -> str:
-    """A number with eight significant digits: what single-precision kernels support; NaN becomes an
-    empty cell.
-    """
-    return "" if math.isnan(value) else f"{float(value) + 0.0:.8g}"
 
 
 def pair_rows(result: Comparison, names: Sequence[str]) -> Iterator[list[str]]:
@@ -40,7 +30,7 @@ def pair_rows(result: Comparison, names: Sequence[str]) -> Iterator[list[str]]:
     otherwise both orders.
     """
     columns = calibrate(result, names)
-    calibration = [columns[name] for name in CALIBRATION]
+    calibration = [columns[name] for name in CALIBRATION_COLUMNS]
     for i, first in enumerate(names):
         for j in range(i if result.symmetric else 0, len(names)):
             cells = (
@@ -61,23 +51,20 @@ def pair_rows(result: Comparison, names: Sequence[str]) -> Iterator[list[str]]:
             ]
 
 
-def write_table(path: str | os.PathLike, result: Comparison, names: Sequence[str]) -> None:
+def write_pairs(path: str | os.PathLike, result: Comparison, names: Sequence[str]) -> None:
     """Write one row per pair.
 
     Empty cells: no value (the flag says why), or nothing known (an interval, a null or a rank that
     the measure does not have).
     """
-    with whole(path) as beside, open(beside, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(pair_rows(result, names))
+    write_rows(path, PAIR_COLUMNS, pair_rows(result, names))
 
 
 def table(result: Comparison, names: Sequence[str]) -> str:
-    """The rows of ``write_table`` for reading: aligned, without the columns that are empty
+    """The rows of ``write_pairs`` for reading: aligned, without the columns that are empty
     throughout.
     """
-    return aligned([list(COLUMNS), *pair_rows(result, names)])
+    return aligned([list(PAIR_COLUMNS), *pair_rows(result, names)])
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -16,7 +16,7 @@ PASSED = "passed"
 FAILED = "failed"
 UNDECIDED = "undecided"
 UNDEFINED = "undefined"  # no value for most of what the test asks: no pass
-COLUMNS = ("evaluated_on", "measure", "test", "verdict")  # the table may have more
+NEEDED_COLUMNS = ("evaluated_on", "measure", "test", "verdict")  # the table may have more
 
 
 @dataclass
@@ -46,7 +46,7 @@ def read_verdicts(path: Path | str | None) -> dict[str, Verdict]:
     verdicts: dict[str, Verdict] = {}
     with open(path, newline="") as file:
         table = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
+        missing = [name for name in NEEDED_COLUMNS if name not in (table.fieldnames or ())]
         if missing:
             raise ValueError(f"{path}: no column {', '.join(missing)}; give a table of the tests")
         for row in table:

@@ -8,7 +8,17 @@ import pandas as pd
 from vidrep.similarity_analysis.exchange import exchanged, permuted_sums
 from vidrep.statistics import centred_ranks, jackknife_error, jackknife_margin, permutation_p
 
-COLUMNS = ("runs", "set_a", "set_b", "spearman", "ci_low", "ci_high", "p", "systems", "pairs")
+AGREEMENT_COLUMNS = (
+    "runs",
+    "set_a",
+    "set_b",
+    "spearman",
+    "ci_low",
+    "ci_high",
+    "p",
+    "systems",
+    "pairs",
+)
 FEWEST = 4  # systems: three have three pairs, whose order says nothing
 
 
@@ -41,7 +51,7 @@ def rank_agreements(
             frame, x, y = _common(left, right, labels)
             if frame["system"].nunique() >= FEWEST:
                 rows.append((runs, a, b, *_agreement(frame, x, y, permutations, rng)))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)
 
 
 def _own(runs: pd.DataFrame, values: np.ndarray, dataset: str) -> tuple[pd.DataFrame, np.ndarray]:

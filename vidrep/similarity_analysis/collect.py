@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vidrep.random_streams import stream
-from vidrep.reading import only_layer_last, read_table, representations, square
+from vidrep.result_tables import only_layer_last, read_table, representations, square
 from vidrep.runs import UNTRAINED
 from vidrep.similarity_analysis import agreement, layers, shares
 from vidrep.similarity_analysis.distances import as_distances, defined

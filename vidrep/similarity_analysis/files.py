@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vidrep.result_tables import write_table
 from vidrep.similarity_analysis.scaling import SystemMap, clades
-from vidrep.tables import write_table
 
 PLACES = ("system", "trained_on", "seed", "x", "y", "var_x", "var_y", "cov_xy", "stress", "n")
 _DIGITS = 6  # decimals: distances are of order 1, and single-precision kernels support no more

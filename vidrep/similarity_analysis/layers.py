@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from vidrep.reading import first_seeds, representations, square
+from vidrep.result_tables import first_seeds, representations, square
 from vidrep.runs import UNTRAINED
 from vidrep.similarity.registry import find
 

@@ -18,7 +18,7 @@ from vidrep.similarity_analysis.scaling import gram
 from vidrep.statistics import permutation_p
 
 DATA = "trained_on"  # the factor that varies within a system; all others belong to systems
-COLUMNS = ("factor", "levels", "df", "r2", "p", "r2_only", "r2_only_adjusted", "p_only", "n")
+SHARE_COLUMNS = ("factor", "levels", "df", "r2", "p", "r2_only", "r2_only_adjusted", "p_only", "n")
 _SAME = 1e-9  # shares of the whole that differ by less are ties
 
 
@@ -81,7 +81,10 @@ def variance_shares(
         {"factor": "residual", "df": len(cells) - 1 - rank(full), "r2": left, "r2_only": left}
     )
     return (
-        pd.DataFrame(rows).assign(n=len(cells)).reindex(columns=COLUMNS).astype({"levels": "Int64"})
+        pd.DataFrame(rows)
+        .assign(n=len(cells))
+        .reindex(columns=SHARE_COLUMNS)
+        .astype({"levels": "Int64"})
     )
 
 

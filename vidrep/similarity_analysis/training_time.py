@@ -10,13 +10,13 @@ import zarr
 
 from vidrep.activations.extract import store_activations
 from vidrep.activations.pooling import Policy
+from vidrep.result_tables import number
 from vidrep.similarity.engine import all_pairs
-from vidrep.similarity.table import number
 from vidrep.training.device import Device
 from vidrep.training.run import load_run, load_weights, snapshot_file
 from vidrep.training.split import Split
 
-COLUMNS = (
+TRAINING_TIME_COLUMNS = (
     "layer",
     "depth",
     "epoch_a",
@@ -61,8 +61,9 @@ def layers_in_time(
 
 
 def pair_rows(found: dict[int, Layers], measure: str) -> Iterator[tuple]:
-    """Rows of ``COLUMNS``: every layer at every two times, the earlier first; ``final``: is the
-    later one the end of training?
+    """Rows of ``TRAINING_TIME_COLUMNS``: every layer at every two times, the earlier first.
+
+    ``final``: is the later one the end of training?
     """
     times = list(found)
     end = max(found)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import torch
 
-from vidrep.files import whole, write_rows
+from vidrep.files import whole
 from vidrep.models.weights import load_state
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.provenance import provenance
 from vidrep.random_streams import stream_seed
+from vidrep.result_tables import write_rows
 from vidrep.runs import UNTRAINED
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.cost import count_macs, count_parameters, inference_clips_per_s, peak_bytes
