@@ -1,6 +1,4 @@
-"""Parts that several architectures share: size checks, same padding, the conv -> ReLU -> BN block,
-frames as vectors.
-"""
+"""Parts that several architectures share: size checks, padding, blocks, frames as vectors."""
 
 from collections.abc import Sequence
 
@@ -10,8 +8,10 @@ Triple = int | Sequence[int]
 
 
 def check_clip_shape(clip_shape: Sequence[int]) -> tuple[int, int, int, int]:
-    """``clip_shape`` as a tuple (C, T, H, W) of positive whole numbers; anything else raises
-    ValueError.
+    """``clip_shape`` as a tuple (C, T, H, W).
+
+    Raises:
+        ValueError: anything but four positive whole numbers.
     """
     shape = tuple(clip_shape)
     if len(shape) != 4 or any(not isinstance(size, int) or size < 1 for size in shape):
@@ -36,8 +36,10 @@ def triple(value: Triple) -> tuple[int, int, int]:
 
 
 def same_padding(kernel: Sequence[int]) -> tuple[int, ...]:
-    """Padding with which a convolution of stride 1 keeps the size; only odd kernels have one,
-    others raise ValueError.
+    """Padding with which a convolution of stride 1 keeps the size.
+
+    Raises:
+        ValueError: an even kernel, which has none.
     """
     if any(size % 2 == 0 for size in kernel):
         raise ValueError(f"kernel sizes must be odd, got {tuple(kernel)}")
@@ -62,12 +64,14 @@ def pooled(size: Sequence[int], pool: Triple) -> tuple[int, ...]:
 def conv_block(
     channels_in: int, channels: int, kernel: Triple, pool: Triple, momentum: float = 0.01
 ) -> nn.Sequential:
-    """Convolution with same padding -> ReLU -> batch normalisation -> max pooling (none where
-    ``pool`` is 1).
+    """Convolution with same padding -> ReLU -> batch normalisation -> max pooling.
+
+    There is no pooling where ``pool`` is 1.
 
     The order and the constants (Keras momentum 0.99, eps 1e-3) are those of
     gbpcosta/video_representations. ``momentum`` is the weight of a new batch in the running
-    statistics; trainings of a few hundred steps need a larger one to catch up.
+    statistics, where Keras gives that of the old average; trainings of a few hundred steps need a
+    larger one to catch up.
 
     Returns:
         Module from (B, channels_in, T, H, W) to (B, channels, T / pool, H / pool, W / pool).
@@ -77,7 +81,6 @@ def conv_block(
     block = nn.Sequential(
         nn.Conv3d(channels_in, channels, kernel, padding=same_padding(kernel)),
         nn.ReLU(inplace=True),
-        # torch weighs the new batch, Keras the old average
         nn.BatchNorm3d(channels, eps=1e-3, momentum=momentum),
     )
     if pool != (1, 1, 1):
@@ -93,12 +96,10 @@ def conv_norm(
     The constants (Keras momentum 0.9, eps 1e-3) are those of the residual networks in
     gbpcosta/video_representations.
     """
-    return [
-        nn.Conv3d(
-            channels_in, channels, tuple(kernel), stride=tuple(stride), padding=same_padding(kernel)
-        ),
-        nn.BatchNorm3d(channels, eps=1e-3, momentum=0.1),
-    ]
+    convolution = nn.Conv3d(
+        channels_in, channels, tuple(kernel), stride=tuple(stride), padding=same_padding(kernel)
+    )
+    return [convolution, nn.BatchNorm3d(channels, eps=1e-3, momentum=0.1)]
 
 
 class FlattenFrames(nn.Module):
@@ -124,14 +125,13 @@ def frame_cnn(
     Raises:
         ValueError: the frames are too small for the pooling.
     """
-    width, *size = check_clip_shape(clip_shape)
+    channels_in, *size = check_clip_shape(clip_shape)
     network = nn.Sequential()
     for number, (channels, kernel, pool) in enumerate(convs, start=1):
-        network.add_module(
-            f"conv{number}",
-            conv_block(width, channels, (1, kernel, kernel), (1, pool, pool), momentum),
-        )
-        width = channels
+        block = conv_block(channels_in, channels, (1, kernel, kernel), (1, pool, pool), momentum)
+        network.add_module(f"conv{number}", block)
+        channels_in = channels
         size = pooled(size, (1, pool, pool))
     network.add_module("flatten", FlattenFrames())
-    return network, width * size[1] * size[2]
+    _, height, width = size
+    return network, channels_in * height * width

@@ -9,6 +9,7 @@ Deviations from that code:
 """
 
 from collections.abc import Sequence
+from math import prod
 
 from torch import Tensor, nn
 
@@ -16,8 +17,9 @@ from vidrep.models.blocks import check_clip_shape, conv_block, pooled
 
 
 class C3D(nn.Module):
-    """Convolutions ``conv1`` ... ``convN``, each conv -> ReLU -> BN and, at the end of a stage, max
-    pooling.
+    """Convolutions ``conv1`` ... ``convN``, and max pooling at the end of every stage.
+
+    A convolution is conv -> ReLU -> batch normalisation.
 
     Args:
         clip_shape: (C, T, H, W).
@@ -49,24 +51,24 @@ class C3D(nn.Module):
         momentum: float = 0.01,
     ):
         super().__init__()
-        width, *size = check_clip_shape(clip_shape)
-        convs = [tuple(stem)]
+        channels_in, *size = check_clip_shape(clip_shape)
+        convs = [tuple(stem)]  # channels, kernel, pool
         for channels, convolutions, pool in stages:
-            convs += [(channels, 3, 1)] * (convolutions - 1) + [(channels, 3, pool)]
+            convs += [(channels, 3, 1)] * (convolutions - 1)
+            convs.append((channels, 3, pool))
         for number, (channels, kernel, pool) in enumerate(convs, start=1):
-            self.add_module(f"conv{number}", conv_block(width, channels, kernel, pool, momentum))
-            width = channels
+            block = conv_block(channels_in, channels, kernel, pool, momentum)
+            self.add_module(f"conv{number}", block)
+            channels_in = channels
             size = pooled(size, pool)
-        features = width * size[0] * size[1] * size[2]
+        features = channels_in * prod(size)
         if not dense:
             self.embedding = nn.Flatten()
         for number, units in enumerate(dense, start=len(convs) + 1):
-            self.add_module(
-                f"fc{number}",
-                nn.Sequential(
-                    nn.Flatten(), nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout)
-                ),
+            layer = nn.Sequential(
+                nn.Flatten(), nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout)
             )
+            self.add_module(f"fc{number}", layer)
             features = units
         self.layers = tuple(name for name, _ in self.named_children())
 

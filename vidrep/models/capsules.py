@@ -32,7 +32,8 @@ EPSILON = 1e-8  # keeps the gradient of a length finite at 0
 def squash(vectors: Tensor, dim: int = -1) -> Tensor:
     """Vectors along ``dim`` with their lengths n brought to n^2 / (1 + n^2), below 1."""
     squared = vectors.square().sum(dim, keepdim=True)
-    return vectors * (squared + EPSILON).sqrt() / (1 + squared)
+    length = (squared + EPSILON).sqrt()
+    return vectors * length / (1 + squared)
 
 
 def route(predictions: Tensor, iterations: int = 3) -> tuple[Tensor, Tensor]:
@@ -46,31 +47,35 @@ def route(predictions: Tensor, iterations: int = 3) -> tuple[Tensor, Tensor]:
         Upper capsules (B, J, D) and the coefficients (B, N, J) of the last round, which sum to 1
         over J.
     """
-    fixed = predictions.detach()
+    dtype = predictions.dtype
     logits = predictions.new_zeros(predictions.shape[:3], dtype=torch.float32)
     for remaining in reversed(range(iterations)):
         coefficients = logits.softmax(-1)
-        votes = fixed if remaining else predictions
-        upper = squash(torch.einsum("bnj,bnjd->bjd", coefficients.to(votes.dtype), votes).float())
+        votes = predictions.detach() if remaining else predictions
+        total = torch.einsum("bnj,bnjd->bjd", coefficients.to(dtype), votes)
+        upper = squash(total.float())
         if remaining:
-            logits = logits + torch.einsum("bnjd,bjd->bnj", votes, upper.to(votes.dtype))
+            agreement = torch.einsum("bnjd,bjd->bnj", votes, upper.to(dtype))
+            logits = logits + agreement
     return upper, coefficients
 
 
 def convolved(size: Sequence[int], kernel: Triple, stride: Triple) -> tuple[int, ...]:
-    """Size (T, H, W) after a convolution without padding; a map smaller than the kernel raises
-    ValueError.
+    """Size (T, H, W) after a convolution without padding.
+
+    Raises:
+        ValueError: a map smaller than the kernel.
     """
     kernel = triple(kernel)
-    stride = triple(stride)
-    if any(side < extent for side, extent in zip(size, kernel, strict=True)):
-        raise ValueError(
-            f"a feature map of {tuple(size)} (T, H, W) is smaller than the kernel {kernel}: use"
-            " larger clips"
-        )
-    return tuple(
-        (side - extent) // step + 1 for side, extent, step in zip(size, kernel, stride, strict=True)
-    )
+    after = []
+    for side, extent, step in zip(size, kernel, triple(stride), strict=True):
+        if side < extent:
+            raise ValueError(
+                f"a feature map of {tuple(size)} (T, H, W) is smaller than the kernel {kernel}: use"
+                " larger clips"
+            )
+        after.append((side - extent) // step + 1)
+    return tuple(after)
 
 
 class PrimaryCapsules(nn.Module):
@@ -87,7 +92,7 @@ class PrimaryCapsules(nn.Module):
         self.convolution = nn.Conv3d(channels, types * dimension, triple(kernel), triple(stride))
 
     def forward(self, maps: Tensor) -> Tensor:
-        vectors = self.convolution(maps).unflatten(1, (self.types, -1))
+        vectors = self.convolution(maps).unflatten(1, (self.types, -1))  # (B, types, d, T, H, W)
         return squash(vectors.float(), dim=2).flatten(1, 2)
 
 
@@ -105,8 +110,9 @@ def with_coordinates(vectors: Tensor) -> Tensor:
 
 
 class ClassCapsules(nn.Module):
-    """Pools primary capsules, lets each predict every class capsule, and routes: (B, types *
-    dimension, T, H, W) -> (B, J * D).
+    """Pools primary capsules, lets each predict every class capsule, and routes.
+
+    (B, types * dimension, T, H, W) -> (B, J * D).
 
     Args:
         types, dimension: of the primary capsules.
@@ -135,23 +141,27 @@ class ClassCapsules(nn.Module):
         self.coordinates = coordinates
         self.capsules = capsules
         self.iterations = iterations
-        lower = types * math.prod(
-            side for axis, side in enumerate(positions, start=3) if axis not in self.axes
-        )
-        weight = torch.randn(lower, capsules * size, dimension + 2 * coordinates)
+        lower = types  # N, capsules that are left after pooling
+        for axis, side in enumerate(positions, start=3):
+            if axis not in self.axes:
+                lower *= side
+        length = dimension + 2 if coordinates else dimension
+        weight = torch.randn(lower, capsules * size, length)
         self.weight = nn.Parameter(weight * capsules / math.sqrt(lower * size))
 
     def predictions(self, primary: Tensor) -> Tensor:
-        """What each of the N pooled capsules predicts: (B, types * dimension, T, H, W) -> (B, N, J,
-        D).
+        """What each of the N pooled capsules predicts of the upper ones.
+
+        (B, types * dimension, T, H, W) -> (B, N, J, D).
         """
-        vectors = primary.unflatten(1, (self.types, -1))
+        vectors = primary.unflatten(1, (self.types, -1))  # (B, types, d, T, H, W)
         if self.coordinates:
             vectors = with_coordinates(vectors)
         if self.axes:
             vectors = vectors.mean(self.axes, keepdim=True)
-        lower = vectors.movedim(2, -1).flatten(1, 4)  # (B, N, dimension)
-        return torch.einsum("bni,noi->bno", lower, self.weight).unflatten(2, (self.capsules, -1))
+        lower = vectors.movedim(2, -1).flatten(1, 4)  # (B, N, d)
+        predicted = torch.einsum("bni,noi->bno", lower, self.weight)  # (B, N, J * D)
+        return predicted.unflatten(2, (self.capsules, -1))
 
     def forward(self, primary: Tensor) -> Tensor:
         upper, _ = route(self.predictions(primary), self.iterations)
@@ -198,7 +208,7 @@ class Capsules(nn.Module):
         iterations: int = 3,
     ) -> None:
         super().__init__()
-        width, *positions = check_clip_shape(clip_shape)
+        channels_in, *positions = check_clip_shape(clip_shape)
         if pool not in POOLS or min(capsules, size, iterations) < 1:
             raise ValueError(
                 f"pool must be one of {', '.join(POOLS)}; capsules, size and iterations positive; "
@@ -207,17 +217,16 @@ class Capsules(nn.Module):
         self.capsules = capsules
         self.size = size
         for number, (channels, kernel, stride) in enumerate(convs, start=1):
-            layer = nn.Sequential(
-                nn.Conv3d(width, channels, triple(kernel), triple(stride)), nn.ReLU(inplace=True)
-            )
+            convolution = nn.Conv3d(channels_in, channels, triple(kernel), triple(stride))
+            layer = nn.Sequential(convolution, nn.ReLU(inplace=True))
             if batch_norm:
                 layer.append(nn.BatchNorm3d(channels))
             self.add_module(f"conv{number}", layer)
-            width = channels
+            channels_in = channels
             positions = convolved(positions, kernel, stride)
         types, dimension, kernel, stride = primary
         positions = convolved(positions, kernel, stride)
-        self.primary = PrimaryCapsules(width, types, dimension, kernel, stride)
+        self.primary = PrimaryCapsules(channels_in, types, dimension, kernel, stride)
         self.class_capsules = ClassCapsules(
             types,
             dimension,

@@ -1,5 +1,6 @@
-"""CNN + LSTM: features of single frames, then stacked LSTM layers over time (after Donahue et al.,
-CVPR 2015, arXiv 1411.4389).
+"""CNN + LSTM: features of single frames, then stacked LSTM layers over time.
+
+After Donahue et al., CVPR 2015, arXiv 1411.4389.
 
 The default is "CNN + LSTM small" of gbpcosta/video_representations: five convolutions, five LSTM
 layers of 512 units with peepholes, ReLU in place of tanh, forget bias 1 and Glorot-normal weights.
@@ -53,16 +54,17 @@ class CNNLSTM(nn.Module):
     ):
         super().__init__()
         self.cnn, features = frame_cnn(clip_shape, convs, momentum)
-        self.layers = tuple(
-            f"cnn.{name}" for name, _ in self.cnn.named_children() if name != "flatten"
-        )
         self.lstm = nn.Sequential()
         for number in range(1, num_layers + 1):
-            self.lstm.add_module(
-                f"layer{number}", PeepholeLSTM(features, units, activation="relu", forget_bias=1.0)
-            )
+            layer = PeepholeLSTM(features, units, activation="relu", forget_bias=1.0)
+            self.lstm.add_module(f"layer{number}", layer)
             features = units
-        self.layers += tuple(f"lstm.{name}" for name, _ in self.lstm.named_children())
+        convolutions = [name for name, _ in self.cnn.named_children() if name != "flatten"]
+        recurrent = [name for name, _ in self.lstm.named_children()]
+        self.layers = (
+            *(f"cnn.{name}" for name in convolutions),
+            *(f"lstm.{name}" for name in recurrent),
+        )
 
     def frame_features(self, clip: Tensor) -> Tensor:
         """Features of each frame on its own: (B, C, T, H, W) in [0, 1] -> (B, T, F)."""

@@ -1,5 +1,6 @@
-"""CNN-M-2048, the network of both streams of Simonyan & Zisserman (NIPS 2014, arXiv 1406.2199),
-over images sampled from clips.
+"""CNN-M-2048, the network of both streams of the two-stream network, over images from clips.
+
+Simonyan & Zisserman, NIPS 2014, arXiv 1406.2199.
 
 Deviations:
 * same padding everywhere and 3x3 pooling with padding, so that 64 px frames still leave 2x2 maps
@@ -8,6 +9,7 @@ Deviations:
   not state.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -20,8 +22,9 @@ NORMS = ("local", "batch")
 
 
 class Stream(nn.Module):
-    """A network over single images; S images of a clip lie on the time axis, where nothing mixes
-    them.
+    """A network over single images.
+
+    S images of a clip lie on the time axis, where nothing mixes them.
 
     Args:
         shape: (C, H, W) of an image.
@@ -57,27 +60,24 @@ class Stream(nn.Module):
                 f" {dense}, {samples}"
             )
         self.samples = samples
-        width, *size = shape
+        channels_in, height, width = shape
         for number, (channels, kernel, stride, pool) in enumerate(convs, start=1):
-            norms = (
-                [nn.BatchNorm3d(channels)]
-                if norm == "batch"
-                else [local_norm()]
-                if number <= local_norms
-                else []
-            )
-            self.add_module(
-                f"conv{number}", conv_layer(width, channels, kernel, stride, pool, norms)
-            )
-            width = channels
-            size = [-(-side // (stride * pool)) for side in size]
-        features = width * size[0] * size[1]
+            norms = []
+            if norm == "batch":
+                norms = [nn.BatchNorm3d(channels)]
+            elif number <= local_norms:
+                norms = [local_norm()]
+            layer = conv_layer(channels_in, channels, kernel, stride, pool, norms)
+            self.add_module(f"conv{number}", layer)
+            channels_in = channels
+            height = math.ceil(height / (stride * pool))
+            width = math.ceil(width / (stride * pool))
+        features = channels_in * height * width
         for number, units in enumerate(dense, start=len(convs) + 1):
-            flatten = [FlattenFrames()] if number == len(convs) + 1 else []
-            self.add_module(
-                f"full{number}",
-                nn.Sequential(*flatten, nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout)),
-            )
+            layer = nn.Sequential(nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout))
+            if number == len(convs) + 1:
+                layer.insert(0, FlattenFrames())
+            self.add_module(f"full{number}", layer)
             features = units
         self.layers = tuple(name for name, _ in self.named_children())
 
@@ -88,33 +88,42 @@ class Stream(nn.Module):
         return images
 
     def positions(self, batch: int, count: int) -> Tensor:
-        """(B, S) places out of ``count``: one random one in training, up to ``samples`` evenly
-        spaced ones in evaluation.
+        """Places out of ``count`` for each of ``batch`` clips.
 
         Made on the CPU so that every device draws the same ones.
+
+        Returns:
+            (B, S) int: a random place in training, up to ``samples`` evenly spaced ones in
+            evaluation.
         """
         if self.training:
             return torch.randint(count, (batch, 1))
-        return (
-            torch.linspace(0, count - 1, min(self.samples, count)).round().long().expand(batch, -1)
-        )
+        places = torch.linspace(0, count - 1, min(self.samples, count)).round().long()
+        return places.expand(batch, -1)
 
 
 def local_norm() -> nn.LocalResponseNorm:
-    """The normalisation of Krizhevsky et al.: 5 channels, alpha 1e-4 (torch divides its own by the
-    size), beta 0.75, k 2.
+    """The normalisation of Krizhevsky et al.: 5 channels, alpha 1e-4, beta 0.75, k 2.
+
+    Torch divides its own alpha by the number of channels.
     """
     return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
 
 
 def conv_layer(
-    width: int, channels: int, side: int, stride: int, pool: int, norms: list[nn.Module]
+    channels_in: int, channels: int, side: int, stride: int, pool: int, norms: list[nn.Module]
 ) -> nn.Sequential:
-    """Convolution over H and W with same padding -> ReLU -> ``norms`` -> 3x3 max pooling with
-    stride ``pool`` (none for 1).
+    """Convolution over H and W with same padding -> ReLU -> ``norms`` -> 3x3 max pooling.
+
+    Args:
+        channels_in, channels: of the convolution.
+        side, stride: of its kernel.
+        pool: stride of the pooling; 1 for none.
+        norms: what normalises the maps.
     """
     kernel = (1, side, side)
-    convolution = nn.Conv3d(width, channels, kernel, (1, stride, stride), same_padding(kernel))
+    strides = (1, stride, stride)
+    convolution = nn.Conv3d(channels_in, channels, kernel, strides, same_padding(kernel))
     layer = nn.Sequential(convolution, nn.ReLU(inplace=True), *norms)
     if pool != 1:
         layer.append(nn.MaxPool3d((1, 3, 3), stride=(1, pool, pool), padding=(0, 1, 1)))

@@ -1,5 +1,6 @@
-"""3-D convolutional autoencoder with one dense code a clip: "C3D AE" of
-gbpcosta/video_representations.
+"""3-D convolutional autoencoder with one dense code a clip.
+
+It is "C3D AE" of gbpcosta/video_representations.
 
 Convolution -> ReLU -> batch normalisation, as in that code's other networks. The decoder, which
 ``make_decoder`` builds and objectives own, mirrors the encoder with transposed convolutions. The
@@ -11,7 +12,7 @@ convolution.
 """
 
 from collections.abc import Sequence
-from math import prod
+from math import ceil, prod
 
 from torch import Tensor, nn
 
@@ -62,29 +63,30 @@ class ConvAutoencoder(nn.Module):
         self.deconvs = deconvs
         self.momentum = momentum
         self.clip_size = tuple(size)
-        width = self.channels
+        channels_in = self.channels
         for number, (channels, stride, pool) in enumerate(stages, start=1):
-            conv = nn.Conv3d(width, channels, 3, stride=triple(stride), padding=1)
+            strides = triple(stride)
+            conv = nn.Conv3d(channels_in, channels, 3, stride=strides, padding=1)
             layer = nn.Sequential(*block(conv, channels, momentum), nn.MaxPool3d(triple(pool)))
             self.add_module(f"conv{number}", layer)
-            width = channels
-            size = pooled(
-                [-(-side // step) for side, step in zip(size, triple(stride), strict=True)], pool
-            )
-        self.map = (width, *size)
+            channels_in = channels
+            strided = [ceil(side / step) for side, step in zip(size, strides, strict=True)]
+            size = pooled(strided, pool)
+        self.map = (channels_in, *size)
         self._check_decoder()
         self.embedding = nn.Sequential(nn.Flatten(), nn.Linear(prod(self.map), code))
         self.code = code
         self.layers = tuple(name for name, _ in self.named_children())
 
     def _check_decoder(self) -> None:
-        strides = zip(*(triple(stride) for _, stride in self.deconvs), strict=True)
-        decoded = tuple(
-            side * prod(steps) for side, steps in zip(self.map[1:], strides, strict=True)
-        )
+        """Do the decoder's strides lead from the last map back to the clip?"""
+        _, *size = self.map
+        decoded = tuple(size)
+        for _, stride in self.deconvs:
+            decoded = tuple(side * step for side, step in zip(decoded, triple(stride), strict=True))
         if decoded != self.clip_size:
             raise ValueError(
-                f"the decoder generates {decoded} (T, H, W) from a map of {tuple(self.map[1:])},"
+                f"the decoder generates {decoded} (T, H, W) from a map of {tuple(size)},"
                 f" the clips are {self.clip_size}: let deconvs undo the strides and pools of"
                 " stages, and make clips multiples of them"
             )
@@ -102,16 +104,16 @@ class ConvAutoencoder(nn.Module):
 
     def make_decoder(self) -> nn.Module:
         """A decoder of what ``encode`` gives: code (B, code) -> logits (B, C, T, H, W)."""
-        width = self.map[0]
         decoder = nn.Sequential(
             nn.Linear(self.code, prod(self.map)), nn.ReLU(), nn.Unflatten(1, self.map)
         )
+        channels_in = self.map[0]
         for channels, stride in self.deconvs:
-            steps = triple(stride)
-            rest = tuple(step - 1 for step in steps)
+            strides = triple(stride)
+            rest = tuple(step - 1 for step in strides)
             deconv = nn.ConvTranspose3d(
-                width, channels, 3, stride=steps, padding=1, output_padding=rest
+                channels_in, channels, 3, stride=strides, padding=1, output_padding=rest
             )
             decoder.extend(block(deconv, channels, self.momentum))
-            width = channels
-        return decoder.append(nn.Conv3d(width, self.channels, 3, padding=1))
+            channels_in = channels
+        return decoder.append(nn.Conv3d(channels_in, self.channels, 3, padding=1))

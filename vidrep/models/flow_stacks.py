@@ -1,5 +1,6 @@
-"""What a temporal stream is fed: stacks of flow fields, four ways (Simonyan & Zisserman, NIPS 2014,
-arXiv 1406.2199, section 3).
+"""What a temporal stream is fed: stacks of flow fields, four ways.
+
+Simonyan & Zisserman, NIPS 2014, arXiv 1406.2199, section 3.
 
 * plain: every pixel of a stack shows what happens at its own place;
 * trajectory: it shows the motion of the thing that was there at first, followed from field to
@@ -79,20 +80,29 @@ class FlowStacks(nn.Module):
         if not self.bidirectional:
             return self.cut(flow, fields)
         before, after = fields.chunk(2, dim=2)
-        return torch.cat([self.cut(flow, after), self.cut(flow_backward, before.flip(2))], dim=1)
+        onwards = self.cut(flow, after)
+        back = self.cut(flow_backward, before.flip(2))
+        return torch.cat([onwards, back], dim=1)
 
     def cut(self, flow: Tensor, fields: Tensor) -> Tensor:
-        """Stacks (B, 2L, S, H, W) of the ``fields`` (B, S, L) of ``flow`` (B, 2, T-1, H, W), in
-        their order.
+        """Stacks of some fields of the flow, in their order.
+
+        Args:
+            flow: (B, 2, T-1, H, W) in pixels.
+            fields: (B, S, L) int, numbers of fields.
+
+        Returns:
+            (B, 2L, S, H, W).
         """
         clips = torch.arange(len(flow), device=flow.device)[:, None, None]
         stacks = flow.transpose(1, 2)[clips, fields]  # (B, S, L, 2, H, W)
         means = stacks.mean(dim=(4, 5), keepdim=True)
         if self.trajectory:
-            stacks = follow(stacks.flatten(0, 1)).unflatten(0, fields.shape[:2])
+            followed = follow(stacks.flatten(0, 1))  # (B * S, L, 2, H, W)
+            stacks = followed.unflatten(0, fields.shape[:2])
         if self.subtract_mean:
             stacks = stacks - means
-        return stacks.flatten(2, 3).transpose(1, 2)
+        return stacks.flatten(2, 3).transpose(1, 2)  # (B, 2L, S, H, W)
 
 
 def follow(stacks: Tensor) -> Tensor:
@@ -109,29 +119,39 @@ def follow(stacks: Tensor) -> Tensor:
         field_k(p_k).
     """
     height, width = stacks.shape[-2:]
-    # (N, 2, H, W)
-    place = pixel_grid(height, width, device=stacks.device).expand(len(stacks), -1, -1, -1)
+    pixels = pixel_grid(height, width, device=stacks.device)
+    place = pixels.expand(len(stacks), -1, -1, -1)  # (N, 2, H, W)
     seen = []
-    for field in stacks.unbind(1):
-        seen.append(sample(field, place) if seen else field)
-        place = place + seen[-1]
+    for number, field in enumerate(stacks.unbind(1)):
+        if number > 0:
+            field = sample(field, place)
+        seen.append(field)
+        place = place + field
     return torch.stack(seen, dim=1)
 
 
 def pixel_grid(height: int, width: int, device: torch.device | None = None) -> Tensor:
     """(2, height, width): x and y of every pixel."""
-    y, x = torch.meshgrid(
-        torch.arange(height, device=device), torch.arange(width, device=device), indexing="ij"
-    )
+    rows = torch.arange(height, device=device)
+    columns = torch.arange(width, device=device)
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
     return torch.stack([x, y]).float()
 
 
 def sample(field: Tensor, place: Tensor) -> Tensor:
-    """Read ``field`` (N, C, H, W) at ``place`` (N, 2, H', W'), x and y in pixels: bilinear, clamped
-    to the picture.
+    """Read a field between its pixels, bilinearly, clamped to the picture.
+
+    Args:
+        field: (N, C, H, W).
+        place: (N, 2, H', W'), x and y in pixels.
+
+    Returns:
+        (N, C, H', W').
     """
     height, width = field.shape[-2:]
     x, y = place.unbind(1)
     # pixel 0 lies half a pixel inside -1
-    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+    grid_x = (2 * x + 1) / width - 1
+    grid_y = (2 * y + 1) / height - 1
+    grid = torch.stack([grid_x, grid_y], dim=-1)  # (N, H', W', 2)
     return F.grid_sample(field, grid, mode="bilinear", padding_mode="border", align_corners=False)

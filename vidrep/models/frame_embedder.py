@@ -1,5 +1,4 @@
-"""An embedding of every frame in its short past: the embedder of temporal cycle-consistency
-learning.
+"""An embedding of every frame in its short past, as temporal cycle-consistency learning uses.
 
 Dwibedi et al., CVPR 2019, arXiv 1904.07846, with the small base network that its released code
 (google-research/tcc) trains from scratch: seven convolutions on every frame; the maps of
@@ -27,12 +26,18 @@ EPS = 1e-3  # of the batch normalisation, as in Keras
 def conv_norm_relu(
     channels_in: int, channels: int, kernel: Sequence[int], momentum: float, stride: int = 1
 ) -> list[nn.Module]:
-    """Convolution with same padding -> batch normalisation -> ReLU; ``kernel`` is (T, H, W),
-    ``stride`` over H and W.
+    """Convolution with same padding -> batch normalisation -> ReLU.
+
+    Args:
+        channels_in, channels: of the convolution.
+        kernel: (T, H, W).
+        momentum: of the batch normalisation's running statistics.
+        stride: over H and W.
     """
     padding = tuple(size // 2 for size in kernel)
+    strides = (1, stride, stride)
     return [
-        nn.Conv3d(channels_in, channels, tuple(kernel), (1, stride, stride), padding),
+        nn.Conv3d(channels_in, channels, tuple(kernel), strides, padding),
         nn.BatchNorm3d(channels, eps=EPS, momentum=momentum),
         nn.ReLU(inplace=True),
     ]
@@ -61,20 +66,39 @@ class PastContext(nn.Module):
             channels_in = channels
 
     def past_frames(self, frames: int) -> Tensor:
-        """Which frames each frame is seen with, oldest first: (T, context) int, clamped at frame
-        0.
-        """
+        """Which frames each frame is seen with, oldest first: (T, context) int, at least 0."""
         back = self.stride * torch.arange(self.context - 1, -1, -1)
-        return (torch.arange(frames)[:, None] - back).clamp(min=0)
+        number = torch.arange(frames)[:, None] - back
+        return number.clamp(min=0)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, C, T, H, W) -> (B, T, channels)."""
         clips, _, frames = maps.shape[:3]
         past = self.past_frames(frames).to(maps.device)
         stacks = maps.transpose(1, 2)[:, past]  # (B, T, context, C, H, W)
-        # (B*T, channels, context, H, W)
-        features = self.convs(stacks.flatten(0, 1).transpose(1, 2))
-        return features.amax((2, 3, 4)).unflatten(0, (clips, frames))
+        stacks = stacks.flatten(0, 1).transpose(1, 2)  # (B * T, C, context, H, W)
+        features = self.convs(stacks).amax((2, 3, 4))  # (B * T, channels)
+        return features.unflatten(0, (clips, frames))
+
+
+def _base(
+    channels_in: int, stem: Sequence[int], blocks: Sequence[int], momentum: float
+) -> nn.Sequential:
+    """The convolutions of single frames; arguments as those of ``FrameEmbedder``."""
+    channels, kernel, stride = stem
+    base = nn.Sequential()
+    convolution = conv_norm_relu(channels_in, channels, (1, kernel, kernel), momentum, stride)
+    pool = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
+    base.add_module("stem", nn.Sequential(*convolution, pool))
+    channels_in = channels
+    for number, channels in enumerate(blocks, start=1):
+        block = nn.Sequential(*conv_norm_relu(channels_in, channels, (1, 3, 3), momentum))
+        block.extend(conv_norm_relu(channels, channels, (1, 3, 3), momentum))
+        if number < len(blocks):
+            block.append(nn.MaxPool3d((1, 2, 2), ceil_mode=True))
+        base.add_module(f"block{number}", block)
+        channels_in = channels
+    return base
 
 
 class FrameEmbedder(nn.Module):
@@ -118,37 +142,21 @@ class FrameEmbedder(nn.Module):
         momentum: float = 0.01,
     ):
         super().__init__()
-        channels, *_ = check_clip_shape(clip_shape)
         if context < 1 or stride < 1:
             raise ValueError(f"context and stride must be at least 1, got {context} and {stride}")
-        width, kernel, step = stem
-        self.base = nn.Sequential()
-        pool = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
-        self.base.add_module(
-            "stem",
-            nn.Sequential(
-                *conv_norm_relu(channels, width, (1, kernel, kernel), momentum, step), pool
-            ),
-        )
-        for number, channels in enumerate(blocks, start=1):
-            block = nn.Sequential(*conv_norm_relu(width, channels, (1, 3, 3), momentum))
-            block.extend(conv_norm_relu(channels, channels, (1, 3, 3), momentum))
-            if number < len(blocks):
-                block.append(nn.MaxPool3d((1, 2, 2), ceil_mode=True))
-            self.base.add_module(f"block{number}", block)
-            width = channels
-        self.context = PastContext(width, convs, context, stride, momentum)
+        self.base = _base(check_clip_shape(clip_shape)[0], stem, blocks, momentum)
+        self.context = PastContext(blocks[-1], convs, context, stride, momentum)
         self.dense = nn.Sequential()
-        width = convs[-1]
+        features = convs[-1]
         for number, units in enumerate(dense, start=1):
             layer = nn.Sequential(
-                nn.Dropout(dropout), nn.Linear(width, units), nn.ReLU(inplace=True)
+                nn.Dropout(dropout), nn.Linear(features, units), nn.ReLU(inplace=True)
             )
             self.dense.add_module(f"layer{number}", layer)
-            width = units
-        self.embedding = nn.Linear(width, embedding)
-        self.layers = tuple(f"base.{name}" for name, _ in self.base.named_children())
-        self.layers += (
+            features = units
+        self.embedding = nn.Linear(features, embedding)
+        self.layers = (
+            *(f"base.{name}" for name, _ in self.base.named_children()),
             "context",
             *(f"dense.{name}" for name, _ in self.dense.named_children()),
             "embedding",
@@ -167,5 +175,6 @@ class FrameEmbedder(nn.Module):
         Returns:
             (B, T, D); frame t depends on frames up to t alone.
         """
-        maps = self.base(2 * clip - 1)
-        return self.embedding(self.dense(self.context(maps)))
+        maps = self.base(2 * clip - 1)  # (B, C, T, H, W)
+        in_context = self.context(maps)  # (B, T, F)
+        return self.embedding(self.dense(in_context))

@@ -1,5 +1,6 @@
-"""Frames one by one, then a pooling that does not know their order: the control for everything that
-claims to use time.
+"""Frames one by one, then a pooling that does not know their order.
+
+It is the control for everything that claims to use time.
 
 ``mean`` averages the vectors of the frames; ``attention`` weighs them by a small gate over each
 vector (Ilse et al., ICML 2018, arXiv 1802.04712). Shuffling the frames changes nothing in either.
@@ -99,9 +100,10 @@ class FramePooling(nn.Module):
             )
             features = self.trunk.size
             self.layers = tuple(f"trunk.{name}" for name in self.trunk.layers)
-        self.embedding = (
-            MeanPool() if pooling == "mean" else AttentionPool(features, attention_units)
-        )
+        if pooling == "mean":
+            self.embedding = MeanPool()
+        else:
+            self.embedding = AttentionPool(features, attention_units)
         self.layers += ("embedding",)
 
     def load_pretrained(self, state: dict[str, Tensor], source: object) -> None:

@@ -13,8 +13,9 @@ from vidrep.models.recurrent import find_activation
 
 
 class GRU(nn.Module):
-    """One layer. Weights start Glorot-normal, the biases of the gates at 1, that of the candidate
-    at 0.
+    """One layer.
+
+    Weights start Glorot-normal, the biases of the gates at 1, that of the candidate at 0.
 
     Args:
         input_size: features per step.

@@ -62,8 +62,9 @@ class FrameDifference(nn.Module):
 
 
 class Flow(nn.Module):
-    """The optical flow, flattened: with the exact flow, all there is to know of the motion of
-    visible pixels.
+    """The optical flow, flattened.
+
+    With the exact flow it is all there is to know of the motion of visible pixels.
 
     Args:
         clip_shape: (C, T, H, W) of the clips that the flow belongs to.
