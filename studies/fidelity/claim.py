@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from vidrep.result_tables import read_table
+from vidrep.runs import UNTRAINED
 from vidrep.statistics import wilson_interval
+
+CLIPS_AT_A_TIME = 100
 
 
 class NotRun(Exception):
@@ -43,8 +46,11 @@ class Score:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was measured, in words and numbers, and whether the claim holds; None when that cannot
-    be decided here.
+    """What an experiment says to a claim.
+
+    Attributes:
+        measured: what was measured, in words and numbers.
+        holds: whether the claim holds; None where that cannot be decided here.
     """
 
     measured: str
@@ -73,40 +79,56 @@ class Claim:
 
 
 def difference(a: Score, b: Score) -> tuple[float, float, float]:
-    """a - b with its 95 % interval: value, low, high. The clips count as independent samples, which
-    is cautious.
+    """a - b with its 95 % interval: value, low, high.
+
+    The clips of both count as independent samples, which is cautious.
 
     Reference: Newcombe, Statistics in Medicine 17 (1998), method 10.
     """
-    (low_a, high_a), (low_b, high_b) = a.interval, b.interval
+    low_a, high_a = a.interval
+    low_b, high_b = b.interval
     value = a.value - b.value
     low = value - math.hypot(a.value - low_a, high_b - b.value)
     high = value + math.hypot(high_a - a.value, b.value - low_b)
     return value, low, high
 
 
-def _compared(a: Score, b: Score) -> tuple[str, float, float]:
+def compared(a: Score, b: Score) -> str:
+    """Two scores and their difference in points with its interval, in words."""
     value, low, high = difference(a, b)
-    return f"{a}, {b}: {100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]", low, high
+    return f"{a}, {b}: {100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def greater(a: Score, b: Score) -> Finding:
     """Is a above b, clearly: does the interval of the difference lie above 0?"""
-    text, low, _ = _compared(a, b)
-    return Finding(text, low > 0)
+    _, low, _ = difference(a, b)
+    return Finding(compared(a, b), low > 0)
 
 
 def at_least(a: Score, b: Score) -> Finding:
     """Is a not clearly below b: does the interval of the difference reach 0 or lie above it?"""
-    text, _, high = _compared(a, b)
-    return Finding(text, high >= 0)
+    _, _, high = difference(a, b)
+    return Finding(compared(a, b), high >= 0)
 
 
-def all_hold(findings: list[Finding]) -> Finding:
-    """One finding of several: holds if all do, fails if one does."""
+def all_hold(findings: Iterable[Finding]) -> Finding:
+    """One finding of several: it fails if one fails, and holds if all hold."""
+    findings = list(findings)
     verdicts = [finding.holds for finding in findings]
-    holds = False if False in verdicts else None if None in verdicts else True
+    if False in verdicts:
+        holds = False
+    elif None in verdicts:
+        holds = None
+    else:
+        holds = True
     return Finding("; ".join(finding.measured for finding in findings), holds)
+
+
+def cpu_batches(split) -> Iterator[dict]:
+    """The clips of a split as networks take them on the CPU, some at a time."""
+    from vidrep.training.device import choose
+
+    return split.batches(CLIPS_AT_A_TIME, choose(0, "float32"))
 
 
 class Results:
@@ -157,7 +179,7 @@ class Results:
         """A score of a system's trained runs, averaged over seeds.
 
         Args:
-            system: its name in the experiment; ``<name>@untrained`` for its untrained twin.
+            system: its name in the experiment; ``<name>@untrained`` for its untrained baseline.
             dataset: what it was trained on.
             metric: see ``metric`` of accuracy.csv.
             split: ``test``, or a manipulated version such as ``test_shuffled``.
@@ -166,23 +188,22 @@ class Results:
         Raises:
             NotRun: no such row.
         """
-        name, _, twin = system.partition("@")
+        on = on or dataset
+        name, _, seed = system.partition("@")
+        missing = NotRun(f"{system} on {dataset} ({split}, {metric})")
         try:
-            rows = self._accuracy.loc[[(name, dataset, on or dataset, split, metric)]]
+            rows = self._accuracy.loc[[(name, dataset, on, split, metric)]]
         except KeyError:
-            raise NotRun(f"{system} on {dataset} ({split}, {metric})") from None
-        rows = rows[(rows["seed"] == "untrained") == (twin == "untrained")]
+            raise missing from None
+        rows = rows[(rows["seed"] == UNTRAINED) == (seed == UNTRAINED)]
         if rows.empty:
-            raise NotRun(f"{system} on {dataset} ({split}, {metric})")
-        label = " ".join(
-            [
-                system,
-                dataset,
-                *([metric] if metric != "exact_set" else []),
-                *([split] if split != "test" else []),
-            ]
-        )
-        return Score(float(rows["value"].mean()), self.clips[on or dataset] * len(rows), label)
+            raise missing
+        words = [system, dataset]
+        if metric != "exact_set":
+            words.append(metric)
+        if split != "test":
+            words.append(split)
+        return Score(float(rows["value"].mean()), self.clips[on] * len(rows), " ".join(words))
 
     def majority(self, dataset: str) -> Score:
         """How often the commonest label set of the training clips is right on the test clips."""
@@ -194,9 +215,8 @@ class Results:
         ]
         if rows.empty or dataset not in self.clips:
             raise NotRun(f"no test clips of {dataset}")
-        return Score(
-            float(rows["value"].mean()), self.clips[dataset], f"commonest label set of {dataset}"
-        )
+        share = float(rows["value"].mean())
+        return Score(share, self.clips[dataset], f"commonest label set of {dataset}")
 
     def run_folder(self, dataset: str, system: str, seed: int | str = 0) -> Path:
         """A run's folder.
@@ -211,21 +231,22 @@ class Results:
 
     def history(self, dataset: str, system: str, seed: int = 0) -> pd.DataFrame:
         """Learning curves of a run: epoch, split, metric, value."""
-        return read_table(
-            self.run_folder(dataset, system, seed) / "history.csv",
-            ("epoch", "split", "metric", "value"),
-        )
+        path = self.run_folder(dataset, system, seed) / "history.csv"
+        return read_table(path, ("epoch", "split", "metric", "value"))
 
     def record(self, dataset: str, system: str, seed: int | str = 0) -> dict:
         """``run.json`` of a run."""
-        return json.loads((self.run_folder(dataset, system, seed) / "run.json").read_text())
+        path = self.run_folder(dataset, system, seed) / "run.json"
+        return json.loads(path.read_text())
 
     def load(self, dataset: str, system: str, seed: int | str = 0):
         """The objective of a run on the CPU, in evaluation mode."""
         from vidrep.training.device import choose
         from vidrep.training.run import load_run
 
-        return load_run(self.run_folder(dataset, system, seed), choose(0, "float32"))[0]
+        folder = self.run_folder(dataset, system, seed)
+        objective, *_ = load_run(folder, choose(0, "float32"))
+        return objective
 
     def clips_file(self, dataset: str, split: str) -> Path:
         """The file of a data set's split.
@@ -246,8 +267,7 @@ class Results:
         system: str | None = None,
         count: int | None = None,
     ):
-        """Clips of a data set, with the flow that ``system`` is fed and the targets that it is
-        trained on.
+        """Clips of a data set, with the flow that ``system`` is fed and its targets.
 
         Returns:
             vidrep.training.split.Split of the first ``count`` clips, all by default.
@@ -269,3 +289,14 @@ class Results:
             for name, method in methods.items()
         }
         return load_split(clips, count=count, targets=needed_targets(definition), **stores)
+
+    def batches(
+        self,
+        dataset: str,
+        split: str = "test",
+        *,
+        system: str | None = None,
+        count: int | None = None,
+    ) -> Iterator[dict]:
+        """The clips of ``split`` as networks take them on the CPU, some at a time."""
+        return cpu_batches(self.split(dataset, split, system=system, count=count))

@@ -9,7 +9,7 @@ import torch
 
 from studies.fidelity import lstm_states as held
 from studies.fidelity.claim import Claim, Finding, NotRun, Results, all_hold
-from studies.fidelity.errors import above, batches, clip_scores, difference
+from studies.fidelity.errors import above, clip_scores, difference
 from studies.fidelity.lstm_states import COMPOSITE, FUTURE, SHAPES
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
@@ -72,7 +72,7 @@ def _ordering(results: Results) -> Finding:
 def _reversed(results: Results) -> Finding:
     objective = results.load(SHAPES, COMPOSITE)
     errors = {False: [], True: []}
-    for batch in batches(results, SHAPES):
+    for batch in results.batches(SHAPES):
         seen = batch["clip"][:, :, : objective.observed]
         generated = objective.generate(batch)["reconstruction"]
         for wrong, found in errors.items():
@@ -92,11 +92,11 @@ def _extrapolation(results: Results) -> Finding:
         objective = results.load(SHAPES, COMPOSITE, seed)
         parts = [
             frame_energy(objective.rollout(batch, STEPS))
-            for batch in batches(results, SHAPES, count=200)
+            for batch in results.batches(SHAPES, count=200)
         ]
         energies[seed] = torch.cat(parts).mean(0)
     data = float(
-        torch.cat([frame_energy(batch["clip"]) for batch in batches(results, SHAPES)]).mean()
+        torch.cat([frame_energy(batch["clip"]) for batch in results.batches(SHAPES)]).mean()
     )
     late = float(energies[0][-10:].mean()) / data
     first = float(energies[0][0]) / data
@@ -128,7 +128,7 @@ def _other_counts(results: Results) -> Finding:
     objective = results.load(SHAPES, COMPOSITE)
     missed = {}
     glow = {}
-    sets = {"two digits": torch.cat([batch["clip"] for batch in batches(results, SHAPES)])}
+    sets = {"two digits": torch.cat([batch["clip"] for batch in results.batches(SHAPES)])}
     sets |= {
         "one": other_version(results, "one_digit"),
         "three": other_version(results, "three_digits"),
@@ -179,7 +179,7 @@ def _zeroed(results: Results) -> Finding:
 def _own_outputs(results: Results) -> Finding:
     objective = results.load(SHAPES, FUTURE_FED)
     nats = {True: [], False: []}
-    for batch in batches(results, SHAPES):
+    for batch in results.batches(SHAPES):
         for teacher, found in nats.items():
             values, target = objective.decode(batch, teacher=teacher)["prediction"]
             found.append(nats_per_frame_of_logits(values, target))
@@ -210,11 +210,11 @@ def _percepts(results: Results) -> Finding:
     repeated = []
     generated = []
     train = torch.cat(
-        [objective.frame_vectors(batch) for batch in batches(results, SHAPES, "train", 500)]
+        [objective.frame_vectors(batch) for batch in results.batches(SHAPES, "train", count=500)]
     )
     mean = train.mean((0, 1))
     means = []
-    for batch in batches(results, SHAPES):
+    for batch in results.batches(SHAPES):
         values, target = objective.decode(batch, teacher=False)["prediction"]
         last = objective.frame_vectors({"clip": batch["clip"][:, :, [objective.observed - 1]]})
         for rival, found in ((values, generated), (last, repeated), (mean, means)):

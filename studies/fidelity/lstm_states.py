@@ -1,6 +1,4 @@
-"""What the states of LSTM encoders hold: frozen states with new decoders, linear probes, few-label
-curves.
-"""
+"""What the states of LSTM encoders hold: new decoders, linear probes, curves of few labels."""
 
 import numpy as np
 import torch
@@ -10,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from studies.fidelity.claim import Finding, Results, Score, all_hold, difference, greater
-from studies.fidelity.errors import above, batches, clip_scores
+from studies.fidelity.errors import above, clip_scores
 from vidrep.frame_errors import nats_per_frame_of_logits
 from vidrep.objectives.state_decoders import Decoder
 from vidrep.runs import UNTRAINED
@@ -29,6 +27,7 @@ LR = 5e-3
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 FEW = (10, 50)  # labelled clips
 MANY = 1000
+PAST_NATS = "reconstruction_nats_per_frame"
 CLASSIFIER = "lstm_classifier"
 FINETUNED = "lstm_finetuned"
 
@@ -39,11 +38,14 @@ def states(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Encoder states (n, D), frames (n, T, F) and labels (n, classes) of a split."""
     objective = results.load(dataset, system, seed)
-    parts = [
-        (objective.embed(b), objective.frame_vectors(b), b["labels"])
-        for b in batches(results, dataset, split)
-    ]
-    return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+    embeddings = []
+    frames = []
+    labels = []
+    for batch in results.batches(dataset, split):
+        embeddings.append(objective.embed(batch))
+        frames.append(objective.frame_vectors(batch))
+        labels.append(batch["labels"])
+    return torch.cat(embeddings), torch.cat(frames), torch.cat(labels)
 
 
 # --- Frozen states, new decoders. ---
@@ -60,11 +62,13 @@ def train_decoder(embeddings: Tensor, future: Tensor, units: int) -> Decoder:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         decoder = Decoder(future.shape[2], units, 1, conditional=False)
-        steps = EPOCHS * (len(future) // BATCH)
+        batches = len(future) // BATCH
+        steps = EPOCHS * batches
         optimiser = torch.optim.Adam(decoder.parameters(), lr=LR)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LR, total_steps=steps + 1)
         for _ in range(EPOCHS):
-            for rows in torch.randperm(len(future)).split(BATCH)[: len(future) // BATCH]:
+            order = torch.randperm(len(future))
+            for rows in order.split(BATCH)[:batches]:
                 logits = decoder([embeddings[rows].split(units, 1)], future.shape[1])
                 loss = nats_per_frame_of_logits(logits, future[rows]).mean(-1).mean()
                 optimiser.zero_grad()
@@ -75,40 +79,44 @@ def train_decoder(embeddings: Tensor, future: Tensor, units: int) -> Decoder:
 
 
 def future_from_states(results: Results, system: str, *, zeroed: bool = False) -> np.ndarray:
-    """Nats per frame (n,) on test clips of a new decoder that predicts from a run's frozen states,
-    or from zeros instead.
+    """Nats per frame (n,) on test clips of a new decoder that predicts from frozen states.
+
+    The states are those of a run; with ``zeroed`` zeros stand in their place.
     """
     objective = results.load(SHAPES, system)
-    data = {split: states(results, system, SHAPES, split) for split in ("train", "test")}
-    (train, frames, _), (test, truth, _) = data["train"], data["test"]
-    train, test = (train * 0, test * 0) if zeroed else (train, test)
-    decoder = train_decoder(train, frames[:, objective.observed :], objective.units)
+    train, train_frames, _ = states(results, system, SHAPES, "train")
+    test, test_frames, _ = states(results, system, SHAPES, "test")
+    if zeroed:
+        train = train * 0
+        test = test * 0
+    decoder = train_decoder(train, train_frames[:, objective.observed :], objective.units)
+    future = test_frames[:, objective.observed :]
     with torch.no_grad():
         decoded = decoder([test.split(objective.units, 1)], objective.future)
-        nats = nats_per_frame_of_logits(decoded, truth[:, objective.observed :]).mean(-1)
-        return nats.double().numpy()
+        nats = nats_per_frame_of_logits(decoded, future).mean(-1)
+    return nats.double().numpy()
 
 
 def small_states(results: Results) -> Finding:
-    """Does a small composite model's state serve prediction better than that of an autoencoder, and
-    reconstruction as well?
+    """Does a small composite model's state serve prediction better than an autoencoder's does?
+
+    And does it serve reconstruction as well?
     """
-    names = "from the autoencoder's state", "from the composite model's"
     future = above(
-        names, *(future_from_states(results, name) for name in (SMALL_AUTOENCODER, SMALL_COMPOSITE))
+        ("from the autoencoder's state", "from the composite model's"),
+        future_from_states(results, SMALL_AUTOENCODER),
+        future_from_states(results, SMALL_COMPOSITE),
     )
-    past = [
-        clip_scores(results, name, SHAPES)["reconstruction_nats_per_frame"].mean()
-        for name in (SMALL_AUTOENCODER, SMALL_COMPOSITE)
-    ]
+    autoencoder = clip_scores(results, SMALL_AUTOENCODER, SHAPES)[PAST_NATS].mean()
+    composite = clip_scores(results, SMALL_COMPOSITE, SHAPES)[PAST_NATS].mean()
     text = (
-        f"reconstruction {past[0]:.1f} nats per frame by the autoencoder, {past[1]:.1f} by the"
-        " composite model"
+        f"reconstruction {autoencoder:.1f} nats per frame by the autoencoder, {composite:.1f} by"
+        " the composite model"
     )
     return all_hold(
         [
             Finding(f"future {future.measured}", future.holds),
-            Finding(text, bool(past[1] <= 1.1 * past[0])),
+            Finding(text, bool(composite <= 1.1 * autoencoder)),
         ]
     )
 
@@ -117,42 +125,35 @@ def small_states(results: Results) -> Finding:
 
 
 def found(results: Results, system: str, dataset: str, name: str, seed: int | str = 0) -> Score:
-    """Share of the labels of test clips that are among the two likeliest of a linear probe on
-    encoder states.
-    """
-    (train, _, labels), (test, _, truth) = (
-        states(results, system, dataset, split, seed) for split in ("train", "test")
-    )
-    scores = np.stack(
-        [
-            make_pipeline(StandardScaler(), RidgeClassifierCV(PENALTIES, class_weight="balanced"))
-            .fit(train.numpy(), labels[:, k].numpy() > 0)
-            .decision_function(test.numpy())
-            for k in range(labels.shape[1])
-        ],
-        axis=1,
-    )
-    likeliest = torch.from_numpy(np.argsort(-scores, axis=1)[:, :2].copy())
+    """Share of the labels of test clips among the two likeliest of a linear probe on states."""
+    train, _, labels = states(results, system, dataset, "train", seed)
+    test, _, truth = states(results, system, dataset, "test", seed)
+    scores = []
+    for k in range(labels.shape[1]):
+        classifier = RidgeClassifierCV(PENALTIES, class_weight="balanced")
+        probe = make_pipeline(StandardScaler(), classifier)
+        probe.fit(train.numpy(), labels[:, k].numpy() > 0)
+        scores.append(probe.decision_function(test.numpy()))
+    order = np.argsort(-np.stack(scores, axis=1), axis=1)
+    likeliest = torch.from_numpy(order[:, :2].copy())
     hits = truth.gather(1, likeliest).sum(1) / truth.sum(1).clamp(max=2)
     return Score(float(hits.mean()), int(truth.sum()), f"{name} {dataset}")
 
 
 def identity_is_there(results: Results) -> Finding:
-    """Can digits be read from the states of autoencoder and composite model, beyond what untrained
-    ones give?
-    """
-    twin = found(results, COMPOSITE, SHAPES, "untrained", UNTRAINED)
-    return all_hold(
-        [greater(found(results, name, SHAPES, name), twin) for name in (AUTOENCODER, COMPOSITE)]
-    )
+    """Can digits be read from the states of both models, beyond what untrained ones give?"""
+    untrained = found(results, COMPOSITE, SHAPES, "untrained", UNTRAINED)
+    autoencoder = found(results, AUTOENCODER, SHAPES, AUTOENCODER)
+    composite = found(results, COMPOSITE, SHAPES, COMPOSITE)
+    return all_hold([greater(autoencoder, untrained), greater(composite, untrained)])
 
 
 def speed_is_there(results: Results) -> Finding:
     """Can speeds be read better from the states of predictors than from those of an autoencoder?"""
     rival = found(results, AUTOENCODER, SPEEDS, AUTOENCODER)
-    return all_hold(
-        [greater(found(results, name, SPEEDS, name), rival) for name in (FUTURE, COMPOSITE)]
-    )
+    future = found(results, FUTURE, SPEEDS, FUTURE)
+    composite = found(results, COMPOSITE, SPEEDS, COMPOSITE)
+    return all_hold([greater(future, rival), greater(composite, rival)])
 
 
 # --- Few labels. ---
@@ -160,31 +161,34 @@ def speed_is_there(results: Results) -> Finding:
 
 @torch.no_grad()
 def strongest_class(results: Results, system: str) -> Score:
-    """Share of test clips of one digit whose digit is the class that a classifier holds to be the
-    likeliest.
-    """
+    """Share of test clips of one digit that a classifier names rightly, by its likeliest class."""
     objective = results.load(ONE, system)
     hits = []
-    for batch in batches(results, ONE):
+    for batch in results.batches(ONE):
         (probabilities,) = objective.probabilities(objective.logits(batch)).values()
-        # of the pairs (off, on)
-        likeliest = probabilities.unflatten(-1, (-1, 2))[..., 1].argmax(-1)
-        hits.append(batch["labels"].gather(1, likeliest[:, None])[:, 0])
+        present = probabilities.unflatten(-1, (-1, 2))[..., 1]  # of the pairs (off, on)
+        likeliest = present.argmax(-1, keepdim=True)
+        hits.append(batch["labels"].gather(1, likeliest)[:, 0])
     hits = torch.cat(hits)
     return Score(float(hits.mean()), len(hits), system)
 
 
 def few_labels(results: Results) -> Finding:
     """Is the gain of fine-tuning clear with few labels, and larger than with many?"""
-    pairs = {
-        n: [strongest_class(results, f"{kind}_labelled{n}") for kind in (FINETUNED, CLASSIFIER)]
-        for n in (*FEW, 200, MANY)
-    }
-    gains = {n: difference(*pair) for n, pair in pairs.items()}
-    text = "; ".join(
-        f"{n} labelled clips: fine-tuned {100 * tuned.value:.1f} %, random {100 * plain.value:.1f}"
-        f" %, {100 * gains[n][0]:+.1f} points [{100 * gains[n][1]:+.1f}, {100 * gains[n][2]:+.1f}]"
-        for n, (tuned, plain) in pairs.items()
-    )
-    best = max(gains[n][0] for n in FEW)
-    return Finding(text, any(gains[n][1] > 0 for n in FEW) and best > gains[MANY][0])
+    gains = {}
+    lowest = {}
+    texts = []
+    for count in (*FEW, 200, MANY):
+        tuned = strongest_class(results, f"{FINETUNED}_labelled{count}")
+        plain = strongest_class(results, f"{CLASSIFIER}_labelled{count}")
+        gain, low, high = difference(tuned, plain)
+        gains[count] = gain
+        lowest[count] = low
+        texts.append(
+            f"{count} labelled clips: fine-tuned {100 * tuned.value:.1f} %, random"
+            f" {100 * plain.value:.1f} %, {100 * gain:+.1f} points"
+            f" [{100 * low:+.1f}, {100 * high:+.1f}]"
+        )
+    clear = any(lowest[count] > 0 for count in FEW)
+    larger = max(gains[count] for count in FEW) > gains[MANY]
+    return Finding("; ".join(texts), clear and larger)

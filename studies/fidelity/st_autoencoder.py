@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from studies.fidelity.claim import Claim, Finding, Results, all_hold
-from studies.fidelity.errors import above, batches, clip_scores
+from studies.fidelity.errors import above, clip_scores
 from studies.fidelity.flow_fields import digit_motion, exact_backward, flows, mean_length
 from vidrep.activations.capture import capturing
 from vidrep.activations.pooling import pool
@@ -39,7 +39,7 @@ COPY = "copy_last_squared_error_per_frame"
 
 
 def _exact_warp(results: Results) -> Finding:
-    clips = torch.cat([batch["clip"] for batch in batches(results, FAST)])
+    clips = torch.cat([batch["clip"] for batch in results.batches(FAST)])
     backward, factors = exact_backward(results, FAST)
     apart = ~torch.from_numpy(factors["overlap"][:, :-1] | factors["overlap"][:, 1:])[
         :, None, :, None, None
@@ -144,7 +144,7 @@ def _reset(results: Results) -> Finding:
     for dataset in (FAST, SLOW):
         objective = results.load(dataset, FLOW)
         errors = []
-        for batch in batches(results, dataset):
+        for batch in results.batches(dataset):
             clip = batch["clip"]
             seen = (
                 objective.model.unroll(clip[:, :, :-1]),
@@ -188,7 +188,9 @@ def _speed_probe(results: Results) -> Finding:
     objective = results.load(SLOW_SPEEDS, FLOW)
     sets = {}
     for split, count in (("train", FIT_CLIPS), ("test", None)):
-        clips = torch.cat([batch["clip"] for batch in batches(results, SLOW_SPEEDS, split, count)])
+        clips = torch.cat(
+            [batch["clip"] for batch in results.batches(SLOW_SPEEDS, split, count=count)]
+        )
         feature = mean_length(
             flows(results, FLOW, SLOW_SPEEDS, split, count=count),
             clips,
@@ -197,7 +199,7 @@ def _speed_probe(results: Results) -> Finding:
         with open_clips(results.clips_file(SLOW_SPEEDS, split)) as file:
             sets[split] = feature, file.factors["speed_class"][:count].mean(1)
     explained = float(LinearRegression().fit(*sets["train"]).score(*sets["test"]))
-    clips = torch.cat([batch["clip"] for batch in batches(results, SLOW_SPEEDS)])
+    clips = torch.cat([batch["clip"] for batch in results.batches(SLOW_SPEEDS)])
     exact = mean_length(
         exact_backward(results, SLOW_SPEEDS)[0], clips, clips.shape[2] - objective.observed
     )
@@ -219,7 +221,7 @@ def probed(results: Results, dataset: str, layers: tuple[str, ...]) -> dict[str,
     for split, count in (("train", FIT_CLIPS), ("test", None)):
         pooled = {layer: [] for layer in layers}
         labels = []
-        for batch in batches(results, dataset, split, count):
+        for batch in results.batches(dataset, split, count=count):
             with capturing(objective.model, layers) as captured:
                 objective.embed(batch)
             for layer in layers:
