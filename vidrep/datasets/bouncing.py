@@ -60,17 +60,24 @@ def trajectories(
 
 
 def draw_digits(labels: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of ``count`` digit images: a shuffled list of all, reshuffled whenever it is used
-    up.
-    """
+    """Indices of ``count`` digit images: all in random order, then all again in another order."""
     rounds = -(-count // len(labels))
-    return np.concatenate([rng.permutation(len(labels)) for _ in range(rounds)])[:count]
+    orders = [rng.permutation(len(labels)) for _ in range(rounds)]
+    return np.concatenate(orders)[:count]
 
 
 def square_patch(patch: int) -> tuple[int, int]:
     """Offset and side in pixels of the square that hides a digit (7 and 14 for a patch of 28)."""
     side = patch // 2
     return (patch - side) // 2, side
+
+
+def square_patches(shape: tuple[int, ...]) -> np.ndarray:
+    """Patches (..., p, p) uint8 that all show the same bright square."""
+    offset, side = square_patch(shape[-1])
+    patches = np.zeros(shape, np.uint8)
+    patches[..., offset : offset + side, offset : offset + side] = 255
+    return patches
 
 
 def compose(patches: np.ndarray, corners: np.ndarray, size: int) -> np.ndarray:
@@ -85,17 +92,39 @@ def compose(patches: np.ndarray, corners: np.ndarray, size: int) -> np.ndarray:
         (n, T, size, size) uint8.
     """
     n, frames, digits, _ = corners.shape
-    side = patches.shape[-1]
+    side = np.arange(patches.shape[-1])
     clips = np.zeros((n, frames, size, size), np.uint8)
     clip = np.arange(n)[:, None, None, None]
     frame = np.arange(frames)[None, :, None, None]
     for digit in range(digits):
-        rows = corners[:, :, digit, 0, None, None] + np.arange(side)[:, None]
-        columns = corners[:, :, digit, 1, None, None] + np.arange(side)
-        clips[clip, frame, rows, columns] = np.maximum(
-            clips[clip, frame, rows, columns], patches[:, None, digit]
-        )
+        rows = corners[:, :, digit, 0, None, None] + side[:, None]
+        columns = corners[:, :, digit, 1, None, None] + side
+        place = (clip, frame, rows, columns)
+        clips[place] = np.maximum(clips[place], patches[:, None, digit])
     return clips
+
+
+def compose_in_blocks(patches: np.ndarray, corners: np.ndarray, size: int) -> np.ndarray:
+    """The same as ``compose`` for many clips, with index arrays of some clips at a time."""
+    n, frames = corners.shape[:2]
+    clips = np.empty((n, frames, size, size), np.uint8)
+    for start in range(0, n, RENDER_BLOCK):
+        block = slice(start, start + RENDER_BLOCK)
+        clips[block] = compose(patches[block], corners[block], size)
+    return clips
+
+
+def check_images(images: np.ndarray, patch: int) -> None:
+    """Raise ValueError unless digit images are as large as a recipe wants them."""
+    if images.shape[1:] != (patch, patch):
+        raise ValueError(f"digit images are {images.shape[1:]}, the recipe wants {(patch, patch)}")
+
+
+def multi_hot(digit: np.ndarray) -> np.ndarray:
+    """Labels (n, 10) uint8 of clips that show the digits (n, k)."""
+    labels = np.zeros((len(digit), CLASSES), np.uint8)
+    np.put_along_axis(labels, digit.astype(np.int64), 1, axis=1)
+    return labels
 
 
 def render(
@@ -113,40 +142,29 @@ def render(
     Returns:
         A dict with ``clips`` (n, T, H, W) uint8, ``labels`` (n, 10) uint8 multi-hot, ``boxes`` (n,
         T, k, 4) int16 half-open (top, left, bottom, right) of what is visible of each digit in
-        pixels, ``corners`` (n, T, k, 2) int16 and ``factors``: a dict of arrays with first axis n.
+        pixels, ``corners`` (n, T, k, 2) int16, ``patches`` (n, k, p, p) uint8 and ``factors``: a
+        dict of arrays with first axis n.
     """
-    if images.shape[1:] != (recipe.patch, recipe.patch):
-        raise ValueError(
-            f"digit images are {images.shape[1:]}, the recipe wants {(recipe.patch, recipe.patch)}"
-        )
+    check_images(images, recipe.patch)
     k = recipe.digits
-    frames = recipe.frames
     chosen = draw_digits(labels, count * k, streams("digits")).reshape(count, k)
     digit = labels[chosen].astype(np.int16)
-    start = streams("start").random((count, k, 2))
+    start = streams("start").random((count, k, 2))  # (y, x)
     direction = streams("direction").random((count, k)) * 2 * np.pi
-    step = recipe.step * (digit + 1 if recipe.class_velocity else np.ones_like(digit))
-    # (n, k, 2) as (y, x)
-    velocity = np.stack([np.sin(direction), np.cos(direction)], -1) * step[..., None]
-    position, hit = trajectories(start, velocity, frames)  # (n, k, 2, T)
-    corners = np.moveaxis((recipe.free_px * position).astype(np.int16), 3, 1)  # (n, T, k, 2)
+    steps_of_label = digit + 1 if recipe.class_velocity else np.ones_like(digit)
+    heading = np.stack([np.sin(direction), np.cos(direction)], -1)  # (n, k, 2) as (y, x)
+    velocity = heading * (recipe.step * steps_of_label)[..., None]
+    position, hit = trajectories(start, velocity, recipe.frames)  # (n, k, 2, T)
+    pixels = (recipe.free_px * position).astype(np.int16)
+    corners = np.moveaxis(pixels, 3, 1)  # (n, T, k, 2)
 
     patches = images[chosen]
     offset = 0
     side = recipe.patch
     if recipe.hide_digits:
+        patches = square_patches(patches.shape)
         offset, side = square_patch(recipe.patch)
-        patches = np.zeros_like(patches)
-        patches[..., offset : offset + side, offset : offset + side] = 255
-    clips = np.empty((count, frames, recipe.size, recipe.size), np.uint8)
-    for i in range(0, count, RENDER_BLOCK):
-        clips[i : i + RENDER_BLOCK] = compose(
-            patches[i : i + RENDER_BLOCK], corners[i : i + RENDER_BLOCK], recipe.size
-        )
-
     boxes = np.concatenate([corners + offset, corners + offset + side], -1).astype(np.int16)
-    multi_hot = np.zeros((count, CLASSES), np.uint8)
-    np.put_along_axis(multi_hot, digit.astype(np.int64), 1, axis=1)
     factors = {
         "digit": digit,
         "digit_image": chosen.astype(np.int32),
@@ -155,11 +173,11 @@ def render(
         "direction_rad": direction.astype(np.float32),
         "start": start[..., ::-1].astype(np.float32),
         "wall_hits": np.moveaxis(hit.any(2), 2, 1),
-        "overlap": _overlap(boxes),
+        "overlap": boxes_meet(boxes),
     }
     return {
-        "clips": clips,
-        "labels": multi_hot,
+        "clips": compose_in_blocks(patches, corners, recipe.size),
+        "labels": multi_hot(digit),
         "boxes": boxes,
         "corners": corners,
         "patches": patches,
@@ -167,12 +185,12 @@ def render(
     }
 
 
-def _overlap(boxes: np.ndarray) -> np.ndarray:
-    """(n, T) bool: do the boxes of any two digits of a frame intersect? ``boxes`` is (n, T, k,
-    4).
-    """
-    top, left, bottom, right = np.moveaxis(boxes[..., None, :], -1, 0)
-    disjoint = (bottom <= top.swapaxes(-1, -2)) | (right <= left.swapaxes(-1, -2))
-    meet = ~(disjoint | disjoint.swapaxes(-1, -2))
+def boxes_meet(boxes: np.ndarray) -> np.ndarray:
+    """Do the boxes (n, T, k, 4) of any two digits of a frame intersect? (n, T) bool."""
+    top, left, bottom, right = np.moveaxis(boxes[..., None, :], -1, 0)  # each (n, T, k, 1)
+    above = bottom <= top.swapaxes(-1, -2)
+    beside = right <= left.swapaxes(-1, -2)
+    disjoint = above | beside
+    meet = ~(disjoint | disjoint.swapaxes(-1, -2))  # (n, T, k, k)
     pairs = np.triu(np.ones(meet.shape[-2:], bool), 1)
     return meet[..., pairs].any(-1)

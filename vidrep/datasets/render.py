@@ -28,17 +28,16 @@ def split_streams(seed: int, split: str) -> Callable[[str], np.random.Generator]
 def render_split(
     recipe: BouncingRecipe | SequenceRecipe, digits: DigitSource, split: str, count: int, seed: int
 ) -> dict:
-    """Render one split with everything that is known about its clips: see ``bouncing.render`` and
-    ``sequences.render``.
+    """Render one split with everything that is known about its clips.
 
-    The images are named by their place in the whole source: factor ``digit_image`` (n, k) indexes
-    ``digits.images``.
+    See ``bouncing.render`` and ``sequences.render``. Here the images are named by their place in
+    the whole source: factor ``digit_image`` (n, k) indexes ``digits.images``.
     """
     images, labels = digits.split(split)
-    rendered = _RENDERERS[type(recipe)](recipe, images, labels, count, split_streams(seed, split))
-    rendered["factors"]["digit_image"] = digits.splits[split][
-        rendered["factors"]["digit_image"]
-    ].astype(np.int32)
+    render_clips = _RENDERERS[type(recipe)]
+    rendered = render_clips(recipe, images, labels, count, split_streams(seed, split))
+    factors = rendered["factors"]
+    factors["digit_image"] = digits.splits[split][factors["digit_image"]].astype(np.int32)
     return rendered
 
 
@@ -67,8 +66,5 @@ def render(
     if digits is None:
         digits = load_digits({"kind": "sklearn"}, patch=recipe.patch, seed=seed)
     rendered = render_split(recipe, digits, split, count, seed)
-    return (
-        rendered["clips"],
-        rendered["labels"],
-        {**rendered["factors"], "boxes": rendered["boxes"]},
-    )
+    factors = {**rendered["factors"], "boxes": rendered["boxes"]}
+    return rendered["clips"], rendered["labels"], factors

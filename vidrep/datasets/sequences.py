@@ -14,7 +14,7 @@ frames repeat (Dwibedi et al., CVPR 2019, arXiv 1904.07846, align such processes
 
 import numpy as np
 
-from vidrep.datasets.bouncing import CLASSES, RENDER_BLOCK, compose, draw_digits
+from vidrep.datasets.bouncing import check_images, compose_in_blocks, draw_digits, multi_hot
 from vidrep.datasets.recipes import SequenceRecipe
 
 # Start, three wall hits, end: (x, y) as shares of the free range, and which of these coordinates
@@ -26,8 +26,9 @@ PACE_KNOTS = 6  # random values of the logarithm of the pace, joined by straight
 
 
 def script_times() -> np.ndarray:
-    """Script time in [0, 1] of start, wall hits and end: (5,), in proportion to the length of the
-    way without jitter.
+    """Script time in [0, 1] of start, wall hits and end: (5,).
+
+    Times are in proportion to the length of the way without jitter.
     """
     legs = np.linalg.norm(np.diff(WAYPOINTS, axis=0), axis=1)
     return np.concatenate([[0.0], np.cumsum(legs) / legs.sum()])
@@ -40,7 +41,8 @@ def warped_progress(count: int, frames: int, warp: float, rng: np.random.Generat
     left = np.minimum(place.astype(int), PACE_KNOTS - 2)
     log_pace = knots[:, left] + (place - left) * (knots[:, left + 1] - knots[:, left])
     elapsed = np.cumsum(np.exp(warp * log_pace), axis=1)
-    return np.concatenate([np.zeros((count, 1)), elapsed / elapsed[:, -1:]], axis=1)
+    share = elapsed / elapsed[:, -1:]
+    return np.concatenate([np.zeros((count, 1)), share], axis=1)
 
 
 def follow_script(progress: np.ndarray, waypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +60,8 @@ def follow_script(progress: np.ndarray, waypoints: np.ndarray) -> tuple[np.ndarr
     phase = np.searchsorted(times[1:-1], progress, side="right")
     done = ((progress - times[phase]) / np.diff(times)[phase])[..., None]
     video = np.arange(len(progress))[:, None]
-    return (1 - done) * waypoints[video, phase] + done * waypoints[video, phase + 1], phase
+    position = (1 - done) * waypoints[video, phase] + done * waypoints[video, phase + 1]
+    return position, phase
 
 
 def render(
@@ -79,32 +82,20 @@ def render(
         (script time), ``events`` (n, 3) int16 (the first frame at or after each wall hit),
         ``wall_hits`` (n, T, 1) bool (those frames) and ``overlap`` (n, T) bool.
     """
-    if images.shape[1:] != (recipe.patch, recipe.patch):
-        raise ValueError(
-            f"digit images are {images.shape[1:]}, the recipe wants {(recipe.patch, recipe.patch)}"
-        )
+    check_images(images, recipe.patch)
     chosen = draw_digits(labels, count, streams("digits"))[:, None]
     digit = labels[chosen].astype(np.int16)
-    moved = (
-        streams("script").uniform(-recipe.jitter, recipe.jitter, (count, *WAYPOINTS.shape)) * VARIES
-    )
+    jitter = streams("script").uniform(-recipe.jitter, recipe.jitter, (count, *WAYPOINTS.shape))
+    waypoints = np.clip(WAYPOINTS + jitter * VARIES, 0, 1)
     progress = warped_progress(count, recipe.frames, recipe.warp, streams("pace"))
-    position, phase = follow_script(progress, np.clip(WAYPOINTS + moved, 0, 1))
-    # (n, T, 1, 2) as (y, x)
-    corners = ((recipe.size - recipe.patch) * position[:, :, None, ::-1]).astype(np.int16)
+    position, phase = follow_script(progress, waypoints)
+    pixels = (recipe.size - recipe.patch) * position[:, :, None, ::-1]
+    corners = pixels.astype(np.int16)  # (n, T, 1, 2) as (y, x)
 
     patches = images[chosen]
-    clips = np.empty((count, recipe.frames, recipe.size, recipe.size), np.uint8)
-    for i in range(0, count, RENDER_BLOCK):
-        clips[i : i + RENDER_BLOCK] = compose(
-            patches[i : i + RENDER_BLOCK], corners[i : i + RENDER_BLOCK], recipe.size
-        )
-
     events = (phase[:, :, None] > np.arange(len(EVENTS))).argmax(1)  # (n, 3)
     hits = np.zeros((count, recipe.frames, 1), bool)
     np.put_along_axis(hits[..., 0], events, True, axis=1)
-    multi_hot = np.zeros((count, CLASSES), np.uint8)
-    np.put_along_axis(multi_hot, digit.astype(np.int64), 1, axis=1)
     factors = {
         "digit": digit,
         "digit_image": chosen.astype(np.int32),
@@ -115,11 +106,10 @@ def render(
         "wall_hits": hits,
         "overlap": np.zeros((count, recipe.frames), bool),
     }
-    boxes = np.concatenate([corners, corners + recipe.patch], -1).astype(np.int16)
     return {
-        "clips": clips,
-        "labels": multi_hot,
-        "boxes": boxes,
+        "clips": compose_in_blocks(patches, corners, recipe.size),
+        "labels": multi_hot(digit),
+        "boxes": np.concatenate([corners, corners + recipe.patch], -1).astype(np.int16),
         "corners": corners,
         "patches": patches,
         "factors": factors,

@@ -10,11 +10,9 @@ Each also as ``<method>_backward``, whose field t leads from frame t+1 to frame 
 things are in frame t+1: the flow of the reversed clip, put back into the order of time.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from vidrep.datasets.bouncing import square_patch
+from vidrep.datasets.bouncing import square_patches
 from vidrep.datasets.kind import EXACT_FLOWS
 from vidrep.flow import BACKWARD, ESTIMATED_FLOWS, FLOWS
 from vidrep.flow.estimate import estimate_flow
@@ -63,17 +61,6 @@ def flow_of_clips(
     if method in ESTIMATED_FLOWS:
         return estimate_flow(clips, method)
     if method == "true_box":
-        patches = box_patches(patches.shape)
+        patches = square_patches(patches.shape)
     height, width = clips.shape[2:4]
     return exact_flow(patches, corners, height, width)
-
-
-def box_patches(shape: Sequence[int]) -> np.ndarray:
-    """Patches (n, k, p, p) uint8 that all show the same square.
-
-    Of equals, the first drawn wins where they overlap.
-    """
-    patches = np.zeros(shape, np.uint8)
-    offset, side = square_patch(shape[-1])
-    patches[..., offset : offset + side, offset : offset + side] = 255
-    return patches
