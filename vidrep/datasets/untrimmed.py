@@ -24,7 +24,7 @@ from vidrep.datasets.bouncing import (
     RENDER_BLOCK,
     compose,
     draw_digits,
-    square_patch,
+    square_patches,
     trajectories,
 )
 from vidrep.datasets.recipes import BouncingRecipe
@@ -32,6 +32,7 @@ from vidrep.digits import DigitSource
 from vidrep.random_streams import stream
 
 SEGMENTS = 2  # at most, in one video
+PIECES = 2 * SEGMENTS + 1  # segments, and background before, between and after them
 SPLITS = ("train", "validation", "test", "test_two_activities")
 
 
@@ -59,11 +60,11 @@ class UntrimmedRecipe:
             raise ValueError(
                 "neither speed nor appearance carries the class: there is no activity to insert"
             )
-        needed = (2 * SEGMENTS + 1) * self.piece
+        needed = PIECES * self.piece
         if not needed <= self.shortest <= self.version.frames:
             raise ValueError(
                 f"videos of {self.shortest} to {self.version.frames} frames: the shortest must have"
-                f" at least {needed} (for {2 * SEGMENTS + 1} pieces of {self.piece}) and at most as"
+                f" at least {needed} (for {PIECES} pieces of {self.piece}) and at most as"
                 " many as the longest"
             )
         if self.activities not in (1, 2):
@@ -85,14 +86,13 @@ def draw_edges(
         (n, 6) int: piece p lasts from edge p to edge p + 1 (half-open); pieces 1 and 3 are
         segments; a video of one segment has empty pieces 3 and 4.
     """
-    there = np.ones((len(frames), 2 * SEGMENTS + 1), bool)
+    there = np.ones((len(frames), PIECES), bool)
     there[~two, 3:] = False
     shares = rng.exponential(size=there.shape) * there
     spare = frames - recipe.piece * there.sum(1)
     lengths = recipe.piece * there + spare[:, None] * shares / shares.sum(1, keepdims=True)
-    edges = np.concatenate([np.zeros((len(frames), 1)), np.rint(np.cumsum(lengths, 1))], 1).astype(
-        int
-    )
+    ends = np.rint(np.cumsum(lengths, 1))
+    edges = np.concatenate([np.zeros((len(frames), 1)), ends], 1).astype(int)
     edges[:, -1] = frames
     return edges
 
@@ -100,8 +100,7 @@ def draw_edges(
 def piecewise_trajectories(
     start: np.ndarray, direction: np.ndarray, steps: np.ndarray, edges: np.ndarray
 ) -> np.ndarray:
-    """Positions of points whose speed changes from piece to piece while they go on from where they
-    are.
+    """Positions of points that go on from where they are when their speed changes.
 
     Args:
         start: (n, k, 2) coordinates in [0, 1).
@@ -117,25 +116,25 @@ def piecewise_trajectories(
     frame = np.arange(total)
     position = np.zeros((*start.shape, total))
     for piece in range(steps.shape[1]):
-        step = steps[:, piece, None, None]
-        begin = edges[:, piece]
-        length = np.diff(edges)[:, piece]
-        moved, hit = trajectories(start, direction * step, total)
-        moved = np.where(step[..., None] > 0, moved, start[..., None])
-        here = (frame >= begin[:, None])[:, None, None]
-        index = np.clip(frame - begin[:, None], 0, np.maximum(length - 1, 0)[:, None])[
-            :, None, None
-        ]
-        within = here & (length > 0)[:, None, None, None]
-        position = np.where(
-            within, np.take_along_axis(moved, np.broadcast_to(index, position.shape), -1), position
-        )
-        turns = (hit & (frame < length[:, None])[:, None, None] & (step[..., None] > 0)).sum(-1)
+        step = steps[:, piece, None, None]  # (n, 1, 1)
+        begin = edges[:, piece, None]  # (n, 1)
+        length = edges[:, piece + 1, None] - begin
+        there = (length > 0)[..., None]  # (n, 1, 1): has the video this piece?
+        moves = step > 0
+        moved, hit = trajectories(start, direction * step, total)  # as if it began at frame 0
+        moved = np.where(moves[..., None], moved, start[..., None])
+
+        last = np.maximum(length - 1, 0)
+        since = np.clip(frame - begin, 0, last)[:, None, None]  # (n, 1, 1, T)
+        here = np.take_along_axis(moved, np.broadcast_to(since, position.shape), -1)
+        within = (frame >= begin)[:, None, None] & there[..., None]
+        position = np.where(within, here, position)
+
+        turns = (hit & (frame < length)[:, None, None] & moves[..., None]).sum(-1)
         direction = np.where(turns % 2, -direction, direction)
-        last = np.broadcast_to(np.maximum(length - 1, 0)[:, None, None, None], (*start.shape, 1))
-        start = np.where(
-            (length > 0)[:, None, None], np.take_along_axis(moved, last, -1)[..., 0], start
-        )
+        last = np.broadcast_to(last[:, None, None], (*start.shape, 1))
+        end = np.take_along_axis(moved, last, -1)[..., 0]
+        start = np.where(there, end, start)
     return position
 
 
@@ -168,14 +167,14 @@ def render_videos(
 
     start = streams("start").random((count, version.digits, 2))
     angle = streams("direction").random((count, version.digits)) * 2 * np.pi
-    position = piecewise_trajectories(
-        start, np.stack([np.sin(angle), np.cos(angle)], -1), piece_steps(recipe, classes), edges
-    )
-    corners = np.moveaxis((version.free_px * position).astype(np.int16), 3, 1)  # (n, T, k, 2)
+    heading = np.stack([np.sin(angle), np.cos(angle)], -1)
+    position = piecewise_trajectories(start, heading, piece_steps(recipe, classes), edges)
+    pixels = (version.free_px * position).astype(np.int16)
+    corners = np.moveaxis(pixels, 3, 1)  # (n, T, k, 2)
 
     segments = np.stack([edges[:, 1:3], edges[:, 3:5]], 1)
     segments[~two, 1] = -1
-    multi_hot = (classes[:, :, None] == np.arange(CLASSES)).any(1).astype(np.uint8)
+    shown = classes[:, :, None] == np.arange(CLASSES)  # (n, 2, 10)
     factors = {
         "frames": frames.astype(np.int32),
         "segments": segments.astype(np.int32),
@@ -184,40 +183,43 @@ def render_videos(
     }
     patches = None if version.hide_digits else images[chosen]
     clips = draw_videos(recipe, corners, patches, frames, segments)
-    return {"clips": clips, "labels": multi_hot, "corners": corners, "factors": factors}
+    return {
+        "clips": clips,
+        "labels": shown.any(1).astype(np.uint8),
+        "corners": corners,
+        "factors": factors,
+    }
 
 
 def draw_classes(recipe: UntrimmedRecipe, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(n, 2) class of each segment, -1 for none; classes are equally frequent, half of the videos
-    have two segments.
+    """The class of each segment, (n, 2), -1 where there is no second one.
 
-    With two activities every video has two segments, of different classes.
+    Classes are equally frequent, and half of the videos have two segments. With two activities
+    every video has two segments, of different classes.
     """
     first = draw_digits(np.arange(CLASSES), count, rng)
     if recipe.activities == 2:
-        return np.stack([first, (first + rng.integers(1, CLASSES, count)) % CLASSES], 1)
-    return np.stack([first, np.where(rng.random(count) < 0.5, first, -1)], 1)
+        second = (first + rng.integers(1, CLASSES, count)) % CLASSES
+    else:
+        second = np.where(rng.random(count) < 0.5, first, -1)
+    return np.stack([first, second], 1)
 
 
 def draw_images(
     labels: np.ndarray, classes: np.ndarray, digits: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """(n, 2, digits) indices of random images of each segment's class; -1 where there is no
-    segment.
-    """
+    """Indices (n, 2, digits) of random images of each segment's class, -1 where there is none."""
     order = np.argsort(labels, kind="stable")
     counts = np.bincount(labels, minlength=CLASSES)
-    first = (np.cumsum(counts) - counts)[classes]
-    many = counts[classes]
-    chosen = order[
-        first[..., None] + (rng.random((*classes.shape, digits)) * many[..., None]).astype(int)
-    ]
-    return np.where(classes[..., None] < 0, -1, chosen)
+    first = (np.cumsum(counts) - counts)[classes]  # of the class, in that order
+    share = rng.random((*classes.shape, digits))
+    place = first[..., None] + (share * counts[classes][..., None]).astype(int)
+    return np.where(classes[..., None] < 0, -1, order[place])
 
 
 def piece_steps(recipe: UntrimmedRecipe, classes: np.ndarray) -> np.ndarray:
     """(n, 5) movement per frame in background, segment, background, segment, background."""
-    steps = np.full((len(classes), 2 * SEGMENTS + 1), recipe.version.step)
+    steps = np.full((len(classes), PIECES), recipe.version.step)
     if recipe.version.class_velocity:
         steps[:] = recipe.background_step
         steps[:, 1::2] = recipe.version.step * (classes + 1)
@@ -242,44 +244,42 @@ def draw_videos(
         segments: (n, 2, 2) first frame and end of each segment.
     """
     count, total, digits = corners.shape[:3]
-    offset, side = square_patch(recipe.version.patch)
-    square = np.zeros((count, digits, recipe.version.patch, recipe.version.patch), np.uint8)
-    square[..., offset : offset + side, offset : offset + side] = 255
+    patch = recipe.version.patch
+    square = square_patches((count, digits, patch, patch))
     frame = np.arange(total)
     size = recipe.version.size
     clips = np.zeros((count, total, size, size), np.uint8)
     block = max(1, RENDER_BLOCK * 16 // total)
     for i in range(0, count, block):
         part = slice(i, i + block)
-        clips[part] = compose(square[part], corners[part], size)
+        drawn = compose(square[part], corners[part], size)
         for segment in range(0 if patches is None else SEGMENTS):
-            first, end = segments[part, segment, :, None].swapaxes(0, 1)
+            first = segments[part, segment, 0, None]
+            end = segments[part, segment, 1, None]
             inside = (frame >= first) & (frame < end)
-            clips[part][inside] = compose(patches[part, segment], corners[part], size)[inside]
-        clips[part][frame >= frames[part, None]] = 0
+            drawn[inside] = compose(patches[part, segment], corners[part], size)[inside]
+        drawn[frame >= frames[part, None]] = 0
+        clips[part] = drawn
     return clips
 
 
 def render_untrimmed(
     recipe: UntrimmedRecipe, digits: DigitSource, split: str, count: int, seed: int
 ) -> dict:
-    """Render one split of ``SPLITS``: see ``render_videos``; ``digit_image`` indexes
-    ``digits.images``.
+    """Render one split of ``SPLITS``: see ``render_videos``.
 
-    Splits share neither trajectories nor streams with each other or with trimmed clips; the test
-    splits show test digits.
+    Here ``digit_image`` indexes ``digits.images``. Splits share neither trajectories nor streams
+    with each other or with trimmed clips; the test splits show test digits.
     """
+
+    def streams(purpose: str) -> np.random.Generator:
+        return stream(seed, "datasets", "untrimmed", split, purpose)
+
     source = split.split("_")[0]
     images, labels = digits.split(source)
-    rendered = render_videos(
-        recipe,
-        images,
-        labels,
-        count,
-        lambda purpose: stream(seed, "datasets", "untrimmed", split, purpose),
-    )
-    chosen = rendered["factors"]["digit_image"]
-    rendered["factors"]["digit_image"] = np.where(
-        chosen < 0, -1, digits.splits[source][chosen]
-    ).astype(np.int32)
+    rendered = render_videos(recipe, images, labels, count, streams)
+    factors = rendered["factors"]
+    chosen = factors["digit_image"]
+    in_source = np.where(chosen < 0, -1, digits.splits[source][chosen])
+    factors["digit_image"] = in_source.astype(np.int32)
     return rendered
