@@ -11,6 +11,18 @@ from vidrep.flow.store import blocks, open_flow
 FLOW_ERROR_COLUMNS = ("dataset", "split", "method", "epe_px", "epe_px_median", "moving_pixels")
 
 
+def error_row(truth_path: str, estimate_path: str) -> dict:
+    """The row of the table for one estimate."""
+    truth = open_flow(truth_path)
+    estimate = open_flow(estimate_path)
+    if truth.flow.shape != estimate.flow.shape:
+        shapes = f"{estimate.flow.shape} and {truth.flow.shape}"
+        raise ValueError(f"{estimate_path} and {truth_path} have different shapes, {shapes}")
+    pairs = ((truth.flow[block], estimate.flow[block]) for block in blocks(len(truth.flow)))
+    source = {key: estimate.attrs[key] for key in ("dataset", "split", "method")}
+    return source | summarise_error(pairs)
+
+
 def main() -> None:
     """Read the command line, compare, write one row per estimate."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -30,19 +42,8 @@ def main() -> None:
     with whole(args.output) as beside, open(beside, "w", newline="") as file:
         table = csv.DictWriter(file, FLOW_ERROR_COLUMNS, lineterminator="\n")
         table.writeheader()
-        for truth_path, estimate_path in zip(args.truth, args.estimate, strict=True):
-            truth = open_flow(truth_path)
-            estimate = open_flow(estimate_path)
-            if truth.flow.shape != estimate.flow.shape:
-                shapes = f"{estimate.flow.shape} and {truth.flow.shape}"
-                raise ValueError(
-                    f"{estimate_path} and {truth_path} have different shapes, {shapes}"
-                )
-            error = summarise_error(
-                (truth.flow[block], estimate.flow[block]) for block in blocks(truth.flow.shape[0])
-            )
-            source = {key: estimate.attrs[key] for key in ("dataset", "split", "method")}
-            table.writerow(source | error)
+        for truth, estimate in zip(args.truth, args.estimate, strict=True):
+            table.writerow(error_row(truth, estimate))
 
 
 if __name__ == "__main__":

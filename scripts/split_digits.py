@@ -1,6 +1,4 @@
-"""Load a digit source, resample it to the patch size and split it into train, validation and test
-by image.
-"""
+"""Load a digit source, resample it and split its images into train, validation and test."""
 
 import argparse
 

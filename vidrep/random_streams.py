@@ -1,7 +1,6 @@
 """Named random streams: every random choice is drawn from (experiment seed, purpose, index).
 
-Two different names never share a stream, and adding a new purpose never shifts the draws of an old
-one.
+Two names never share a stream, and a new purpose never shifts the draws of an old one.
 """
 
 import hashlib
@@ -15,14 +14,14 @@ def stream_seed(seed: int, *name: str | int) -> int:
 
     Args:
         seed: experiment seed.
-        name: the purpose, then any indices, e.g. ``("train", "trajectory")`` or ``("shuffle",
-            epoch)``.
+        name: the purpose, then any indices: ``("train", "trajectory")``, ``("shuffle", epoch)``.
 
     Returns:
         Integer in [0, 2**63), stable across machines and Python versions.
     """
     text = json.dumps([seed, *name])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    digest = hashlib.sha256(text.encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def stream(seed: int, *name: str | int) -> np.random.Generator:

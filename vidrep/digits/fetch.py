@@ -1,6 +1,4 @@
-"""Fetch the MNIST archives from mirrors; only a file with the known size and checksum is ever
-kept.
-"""
+"""Fetch the MNIST archives from mirrors; only files with the known size and checksum are kept."""
 
 import hashlib
 import os

@@ -1,7 +1,7 @@
-"""Reader of IDX files, the format of MNIST and its successors: a magic number, the sizes, then the
-bytes.
+"""Reader of IDX files, the format of MNIST and its successors.
 
-Strict on purpose: a file that is cut short or holds something else must not become a data set.
+They hold a magic number, the sizes, then the bytes. The reader is strict on purpose: a file that is
+cut short or holds something else must not become a data set.
 """
 
 import gzip
@@ -78,6 +78,7 @@ def read_pair(
 
 
 def _content(path: Path) -> bytes:
+    """The bytes of a file, decompressed where they are compressed."""
     content = path.read_bytes()
     if content[:2] != b"\x1f\x8b":
         return content

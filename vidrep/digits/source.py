@@ -23,8 +23,8 @@ import numpy as np
 from vidrep.digits.idx import read_pair
 from vidrep.files import whole
 from vidrep.random_streams import stream
+from vidrep.splits import SPLITS
 
-SPLITS = ("train", "validation", "test")
 # of sources without a test set of their own; the rest is the test split
 TRAIN_SHARE = 0.7
 VALIDATION_SHARE = 0.1
@@ -97,24 +97,27 @@ def load_digits(source: dict, *, patch: int | None = None, seed: int) -> DigitSo
         raise ValueError(f"digit source {kind} needs {', '.join(sorted(missing))}")
     if unknown := given - required - optional:
         raise ValueError(f"digit source {kind} does not know {', '.join(sorted(unknown))}")
-    options = {key: value for key, value in source.items() if key not in ("kind", "name")}
-    images, labels, splits = load(stream(seed, "digits", "split"), **options)
-    digest = (
-        hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
-        + hashlib.sha256(labels).hexdigest()
-    )
+    files = {key: value for key, value in source.items() if key not in ("kind", "name")}
+    images, labels, splits = load(stream(seed, "digits", "split"), **files)
     return DigitSource(
         name=source.get("name", kind),
         images=resample(images, patch or images.shape[1]),
         labels=labels,
         splits={name: np.sort(indices) for name, indices in zip(SPLITS, splits, strict=True)},
-        sha256=hashlib.sha256(digest.encode()).hexdigest(),
+        sha256=_digest(images, labels),
     )
 
 
+def _digest(images: np.ndarray, labels: np.ndarray) -> str:
+    """SHA-256 of a source's images and labels as they are before resampling."""
+    parts = (hashlib.sha256(np.ascontiguousarray(part)).hexdigest() for part in (images, labels))
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
 def resample(images: np.ndarray, patch: int) -> np.ndarray:
-    """Resample (m, s, s) uint8 images to (m, patch, patch): area averaging when they shrink,
-    bilinear when they grow.
+    """Resample (m, s, s) uint8 images to (m, patch, patch).
+
+    By area averaging when they shrink, bilinearly when they grow.
     """
     if images.shape[1] == patch:
         return images
@@ -166,14 +169,8 @@ def _sklearn(rng: np.random.Generator) -> tuple:
 
 
 def _mnist(rng: np.random.Generator, folder: str) -> tuple:
-    parts = [
-        read_pair(
-            Path(folder) / f"{part}-images-idx3-ubyte.gz",
-            Path(folder) / f"{part}-labels-idx1-ubyte.gz",
-        )
-        for part in ("train", "t10k")
-    ]
-    (train_images, train_labels), (test_images, test_labels) = parts
+    train_images, train_labels = _mnist_pair(folder, "train")
+    test_images, test_labels = _mnist_pair(folder, "t10k")
     if train_images.shape[1:] != test_images.shape[1:]:
         raise ValueError(
             f"{folder}: train images are {train_images.shape[1:]}, t10k images"
@@ -185,6 +182,13 @@ def _mnist(rng: np.random.Generator, folder: str) -> tuple:
     images = np.concatenate([train_images, test_images])
     labels = np.concatenate([train_labels, test_labels])
     return images, labels, (order[validation:], order[:validation], test)
+
+
+def _mnist_pair(folder: str, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels of one part of MNIST."""
+    images = Path(folder, f"{part}-images-idx3-ubyte.gz")
+    labels = Path(folder, f"{part}-labels-idx1-ubyte.gz")
+    return read_pair(images, labels)
 
 
 def _idx(rng: np.random.Generator, images: str, labels: str) -> tuple:
@@ -203,12 +207,11 @@ def _stratified(
     labels: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Train, validation and test indices with the same shares in every class."""
+    shares = np.array([TRAIN_SHARE, TRAIN_SHARE + VALIDATION_SHARE])
     parts = []
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
-        ends = np.rint(
-            np.array([TRAIN_SHARE, TRAIN_SHARE + VALIDATION_SHARE]) * len(members)
-        ).astype(int)
+        ends = np.rint(shares * len(members)).astype(int)
         parts.append(np.split(members, ends))
     train, validation, test = (np.concatenate(part) for part in zip(*parts, strict=True))
     return train, validation, test

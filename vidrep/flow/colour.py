@@ -1,8 +1,7 @@
-"""Flow as colour: hue tells the direction, saturation the length (the wheel of Baker et al., IJCV
-2011).
+"""Flow as colour: hue tells the direction, saturation the length.
 
-The length at which colours saturate is an argument, never taken from the picture: otherwise speeds
-could not be compared between pictures.
+The wheel is that of Baker et al., IJCV 2011. The length at which colours saturate is an argument,
+never taken from the picture: otherwise speeds could not be compared between pictures.
 """
 
 import numpy as np
@@ -40,10 +39,10 @@ def colour_flow(flow: np.ndarray, max_px: float) -> np.ndarray:
 
 
 def colour_wheel(size: int) -> np.ndarray:
-    """The legend: a (size, size, 3) uint8 RGB disc in which each place has the colour of a vector
-    from the centre to it.
+    """The legend: a (size, size, 3) uint8 RGB disc.
 
-    The rim stands for ``max_px``; outside it is white.
+    Each place has the colour of a vector from the centre to it. The rim stands for ``max_px``;
+    outside it is white.
     """
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     x, y = np.meshgrid(axis, axis)
@@ -54,6 +53,5 @@ def colour_wheel(size: int) -> np.ndarray:
 def _hue(turn: np.ndarray) -> np.ndarray:
     """RGB in [0, 1] (..., 3) of a share of a full turn."""
     knots = np.concatenate([[0], np.cumsum(_STEPS)]) / sum(_STEPS)
-    return np.stack(
-        [np.interp(turn, knots, _CORNERS[:, channel]) for channel in range(3)], -1
-    ).astype(np.float32)
+    channels = [np.interp(turn, knots, _CORNERS[:, channel]) for channel in range(3)]
+    return np.stack(channels, -1).astype(np.float32)

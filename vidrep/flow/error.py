@@ -35,11 +35,11 @@ def summarise_error(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str,
     Returns:
         ``epe_px``, ``epe_px_median`` (NaN if nothing moves) and ``moving_pixels``.
     """
-    errors = [
-        error[~np.isnan(error)]
-        for error in (endpoint_error(truth, estimate) for truth, estimate in pairs)
-    ]
-    errors = np.concatenate(errors) if errors else np.empty(0, np.float32)
+    parts = [np.empty(0, np.float32)]
+    for truth, estimate in pairs:
+        error = endpoint_error(truth, estimate)
+        parts.append(error[~np.isnan(error)])
+    errors = np.concatenate(parts)
     if not len(errors):
         return {"epe_px": float("nan"), "epe_px_median": float("nan"), "moving_pixels": 0}
     mean = float(errors.mean(dtype=np.float64))

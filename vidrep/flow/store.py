@@ -11,8 +11,7 @@ import zarr
 from vidrep.files import whole
 from vidrep.flow import SHARD
 
-# clips read together: small enough for random batches, large enough that the codec is not called
-# too often
+# Clips read together: few enough for random batches, enough that the codec is not called too often.
 CHUNK = 16
 
 
@@ -52,16 +51,12 @@ def write_flow(
             dimension_names=("clip", "frame", "channel", "y", "x"),
         )
         for block, field in zip(blocks(count), fields, strict=True):
+            which = f"{path}: flow of clips {block.start}..{block.stop - 1}"
             if field.shape != (block.stop - block.start, *rest):
-                raise ValueError(
-                    f"{path}: flow of clips {block.start}..{block.stop - 1} has shape {field.shape}"
-                )
+                raise ValueError(f"{which} has shape {field.shape}")
             field = field.astype(np.float16, copy=False)
             if not np.isfinite(field).all():
-                raise ValueError(
-                    f"{path}: flow of clips {block.start}..{block.stop - 1} is not finite in"
-                    " float16"
-                )
+                raise ValueError(f"{which} is not finite in float16")
             flow[block] = field
 
 
