@@ -1,9 +1,8 @@
-"""One image network, joined to time in four ways, and its two-resolution form (Karpathy et al.,
-CVPR 2014).
+"""One image network, joined to time in four ways, and its two-resolution form.
 
-"Large-scale Video Classification with Convolutional Neural Networks": single frame, early, late and
-slow fusion over layers like those of Krizhevsky et al. (2012), and context and fovea streams at
-half the pixels.
+Karpathy et al., "Large-scale Video Classification with Convolutional Neural Networks", CVPR 2014:
+single frame, early, late and slow fusion over layers like those of Krizhevsky et al. (2012), and
+context and fovea streams at half the pixels.
 
 Deviations:
 * training and evaluation both read the same frames from the middle of a clip, uncropped; the paper
@@ -45,7 +44,14 @@ def frame_window(fusion: str, clip_frames: int, frames: int, gap: int) -> slice:
     Raises:
         ValueError: the clip is too short.
     """
-    span, step = {"single": (1, 1), "late": (gap + 1, gap)}.get(fusion, (frames, 1))
+    step = 1
+    if fusion == "single":
+        span = 1
+    elif fusion == "late":
+        span = gap + 1
+        step = gap
+    else:
+        span = frames
     if span > clip_frames:
         raise ValueError(
             f"{fusion} fusion spans {span} frames, clips have {clip_frames}: use longer clips,"
@@ -63,16 +69,25 @@ def temporal_kernels(
     Raises:
         ValueError: the frames do not merge into one.
     """
-    kernels = {"early": ((frames, 1),), "slow": slow}.get(fusion, ())
+    if fusion == "early":
+        return ((frames, 1),)
+    if fusion != "slow":
+        return ()
     steps = frames
-    for extent, stride in kernels:
+    for extent, stride in slow:
         steps = (steps - extent) // stride + 1
-    if kernels and steps != 1:
+    if slow and steps != 1:
         raise ValueError(
             f"slow fusion of {frames} frames by {slow} ends in {max(steps, 0)} time steps, not in"
             " one: change frames"
         )
-    return kernels
+    return slow
+
+
+def _check_choice(name: str, value: str) -> None:
+    """Raise ValueError unless a parameter has one of its values in ``CHOICES``."""
+    if value not in CHOICES[name]:
+        raise ValueError(f"{name} must be one of {', '.join(CHOICES[name])}, got {value!r}")
 
 
 class FusionCNN(nn.Module):
@@ -128,14 +143,10 @@ class FusionCNN(nn.Module):
     ):
         super().__init__()
         channels, clip_frames, height, width = check_clip_shape(clip_shape)
-        for name, value in {
-            "fusion": fusion,
-            "streams": streams,
-            "norm": norm,
-            "padding": padding,
-        }.items():
-            if value not in CHOICES[name]:
-                raise ValueError(f"{name} must be one of {', '.join(CHOICES[name])}, got {value!r}")
+        _check_choice("fusion", fusion)
+        _check_choice("streams", streams)
+        _check_choice("norm", norm)
+        _check_choice("padding", padding)
         if not dense or frames < 1 or gap < 1:
             raise ValueError(
                 f"dense must not be empty, frames and gap positive; got {dense}, {frames}, {gap}"
@@ -147,43 +158,50 @@ class FusionCNN(nn.Module):
         if streams != "full":
             height = height // 2
             width = width // 2
-            convs = [*convs[:-1], [*convs[-1][:3], 1]]
+            *first, (last, side, stride, _) = convs
+            convs = [*first, (last, side, stride, 1)]  # without the last pooling
         features = 0
-        for name in self.streams:
-            shared = {
-                "convs": convs,
-                "kernels": kernels,
-                "norm": norm,
-                "lrn": lrn,
-                "padding": padding,
-            }
-            layers, values = trunk(channels, (steps, height, width), **shared)
-            self.add_module(name, layers)
+        convolutions = []
+        for stream in self.streams:
+            layers, values = trunk(
+                channels,
+                (steps, height, width),
+                convs=convs,
+                kernels=kernels,
+                norm=norm,
+                lrn=lrn,
+                padding=padding,
+            )
+            self.add_module(stream, layers)
+            convolutions += [f"{stream}.{name}" for name, _ in layers.named_children()]
             features += values
         self.dense = tuple(f"fc{number}" for number, _ in enumerate(dense, start=len(convs) + 1))
         for name, units in zip(self.dense, dense, strict=True):
-            self.add_module(
-                name, nn.Sequential(nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout))
-            )
+            layer = nn.Sequential(nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout))
+            self.add_module(name, layer)
             features = units
         self.apply(initialise)
-        convolutions = [
-            f"{name}.{layer}"
-            for name in self.streams
-            for layer, _ in self.get_submodule(name).named_children()
-        ]
         self.layers = (*convolutions, *self.dense)
 
     def view(self, stream: str, frames: Tensor) -> Tensor:
-        """What a stream sees of frames (B, C, T, H, W): all, or (B, C, T, H // 2, W // 2) of
-        them.
+        """What a stream sees of frames.
+
+        Args:
+            stream: "full", "context" (all at half the resolution) or "fovea" (the middle).
+            frames: (B, C, T, H, W).
+
+        Returns:
+            The frames, or (B, C, T, H // 2, W // 2).
         """
         if stream == "context":
             return F.avg_pool3d(frames, (1, 2, 2))
         if stream == "fovea":
-            height, width = (side // 2 for side in frames.shape[3:])
-            top, left = ((side - side // 2) // 2 for side in frames.shape[3:])
-            return frames[..., top : top + height, left : left + width]
+            height, width = frames.shape[3:]
+            half_height = height // 2
+            half_width = width // 2
+            top = (height - half_height) // 2
+            left = (width - half_width) // 2
+            return frames[..., top : top + half_height, left : left + half_width]
         return frames
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -196,9 +214,11 @@ class FusionCNN(nn.Module):
             (B, D).
         """
         frames = clip[:, :, self.window]
-        maps = [self.get_submodule(stream)(self.view(stream, frames)) for stream in self.streams]
-        # time by time, then stream by stream
-        features = torch.cat([each.transpose(1, 2).flatten(1) for each in maps], 1)
+        vectors = []
+        for stream in self.streams:
+            maps = self.get_submodule(stream)(self.view(stream, frames))  # (B, C', T', H', W')
+            vectors.append(maps.transpose(1, 2).flatten(1))  # time by time
+        features = torch.cat(vectors, 1)
         for name in self.dense:
             features = self.get_submodule(name)(features)
         return features

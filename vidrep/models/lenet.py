@@ -1,5 +1,4 @@
-"""A LeNet-like network on every frame by itself: convolution and subsampling in turn, then one
-fully connected layer.
+"""A LeNet-like network on every frame: convolution and subsampling in turn, then a dense layer.
 
 The kind of network that Mobahi, Collobert & Weston (ICML 2009, pp. 737-744) train with temporal
 coherence; its sizes there are not known to us, so the default has the maps of LeNet-5 (LeCun et
@@ -44,24 +43,21 @@ class LeNet(nn.Module):
         hidden: int = 84,
     ) -> None:
         super().__init__()
-        width, _, *size = check_clip_shape(clip_shape)
+        maps_in, _, height, width = check_clip_shape(clip_shape)
         for number, (maps, kernel, pool) in enumerate(convs, start=1):
-            left = tuple(side - kernel + 1 for side in size)
-            if min(left) < 1:
+            convolved = (height - kernel + 1, width - kernel + 1)
+            if min(convolved) < 1:
                 raise ValueError(
                     f"convolution {number} needs maps of at least {kernel} x {kernel}, it gets"
-                    f" {size[0]} x {size[1]}: use larger frames"
+                    f" {height} x {width}: use larger frames"
                 )
-            size = pooled((1, *left), (1, pool, pool))[1:]
-            convolution = nn.Conv3d(width, maps, (1, kernel, kernel))
-            self.add_module(
-                f"conv{number}",
-                nn.Sequential(convolution, nn.MaxPool3d((1, pool, pool)), nn.Tanh()),
-            )
-            width = maps
-        self.hidden = nn.Sequential(
-            FlattenFrames(), nn.Linear(width * size[0] * size[1], hidden), nn.Tanh()
-        )
+            _, height, width = pooled((1, *convolved), (1, pool, pool))
+            convolution = nn.Conv3d(maps_in, maps, (1, kernel, kernel))
+            layer = nn.Sequential(convolution, nn.MaxPool3d((1, pool, pool)), nn.Tanh())
+            self.add_module(f"conv{number}", layer)
+            maps_in = maps
+        dense = nn.Linear(maps_in * height * width, hidden)
+        self.hidden = nn.Sequential(FlattenFrames(), dense, nn.Tanh())
         self.layers = tuple(name for name, _ in self.named_children())
         for part in self.modules():
             if isinstance(part, nn.Conv3d | nn.Linear):

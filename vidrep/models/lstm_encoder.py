@@ -1,5 +1,6 @@
-"""LSTM encoder: reads flattened frames, its final state represents the video (Srivastava et al.,
-ICML 2015, arXiv 1502.04681).
+"""LSTM encoder: reads flattened frames, its final state represents the video.
+
+Srivastava et al., ICML 2015, arXiv 1502.04681.
 
 The default is the released Moving MNIST encoder of mansimov/unsupervised-videos: one layer of 2048
 units, peepholes, tanh, zero biases, weights from +-0.01 and peepholes from +-0.1. Decoders belong
@@ -72,7 +73,8 @@ class LSTMEncoder(nn.Module):
             PeepholeLSTM(size, units, init="small_uniform") for size in sizes
         )
         self.layers = tuple(f"lstm{number}" for number in range(1, num_layers + 1))
-        self.layers += ("embedding",) if output == "state" else ()
+        if output == "state":
+            self.layers += ("embedding",)
         # A cell yields its sequence and its state; these let the sequence and the embedding be read
         # off as single tensors.
         for name in self.layers:
@@ -87,10 +89,12 @@ class LSTMEncoder(nn.Module):
         sequence = vectors
         states = []
         for number, cell in enumerate(self.cells, start=1):
-            sequence, state = cell.unroll(sequence)
-            sequence = self.drop(self.get_submodule(f"lstm{number}")(sequence))
+            hidden, state = cell.unroll(sequence)
+            sequence = self.drop(self.get_submodule(f"lstm{number}")(hidden))
             states.append(state)
-        return self.embedding(join_states(states)) if self.output == "state" else sequence
+        if self.output == "sequence":
+            return sequence
+        return self.embedding(join_states(states))
 
     def forward(self, clip: Tensor) -> Tensor:
         """Final state of all layers, or the last layer's hidden states.

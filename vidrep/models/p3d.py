@@ -1,5 +1,6 @@
-"""P3D: residual networks of pseudo-3-D bottleneck blocks (Qiu, Yao & Mei, ICCV 2017, arXiv
-1711.10305).
+"""P3D: residual networks of pseudo-3-D bottleneck blocks.
+
+Qiu, Yao & Mei, ICCV 2017, arXiv 1711.10305.
 
 A 3x3x3 convolution is split into one over space, S = 1x3x3, and one over time, T = 3x1x1, which are
 wired in one of three ways:
@@ -62,12 +63,9 @@ class PseudoBlock(nn.Module):
         self.space = _conv_norm_relu(inner, inner, (1, 3, 3))
         self.time = _conv_norm_relu(inner, inner, (3, 1, 1))
         self.expand = nn.Sequential(*conv_norm(inner, channels, triple(1)))
-        changes = stride != 1 or channels_in != channels
-        self.shortcut = (
-            nn.Sequential(*conv_norm(channels_in, channels, triple(1), strides))
-            if changes
-            else nn.Identity()
-        )
+        self.shortcut = nn.Identity()
+        if stride != 1 or channels_in != channels:
+            self.shortcut = nn.Sequential(*conv_norm(channels_in, channels, triple(1), strides))
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -124,17 +122,17 @@ class P3D(nn.Module):
         self.stem = _conv_norm_relu(
             channels_in, widths[0], triple(stem_kernel), triple(stem_stride)
         )
-        width = widths[0]
+        before = widths[0]
         number = 0
         for stage, count in enumerate(BLOCKS[depth]):
+            after = widths[stage + 1]
             for block in range(count):
-                stride = 2 if stage and not block else 1
+                halves = stage > 0 and block == 0
                 kind = blocks[number % len(blocks)]
-                self.add_module(
-                    f"res{number}", PseudoBlock(width, widths[stage + 1], kind=kind, stride=stride)
-                )
-                width = widths[stage + 1]
-                number = number + 1
+                layer = PseudoBlock(before, after, kind=kind, stride=2 if halves else 1)
+                self.add_module(f"res{number}", layer)
+                before = after
+                number += 1
         self.embedding = nn.Sequential(nn.AdaptiveAvgPool3d(1), nn.Flatten())
         self.layers = tuple(name for name, _ in self.named_children())
 

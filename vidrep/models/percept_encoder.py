@@ -1,5 +1,4 @@
-"""The LSTM encoder on percepts: it reads the features that a frozen image network finds in each
-frame.
+"""The LSTM encoder on percepts, the features that a frozen image network finds in each frame.
 
 Srivastava et al., ICML 2015, arXiv 1502.04681, section 4: 4096 features (fc6) of a VGG net trained
 on ImageNet.

@@ -1,5 +1,6 @@
-"""R3D and R(2+1)D: residual networks of full or factorised 3-D convolutions (Tran et al., CVPR
-2018, arXiv 1711.11248).
+"""R3D and R(2+1)D: residual networks of full or factorised 3-D convolutions.
+
+Tran et al., CVPR 2018, arXiv 1711.11248.
 
 The default is "R3D small" of gbpcosta/video_representations (ResNet-10 layout); ``factorised=True``
 gives its "R(2+1)D small".
@@ -26,25 +27,31 @@ BLOCKS = {10: (1, 1, 1, 1), 16: (2, 2, 2, 1), 18: (2, 2, 2, 2), 26: (2, 3, 4, 3)
 
 
 def mid_channels(channels_in: int, channels: int, kernel: int = 3) -> int:
-    """Channels between the halves of a (2+1)-D convolution, so that it has about as many weights as
-    the full 3-D one.
+    """Channels between the halves of a (2+1)-D convolution.
+
+    With them it has about as many weights as the full 3-D one.
     """
     area = kernel * kernel
-    return 3 * channels_in * channels * area // (channels_in * area + 3 * channels)
+    full = 3 * area * channels_in * channels
+    per_channel = area * channels_in + 3 * channels
+    return full // per_channel
 
 
 def _split_conv(
     channels_in: int, mid: int, channels: int, kernel: Sequence[int], stride: Sequence[int]
 ) -> list[nn.Module]:
     """The (2+1)-D form: space, BN, ReLU, time, BN. Each half carries its part of the stride."""
-    spatial = conv_norm(channels_in, mid, (1, *kernel[1:]), (1, *stride[1:]))
-    temporal = conv_norm(mid, channels, (kernel[0], 1, 1), (stride[0], 1, 1))
+    length, height, width = kernel
+    step_time, step_height, step_width = stride
+    spatial = conv_norm(channels_in, mid, (1, height, width), (1, step_height, step_width))
+    temporal = conv_norm(mid, channels, (length, 1, 1), (step_time, 1, 1))
     return [*spatial, nn.ReLU(inplace=True), *temporal]
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3x3 convolutions (or their factorised forms) around a shortcut: (B, C_in, T, H, W) ->
-    (B, C, T/s, H/s, W/s).
+    """Two 3x3x3 convolutions, or their factorised forms, around a shortcut.
+
+    (B, C_in, T, H, W) -> (B, C, T/s, H/s, W/s).
     """
 
     def __init__(self, channels_in: int, channels: int, *, stride: int, factorised: bool):
@@ -53,21 +60,17 @@ class ResidualBlock(nn.Module):
         strides = triple(stride)
 
         def conv(before: int, strides: Sequence[int]) -> list[nn.Module]:
-            if factorised:
-                return _split_conv(
-                    before, mid_channels(before, channels), channels, kernel, strides
-                )
-            return conv_norm(before, channels, kernel, strides)
+            if not factorised:
+                return conv_norm(before, channels, kernel, strides)
+            mid = mid_channels(before, channels)
+            return _split_conv(before, mid, channels, kernel, strides)
 
         self.residual = nn.Sequential(
             *conv(channels_in, strides), nn.ReLU(inplace=True), *conv(channels, triple(1))
         )
-        changes = stride != 1 or channels_in != channels
-        self.shortcut = (
-            nn.Sequential(*conv_norm(channels_in, channels, triple(1), strides))
-            if changes
-            else nn.Identity()
-        )
+        self.shortcut = nn.Identity()
+        if stride != 1 or channels_in != channels:
+            self.shortcut = nn.Sequential(*conv_norm(channels_in, channels, triple(1), strides))
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -111,32 +114,31 @@ class ResNet3D(nn.Module):
             raise ValueError(
                 f"widths must be five numbers (stem and four stages), got {list(widths)}"
             )
-        channels_in = check_clip_shape(clip_shape)[0]
-        width = widths[0]
+        channels_in, *_ = check_clip_shape(clip_shape)
+        before = widths[0]
         kernel = triple(stem_kernel)
         stride = triple(stem_stride)
-        # The reference's stem is the one place where the width between the halves is not taken from
-        # the formula.
-        stem = (
-            _split_conv(channels_in, width, width, kernel, stride)
-            if factorised
-            else conv_norm(channels_in, width, kernel, stride)
-        )
+        if factorised:
+            # The reference's stem is the one place where the width between the halves is not taken
+            # from the formula.
+            stem = _split_conv(channels_in, before, before, kernel, stride)
+        else:
+            stem = conv_norm(channels_in, before, kernel, stride)
         self.stem = nn.Sequential(*stem, nn.ReLU(inplace=True))
-        strides = [
-            1 if block or stage == 0 else 2
-            for stage in range(4)
-            for block in range(BLOCKS[depth][stage])
-        ]
-        channels = [widths[stage + 1] for stage in range(4) for _ in range(BLOCKS[depth][stage])]
-        for number, (after, stride) in enumerate(zip(channels, strides, strict=True)):
-            self.add_module(
-                f"res{number}", ResidualBlock(width, after, stride=stride, factorised=factorised)
-            )
-            width = after
-        # the 3-D one refuses maps smaller than its window
+        number = 0
+        for stage, count in enumerate(BLOCKS[depth]):
+            after = widths[stage + 1]
+            for block in range(count):
+                halves = stage > 0 and block == 0
+                layer = ResidualBlock(
+                    before, after, stride=2 if halves else 1, factorised=factorised
+                )
+                self.add_module(f"res{number}", layer)
+                before = after
+                number += 1
+        # the 3-D pooling refuses maps smaller than its window
         blur = nn.AvgPool2d(7, stride=1, padding=3, count_include_pad=False)
-        # (B, C*T, H, W), then (B, D)
+        # (B, C, T, H, W) -> (B, C * T, H, W) -> (B, D)
         self.embedding = nn.Sequential(nn.Flatten(1, 2), blur, nn.Flatten())
         self.layers = tuple(name for name, _ in self.named_children())
 

@@ -53,23 +53,28 @@ class Moments:
 
 
 def whitening(covariance: Tensor) -> Tensor:
-    """Rows that give unit variance and no correlation, by falling variance; negligible directions
-    left out: (F, F) -> (k, F).
+    """Rows that give unit variance and no correlation: (F, F) -> (k, F).
+
+    They are ordered by falling variance; negligible directions are left out.
     """
-    variances, directions = torch.linalg.eigh(covariance)
+    variances, directions = torch.linalg.eigh(covariance)  # ascending
     kept = variances > NEGLIGIBLE * variances[-1].clamp_min(0)
-    return (directions[:, kept] / variances[kept].sqrt()).T.flip(0)
+    columns = directions[:, kept] / variances[kept].sqrt()  # (F, k)
+    return columns.T.flip(0)
 
 
 def quadratic(values: Tensor) -> Tensor:
     """Values and their products of pairs: (..., k) -> (..., k + k (k + 1) / 2)."""
-    first, second = torch.triu_indices(values.shape[-1], values.shape[-1], device=values.device)
-    return torch.cat([values, values[..., first] * values[..., second]], dim=-1)
+    count = values.shape[-1]
+    first, second = torch.triu_indices(count, count, device=values.device)
+    products = values[..., first] * values[..., second]
+    return torch.cat([values, products], dim=-1)
 
 
 class Projection(nn.Module):
-    """Centred linear map with fitted, not trained, weights; random ones until then: (B, T, F) ->
-    (B, T, features).
+    """Centred linear map: (B, T, F) -> (B, T, features).
+
+    Its weights are fitted, not trained, and random until then.
     """
 
     def __init__(self, inputs: int, features: int) -> None:
@@ -78,13 +83,16 @@ class Projection(nn.Module):
         self.register_buffer("weight", torch.randn(features, inputs) / inputs**0.5)
 
     def forward(self, values: Tensor) -> Tensor:
-        return F.linear(values - self.mean.to(values.dtype), self.weight.to(values.dtype))
+        dtype = values.dtype
+        return F.linear(values - self.mean.to(dtype), self.weight.to(dtype))
 
     def fit(self, mean: Tensor, rows: Tensor) -> None:
-        """Take over a mean (F,) and rows (features, F); each row is turned so that its largest
-        weight is positive.
+        """Take over a mean (F,) and rows (features, F).
+
+        Each row is turned so that its largest weight is positive.
         """
-        largest = rows.gather(1, rows.abs().argmax(1, keepdim=True))
+        place_of_largest = rows.abs().argmax(1, keepdim=True)
+        largest = rows.gather(1, place_of_largest)  # (features, 1)
         self.mean.copy_(mean)
         self.weight.copy_(rows * largest.sign())
 
@@ -146,7 +154,8 @@ class SlowFeatures(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         """Slow features of every frame: (B, C, T, H, W) in [0, 1] -> (B, T, features)."""
-        return self.slow(self.expand(self.components(self.flatten(clip))))
+        components = self.components(self.flatten(clip))  # (B, T, components)
+        return self.slow(self.expand(components))
 
     @torch.no_grad()
     def fit_components(self, clips: Iterable[Tensor]) -> None:
@@ -173,12 +182,14 @@ class SlowFeatures(nn.Module):
         values = Moments()
         differences = Moments()
         for clip in clips:
-            expanded = self.expand(self.components(self.flatten(clip).double()))  # (B, T, expanded)
+            components = self.components(self.flatten(clip).double())
+            expanded = self.expand(components)  # (B, T, expanded)
             values.add(expanded.flatten(0, 1))
             differences.add(expanded.diff(dim=1).flatten(0, 1))
         rows = whitening(values.covariance)
         self._check(rows, self.slow, "features")
-        deltas, directions = torch.linalg.eigh(rows @ differences.second @ rows.T)  # ascending
+        whitened = rows @ differences.second @ rows.T
+        deltas, directions = torch.linalg.eigh(whitened)  # ascending: slowest first
         count = len(self.slow.weight)
         self.slow.fit(values.mean, directions[:, :count].T @ rows)
         self.deltas.copy_(deltas[:count])

@@ -1,5 +1,6 @@
-"""SlowFast: a wide pathway on few frames beside a thin one on all (Feichtenhofer et al., ICCV 2019,
-arXiv 1812.03982).
+"""SlowFast: a wide pathway on few frames beside a thin one on all.
+
+Feichtenhofer et al., ICCV 2019, arXiv 1812.03982.
 
 Both pathways are bottleneck residual networks. The slow one sees every ``alpha``-th frame and looks
 over time only in its last two stages; the fast one has ``beta`` of its channels, sees all frames
@@ -29,17 +30,16 @@ def _conv(
     channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1)
 ) -> list[nn.Module]:
     """Convolution and batch normalisation."""
-    return [
-        nn.Conv3d(
-            channels_in, channels, tuple(kernel), tuple(stride), same_padding(kernel), bias=False
-        ),
-        nn.BatchNorm3d(channels),
-    ]
+    convolution = nn.Conv3d(
+        channels_in, channels, tuple(kernel), tuple(stride), same_padding(kernel), bias=False
+    )
+    return [convolution, nn.BatchNorm3d(channels)]
 
 
 class Bottleneck(nn.Module):
-    """A t x 1 x 1, a 1 x 3 x 3 and a 1 x 1 x 1 convolution around a shortcut: (B, C_in, T, H, W) ->
-    (B, 4 inner, T, H/s, W/s).
+    """A t x 1 x 1, a 1 x 3 x 3 and a 1 x 1 x 1 convolution around a shortcut.
+
+    (B, C_in, T, H, W) -> (B, 4 * inner, T, H/s, W/s).
     """
 
     def __init__(self, channels_in: int, inner: int, *, time_kernel: int, stride: int):
@@ -53,20 +53,18 @@ class Bottleneck(nn.Module):
             nn.ReLU(inplace=True),
             *_conv(inner, channels, (1, 1, 1)),
         )
-        changes = stride != 1 or channels_in != channels
-        self.shortcut = (
-            nn.Sequential(*_conv(channels_in, channels, (1, 1, 1), strides))
-            if changes
-            else nn.Identity()
-        )
+        self.shortcut = nn.Identity()
+        if stride != 1 or channels_in != channels:
+            self.shortcut = nn.Sequential(*_conv(channels_in, channels, (1, 1, 1), strides))
 
     def forward(self, maps: Tensor) -> Tensor:
         return torch.relu(self.residual(maps) + self.shortcut(maps))
 
 
 class Pathway(nn.Module):
-    """One pathway: ``stem`` and ``res2`` ... (the paper's names), called from outside, one after
-    the other.
+    """One pathway: ``stem`` and ``res2`` ... (the paper's names).
+
+    They are called from outside, one after the other.
 
     Args:
         channels_in: channels of the clip.
@@ -81,15 +79,15 @@ class Pathway(nn.Module):
 
     def __init__(
         self,
-        channels_in,
-        width,
-        blocks,
+        channels_in: int,
+        width: int,
+        blocks: Sequence[int],
         *,
-        time_kernels,
-        lateral,
-        stem_kernel,
-        stem_stride,
-        stem_pool,
+        time_kernels: Sequence[int],
+        lateral: float,
+        stem_kernel: int,
+        stem_stride: int,
+        stem_pool: bool,
     ):
         super().__init__()
         kernel = (time_kernels[0], stem_kernel, stem_kernel)
@@ -101,21 +99,22 @@ class Pathway(nn.Module):
         before = width
         for stage, count in enumerate(blocks):
             inner = width * 2**stage
+            time_kernel = time_kernels[stage + 1]
             before += int(lateral * before)
             stack = nn.Sequential()
             for block in range(count):
-                stride = 2 if stage and not block else 1
-                stack.append(
-                    Bottleneck(before, inner, time_kernel=time_kernels[stage + 1], stride=stride)
-                )
+                halves = stage > 0 and block == 0
+                stride = 2 if halves else 1
+                stack.append(Bottleneck(before, inner, time_kernel=time_kernel, stride=stride))
                 before = EXPANSION * inner
             self.add_module(f"res{stage + 2}", stack)
         self.channels = before
 
 
 class Lateral(nn.Module):
-    """Fast maps brought to the slow pathway's frames, beside its maps: (B, C, T/a, H, W), (B, F, T,
-    H, W) -> (B, C+2F, ...).
+    """Fast maps brought to the slow pathway's frames, beside its maps.
+
+    (B, C, T/a, H, W) and (B, F, T, H, W) -> (B, C + 2F, T/a, H, W).
     """
 
     def __init__(self, channels: int, alpha: int):
@@ -129,8 +128,9 @@ class Lateral(nn.Module):
 
 
 class JoinMeans(nn.Module):
-    """The mean of each pathway's last maps over space and time, side by side: (B, C, ...), (B, F,
-    ...) -> (B, C + F).
+    """The mean of each pathway's last maps over space and time, side by side.
+
+    (B, C, T/a, H, W) and (B, F, T, H, W) -> (B, C + F).
     """
 
     def forward(self, slow: Tensor, fast: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ class SlowFast(nn.Module):
         stem_pool: bool = True,
     ):
         super().__init__()
-        channels = check_clip_shape(clip_shape)[0]
+        channels, *_ = check_clip_shape(clip_shape)
         if not blocks or alpha < 1 or width * beta < 1 or width * beta % 1:
             raise ValueError(
                 "give at least one stage, alpha of at least 1 and beta of width in whole channels,"
@@ -181,28 +181,39 @@ class SlowFast(nn.Module):
             )
         self.alpha = alpha
         stages = len(blocks)
-        shared = {"stem_kernel": stem_kernel, "stem_stride": stem_stride, "stem_pool": stem_pool}
-        slow_kernels = [1] + [
-            3 if stage >= stages - SLOW_TEMPORAL else 1 for stage in range(stages)
-        ]
-        fast_kernels = [5] + [3] * stages
+        fast_width = int(width * beta)
+        flat_stages = max(0, stages - SLOW_TEMPORAL)
         self.slow = Pathway(
-            channels, width, blocks, time_kernels=slow_kernels, lateral=LATERAL * beta, **shared
+            channels,
+            width,
+            blocks,
+            time_kernels=[1] + [1] * flat_stages + [3] * (stages - flat_stages),
+            lateral=LATERAL * beta,
+            stem_kernel=stem_kernel,
+            stem_stride=stem_stride,
+            stem_pool=stem_pool,
         )
         self.fast = Pathway(
-            channels, int(width * beta), blocks, time_kernels=fast_kernels, lateral=0, **shared
+            channels,
+            fast_width,
+            blocks,
+            time_kernels=[5] + [3] * stages,
+            lateral=0,
+            stem_kernel=stem_kernel,
+            stem_stride=stem_stride,
+            stem_pool=stem_pool,
         )
-        # of the maps that a stage is given
-        widths = [1] + [EXPANSION * 2**stage for stage in range(stages - 1)]
-        self.lateral = nn.ModuleList(
-            [Lateral(int(width * beta) * factor, alpha) for factor in widths]
-        )
+        # channels of the fast maps that join before each stage: those of the stem, then of stages
+        joining = [fast_width]
+        for stage in range(stages - 1):
+            joining.append(fast_width * EXPANSION * 2**stage)
+        self.lateral = nn.ModuleList([Lateral(count, alpha) for count in joining])
         self.embedding = JoinMeans()
         self.steps = ("stem", *(f"res{stage + 2}" for stage in range(stages)))
-        self.layers = (
-            *(f"{path}.{step}" for step in self.steps for path in ("slow", "fast")),
-            "embedding",
-        )
+        self.layers = ()
+        for step in self.steps:
+            self.layers += (f"slow.{step}", f"fast.{step}")
+        self.layers += ("embedding",)
 
     def forward(self, clip: Tensor) -> Tensor:
         """Embedding of a clip.
@@ -217,6 +228,7 @@ class SlowFast(nn.Module):
         slow = self.slow.stem(clip[:, :, :: self.alpha])
         fast = self.fast.stem(clip)
         for join, step in zip(self.lateral, self.steps[1:], strict=True):
-            slow = self.slow.get_submodule(step)(join(slow, fast))
+            joined = join(slow, fast)
+            slow = self.slow.get_submodule(step)(joined)
             fast = self.fast.get_submodule(step)(fast)
         return self.embedding(slow, fast)

@@ -14,6 +14,8 @@ of the clip, so that a frozen network sees an image from the first step on.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
+from math import ceil
 
 import torch
 from torch import Tensor, nn
@@ -34,10 +36,11 @@ class MixFrames(nn.Conv3d):
         super().__init__(channels, 3, (frames, 1, 1))
         nn.init.zeros_(self.bias)
         nn.init.zeros_(self.weight)
-        edges = [0, frames // 3, 2 * frames // 3, frames] if frames > 2 else None
-        for colour in range(3):
-            first, last = edges[colour : colour + 2] if edges else (0, frames)
-            nn.init.constant_(self.weight[colour, :, first:last], 1 / (channels * (last - first)))
+        thirds = pairwise((0, frames // 3, 2 * frames // 3, frames))
+        parts = thirds if frames > 2 else [(0, frames)] * 3
+        for colour, (first, end) in enumerate(parts):
+            values = channels * (end - first)
+            nn.init.constant_(self.weight[colour, :, first:end], 1 / values)
 
 
 class MeanMap(nn.Module):
@@ -97,37 +100,41 @@ class TrunkFusion(nn.Module):
             raise ValueError(f"trunk must be one of vgg19, mobilenet_v2, i3d, got {trunk!r}")
         if fusion not in FUSIONS:
             raise ValueError(f"fusion must be one of {', '.join(FUSIONS)}, got {fusion!r}")
-        clips = TRUNKS[trunk].takes_clips
+        takes_clips = TRUNKS[trunk].takes_clips
         self.layers: tuple[str, ...] = ()
-        if clips:
+        if takes_clips:
             chosen, length = clip_frames(fusion, length, chunks)
         else:
             chosen = image_frames(fusion, length, frames, apart)
             length = 1
         self.register_buffer("chosen", torch.tensor(chosen), persistent=False)
-        if fusion == "early" and not clips:
+        if fusion == "early" and not takes_clips:
             self.mix = MixFrames(channels, len(chosen))
             self.layers = ("mix",)
             channels = 3
-        options = {
-            "length": length,
-            "image_px": image_px,
-            "trained": train_trunk,
-            "pooled": fusion != "slow",
-        }
-        self.trunk = Trunk(trunk, (channels, *size), **options, params=trunk_params)
+        self.trunk = Trunk(
+            trunk,
+            (channels, *size),
+            length=length,
+            image_px=image_px,
+            trained=train_trunk,
+            pooled=fusion != "slow",
+            params=trunk_params,
+        )
         self.layers += tuple(f"trunk.{name}" for name in self.trunk.layers)
         self.merged: tuple[str, ...] = ()
         if fusion == "slow":
-            # I3D halves time three times
-            steps = len(chosen) // length * (-(-length // 8) if clips else 1)
-            self._add_merges(
-                steps, merges or (CLIP_MERGES if clips else IMAGE_MERGES), merge_channels
-            )
+            pieces = len(chosen) // length
+            steps = (
+                ceil(length / 8) if takes_clips else 1
+            )  # of a piece; I3D halves time three times
+            usual = CLIP_MERGES if takes_clips else IMAGE_MERGES
+            self._add_merges(pieces * steps, merges or usual, merge_channels)
         self.embedding = MeanMap() if fusion == "slow" else nn.Flatten()
         self.layers += (*self.merged, "embedding")
 
     def _add_merges(self, steps: int, merges: Sequence[Sequence[int]], units: int) -> None:
+        """Temporal convolutions over ``steps`` steps of the trunk's last maps."""
         channels = self.trunk.size
         before = steps
         for number, (extent, stride) in enumerate(merges, start=1):
@@ -185,8 +192,10 @@ def image_frames(fusion: str, length: int, frames: int | None, apart: int) -> li
 
 
 def clip_frames(fusion: str, length: int, chunks: int) -> tuple[list[int], int]:
-    """Indices of the frames of a clip of ``length`` that a clip network sees, and how many of them
-    make a piece.
+    """Frames of a clip of ``length`` that a clip network sees.
+
+    Returns:
+        Their indices, and how many of them make a piece.
 
     Raises:
         ValueError: the clip cannot be cut into such pieces.

@@ -1,10 +1,11 @@
-"""TSM: a residual network over single frames whose channels are shifted in time (Lin et al., ICCV
-2019, arXiv 1811.08383).
+"""TSM: a residual network over single frames whose channels are shifted in time.
+
+Lin et al., ICCV 2019, arXiv 1811.08383.
 
 Every residual branch begins by moving some channels one frame back and as many one frame on; the
 convolutions after it see a little of the neighbouring frames at no cost in weights or
-multiply-adds. ``shift=0`` gives its twin without time, as in temporal segment networks (TSN, Wang
-et al., ECCV 2016, arXiv 1608.00859): an image network, averaged over frames.
+multiply-adds. ``shift=0`` gives the same network without time, as in temporal segment networks
+(TSN, Wang et al., ECCV 2016, arXiv 1608.00859): an image network, averaged over frames.
 
 The default is ResNet-18 with an eighth of the channels shifted each way (offline, both directions).
 
@@ -53,22 +54,23 @@ def _conv(channels_in: int, channels: int, kernel: int, stride: int) -> list[nn.
 
 
 class ShiftBlock(nn.Module):
-    """Shift and two 3x3 convolutions of each frame around a shortcut: (B, C_in, T, H, W) -> (B, C,
-    T, H/s, W/s).
+    """Shift and two 3x3 convolutions of each frame around a shortcut.
+
+    (B, C_in, T, H, W) -> (B, C, T, H/s, W/s).
     """
 
     def __init__(self, channels_in: int, channels: int, *, stride: int, shifted: int):
         super().__init__()
+        shift = [TemporalShift(shifted)] if shifted else []
         self.residual = nn.Sequential(
-            *([TemporalShift(shifted)] if shifted else []),
+            *shift,
             *_conv(channels_in, channels, 3, stride),
             nn.ReLU(inplace=True),
             *_conv(channels, channels, 3, 1),
         )
-        changes = stride != 1 or channels_in != channels
-        self.shortcut = (
-            nn.Sequential(*_conv(channels_in, channels, 1, stride)) if changes else nn.Identity()
-        )
+        self.shortcut = nn.Identity()
+        if stride != 1 or channels_in != channels:
+            self.shortcut = nn.Sequential(*_conv(channels_in, channels, 1, stride))
 
     def forward(self, maps: Tensor) -> Tensor:
         return torch.relu(self.residual(maps) + self.shortcut(maps))
@@ -123,7 +125,7 @@ class TSM(nn.Module):
         stem_pool: bool = True,
     ):
         super().__init__()
-        channels = check_clip_shape(clip_shape)[0]
+        channels, *_ = check_clip_shape(clip_shape)
         if not widths or len(widths) != len(blocks):
             raise ValueError(
                 f"widths and blocks must be as many, one number a stage, got {list(widths)} and"
@@ -134,22 +136,22 @@ class TSM(nn.Module):
                 f"shift must be 0, or at most 0.5 and at least one of {min(widths)} channels, got"
                 f" {shift}"
             )
-        width = widths[0]
+        before = widths[0]
         self.stem = nn.Sequential(
-            *_conv(channels, width, stem_kernel, stem_stride), nn.ReLU(inplace=True)
+            *_conv(channels, before, stem_kernel, stem_stride), nn.ReLU(inplace=True)
         )
         if stem_pool:
             self.stem.append(nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)))
-        plan = [
-            (after, 2 if stage and not block else 1)
-            for stage, after in enumerate(widths)
-            for block in range(blocks[stage])
-        ]
-        for number, (after, stride) in enumerate(plan):
-            self.add_module(
-                f"res{number}", ShiftBlock(width, after, stride=stride, shifted=int(width * shift))
-            )
-            width = after
+        number = 0
+        for stage, (after, count) in enumerate(zip(widths, blocks, strict=True)):
+            for block in range(count):
+                halves = stage > 0 and block == 0
+                layer = ShiftBlock(
+                    before, after, stride=2 if halves else 1, shifted=int(before * shift)
+                )
+                self.add_module(f"res{number}", layer)
+                before = after
+                number += 1
         self.frames = SpaceMean()
         self.embedding = TimeMean()
         self.layers = tuple(name for name, _ in self.named_children())

@@ -1,8 +1,7 @@
-"""Two-stream network: one stream sees single frames, the other stacks of flow fields (Simonyan &
-Zisserman, arXiv 1406.2199).
+"""Two-stream network: one stream sees single frames, the other stacks of flow fields.
 
-Both streams have the layout of ``vidrep.models.cnn_m``; flow stacks are made by
-``vidrep.models.flow_stacks``.
+Simonyan & Zisserman, NIPS 2014, arXiv 1406.2199. Both streams have the layout of
+``vidrep.models.cnn_m``; flow stacks are made by ``vidrep.models.flow_stacks``.
 
 Deviations:
 * torch's default weight initialisation, no ImageNet weights;
@@ -21,25 +20,46 @@ from vidrep.models.flow_stacks import FlowStacks
 
 
 class SpatialStream(Stream):
-    """The spatial stream: single frames of clips of ``clip_shape`` (C, T, H, W). Further arguments:
-    see ``Stream``.
+    """The spatial stream: single frames of clips.
+
+    Args:
+        clip_shape: (C, T, H, W).
+        samples, convs, dense, norm, dropout: see ``Stream``.
     """
 
-    def __init__(self, clip_shape: Sequence[int], **options):
+    def __init__(
+        self,
+        clip_shape: Sequence[int],
+        *,
+        samples: int,
+        convs: Sequence[Sequence[int]],
+        dense: Sequence[int],
+        norm: str,
+        dropout: float,
+    ):
         channels, _, height, width = check_clip_shape(clip_shape)
-        super().__init__((channels, height, width), local_norms=2, **options)
+        super().__init__(
+            (channels, height, width),
+            samples=samples,
+            convs=convs,
+            dense=dense,
+            norm=norm,
+            local_norms=2,
+            dropout=dropout,
+        )
 
     def forward(self, clip: Tensor) -> Tensor:
         """Embeddings (B, S, D) of the frames at sampled positions of a clip (B, C, T, H, W)."""
-        frames = self.positions(len(clip), clip.shape[2]).to(clip.device)
-        # (B, S, C, H, W)
-        images = clip.transpose(1, 2)[torch.arange(len(clip), device=clip.device)[:, None], frames]
+        places = self.positions(len(clip), clip.shape[2]).to(clip.device)  # (B, S)
+        number = torch.arange(len(clip), device=clip.device)[:, None]
+        images = clip.transpose(1, 2)[number, places]  # (B, S, C, H, W)
         return self.features(images.transpose(1, 2))
 
 
 class TemporalStream(Stream):
-    """The temporal stream, a network of its own or half of ``TwoStream``: stacks of flow fields at
-    sampled positions.
+    """The temporal stream: stacks of flow fields at sampled positions.
+
+    It is a network of its own or half of ``TwoStream``.
 
     Args:
         clip_shape: (C, T, H, W); the flow has T-1 fields.
@@ -69,26 +89,27 @@ class TemporalStream(Stream):
         norm: str = "local",
         dropout: float = 0.9,
     ):
-        _, frames, *size = check_clip_shape(clip_shape)
-        if subtract_mean and size == [1, 1]:
+        _, frames, height, width = check_clip_shape(clip_shape)
+        if subtract_mean and (height, width) == (1, 1):
             raise ValueError(
                 "flow of a single pixel is nothing once its mean is subtracted: use larger clips"
             )
-        kind = {
-            "trajectory": trajectory,
-            "bidirectional": bidirectional,
-            "subtract_mean": subtract_mean,
-        }
-        stacks = FlowStacks(frames, stack, **kind)
-        options = {
-            "samples": samples,
-            "convs": convs,
-            "dense": dense,
-            "norm": norm,
-            "dropout": dropout,
-        }
-        # the paper drops the second, to save memory
-        super().__init__((stacks.channels, *size), local_norms=1, **options)
+        stacks = FlowStacks(
+            frames,
+            stack,
+            trajectory=trajectory,
+            bidirectional=bidirectional,
+            subtract_mean=subtract_mean,
+        )
+        super().__init__(
+            (stacks.channels, height, width),
+            samples=samples,
+            convs=convs,
+            dense=dense,
+            norm=norm,
+            local_norms=1,  # the paper drops the second, to save memory
+            dropout=dropout,
+        )
         self.stacks = stacks
         self.inputs = stacks.inputs
 
@@ -108,6 +129,7 @@ class TemporalStream(Stream):
 
 class Join(nn.Module):
     """Both streams side by side, averaged over their samples: (B, S, D) twice -> (B, 2D).
+
     Classifiers see the streams apart.
     """
 
@@ -152,25 +174,26 @@ class TwoStream(nn.Module):
         dropout: float = 0.9,
     ):
         super().__init__()
-        shared = {
-            "samples": samples,
-            "convs": convs,
-            "dense": dense,
-            "norm": norm,
-            "dropout": dropout,
-        }
-        kind = {
-            "trajectory": trajectory,
-            "bidirectional": bidirectional,
-            "subtract_mean": subtract_mean,
-        }
-        self.spatial = SpatialStream(clip_shape, **shared)
-        self.temporal = TemporalStream(clip_shape, stack=stack, **kind, **shared)
+        self.spatial = SpatialStream(
+            clip_shape, samples=samples, convs=convs, dense=dense, norm=norm, dropout=dropout
+        )
+        self.temporal = TemporalStream(
+            clip_shape,
+            stack=stack,
+            trajectory=trajectory,
+            bidirectional=bidirectional,
+            subtract_mean=subtract_mean,
+            samples=samples,
+            convs=convs,
+            dense=dense,
+            norm=norm,
+            dropout=dropout,
+        )
         self.embedding = Join()
         self.inputs = ("clip", *self.temporal.inputs)
-        streams = {"spatial": self.spatial, "temporal": self.temporal}
         self.layers = (
-            *(f"{prefix}.{name}" for prefix, stream in streams.items() for name in stream.layers),
+            *(f"spatial.{name}" for name in self.spatial.layers),
+            *(f"temporal.{name}" for name in self.temporal.layers),
             "embedding",
         )
 
@@ -189,5 +212,5 @@ class TwoStream(nn.Module):
         """
         spatial = self.spatial(clip)
         temporal = self.temporal(flow, flow_backward)
-        self.embedding(spatial, temporal)  # a layer to be opened up; the streams are trained apart
+        self.embedding(spatial, temporal)  # its activations can be read; streams are trained apart
         return {"spatial": spatial, "temporal": temporal}

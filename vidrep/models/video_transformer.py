@@ -8,12 +8,10 @@ attention and MLP mix the tokens. What they mix is the scheme:
 * ``divided``: tokens of the same place over time, then tokens of the same frame over space
   (TimeSformer);
 * ``factorised``: a spatial encoder, then a temporal encoder over one token a frame (ViViT model 2);
-* ``space``: the twin of ``divided`` without time. Its first attention looks over space as well, so
-  both have the same weights but
-  for the time positions, which the twin lacks: with tubelets of one frame its embedding does not
-      depend on the order of frames.
-  TimeSformer's space-only baseline has one attention a block, and therefore a quarter fewer
-  weights.
+* ``space``: ``divided`` without time. Its first attention looks over space as well, so both have
+  the same weights but for the time positions, which it lacks: with tubelets of one frame its
+  embedding does not depend on the order of frames. TimeSformer's space-only baseline has one
+  attention a block, and therefore a quarter fewer weights.
 
 Deviations: no class token, the embedding is the mean over the normalised tokens; ViViT's positions
 are learnt for space and time apart, as TimeSformer's; no further linear layer after TimeSformer's
@@ -29,7 +27,7 @@ from torch.nn import functional as F
 
 from vidrep.models.blocks import Triple, check_clip_shape, triple
 
-# of a block
+# what the attentions of a block look along, one after the other
 SCHEMES = {
     "joint": ("all",),
     "divided": ("time", "space"),
@@ -66,9 +64,10 @@ class TubeletEmbedding(nn.Module):
     ):
         super().__init__()
         self.gain = gain
+        frames, rows, columns = grid
         self.project = nn.Conv3d(channels, width, tuple(patch), stride=tuple(patch))
-        self.space = _positions(width, (1, *grid[1:]), std)
-        self.time = _positions(width, (grid[0], 1, 1), std) if timed else None
+        self.space = _positions(width, (1, rows, columns), std)
+        self.time = _positions(width, (frames, 1, 1), std) if timed else None
 
     def forward(self, clip: Tensor) -> Tensor:
         tokens = self.project(self.gain * clip) + self.space
@@ -77,12 +76,12 @@ class TubeletEmbedding(nn.Module):
 
 def _positions(width: int, grid: Sequence[int], std: float = POSITION_STD) -> nn.Parameter:
     """A learnt vector for every cell of a grid, (1, D, T, H, W)."""
-    return nn.Parameter(nn.init.trunc_normal_(torch.empty(1, width, *grid), std=std))
+    values = torch.empty(1, width, *grid)
+    return nn.Parameter(nn.init.trunc_normal_(values, std=std))
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention along some axes of a grid of tokens: (B, T, H, W, D) -> (B, T, H,
-    W, D).
+    """Multi-head self-attention along some axes of a grid of tokens (B, T, H, W, D).
 
     Args:
         width: D.
@@ -100,27 +99,27 @@ class Attention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         batch, frames, height, width, _ = tokens.shape
         if self.along == "time":
-            mixed = self.mix(tokens.permute(0, 2, 3, 1, 4).flatten(0, 2))  # (B*H*W, T, D)
-            return mixed.unflatten(0, (batch, height, width)).permute(0, 3, 1, 2, 4)
-        sequences = (
-            tokens.flatten(2, 3).flatten(0, 1) if self.along == "space" else tokens.flatten(1, 3)
-        )
+            sequences = tokens.permute(0, 2, 3, 1, 4).flatten(0, 2)  # (B * H * W, T, D)
+            mixed = self.mix(sequences).unflatten(0, (batch, height, width))  # (B, H, W, T, D)
+            return mixed.permute(0, 3, 1, 2, 4)
+        if self.along == "space":
+            sequences = tokens.flatten(2, 3).flatten(0, 1)  # (B * T, H * W, D)
+        else:
+            sequences = tokens.flatten(1, 3)  # (B, T * H * W, D)
         return self.mix(sequences).reshape(batch, frames, height, width, -1)
 
     def mix(self, sequences: Tensor) -> Tensor:
         """Attention within each sequence: (S, N, D) -> (S, N, D)."""
-        # (S, heads, N, d) each
-        query, key, value = (
-            self.qkv(sequences).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        )
-        return self.out(
-            F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        )
+        heads = self.qkv(sequences).unflatten(-1, (3, self.heads, -1))  # (S, N, 3, heads, d)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)  # (S, heads, N, d) each
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return self.out(mixed.transpose(1, 2).flatten(2))
 
 
 class Block(nn.Module):
-    """Pre-norm attention along each of ``axes`` in turn, then an MLP, each with a residual around
-    it: (B, D, T, H, W) -> same.
+    """Pre-norm attention along each of ``axes`` in turn, then an MLP: (B, D, T, H, W) -> same.
+
+    Each has a residual around it.
     """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int, axes: Sequence[str]):
@@ -142,8 +141,9 @@ class Block(nn.Module):
 
 
 class FrameTokens(nn.Module):
-    """The mean token of each frame with its position in time: (B, D, T, H, W) -> (B, D, T, 1,
-    1).
+    """The mean token of each frame with its position in time.
+
+    (B, D, T, H, W) -> (B, D, T, 1, 1).
     """
 
     def __init__(self, width: int, frames: int):
@@ -162,7 +162,8 @@ class MeanToken(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return self.norm(maps.flatten(2).transpose(1, 2)).mean(1)
+        tokens = maps.flatten(2).transpose(1, 2)  # (B, N, D)
+        return self.norm(tokens).mean(1)
 
 
 class VideoTransformer(nn.Module):
@@ -220,21 +221,23 @@ class VideoTransformer(nn.Module):
                 "width, depth and heads must be at least 1 and width a multiple of heads, got"
                 f" {width}, {depth} and {heads}"
             )
-        grid = [side // part for side, part in zip(size, patch, strict=True)]
+        grid = tuple(side // part for side, part in zip(size, patch, strict=True))
         self.attention = attention
         self.patch = patch
-        self.grid = tuple(grid)
+        self.grid = grid
         self.width = width
         timed = attention in ("joint", "divided")
         self.embed = TubeletEmbedding(
             channels, width, patch, grid, timed=timed, std=position_std, gain=pixel_gain
         )
         for number in range(1, depth + 1):
-            self.add_module(f"block{number}", Block(width, heads, mlp_ratio, SCHEMES[attention]))
+            block = Block(width, heads, mlp_ratio, SCHEMES[attention])
+            self.add_module(f"block{number}", block)
         if attention == "factorised":
             self.frames = FrameTokens(width, grid[0])
             for number in range(1, temporal_depth + 1):
-                self.add_module(f"time{number}", Block(width, heads, mlp_ratio, ("time",)))
+                block = Block(width, heads, mlp_ratio, ("time",))
+                self.add_module(f"time{number}", block)
         self.embedding = MeanToken(width)
         self.layers = tuple(name for name, _ in self.named_children())
 
@@ -261,4 +264,5 @@ class VideoTransformer(nn.Module):
         Returns:
             (B, D).
         """
-        return self.embedding(self.encode(self.embed(clip)))
+        tokens = self.encode(self.embed(clip))
+        return self.embedding(tokens)

@@ -25,9 +25,8 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: object) -> 
         name: tensor for name, tensor in expected.items() if name.endswith("num_batches_tracked")
     }
     state = {**counters, **state}
-    problems = [f"missing {name}" for name in expected.keys() - state.keys()] + [
-        f"unexpected {name}" for name in state.keys() - expected.keys()
-    ]
+    problems = [f"missing {name}" for name in expected.keys() - state.keys()]
+    problems += [f"unexpected {name}" for name in state.keys() - expected.keys()]
     for name in expected.keys() & state.keys():
         if expected[name].shape != state[name].shape:
             problems.append(
@@ -35,8 +34,7 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: object) -> 
                 f" {tuple(expected[name].shape)}"
             )
     if problems:
+        shown = "; ".join(sorted(problems)[:SHOWN])
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise ValueError(
-            f"{source} does not fit the network: {'; '.join(sorted(problems)[:SHOWN])}{more}"
-        )
+        raise ValueError(f"{source} does not fit the network: {shown}{more}")
     network.load_state_dict(state)

@@ -1,5 +1,6 @@
-"""A 3-D ConvNet on sliding windows, then an LSTM over its features (Baccouche et al., HBU 2011,
-LNCS 7065, hal-01354493).
+"""A 3-D ConvNet on sliding windows, then an LSTM over its features.
+
+Baccouche et al., HBU 2011, LNCS 7065, hal-01354493.
 
 The default is the network of the paper: windows of 9 frames; of 34 x 54 px its last convolution
 leaves 5 maps of 3 x 8, which are the 120 features of a window.
@@ -11,9 +12,8 @@ only once.
 Deviations:
 * the classifier of single windows (50 neurons, then the outputs) is not part of the model;
 * the paper counts 17,169 parameters in the ConvNet and about 25,000 in the LSTM. Its table of
-  layers gives 15,552 with the
-  classifier of six actions, and a fully recurrent LSTM with peepholes has 34,350: some connections
-  are unknown;
+  layers gives 15,552 with the classifier of six actions, and a fully recurrent LSTM with peepholes
+  has 34,350: some connections are unknown;
 * torch's default initialisation of the convolutions; Glorot-normal LSTM weights, forget bias 1;
 * optional batch normalisation after each convolution, for short trainings.
 """
@@ -35,8 +35,9 @@ class Rectify(nn.Module):
 
 
 class Subsample(nn.Module):
-    """Means over squares of H and W, with a trainable gain and bias a map: (B, C, T, H, W) -> (B,
-    C, T, H / f, W / f).
+    """Means over squares of H and W, with a trainable gain and bias a map.
+
+    (B, C, T, H, W) -> (B, C, T, H / f, W / f).
     """
 
     def __init__(self, maps: int, factor: int):
@@ -46,15 +47,15 @@ class Subsample(nn.Module):
         self.bias = nn.Parameter(torch.zeros(maps))
 
     def forward(self, maps: Tensor) -> Tensor:
-        gain, bias = (value[:, None, None, None] for value in (self.gain, self.bias))
+        gain = self.gain[:, None, None, None]  # (C, 1, 1, 1)
+        bias = self.bias[:, None, None, None]
         return self.pool(maps) * gain + bias
 
 
 class Standardise(nn.Module):
-    """Features (..., F) minus their mean, over their standard deviation, once fitted; unchanged
-    before.
+    """Features (..., F) minus their mean, over their standard deviation.
 
-    A feature that never changes is divided by 1.
+    Before it is fitted it leaves them unchanged. A feature that never changes is divided by 1.
     """
 
     def __init__(self, features: int):
@@ -117,7 +118,7 @@ class WindowLSTM(nn.Module):
         batch_norm: bool = False,
     ):
         super().__init__()
-        width, *size = check_clip_shape(clip_shape)
+        channels_in, *size = check_clip_shape(clip_shape)
         if len(maps) != 3 or len(kernels) != 3 or len(subsampling) != 2 or maps[1] % maps[0]:
             raise ValueError(
                 "needs maps and kernels of three convolutions, the second with a multiple of the"
@@ -125,12 +126,13 @@ class WindowLSTM(nn.Module):
                 f" {list(subsampling)}"
             )
         self.cnn = nn.Sequential()
-        for number, (channels, kernel, groups) in enumerate(
-            zip(maps, kernels, (1, maps[0], 1), strict=True), start=1
-        ):
-            layer = nn.Sequential(nn.Conv3d(width, channels, triple(kernel), groups=groups))
-            width = channels
-            size = _valid(size, triple(kernel))
+        groups = (1, maps[0], 1)
+        for number, channels in enumerate(maps, start=1):
+            kernel = triple(kernels[number - 1])
+            convolution = nn.Conv3d(channels_in, channels, kernel, groups=groups[number - 1])
+            layer = nn.Sequential(convolution)
+            channels_in = channels
+            size = _valid(size, kernel)
             if batch_norm:
                 layer.append(nn.BatchNorm3d(channels))
             if number <= len(subsampling):
@@ -138,14 +140,16 @@ class WindowLSTM(nn.Module):
                 layer.extend([Rectify(), Subsample(channels, factor)])
                 size = pooled(size, (1, factor, factor))
             self.cnn.add_module(f"conv{number}", layer)
-        features = width * size[1] * size[2]
+        _, height, width = size
+        features = channels_in * height * width
         self.flatten = FlattenFrames()
         self.standardise = Standardise(features)
         self.lstm = PeepholeLSTM(features, units, forget_bias=1.0)
 
     def window_features(self, clip: Tensor) -> Tensor:
-        """Features of each window on its own, not standardised: (B, C, T, H, W) in [0, 1] -> (B, S,
-        F).
+        """Features of each window on its own, not standardised.
+
+        (B, C, T, H, W) in [0, 1] -> (B, S, F).
         """
         return self.flatten(self.cnn(clip))
 
@@ -166,8 +170,10 @@ class WindowLSTM(nn.Module):
 
 
 def _valid(size: Sequence[int], kernel: Sequence[int]) -> tuple[int, ...]:
-    """Size (T, H, W) after a convolution without padding; ValueError where the map is smaller than
-    the kernel.
+    """Size (T, H, W) after a convolution of stride 1 without padding.
+
+    Raises:
+        ValueError: the map is smaller than the kernel.
     """
     after = tuple(before - length + 1 for before, length in zip(size, kernel, strict=True))
     if min(after) < 1:

@@ -50,9 +50,10 @@ class DigitCNN(nn.Module):
             self.scores = nn.Sequential(nn.Dropout(dropout), nn.Linear(units, classes))
 
     def pool(self, maps: Tensor) -> Tensor:
-        """The dense layer: (N, C, 7, 7) -> (N, units)."""
+        """The dense layer: (B, C, 7, 7) -> (B, units)."""
         return self.dense(maps)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores: (N, 1, 28, 28) -> (N, classes)."""
-        return self.scores(self.dense(self.conv2(self.conv1(images))))
+        """Class scores: (B, 1, 28, 28) -> (B, classes)."""
+        maps = self.conv2(self.conv1(images))  # (B, C, 7, 7)
+        return self.scores(self.dense(maps))

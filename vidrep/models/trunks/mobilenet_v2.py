@@ -1,5 +1,6 @@
-"""MobileNetV2 (Sandler et al., CVPR 2018, arXiv 1801.04381): inverted residuals with depthwise
-convolutions.
+"""MobileNetV2: inverted residuals with depthwise convolutions.
+
+Sandler et al., CVPR 2018, arXiv 1801.04381.
 
 Parameters are called as in torchvision's ``mobilenet_v2`` state dict, which can be loaded as it is.
 Two lines of published weights exist, and each wants its own treatment of the image:
@@ -12,7 +13,6 @@ Two lines of published weights exist, and each wants its own treatment of the im
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,25 +32,25 @@ NORMALISATIONS = {"unit": ((0.5,) * 3, (0.5,) * 3), "imagenet": (IMAGENET_MEAN, 
 
 
 def rounded(channels: float) -> int:
-    """``channels`` as the nearest multiple of 8, at least 8, and never more than a tenth
-    smaller.
-    """
+    """``channels`` as the nearest multiple of 8, at least 8, never more than a tenth smaller."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
 class SamePaddedConv2d(nn.Conv2d):
-    """A convolution padded like TensorFlow's "SAME": an odd pixel of padding goes to the right and
-    to the bottom.
+    """A convolution padded like TensorFlow's "SAME".
+
+    An odd pixel of padding goes to the right and to the bottom.
     """
 
     def forward(self, maps: Tensor) -> Tensor:
-        pads = []
-        for side, kernel, stride in zip(
-            maps.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True
-        ):
-            total = max(kernel - (side % stride or stride), 0)
-            pads += [total // 2, total - total // 2]
+        pads = []  # left, right, top, bottom
+        for axis in (1, 0):
+            side = maps.shape[2 + axis]
+            stride = self.stride[axis]
+            total = max(self.kernel_size[axis] - (side % stride or stride), 0)
+            before = total // 2
+            pads += [before, total - before]
         return super().forward(F.pad(maps, pads))
 
 
@@ -64,17 +64,27 @@ def conv_bn(
     tf_padding: bool,
 ) -> nn.Sequential:
     """Convolution -> batch normalisation -> ReLU6."""
-    shape = {"stride": stride, "groups": groups, "bias": False}
     if tf_padding and stride > 1:
-        conv = SamePaddedConv2d(channels_in, channels, kernel, **shape)
+        conv = SamePaddedConv2d(
+            channels_in, channels, kernel, stride=stride, groups=groups, bias=False
+        )
     else:
-        conv = nn.Conv2d(channels_in, channels, kernel, padding=kernel // 2, **shape)
+        conv = nn.Conv2d(
+            channels_in,
+            channels,
+            kernel,
+            stride=stride,
+            padding=kernel // 2,
+            groups=groups,
+            bias=False,
+        )
     return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU6())
 
 
 class InvertedResidual(nn.Module):
-    """1 x 1 expansion, 3 x 3 depthwise convolution, linear 1 x 1 projection; a shortcut where
-    shapes agree.
+    """1 x 1 expansion, 3 x 3 depthwise convolution, linear 1 x 1 projection.
+
+    There is a shortcut where shapes agree.
     """
 
     def __init__(
@@ -96,8 +106,9 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Stem, seventeen inverted residuals in seven groups, a 1 x 1 convolution; a dense layer after
-    the global average.
+    """Stem, seventeen inverted residuals in seven groups, a 1 x 1 convolution, a classifier.
+
+    The classifier is a dense layer after the global average.
 
     Args:
         width: multiplies all channels (rounded to multiples of 8); the last convolution only if it
@@ -138,26 +149,21 @@ class MobileNetV2(nn.Module):
         self.features = nn.Sequential(conv_bn(3, channels, 3, stride=2, tf_padding=tf_padding))
         self.groups = {"stem": ("features.0",)}
         for number, (expansion, base, blocks, stride) in enumerate(settings, start=1):
-            first = len(self.features)
-            for index in range(blocks):
-                wanted = rounded(base * width)
+            wanted = rounded(base * width)
+            names = []
+            for block in range(blocks):
+                names.append(f"features.{len(self.features)}")
+                step = stride if block == 0 else 1
                 self.features.append(
-                    InvertedResidual(
-                        channels,
-                        wanted,
-                        stride if index == 0 else 1,
-                        expansion,
-                        tf_padding=tf_padding,
-                    )
+                    InvertedResidual(channels, wanted, step, expansion, tf_padding=tf_padding)
                 )
                 channels = wanted
-            self.groups[f"group{number}"] = tuple(
-                f"features.{index}" for index in range(first, len(self.features))
-            )
+            self.groups[f"group{number}"] = tuple(names)
         last = rounded(head * max(1.0, width))
         self.features.append(conv_bn(channels, last, 1, tf_padding=tf_padding))
         self.groups["head"] = (f"features.{len(self.features) - 1}",)
-        self.channels = self.size = last
+        self.channels = last
+        self.size = last
         if classes:
             self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(last, classes))
         for module in self.modules():
@@ -166,9 +172,10 @@ class MobileNetV2(nn.Module):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
     def pool(self, maps: Tensor) -> Tensor:
-        """Global average: (N, C, H, W) -> (N, C)."""
+        """Global average: (B, C, H, W) -> (B, C)."""
         return maps.mean((2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores of normalised images: (N, 3, H, W) -> (N, classes)."""
-        return self.classifier(torch.flatten(self.pool(self.features(images)), 1))
+        """Class scores of normalised images: (B, 3, H, W) -> (B, classes)."""
+        maps = self.features(images)
+        return self.classifier(self.pool(maps))

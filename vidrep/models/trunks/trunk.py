@@ -2,7 +2,7 @@
 
 This is the one place that folds time into the batch. Published state dicts hold 2-D kernels, and
 whole images (or whole short clips) are what these networks were made for: keeping ``Conv2d`` inside
-keeps loading ordinary. Nothing folded is opened up: each map passes through a thin module that
+keeps loading ordinary. Nothing folded is extracted: each map passes through a thin module that
 unfolds it, and that is the layer others see.
 """
 
@@ -17,21 +17,25 @@ from vidrep.models.weights import load_state
 
 
 def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, C, H, W) -> (N, C, *size), bilinearly; shrinking averages over what is left out."""
-    if images.shape[2:] == size:
+    """(B, C, H, W) -> (B, C, *size), bilinearly; shrinking averages over what is left out."""
+    height, width = images.shape[2:]
+    if (height, width) == size:
         return images
-    shrinks = images.shape[2] > size[0] or images.shape[3] > size[1]
+    shrinks = height > size[0] or width > size[1]
     return F.interpolate(images, size, mode="bilinear", antialias=shrinks)
 
 
 class UnfoldMaps(nn.Module):
-    """Maps of pieces, (B * n, C, H, W) or (B * n, C, t, H, W), as those of clips: (B, C, n * t, H,
-    W).
+    """Maps of pieces as those of clips.
+
+    (B * n, C, H, W) or (B * n, C, t, H, W) -> (B, C, n * t, H, W).
     """
 
     def forward(self, maps: Tensor, pieces: int) -> Tensor:
-        maps = maps[:, :, None] if maps.ndim == 4 else maps
-        return maps.unflatten(0, (-1, pieces)).transpose(1, 2).flatten(2, 3)
+        if maps.ndim == 4:
+            maps = maps[:, :, None]
+        by_clip = maps.unflatten(0, (-1, pieces))  # (B, n, C, t, H, W)
+        return by_clip.transpose(1, 2).flatten(2, 3)
 
 
 class UnfoldVectors(nn.Module):
@@ -84,9 +88,10 @@ class Trunk(nn.Module):
         self.trained = trained
         self.with_vectors = pooled
         self.target = self._target(name, size, image_px)
-        for constant in ("mean", "std"):
-            values = torch.tensor(getattr(self.net, constant))[:, None, None]
-            self.register_buffer(f"image_{constant}", values, persistent=False)
+        mean = torch.tensor(self.net.mean)[:, None, None]
+        std = torch.tensor(self.net.std)[:, None, None]
+        self.register_buffer("image_mean", mean, persistent=False)
+        self.register_buffer("image_std", std, persistent=False)
         self.maps = nn.ModuleDict({group: UnfoldMaps() for group in self.net.groups})
         self.layers = tuple(f"maps.{group}" for group in self.maps)
         self.size = self.net.channels
@@ -100,9 +105,10 @@ class Trunk(nn.Module):
         """Height and width of the images that the network sees."""
         channels, *sides = size
         px = self.net.image_px if image_px is None else image_px
+        is_size = isinstance(px, int) and px >= 1
         if channels not in (1, 3):
             raise ValueError(f"trunk {name} takes grey or RGB clips, got {channels} channels")
-        if not isinstance(px, int) or px < 1 or (self.net.fixed_size and px != self.net.image_px):
+        if not is_size or (self.net.fixed_size and px != self.net.image_px):
             wanted = self.net.image_px if self.net.fixed_size else "a positive whole number"
             raise ValueError(f"trunk {name}: image_px must be {wanted}, got {image_px}")
         if self.net.fixed_size:
@@ -136,14 +142,15 @@ class Trunk(nn.Module):
         load_state(self.net, kept, source)
 
     def prepare(self, clip: Tensor) -> Tensor:
-        """Frames as the network wants them: (B, C, T, H, W) in [0, 1] -> (B * T, 3 or 1, H',
-        W').
+        """Frames as the network wants them.
+
+        (B, C, T, H, W) in [0, 1] -> (B * T, 3 or 1, H', W').
         """
         frames = clip.transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W)
         if len(self.image_mean) == 1:
             frames = frames.mean(1, keepdim=True)
-        # grey is repeated here
-        frames = (resize(frames, self.target) - self.image_mean) / self.image_std
+        resized = resize(frames, self.target)
+        frames = (resized - self.image_mean) / self.image_std  # broadcasting repeats grey
         return frames.contiguous(memory_format=torch.channels_last)
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -158,10 +165,12 @@ class Trunk(nn.Module):
         pieces = clip.shape[2] // self.length
         folded = self.prepare(clip)
         if self.length > 1 or self.net.takes_clips:
-            # (B * pieces, C, length, H', W')
-            folded = folded.unflatten(0, (-1, self.length)).transpose(1, 2)
+            by_piece = folded.unflatten(0, (-1, self.length))  # (B * pieces, length, C, H', W')
+            folded = by_piece.transpose(1, 2)
         for group, names in self.net.groups.items():
             for name in names:
                 folded = self.net.get_submodule(name)(folded)
             maps = self.maps[group](folded, pieces)
-        return self.pooled(self.net.pool(folded), pieces) if self.with_vectors else maps
+        if not self.with_vectors:
+            return maps
+        return self.pooled(self.net.pool(folded), pieces)

@@ -16,8 +16,9 @@ BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels, convolut
 
 
 class VGG19(nn.Module):
-    """Sixteen 3 x 3 convolutions in five blocks, each closed by 2 x 2 max pooling; then three dense
-    layers.
+    """Sixteen 3 x 3 convolutions in five blocks, and three dense layers.
+
+    Each block is closed by 2 x 2 max pooling.
 
     Args:
         width: multiplies all channels and the dense layers.
@@ -29,11 +30,11 @@ class VGG19(nn.Module):
         image_px: images whose shorter side is smaller are enlarged to it; with ``fixed_size`` all
             are made that large.
         smallest_px: images may not be smaller.
-        takes_clips: is it fed (N, C, T, H, W) instead of images?
+        takes_clips: is it fed (B, C, T, H, W) instead of images?
         classifier_prefix: of the names of the classifier's parameters.
         mean, std: of each colour, taken off images in [0, 1].
-        groups: name of an opened-up map -> names of the submodules that compute it from the one
-            before.
+        groups: name of a map that can be extracted -> names of the submodules that compute it
+            from the one before.
         channels: of the last map.
         size: of the vector ``pool`` makes of it.
     """
@@ -54,19 +55,16 @@ class VGG19(nn.Module):
         channels = 3
         for number, (base, convolutions) in enumerate(blocks, start=1):
             first = len(self.features)
+            wanted = max(1, round(base * width))
             for _ in range(convolutions):
-                self.features.extend(
-                    [
-                        nn.Conv2d(channels, max(1, round(base * width)), 3, padding=1),
-                        nn.ReLU(inplace=True),
-                    ]
-                )
-                channels = max(1, round(base * width))
+                self.features.append(nn.Conv2d(channels, wanted, 3, padding=1))
+                self.features.append(nn.ReLU(inplace=True))
+                channels = wanted
             self.features.append(nn.MaxPool2d(2))
-            self.groups[f"block{number}"] = tuple(
-                f"features.{index}" for index in range(first, len(self.features))
-            )
-        self.channels = self.size = channels
+            places = range(first, len(self.features))
+            self.groups[f"block{number}"] = tuple(f"features.{place}" for place in places)
+        self.channels = channels
+        self.size = channels
         self.smallest_px = 2 ** len(blocks)
         if classes:
             dense = max(1, round(4096 * width))
@@ -85,10 +83,10 @@ class VGG19(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def pool(self, maps: Tensor) -> Tensor:
-        """Global average: (N, C, H, W) -> (N, C)."""
+        """Global average: (B, C, H, W) -> (B, C)."""
         return maps.mean((2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores of normalised images: (N, 3, H, W) -> (N, classes)."""
+        """Class scores of normalised images: (B, 3, H, W) -> (B, classes)."""
         maps = nn.functional.adaptive_avg_pool2d(self.features(images), 7)
         return self.classifier(torch.flatten(maps, 1))
