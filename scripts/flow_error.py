@@ -18,7 +18,8 @@ def error_row(truth_path: str, estimate_path: str) -> dict:
     if truth.flow.shape != estimate.flow.shape:
         shapes = f"{estimate.flow.shape} and {truth.flow.shape}"
         raise ValueError(f"{estimate_path} and {truth_path} have different shapes, {shapes}")
-    pairs = ((truth.flow[block], estimate.flow[block]) for block in blocks(len(truth.flow)))
+    count = truth.flow.shape[0]
+    pairs = ((truth.flow[block], estimate.flow[block]) for block in blocks(count))
     source = {key: estimate.attrs[key] for key in ("dataset", "split", "method")}
     return source | summarise_error(pairs)
 
