@@ -1,6 +1,4 @@
-"""Claims about LSTM autoencoders, future predictors and composite models (Srivastava et al., ICML
-2015, arXiv 1502.04681).
-"""
+"""Claims about LSTM autoencoders and predictors (Srivastava et al., arXiv 1502.04681)."""
 
 from itertools import pairwise
 
@@ -32,8 +30,16 @@ NEAR = 1.1  # times a constant's error: as good as that
 
 def at_most(names: tuple[str, str], a: np.ndarray, b: np.ndarray) -> Finding:
     """Is the mean of a not clearly above that of b, clip by clip?"""
-    finding = above(names, a, b)
-    return Finding(finding.measured, difference(a, b)[1] <= 0)
+    _, low, _ = difference(a, b)
+    return Finding(above(names, a, b).measured, low <= 0)
+
+
+def as_array(parts: list[torch.Tensor]) -> np.ndarray:
+    """The values of all batches, one after the other."""
+    return torch.cat(parts).double().numpy()
+
+
+# --- Constants to beat. ---
 
 
 def frames(results: Results, split: str) -> torch.Tensor:
@@ -41,48 +47,51 @@ def frames(results: Results, split: str) -> torch.Tensor:
     return results.split(SHAPES, split).clips.flatten(2).float() / 255
 
 
+def logits_of(intensity: torch.Tensor) -> torch.Tensor:
+    """Logits of intensities in [0, 1], which are kept away from both ends."""
+    return intensity.clamp(1e-6, 1 - 1e-6).logit()
+
+
 def constant_nats(results: Results, first: int, *, mean_frame: bool = False) -> tuple[float, float]:
-    """Nats per frame of the mean training intensity, or of the mean frame, on test frames from
-    ``first`` on; and their floor.
+    """Nats per frame of a constant answer on the test frames from ``first`` on, and their floor.
+
+    The constant is the mean training intensity, or the mean training frame.
     """
     train = frames(results, "train")
     future = frames(results, "test")[:, first:]
-    constant = (
-        (train.mean((0, 1)) if mean_frame else train.mean())
-        .clamp(1e-6, 1 - 1e-6)
-        .logit()
-        .expand_as(future)
-    )
-    floor = nats_per_frame_of_logits(future.clamp(1e-6, 1 - 1e-6).logit(), future).mean(-1)
-    return float(nats_per_frame_of_logits(constant, future).mean(-1).mean()), float(floor.mean())
+    mean = train.mean((0, 1)) if mean_frame else train.mean()
+    constant = nats_per_frame_of_logits(logits_of(mean).expand_as(future), future)
+    floor = nats_per_frame_of_logits(logits_of(future), future)
+    return float(constant.mean(-1).mean()), float(floor.mean(-1).mean())
+
+
+# --- Reconstruction and prediction. ---
 
 
 def _ordering(results: Results) -> Finding:
     order = (COMPOSITE_FED, FUTURE_FED, COMPOSITE, FUTURE)
     nats = {name: clip_scores(results, name, SHAPES)[NATS] for name in order}
-    constant, floor = constant_nats(results, results.load(SHAPES, COMPOSITE).observed)
     steps = [at_most((a, b), nats[a], nats[b]) for a, b in pairwise(order)]
-    worst = max(n.mean() for n in nats.values())
-    best = min(n.mean() for n in nats.values())
+    means = [values.mean() for values in nats.values()]
+    constant, floor = constant_nats(results, results.load(SHAPES, COMPOSITE).observed)
     text = f"mean intensity {constant:.1f}, floor of grey targets {floor:.1f}"
-    return all_hold([*steps, Finding(text, bool(worst < 0.8 * constant and best > floor))])
+    between = bool(max(means) < 0.8 * constant and min(means) > floor)
+    return all_hold([*steps, Finding(text, between)])
 
 
 @torch.no_grad()
 def _reversed(results: Results) -> Finding:
     objective = results.load(SHAPES, COMPOSITE)
-    errors = {False: [], True: []}
+    right = []
+    wrong = []
     for batch in results.batches(SHAPES):
         seen = batch["clip"][:, :, : objective.observed]
         generated = objective.generate(batch)["reconstruction"]
-        for wrong, found in errors.items():
-            found.append(
-                (generated - (seen.flip(2) if wrong else seen)).square().sum((1, 3, 4)).mean(1)
-            )
-    right, wrong = (torch.cat(errors[flag]).double().numpy() for flag in (False, True))
-    return above(
-        ("squared error per frame against the unreversed input", "in the right order"), wrong, right
-    )
+        for errors, target in ((right, seen), (wrong, seen.flip(2))):
+            per_frame = (generated - target).square().sum((1, 3, 4))  # (B, T)
+            errors.append(per_frame.mean(1))
+    names = ("squared error per frame against the unreversed input", "in the right order")
+    return above(names, as_array(wrong), as_array(right))
 
 
 @torch.no_grad()
@@ -90,16 +99,14 @@ def _extrapolation(results: Results) -> Finding:
     energies = {}
     for seed in (0, UNTRAINED):
         objective = results.load(SHAPES, COMPOSITE, seed)
-        parts = [
-            frame_energy(objective.rollout(batch, STEPS))
-            for batch in results.batches(SHAPES, count=200)
-        ]
-        energies[seed] = torch.cat(parts).mean(0)
-    data = float(
-        torch.cat([frame_energy(batch["clip"]) for batch in results.batches(SHAPES)]).mean()
-    )
-    late = float(energies[0][-10:].mean()) / data
+        rollouts = []
+        for batch in results.batches(SHAPES, count=200):
+            rollouts.append(frame_energy(objective.rollout(batch, STEPS)))
+        energies[seed] = torch.cat(rollouts).mean(0)
+    true = torch.cat([frame_energy(batch["clip"]) for batch in results.batches(SHAPES)])
+    data = float(true.mean())
     first = float(energies[0][0]) / data
+    late = float(energies[0][-10:].mean()) / data
     still = float(energies[UNTRAINED][10:].mean()) / data
     text = (
         f"energy of frame differences, share of the data's: trained {100 * first:.0f} % at first,"
@@ -110,64 +117,54 @@ def _extrapolation(results: Results) -> Finding:
 
 
 def other_version(results: Results, name: str) -> torch.Tensor:
-    """Test clips of a version with another number of digits, as many as those of ``SHAPES``: (n, 1,
-    T, H, W) in [0, 1].
+    """Test clips of a version with another number of digits, (n, 1, T, H, W) in [0, 1].
+
+    They are as many, as long and as large as those of ``SHAPES``.
     """
     source = results.folder / "digits" / "digits.npz"
     if not source.exists():
         raise NotRun(f"no digits {source.name}")
     digits = read_digits(source)
-    clips = results.split(SHAPES).clips
-    shape = recipe(name, frames=clips.shape[1], size=clips.shape[2], patch=digits.images.shape[1])
-    rendered, _, _ = render(shape, digits, split="test", count=len(clips), seed=0)
-    return torch.from_numpy(rendered).float().div(255)[:, None]
+    count, length, size, _ = results.split(SHAPES).clips.shape
+    version = recipe(name, frames=length, size=size, patch=digits.images.shape[1])
+    clips, _, _ = render(version, digits, split="test", count=count, seed=0)
+    return torch.from_numpy(clips).float().div(255)[:, None]
 
 
 @torch.no_grad()
 def _other_counts(results: Results) -> Finding:
     objective = results.load(SHAPES, COMPOSITE)
-    missed = {}
-    glow = {}
-    sets = {"two digits": torch.cat([batch["clip"] for batch in results.batches(SHAPES)])}
-    sets |= {
+    versions = {
+        "two digits": torch.cat([batch["clip"] for batch in results.batches(SHAPES)]),
         "one": other_version(results, "one_digit"),
         "three": other_version(results, "three_digits"),
     }
-    for name, clip in sets.items():
+    missed = {}
+    glow = {}
+    for name, clip in versions.items():
         generated = objective.generate({"clip": clip})["prediction"]
         true = clip[:, :, objective.observed :]
-        missed[name] = (
-            ((generated - true).square().sum((1, 2, 3, 4)) / true.square().sum((1, 2, 3, 4)))
-            .double()
-            .numpy()
-        )
+        error = (generated - true).square().sum((1, 2, 3, 4))
+        energy = true.square().sum((1, 2, 3, 4))
+        missed[name] = as_array([error / energy])
         glow[name] = float(generated.sum() / true.sum())
-    text = "predicted intensity, share of the true one: " + ", ".join(
-        f"{name} {100 * value:.0f} %" for name, value in glow.items()
-    )
+    shares = ", ".join(f"{name} {100 * value:.0f} %" for name, value in glow.items())
+    two = missed["two digits"]
+    names = ("squared error, share of the true frames' energy: one", "two digits")
     return all_hold(
         [
-            above(
-                ("squared error, share of the true frames' energy: one", "two digits"),
-                missed["one"],
-                missed["two digits"],
-                paired=False,
-            ),
-            above(("three", "two digits"), missed["three"], missed["two digits"], paired=False),
-            Finding(text, glow["one"] > 1),
+            above(names, missed["one"], two, paired=False),
+            above(("three", "two digits"), missed["three"], two, paired=False),
+            Finding(f"predicted intensity, share of the true one: {shares}", glow["one"] > 1),
         ]
     )
 
 
 def _zeroed(results: Results) -> Finding:
-    constant, _ = constant_nats(results, results.load(SHAPES, COMPOSITE).observed, mean_frame=True)
-    full, empty = (
-        future_nats.mean()
-        for future_nats in (
-            held.future_from_states(results, COMPOSITE),
-            held.future_from_states(results, COMPOSITE, zeroed=True),
-        )
-    )
+    observed = results.load(SHAPES, COMPOSITE).observed
+    constant, _ = constant_nats(results, observed, mean_frame=True)
+    full = held.future_from_states(results, COMPOSITE).mean()
+    empty = held.future_from_states(results, COMPOSITE, zeroed=True).mean()
     text = (
         f"from frozen states {full:.1f} nats per frame, from zeros {empty:.1f}, mean training frame"
         f" {constant:.1f}"
@@ -178,55 +175,52 @@ def _zeroed(results: Results) -> Finding:
 @torch.no_grad()
 def _own_outputs(results: Results) -> Finding:
     objective = results.load(SHAPES, FUTURE_FED)
-    nats = {True: [], False: []}
+    own = []
+    taught = []
     for batch in results.batches(SHAPES):
-        for teacher, found in nats.items():
-            values, target = objective.decode(batch, teacher=teacher)["prediction"]
-            found.append(nats_per_frame_of_logits(values, target))
-    own, taught = (torch.cat(nats[flag]).double().numpy() for flag in (False, True))
+        for nats, teacher in ((own, False), (taught, True)):
+            logits, target = objective.decode(batch, teacher=teacher)["prediction"]
+            nats.append(nats_per_frame_of_logits(logits, target))  # (B, T)
+    own = as_array(own)
+    taught = as_array(taught)
     gaps = ", ".join(f"{gap:+.1f}" for gap in (own - taught).mean(0))
-    finding = above(
-        ("nats per frame on own outputs", "on true frames"), own.mean(1), taught.mean(1)
-    )
+    names = ("nats per frame on own outputs", "on true frames")
+    finding = above(names, own.mean(1), taught.mean(1))
     return Finding(f"{finding.measured}; difference frame by frame {gaps}", finding.holds)
+
+
+# --- Denoising, and percepts in place of pixels. ---
 
 
 def _denoising(results: Results) -> Finding:
     findings = []
     for name in DENOISERS:
         scores = clip_scores(results, name, SHAPES)
-        noisy, generated = (
-            scores[f"{kind}_squared_error_per_frame"] for kind in ("noisy", "denoised")
-        )
-        findings.append(
-            above(("squared error per frame of the noisy clip", name), noisy, generated)
-        )
+        noisy = scores["noisy_squared_error_per_frame"]
+        denoised = scores["denoised_squared_error_per_frame"]
+        findings.append(above(("squared error per frame of the noisy clip", name), noisy, denoised))
     return all_hold(findings)
 
 
 @torch.no_grad()
 def _percepts(results: Results) -> Finding:
     objective = results.load(SHAPES, PERCEPTS)
-    repeated = []
-    generated = []
-    train = torch.cat(
-        [objective.frame_vectors(batch) for batch in results.batches(SHAPES, "train", count=500)]
-    )
+    batches = results.batches(SHAPES, "train", count=500)
+    train = torch.cat([objective.frame_vectors(batch) for batch in batches])
     mean = train.mean((0, 1))
-    means = []
+    errors = {"predicted": [], "repeated": [], "mean": []}
     for batch in results.batches(SHAPES):
         values, target = objective.decode(batch, teacher=False)["prediction"]
-        last = objective.frame_vectors({"clip": batch["clip"][:, :, [objective.observed - 1]]})
-        for rival, found in ((values, generated), (last, repeated), (mean, means)):
-            found.append((rival - target).square().sum(-1).mean(-1))
-    generated, repeated, means = (
-        torch.cat(found).double().numpy() for found in (generated, repeated, means)
-    )
-    name = "squared error per frame: last percept repeated"
+        last_frame = batch["clip"][:, :, [objective.observed - 1]]
+        last = objective.frame_vectors({"clip": last_frame})
+        for name, answer in (("predicted", values), ("repeated", last), ("mean", mean)):
+            errors[name].append((answer - target).square().sum(-1).mean(-1))
+    predicted = as_array(errors["predicted"])
+    names = ("squared error per frame: last percept repeated", PERCEPTS)
     return all_hold(
         [
-            above((name, PERCEPTS), repeated, generated),
-            above(("mean percept", PERCEPTS), means, generated),
+            above(names, as_array(errors["repeated"]), predicted),
+            above(("mean percept", PERCEPTS), as_array(errors["mean"]), predicted),
         ]
     )
 

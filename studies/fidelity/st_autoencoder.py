@@ -1,12 +1,11 @@
-"""Claims about the spatio-temporal autoencoder (Patraucean et al., arXiv 1511.06309): memory and
-flow help to predict frames.
-"""
+"""Claims about the spatio-temporal autoencoder (Patraucean et al., arXiv 1511.06309)."""
 
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import torch
+from sklearn.linear_model import LinearRegression
 
 from studies.fidelity.claim import Claim, Finding, Results, all_hold
 from studies.fidelity.errors import above, clip_scores
@@ -21,9 +20,9 @@ from vidrep.runs import UNTRAINED
 
 SOURCE = "st_autoencoder"
 FLOW = "flow_autoencoder_narrow"
-NO_FLOW, DENSE, NO_MEMORY = (
-    f"flow_autoencoder_{part}_narrow" for part in ("no_flow", "dense", "no_memory")
-)
+NO_FLOW = "flow_autoencoder_no_flow_narrow"
+DENSE = "flow_autoencoder_dense_narrow"
+NO_MEMORY = "flow_autoencoder_no_memory_narrow"
 FREE = "flow_autoencoder_free"  # trained with the published loss alone
 SMOOTHNESS = {0.01: FLOW, 10.0: "flow_autoencoder_smooth", 1000.0: "flow_autoencoder_rigid"}
 FAST = "digits_only"
@@ -34,23 +33,38 @@ TOLERANCE = 1 / 3.6  # of the length of motion: "within about 1 px of 3.6"
 FIT_CLIPS = 400
 POOLING = [4, 2, 2]
 PROBE = Protocol(c=(0.01, 0.1), folds=2, components=64)
+NATS = "next_frame_nats_per_frame"
 NEXT = "next_frame_squared_error_per_frame"
 COPY = "copy_last_squared_error_per_frame"
 
 
+def clips_of(
+    results: Results, dataset: str, split: str = "test", count: int | None = None
+) -> torch.Tensor:
+    """Clips (n, C, T, H, W) in [0, 1]."""
+    return torch.cat([batch["clip"] for batch in results.batches(dataset, split, count=count)])
+
+
+def either_end(flags: np.ndarray) -> np.ndarray:
+    """Whether something holds before or after a step: (n, T, ...) -> (n, T-1, ...)."""
+    return flags[:, :-1] | flags[:, 1:]
+
+
+# --- Warping and flow. ---
+
+
 def _exact_warp(results: Results) -> Finding:
-    clips = torch.cat([batch["clip"] for batch in results.batches(FAST)])
+    clips = clips_of(results, FAST)
+    before = clips[:, :, :-1]
+    after = clips[:, :, 1:]
     backward, factors = exact_backward(results, FAST)
-    apart = ~torch.from_numpy(factors["overlap"][:, :-1] | factors["overlap"][:, 1:])[
-        :, None, :, None, None
-    ]
-    lit = (clips[:, :, 1:] > 0) & apart
-    warped = warp(clips[:, :, :-1], backward)
-    copied = warp(clips[:, :, :-1], torch.zeros_like(backward))
-    error, copy = (
-        (frames - clips[:, :, 1:])[lit].abs().mean().item() for frames in (warped, copied)
-    )
-    same = (copied - clips[:, :, :-1]).abs().max().item()
+    overlap = torch.from_numpy(either_end(factors["overlap"]))[:, None, :, None, None]
+    lit = (after > 0) & ~overlap
+    warped = warp(before, backward)
+    copied = warp(before, torch.zeros_like(backward))
+    error = (warped - after)[lit].abs().mean().item()
+    copy = (copied - after)[lit].abs().mean().item()
+    same = (copied - before).abs().max().item()
     return Finding(
         f"mean absolute error on lit pixels {error:.1e} with the exact flow, {copy:.2f} with zero"
         f" flow, which changes the last frame by at most {same:.0e}",
@@ -66,7 +80,8 @@ def _zero_at_first(results: Results) -> Finding:
 def _order(results: Results) -> Finding:
     findings = []
     for dataset in (FAST, SLOW):
-        flow, plain = (clip_scores(results, system, dataset) for system in (FLOW, NO_FLOW))
+        flow = clip_scores(results, FLOW, dataset)
+        plain = clip_scores(results, NO_FLOW, dataset)
         findings.append(above((f"{dataset}: copy", "no flow"), flow[COPY], plain[NEXT]))
         findings.append(above((f"{dataset}: no flow", "flow"), plain[NEXT], flow[NEXT]))
     return all_hold(findings)
@@ -74,62 +89,65 @@ def _order(results: Results) -> Finding:
 
 def _ablations(results: Results) -> Finding:
     systems = {"no memory": NO_MEMORY, "dense": DENSE, "ConvLSTM": NO_FLOW, "flow": FLOW}
-    nats = {
-        name: clip_scores(results, system, FAST)["next_frame_nats_per_frame"]
-        for name, system in systems.items()
-    }
-    return all_hold([above(pair, nats[pair[0]], nats[pair[1]]) for pair in pairwise(nats)])
+    nats = {name: clip_scores(results, system, FAST)[NATS] for name, system in systems.items()}
+    return all_hold([above((a, b), nats[a], nats[b]) for a, b in pairwise(nats)])
 
 
 def _direction(results: Results, system: str) -> Finding:
     objective = results.load(FAST, system)
-    motion = objective.displacement(flows(results, system, FAST)).transpose(1, 2).numpy()
+    motion = objective.displacement(flows(results, system, FAST))
     with open_clips(results.clips_file(FAST, "test")) as file:
         corners = file.extras["corners"][:].astype(int)
         patches = file.extras["patches"][:]
         wall = file.factors["wall_hits"][:]
         overlap = file.factors["overlap"][:]
-    # (n, T-1, k, 2)
-    predicted = digit_motion(motion, corners, patches)
+    predicted = digit_motion(motion.transpose(1, 2).numpy(), corners, patches)  # (n, T-1, k, 2)
     true = np.diff(corners, axis=1)[..., ::-1]
-    free = ~(wall[:, :-1] | wall[:, 1:])
+    free = ~either_end(wall)
     free[:, : objective.observed - 1] = False
-    apart = free & ~(overlap[:, :-1] | overlap[:, 1:])[..., None]
-    right = {
-        name: float((np.sign(predicted) == np.sign(true))[steps][true[steps] != 0].mean())
-        for name, steps in (("apart", apart), ("all", free))
-    }
-    lengths = [float(np.linalg.norm(x[apart], axis=-1).mean()) for x in (predicted, true)]
+    apart = free & ~either_end(overlap)[..., None]
+
+    def right_signs(steps: np.ndarray) -> float:
+        moving = true[steps] != 0
+        right = np.sign(predicted) == np.sign(true)
+        return float(right[steps][moving].mean())
+
+    alone = right_signs(apart)
+    length = float(np.linalg.norm(predicted[apart], axis=-1).mean())
+    true_length = float(np.linalg.norm(true[apart], axis=-1).mean())
     offset = ", ".join(f"{value:+.2f}" for value in (predicted - true)[apart].mean(0))
     return Finding(
-        f"right sign in {100 * right['apart']:.1f} % of the components of {int(apart.sum())} steps"
-        f" ({100 * right['all']:.1f} % with overlaps); mean length {lengths[0]:.2f} px, true"
-        f" {lengths[1]:.2f} px; mean difference {offset} px (x, y)",
-        right["apart"] > 0.9 and abs(lengths[0] - lengths[1]) <= TOLERANCE * lengths[1],
+        f"right sign in {100 * alone:.1f} % of the components of {int(apart.sum())} steps"
+        f" ({100 * right_signs(free):.1f} % with overlaps); mean length {length:.2f} px, true"
+        f" {true_length:.2f} px; mean difference {offset} px (x, y)",
+        alone > 0.9 and abs(length - true_length) <= TOLERANCE * true_length,
     )
 
 
 def _smoother(results: Results) -> Finding:
     energies = []
-    for system in SMOOTHNESS.values():
+    texts = []
+    for weight, system in SMOOTHNESS.items():
         x, y = central_differences(flows(results, system, FAST))
-        energies.append((x.square() + y.square()).mean().item())
-    measured = ", ".join(
-        f"{energy:.2g} with {weight:g}" for weight, energy in zip(SMOOTHNESS, energies, strict=True)
-    )
-    return Finding(
-        f"mean squared gradient of the flow: {measured}", energies[0] > energies[1] > energies[2]
-    )
+        energy = (x.square() + y.square()).mean().item()
+        energies.append(energy)
+        texts.append(f"{energy:.2g} with {weight:g}")
+    text = f"mean squared gradient of the flow: {', '.join(texts)}"
+    return Finding(text, energies[0] > energies[1] > energies[2])
+
+
+def variation_within_frames(results: Results, system: str) -> float:
+    """Mean standard deviation of a component of the flow within a frame."""
+    return flows(results, system, FAST).std((3, 4), correction=0).mean().item()
 
 
 def _rigid(results: Results) -> Finding:
-    system = list(SMOOTHNESS.values())[-1]
-    found = flows(results, system, FAST)
-    within = found.std((3, 4), correction=0).mean().item()
-    loss = above(
-        (system, FLOW), *(clip_scores(results, name, FAST)[NEXT] for name in (system, FLOW))
-    )
-    free = flows(results, FLOW, FAST).std((3, 4), correction=0).mean().item()
+    system = SMOOTHNESS[max(SMOOTHNESS)]
+    rigid_error = clip_scores(results, system, FAST)[NEXT]
+    free_error = clip_scores(results, FLOW, FAST)[NEXT]
+    loss = above((system, FLOW), rigid_error, free_error)
+    within = variation_within_frames(results, system)
+    free = variation_within_frames(results, FLOW)
     rigid = Finding(
         f"standard deviation of a component within a frame {within:.2g} px of the maps, else"
         f" {free:.2g} px",
@@ -138,24 +156,29 @@ def _rigid(results: Results) -> Finding:
     return all_hold([rigid, loss])
 
 
+# --- Memory, limits and features. ---
+
+
 @torch.no_grad()
+def last_frame_errors(results: Results, dataset: str) -> tuple[np.ndarray, np.ndarray]:
+    """Squared errors (n,) of the last frame, predicted from all before it and from one alone."""
+    objective = results.load(dataset, FLOW)
+    errors = []
+    for batch in results.batches(dataset):
+        clip = batch["clip"]
+        from_all = objective.model.unroll(clip[:, :, :-1])
+        from_one = objective.model.unroll(clip[:, :, -2:-1])
+        frames = [objective.next_frames(steps.since(-1)) for steps in (from_all, from_one)]
+        predicted = torch.cat(frames, dim=2).clamp(0, 1)  # (B, C, 2, H, W)
+        errors.append((predicted - clip[:, :, -1:]).square().sum((1, 3, 4)))
+    kept, fresh = torch.cat(errors).double().numpy().T
+    return kept, fresh
+
+
 def _reset(results: Results) -> Finding:
     findings = []
     for dataset in (FAST, SLOW):
-        objective = results.load(dataset, FLOW)
-        errors = []
-        for batch in results.batches(dataset):
-            clip = batch["clip"]
-            seen = (
-                objective.model.unroll(clip[:, :, :-1]),
-                objective.model.unroll(clip[:, :, -2:-1]),
-            )
-            # (B, C, 2, H, W)
-            predicted = torch.cat(
-                [objective.next_frames(steps.since(-1)) for steps in seen], dim=2
-            ).clamp(0, 1)
-            errors.append((predicted - clip[:, :, -1:]).square().sum((1, 3, 4)))
-        kept, fresh = torch.cat(errors).double().numpy().T
+        kept, fresh = last_frame_errors(results, dataset)
         findings.append(above((f"{dataset}: reset", "kept"), fresh, kept))
     return all_hold(findings)
 
@@ -165,11 +188,8 @@ def _limit(results: Results) -> Finding:
     split = results.split(SPEEDS)
     with open_clips(results.clips_file(SPEEDS, "test")) as file:
         recipe = file.attrs["recipe"]
-        speed = (
-            (file.factors["speed_class"][:] + 1)
-            * recipe["step"]
-            * (recipe["size"] - recipe["patch"])
-        )
+        speed_class = file.factors["speed_class"][:]
+    speed = (speed_class + 1) * recipe["step"] * (recipe["size"] - recipe["patch"])
     limit = split.clips.shape[-1] / 4
     share = scores[NEXT] / scores[COPY]
     beyond = share[(speed > limit).all(1)]
@@ -182,28 +202,28 @@ def _limit(results: Results) -> Finding:
     )
 
 
-def _speed_probe(results: Results) -> Finding:
-    from sklearn.linear_model import LinearRegression
+def mean_speed_class(results: Results, split: str, count: int | None = None) -> np.ndarray:
+    """Mean speed class of the digits of each clip of ``velocity_only_slow``, (n,)."""
+    with open_clips(results.clips_file(SLOW_SPEEDS, split)) as file:
+        return file.factors["speed_class"][:count].mean(1)
 
+
+def _speed_probe(results: Results) -> Finding:
     objective = results.load(SLOW_SPEEDS, FLOW)
-    sets = {}
-    for split, count in (("train", FIT_CLIPS), ("test", None)):
-        clips = torch.cat(
-            [batch["clip"] for batch in results.batches(SLOW_SPEEDS, split, count=count)]
-        )
-        feature = mean_length(
-            flows(results, FLOW, SLOW_SPEEDS, split, count=count),
-            clips,
-            clips.shape[2] - objective.observed,
-        )
-        with open_clips(results.clips_file(SLOW_SPEEDS, split)) as file:
-            sets[split] = feature, file.factors["speed_class"][:count].mean(1)
-    explained = float(LinearRegression().fit(*sets["train"]).score(*sets["test"]))
-    clips = torch.cat([batch["clip"] for batch in results.batches(SLOW_SPEEDS)])
-    exact = mean_length(
-        exact_backward(results, SLOW_SPEEDS)[0], clips, clips.shape[2] - objective.observed
-    )
-    best = float(LinearRegression().fit(exact, sets["test"][1]).score(exact, sets["test"][1]))
+    fit_clips = clips_of(results, SLOW_SPEEDS, "train", FIT_CLIPS)
+    test_clips = clips_of(results, SLOW_SPEEDS)
+    fit_flow = flows(results, FLOW, SLOW_SPEEDS, "train", count=FIT_CLIPS)
+    test_flow = flows(results, FLOW, SLOW_SPEEDS)
+    predicted = test_clips.shape[2] - objective.observed
+    fit = mean_length(fit_flow, fit_clips, predicted)
+    test = mean_length(test_flow, test_clips, predicted)
+    speed = mean_speed_class(results, "test")
+    probe = LinearRegression().fit(fit, mean_speed_class(results, "train", FIT_CLIPS))
+    explained = float(probe.score(test, speed))
+
+    exact_flow, _ = exact_backward(results, SLOW_SPEEDS)
+    exact = mean_length(exact_flow, test_clips, predicted)
+    best = float(LinearRegression().fit(exact, speed).score(exact, speed))
     return Finding(
         f"R2 {explained:.2f} on {len(exact)} test clips; of the exact flow's mean length"
         f" {best:.2f}",
@@ -213,11 +233,9 @@ def _speed_probe(results: Results) -> Finding:
 
 @torch.no_grad()
 def probed(results: Results, dataset: str, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Balanced accuracy (10,) of the classes' linear SVMs on layers of the flow model, fitted on
-    training clips.
-    """
+    """Balanced accuracy (10,) of the classes' linear SVMs on layers of the flow model."""
     objective = results.load(dataset, FLOW)
-    found = {layer: [] for layer in layers}
+    arrays = {layer: [] for layer in layers}
     for split, count in (("train", FIT_CLIPS), ("test", None)):
         pooled = {layer: [] for layer in layers}
         labels = []
@@ -228,11 +246,12 @@ def probed(results: Results, dataset: str, layers: tuple[str, ...]) -> dict[str,
                 pooled[layer].append(pool(captured[layer], POOLING))
             labels.append(batch["labels"] > 0)
         for layer in layers:
-            found[layer] += [torch.cat(pooled[layer]).numpy(), torch.cat(labels).numpy()]
-    return {
-        layer: np.array([r.balanced_accuracy for r in probe_layer(*arrays, PROBE)])
-        for layer, arrays in found.items()
-    }
+            arrays[layer] += [torch.cat(pooled[layer]).numpy(), torch.cat(labels).numpy()]
+    accuracy = {}
+    for layer, (fit, fit_labels, test, test_labels) in arrays.items():
+        probes = probe_layer(fit, fit_labels, test, test_labels, PROBE)
+        accuracy[layer] = np.array([probe.balanced_accuracy for probe in probes])
+    return accuracy
 
 
 def _identity_probe(results: Results) -> Finding:
