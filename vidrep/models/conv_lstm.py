@@ -1,6 +1,6 @@
-"""ConvLSTM classifier trunk: stacked convolutional LSTM layers with spatial pooling between them
-(Shi et al., arXiv 1506.04214).
+"""ConvLSTM network: stacked convolutional LSTM layers with spatial pooling between them.
 
+Layers are those of Shi et al., NIPS 2015, arXiv 1506.04214.
 gbpcosta/video_representations only sketches this network (3x3 cells of 32-32-64-64-128 channels
 with full-map peepholes, forget bias 1 and ReLU; its model function does not run), so the rest is a
 choice made here:
@@ -53,17 +53,19 @@ class ConvLSTMNet(nn.Module):
         activation: str = "relu",
     ):
         super().__init__()
-        width, *size = check_clip_shape(clip_shape)
+        channels_in, *size = check_clip_shape(clip_shape)
         if stem_channels:
-            conv = nn.Conv3d(width, stem_channels, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
-            self.stem = nn.Sequential(conv, nn.ReLU(inplace=True), nn.BatchNorm3d(stem_channels))
-            width = stem_channels
-            size = (size[0], (size[1] + 1) // 2, (size[2] + 1) // 2)
-        for number, (channels, pool) in enumerate(stages, start=1):
-            layer = nn.Sequential(
-                ConvLSTM(width, channels, size=tuple(size[1:]), activation=activation)
+            conv = nn.Conv3d(
+                channels_in, stem_channels, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)
             )
-            width = channels
+            self.stem = nn.Sequential(conv, nn.ReLU(inplace=True), nn.BatchNorm3d(stem_channels))
+            channels_in = stem_channels
+            frames, height, width = size
+            size = (frames, (height + 1) // 2, (width + 1) // 2)
+        for number, (channels, pool) in enumerate(stages, start=1):
+            cell = ConvLSTM(channels_in, channels, size=tuple(size[1:]), activation=activation)
+            layer = nn.Sequential(cell)
+            channels_in = channels
             size = pooled(size, (1, pool, pool))
             if pool != 1:
                 layer.append(nn.MaxPool3d((1, pool, pool)))

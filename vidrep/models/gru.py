@@ -27,18 +27,20 @@ class GRU(nn.Module):
         super().__init__()
         self.units = units
         self.activation = find_activation(activation)
-        # reset gate, update gate, candidate
+        # rows in the order reset gate, update gate, candidate
         self.weight_input = nn.Parameter(torch.empty(3 * units, input_size))
         self.weight_gates = nn.Parameter(torch.empty(2 * units, units))
         self.weight_candidate = nn.Parameter(torch.empty(units, units))
         self.bias = nn.Parameter(torch.zeros(3 * units))
         nn.init.ones_(self.bias[: 2 * units])
         # TensorFlow has one matrix from input and state to both gates, another one to the
-        # candidate.
-        gates, candidate = self.weight_input.data.split((2 * units, units))
-        for weights in ((gates, self.weight_gates), (candidate, self.weight_candidate)):
-            for weight in weights:
-                nn.init.normal_(weight, std=(2 / (input_size + units + len(weight))) ** 0.5)
+        # candidate: their widths decide the spread.
+        input_to_gates, input_to_candidate = self.weight_input.data.split((2 * units, units))
+        fan_in = input_size + units
+        _glorot_normal(input_to_gates, fan_in)
+        _glorot_normal(self.weight_gates, fan_in)
+        _glorot_normal(input_to_candidate, fan_in)
+        _glorot_normal(self.weight_candidate, fan_in)
 
     def unroll(self, inputs: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Run over all steps.
@@ -50,18 +52,30 @@ class GRU(nn.Module):
         Returns:
             States of all steps (B, T, units), and the last one.
         """
-        state = self.bias.new_zeros(len(inputs), self.units) if state is None else state
+        if state is None:
+            state = self.bias.new_zeros(len(inputs), self.units)
         states = []
-        for drive in F.linear(inputs, self.weight_input, self.bias).unbind(1):
-            # states keep the precision of the parameters, also under autocast
-            drive = drive.to(state.dtype)
-            gates, candidate = drive.split((2 * self.units, self.units), dim=1)
-            reset, update = (
-                torch.sigmoid(gates + F.linear(state, self.weight_gates))
-                .to(state.dtype)
-                .chunk(2, dim=1)
-            )
-            candidate = self.activation(candidate + F.linear(reset * state, self.weight_candidate))
-            state = (update * state + (1 - update) * candidate).to(state.dtype)
+        drives = F.linear(inputs, self.weight_input, self.bias)  # (B, T, 3 * units)
+        for drive in drives.unbind(1):
+            state = self._advance(drive, state)
             states.append(state)
         return torch.stack(states, dim=1), state
+
+    def _advance(self, drive: Tensor, state: Tensor) -> Tensor:
+        """One step: drive (B, 3 * units), what the input contributes, and state (B, units).
+
+        States keep the precision of the parameters, also under autocast.
+        """
+        drive = drive.to(state.dtype)
+        drive_gates, drive_candidate = drive.split((2 * self.units, self.units), dim=1)
+        gates = torch.sigmoid(drive_gates + F.linear(state, self.weight_gates))
+        reset, update = gates.to(state.dtype).chunk(2, dim=1)
+        from_state = F.linear(reset * state, self.weight_candidate)
+        candidate = self.activation(drive_candidate + from_state)
+        return (update * state + (1 - update) * candidate).to(state.dtype)
+
+
+def _glorot_normal(weight: Tensor, fan_in: int) -> None:
+    """Normal values; the variance is 2 over the sum of inputs and outputs (rows of ``weight``)."""
+    fan_out = len(weight)
+    nn.init.normal_(weight, std=(2 / (fan_in + fan_out)) ** 0.5)

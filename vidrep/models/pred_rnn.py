@@ -1,5 +1,4 @@
-"""PredRNN: a stack of spatio-temporal LSTM layers with a second memory that zigzags through all
-layers.
+"""PredRNN: spatio-temporal LSTM layers with a second memory that zigzags through all of them.
 
 Wang et al., NeurIPS 2017, equations of section 3.1. Beside its own cell every layer updates one
 memory shared by all: it rises through the layers within a step and goes from the last layer to the
@@ -63,22 +62,27 @@ class SpatioTemporalLSTMCell(nn.Module):
             The new state, and the memory as this layer leaves it.
         """
         hidden, cell = state
-        drive = drive.to(cell.dtype)
-        widths = (3 * self.channels, 3 * self.channels, self.channels)
-        drive_cell, drive_memory, drive_output = drive.split(widths, dim=1)
-        from_hidden, output_hidden = (
-            self.conv_hidden(hidden).to(cell.dtype).split(widths[1:], dim=1)
-        )
-        cell = _update(drive_cell + from_hidden, cell)
-        memory = _update(drive_memory + self.conv_memory(memory).to(cell.dtype), memory)
-        both = torch.cat([cell, memory], dim=1)
-        gate = torch.sigmoid(drive_output + output_hidden + self.conv_output(both).to(cell.dtype))
-        return (gate * torch.tanh(self.conv_last(both).to(cell.dtype)), cell), memory
+        dtype = cell.dtype  # states keep the precision of the parameters, also under autocast
+        gates = 3 * self.channels
+        output = self.channels
+        drive_cell, drive_memory, drive_output = drive.to(dtype).split((gates, gates, output), 1)
+        hidden_cell, hidden_output = self.conv_hidden(hidden).to(dtype).split((gates, output), 1)
+        cell = _update(drive_cell + hidden_cell, cell)
+        from_memory = self.conv_memory(memory).to(dtype)
+        memory = _update(drive_memory + from_memory, memory)
+        both = torch.cat([cell, memory], dim=1)  # (B, 2 * F, h, w)
+        from_both = self.conv_output(both).to(dtype)
+        output_gate = torch.sigmoid(drive_output + hidden_output + from_both)
+        hidden = output_gate * torch.tanh(self.conv_last(both).to(dtype))
+        return (hidden, cell), memory
 
 
 def _update(gates: Tensor, kept: Tensor) -> Tensor:
-    """A memory after a step: gates (B, 3F, h, w) in the order input, forget, candidate; kept (B, F,
-    h, w).
+    """A memory after a step.
+
+    Args:
+        gates: (B, 3 * F, h, w) in the order input, forget, candidate.
+        kept: (B, F, h, w), the memory before.
     """
     i, f, g = gates.chunk(3, dim=1)
     return torch.sigmoid(f + FORGET_BIAS) * kept + torch.sigmoid(i) * torch.tanh(g)
@@ -147,31 +151,48 @@ class PredRNN(nn.Module):
     def advance(
         self, drive: Tensor, states: list[State], memory: Tensor
     ) -> tuple[list[State], Tensor]:
-        """One step through all layers; ``drive`` (B, 7F, h, w) is the first layer's input half."""
+        """One step through all layers.
+
+        Args:
+            drive: (B, 7 * F, h, w), ``conv_input`` of the first layer's input.
+            states: hidden and cell (B, F, h, w) of every layer at the step before.
+            memory: (B, F, h, w), as the last layer left it at the step before.
+
+        Returns:
+            The new states and the memory as the last layer leaves it.
+        """
         after = []
         for cell, state in zip(self.cells, states, strict=True):
-            drive = cell.conv_input(after[-1][0]) if after else drive
+            if after:
+                hidden_below, _ = after[-1]
+                drive = cell.conv_input(hidden_below)
             state, memory = cell(drive, state, memory)
             after.append(state)
         return after, memory
 
     def observe(self, clip: Tensor) -> tuple[Tensor, list[State], Tensor]:
-        """Run over a clip (B, C, T, H, W): its embedding (B, F), the states of all layers and the
-        memory after the last step.
+        """Run over all frames of a clip.
+
+        Args:
+            clip: (B, C, T, H, W) in [0, 1].
+
+        Returns:
+            The embedding (B, F), the states of all layers and the memory after the last step.
         """
+        first_cell = self.cells[0]
         patches = F.pixel_unshuffle(clip.transpose(1, 2), self.patch)  # (B, T, P, h, w)
-        drives = self.cells[0].conv_input(patches.flatten(0, 1)).unflatten(0, patches.shape[:2])
-        zeros = clip.new_zeros(len(clip), self.cells[0].channels, *patches.shape[-2:])
+        drives = first_cell.conv_input(patches.flatten(0, 1))  # (B * T, 7 * F, h, w)
+        drives = drives.unflatten(0, patches.shape[:2])  # (B, T, 7 * F, h, w)
+        zeros = clip.new_zeros(len(clip), first_cell.channels, *patches.shape[-2:])
         states = [(zeros, zeros)] * len(self.cells)
         memory = zeros
-        steps = []
+        hidden_of_layers = [[] for _ in self.cells]
         for drive in drives.unbind(1):
             states, memory = self.advance(drive, states, memory)
-            steps.append(states)
-        for name, layer_states in zip(self.layers[:-1], zip(*steps, strict=True), strict=True):
-            maps = self.get_submodule(name)(
-                torch.stack([hidden for hidden, _ in layer_states], dim=2)
-            )
+            for steps, (hidden, _) in zip(hidden_of_layers, states, strict=True):
+                steps.append(hidden)
+        for name, steps in zip(self.layers[:-1], hidden_of_layers, strict=True):
+            maps = self.get_submodule(name)(torch.stack(steps, dim=2))  # (B, F, T, h, w)
         return self.embedding(maps), states, memory
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -183,19 +204,31 @@ class PredRNN(nn.Module):
         Returns:
             (B, F).
         """
-        return self.observe(clip)[0]
+        embedding, _, _ = self.observe(clip)
+        return embedding
 
     def make_decoder(self) -> nn.Conv2d:
         """A decoder for ``predict``: from the last layer's hidden state to patches."""
         return nn.Conv2d(self.cells[0].channels, self.patch_channels, 1, bias=False)
 
     def predict(self, clip: Tensor, steps: int, decoder: nn.Module) -> Tensor:
-        """The frames that follow a clip: (B, C, T, H, W) -> (B, C, steps, H, W), near [0, 1] but
-        not confined to it.
+        """The frames that follow a clip.
+
+        Args:
+            clip: (B, C, T, H, W) in [0, 1].
+            steps: how many frames to predict.
+            decoder: as ``make_decoder`` makes it.
+
+        Returns:
+            (B, C, steps, H, W), near [0, 1] but not confined to it.
         """
         _, states, memory = self.observe(clip)
-        frames = [decoder(states[-1][0])]
-        while len(frames) < steps:
-            states, memory = self.advance(self.cells[0].conv_input(frames[-1]), states, memory)
-            frames.append(decoder(states[-1][0]))
-        return F.pixel_shuffle(torch.stack(frames, dim=1), self.patch).transpose(1, 2)
+        patches = []
+        for step in range(steps):
+            if step > 0:
+                drive = self.cells[0].conv_input(patches[-1])
+                states, memory = self.advance(drive, states, memory)
+            hidden, _ = states[-1]
+            patches.append(decoder(hidden))  # (B, P, h, w)
+        frames = F.pixel_shuffle(torch.stack(patches, dim=1), self.patch)  # (B, steps, C, H, W)
+        return frames.transpose(1, 2)

@@ -9,6 +9,8 @@ References: peepholes, Gers et al., JMLR 2002; gate order, mansimov/unsupervised
 Shi et al., NIPS 2015, arXiv 1506.04214.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,8 +30,16 @@ def find_activation(name: str):
 
 
 def _update(gates: Tensor, cell: Tensor, peepholes: Tensor | None, activation) -> State:
-    """One step of the cell: gates (B, 4F, ...), cell (B, F, ...), peepholes (3, F, ...) for i, f,
-    o.
+    """One step of the cell.
+
+    Args:
+        gates: (B, 4 * F, ...) before their activation, in the order i, f, a, o.
+        cell: (B, F, ...), the old cell state.
+        peepholes: (3, F, ...) for i, f, o, or None.
+        activation: of the candidate and of the cell's output.
+
+    Returns:
+        The new hidden and cell state (B, F, ...).
     """
     i, f, a, o = gates.to(cell.dtype).chunk(4, dim=1)
     if peepholes is not None:
@@ -38,14 +48,23 @@ def _update(gates: Tensor, cell: Tensor, peepholes: Tensor | None, activation) -
     cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * activation(a)
     if peepholes is not None:
         o = o + peepholes[2] * cell
-    return torch.sigmoid(o) * activation(cell), cell
+    hidden = torch.sigmoid(o) * activation(cell)
+    return hidden, cell
 
 
 def join_states(states: list[State]) -> Tensor:
-    """States of L layers, hidden and cell (B, F) each, as one tensor (B, L * 2 * F) in the order
-    h1, c1, h2, c2, ...
+    """States of L layers as one tensor.
+
+    Args:
+        states: hidden and cell (B, F) of each layer.
+
+    Returns:
+        (B, L * 2 * F) in the order h1, c1, h2, c2, ...
     """
-    return torch.cat([part for state in states for part in state], dim=1)
+    parts = []
+    for hidden, cell in states:
+        parts += [hidden, cell]
+    return torch.cat(parts, dim=1)
 
 
 def split_states(joined: Tensor, units: int) -> list[State]:
@@ -94,7 +113,8 @@ class PeepholeLSTM(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Hidden states from a zero state: (B, T, D) -> (B, T, units)."""
-        return self.unroll(inputs)[0]
+        sequence, _ = self.unroll(inputs)
+        return sequence
 
     def unroll(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Run over all steps.
@@ -106,77 +126,82 @@ class PeepholeLSTM(nn.Module):
         Returns:
             Hidden states (B, T, units) and the final state.
         """
-        return self._run(
-            F.linear(inputs, self.weight_input, self.bias).unbind(1),
-            state or self.zero_state(len(inputs)),
-        )
+        drives = F.linear(inputs, self.weight_input, self.bias)  # (B, T, 4 * units)
+        if state is None:
+            state = self.zero_state(len(inputs))
+        return self._run(drives.unbind(1), state)
 
     def unroll_free(self, steps: int, state: State) -> tuple[Tensor, State]:
         """Run ``steps`` steps from ``state`` without input; returns what ``unroll`` returns."""
         return self._run([self.bias] * steps, state)
 
     def step(self, inputs: Tensor | None, state: State) -> State:
-        """One step: inputs (B, D), or None for a step without input; state and result are hidden
-        and cell (B, units).
-        """
-        return self._advance(
-            self.bias if inputs is None else F.linear(inputs, self.weight_input, self.bias), state
-        )
+        """One step.
 
-    def _run(self, drives, state: State) -> tuple[Tensor, State]:
-        hidden = []
+        Args:
+            inputs: (B, D), or None for a step without input.
+            state: hidden and cell (B, units).
+
+        Returns:
+            The new hidden and cell (B, units).
+        """
+        drive = self.bias if inputs is None else F.linear(inputs, self.weight_input, self.bias)
+        return self._advance(drive, state)
+
+    def _run(self, drives: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """One step for each of ``drives``, what the inputs contribute to the gates."""
+        sequence = []
         for drive in drives:
             state = self._advance(drive, state)
-            hidden.append(state[0])
-        return torch.stack(hidden, dim=1), state  # (B, T, units)
+            hidden, _ = state
+            sequence.append(hidden)
+        return torch.stack(sequence, dim=1), state  # (B, T, units)
 
     def _advance(self, drive: Tensor, state: State) -> State:
-        return _update(
-            drive + F.linear(state[0], self.weight_hidden),
-            state[1],
-            self.peepholes,
-            self.activation,
-        )
+        """One step: drive (B, 4 * units) or (4 * units,), hidden and cell (B, units)."""
+        hidden, cell = state
+        gates = drive + F.linear(hidden, self.weight_hidden)
+        return _update(gates, cell, self.peepholes, self.activation)
 
 
 def _glorot_normal(layer: PeepholeLSTM) -> None:
-    """Glorot-normal over the joint matrix of input and recurrent weights, as in TensorFlow;
-    peepholes by their length.
+    """Glorot-normal over the joint matrix of input and recurrent weights, as in TensorFlow.
+
+    Peepholes are normal too, with a variance of 1 over their length.
     """
     inputs = 0 if layer.weight_input is None else layer.weight_input.shape[1]
-    std = (2 / (inputs + layer.units + 4 * layer.units)) ** 0.5
-    _fill(
-        layer,
-        lambda weight: nn.init.normal_(weight, std=std),
-        lambda peep: nn.init.normal_(peep, std=layer.units**-0.5),
-    )
+    fan_in = inputs + layer.units
+    fan_out = 4 * layer.units
+    std = (2 / (fan_in + fan_out)) ** 0.5
+    for weight in _matrices(layer):
+        nn.init.normal_(weight, std=std)
+    if layer.peepholes is not None:
+        nn.init.normal_(layer.peepholes, std=layer.units**-0.5)
 
 
 def _small_uniform(layer: PeepholeLSTM) -> None:
     """Weights in +-0.01, peepholes in +-0.1 (mansimov/unsupervised-videos)."""
-    _fill(
-        layer,
-        lambda weight: nn.init.uniform_(weight, -0.01, 0.01),
-        lambda peep: nn.init.uniform_(peep, -0.1, 0.1),
-    )
-
-
-def _fill(layer: PeepholeLSTM, fill_weight, fill_peepholes) -> None:
-    if layer.weight_input is not None:
-        fill_weight(layer.weight_input)
-    fill_weight(layer.weight_hidden)
+    for weight in _matrices(layer):
+        nn.init.uniform_(weight, -0.01, 0.01)
     if layer.peepholes is not None:
-        fill_peepholes(layer.peepholes)
+        nn.init.uniform_(layer.peepholes, -0.1, 0.1)
+
+
+def _matrices(layer: PeepholeLSTM) -> list[Tensor]:
+    """The weights from the input, if there is one, and from the hidden state."""
+    if layer.weight_input is None:
+        return [layer.weight_hidden]
+    return [layer.weight_input, layer.weight_hidden]
 
 
 LSTM_INIT = {"glorot_normal": _glorot_normal, "small_uniform": _small_uniform}
 
 
 class ConvLSTM(nn.Module):
-    """One ConvLSTM layer: same convolutions of input and hidden map, if wanted peepholes with one
-    weight per place and channel.
+    """One ConvLSTM layer: same convolutions of input and hidden map.
 
-    Weights start Glorot-uniform, peepholes and biases at 0, the bias of the forget gate at 1.
+    Peepholes, if wanted, have one weight per place and channel. Weights start Glorot-uniform,
+    peepholes and biases at 0, the bias of the forget gate at 1.
 
     Args:
         channels_in: channels of the input.
@@ -216,7 +241,8 @@ class ConvLSTM(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Hidden maps from a zero state: (B, channels_in, T, H, W) -> (B, channels, T, H, W)."""
-        return self.unroll(inputs)[0]
+        maps, _ = self.unroll(inputs)
+        return maps
 
     def unroll(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Run over all steps.
@@ -228,11 +254,15 @@ class ConvLSTM(nn.Module):
         Returns:
             Hidden maps (B, channels, T, H, W) and the final state.
         """
-        drives = self.conv_input(inputs).split(1, dim=2)  # T times (B, 4 * channels, 1, H, W)
-        zero = self.conv_input.bias.new_zeros(len(inputs), self.channels, 1, *inputs.shape[3:])
-        hidden, cell = state or (None, zero)
+        drives = self.conv_input(inputs)  # (B, 4 * channels, T, H, W)
+        if state is None:
+            hidden = None
+            size = inputs.shape[3:]
+            cell = self.conv_input.bias.new_zeros(len(inputs), self.channels, 1, *size)
+        else:
+            hidden, cell = state
         sequence = []
-        for drive in drives:
+        for drive in drives.split(1, dim=2):
             gates = drive if hidden is None else drive + self.conv_hidden(hidden)
             hidden, cell = _update(gates, cell, self.peepholes, self.activation)
             sequence.append(hidden)

