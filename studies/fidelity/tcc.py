@@ -1,113 +1,48 @@
-"""Claims about temporal cycle consistency (Dwibedi et al., arXiv 1904.07846): videos are aligned
-without labels.
-"""
+"""Claims about temporal cycle consistency (Dwibedi et al., arXiv 1904.07846)."""
 
-import math
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
-from studies.fidelity.claim import Claim, Finding, NotRun, Results, all_hold
-from vidrep.statistics import normal_interval
+from studies.fidelity.alignment_scores import Measured, above, measured, named
+from studies.fidelity.claim import Claim, Finding, Results, all_hold
+from studies.fidelity.phase_training import RATE, STEPS, phase_accuracy
+from vidrep.alignment.job import read_videos
+from vidrep.alignment.measures import matched_frames
+from vidrep.datasets.recipes import recipe
+from vidrep.datasets.render import render
+from vidrep.objectives.cycle_losses import cycle_back, nearest_frames
+from vidrep.statistics import kendall_tau, normal_interval
 
+SOURCE = "tcc"
 TCC = "tcc_narrow"
 DATASET = "sequences"
 UNWARPED = "sequences_unwarped"
-# of the supervised network: Adam steps, videos a step, learning rate
-STEPS = 60
-VIDEOS = 4
-RATE = 2e-3
-DRAWS = 5  # labelled videos that it is trained on, one at a time
+DRAWS = 5  # labelled videos that the supervised network is trained on, one at a time
+VIDEOS = 40  # of those that are embedded inside a claim
+TEMPERATURE = 0.1  # of the objective
+
+warped = partial(measured, dataset=DATASET)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A number of alignment.csv with its 95 % interval over test videos (few-shot: over choices of
-    labelled videos).
-    """
-
-    name: str
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
-def measured(
-    results: Results, system: str, metric: str, dataset: str = DATASET, labelled: str = "most"
-) -> Measured:
-    """A measure of a system trained and evaluated on ``dataset``, its seeds averaged.
-
-    Args:
-        results: the experiment.
-        system: a system, ``<name>@untrained`` for its twin, or a baseline.
-        metric: see ``metric`` of alignment.csv.
-        dataset: the data set.
-        labelled: the "most" or the "fewest" labelled videos that the metric was taken with.
-
-    Raises:
-        NotRun: no such row.
-    """
-    table, (name, _, twin) = results.table("alignment"), system.partition("@")
-    baseline = name in ("frame_index", "raw_pixels", "chance")
-    rows = table[
-        (table["system"] == name)
-        & (table["trained_on"] == dataset)
-        & (table["evaluated_on"] == dataset)
-    ]
-    rows = rows[
-        (rows["metric"] == metric)
-        & ((rows["seed"] == "untrained") == (baseline or twin == "untrained"))
-    ]
-    if rows.empty:
-        raise NotRun(f"{system} on {dataset} ({metric})")
-    counts = rows["labelled_videos"].fillna(0)
-    rows = rows[counts == (counts.max() if labelled == "most" else counts.min())]
-    return Measured(system, *rows[["value", "ci_low", "ci_high"]].mean())
-
-
-def above(a: Measured, b: Measured) -> Finding:
-    """Is a above b, clearly: is the difference above 0 with its interval, made from both as for
-    independent ones?
-    """
-    low = a.value - b.value - math.hypot(a.value - a.low, b.high - b.value)
-    high = a.value - b.value + math.hypot(a.high - a.value, b.value - b.low)
-    return Finding(f"{a}, {b}: {a.value - b.value:+.3f} [{low:+.3f}, {high:+.3f}]", bool(low > 0))
-
-
-def named(name: str, finding: Finding) -> Finding:
-    """A finding with its subject in front."""
-    return Finding(f"{name}: {finding.measured}", finding.holds)
-
-
-def embedded(results: Results, clips: np.ndarray | None = None, count: int = 40) -> torch.Tensor:
-    """Embeddings (n, T, D) of some test videos, or of other clips (n, T, H, W), by the trained
-    system.
-    """
+@torch.no_grad()
+def embedded(results: Results, clips: torch.Tensor) -> torch.Tensor:
+    """Embeddings (n, T, D) of clips (n, T, H, W) uint8 by the trained system."""
     objective = results.load(DATASET, TCC)
-    split = results.split(DATASET, count=count)
-    frames = split.clips if clips is None else torch.from_numpy(clips)
-    with torch.no_grad():
-        return objective.embed({"clip": frames.float().div(255)[:, None]})
+    return objective.embed({"clip": clips.float().div(255)[:, None]})
 
 
 def _scale_test(results: Results) -> Finding:
-    from vidrep.alignment.job import read_videos
-    from vidrep.objectives.cycle_losses import cycle_back, nearest_frames
-    from vidrep.statistics import kendall_tau
-
-    videos = embedded(results)
-    progress = torch.from_numpy(
-        read_videos(results.folder / "datasets" / DATASET / "test.h5", len(videos)).progress
-    )
+    videos = embedded(results, results.split(DATASET, count=VIDEOS).clips)
+    progress = read_videos(results.clips_file(DATASET, "test"), len(videos)).progress
+    progress = torch.from_numpy(progress)  # (n, T)
     frames = videos.shape[1]
-    end = cycle_back(videos, videos, 0.1).argmax(-1)  # the objective's temperature
+    end = cycle_back(videos, videos, TEMPERATURE).argmax(-1)  # (n, T)
     near = float(((end - torch.arange(frames)).abs() <= 1).float().mean())
     away = float((progress.gather(1, end) - progress).abs().mean())
-    tau = float(kendall_tau(nearest_frames(videos, videos.flip(1))).mean())
+    matched = nearest_frames(videos, videos.flip(1))
+    tau = float(kendall_tau(matched).mean())
     return Finding(
         f"cycles through a copy most likely end {away:.4f} of the script from their start (a frame"
         f" is {1 / (frames - 1):.4f}), within one frame of it for {100 * near:.1f} % of"
@@ -117,154 +52,106 @@ def _scale_test(results: Results) -> Finding:
 
 
 def _aligned(results: Results) -> Finding:
-    from vidrep.alignment.measures import matched_frames
-    from vidrep.datasets.recipes import recipe
-    from vidrep.datasets.render import render
-    from vidrep.statistics import kendall_tau
-
-    trained, chance = (measured(results, name, "kendall_tau") for name in (TCC, "chance"))
-    twin = measured(results, f"{TCC}@untrained", "kendall_tau")
-    frames, size, _ = results.split(DATASET, count=1).clips.shape[1:]
+    trained = warped(results, TCC, "kendall_tau")
+    chance = warped(results, "chance", "kendall_tau")
+    untrained = warped(results, f"{TCC}@untrained", "kendall_tau")
+    _, frames, size, _ = results.split(DATASET, count=1).clips.shape
     version = recipe("one_digit", frames=frames, size=size, patch=size * 2 // 5)
-    random = embedded(results, render(version, split="test", count=40, seed=0)[0])
-    tau = (
-        kendall_tau(matched_frames(random))[~torch.eye(len(random), dtype=torch.bool)].mean().item()
-    )
+    clips, _, _ = render(version, split="test", count=VIDEOS, seed=0)
+    random = embedded(results, torch.from_numpy(clips))
+    pairs = ~torch.eye(len(random), dtype=torch.bool)
+    tau = kendall_tau(matched_frames(random))[pairs].mean().item()
     return Finding(
-        f"{trained}; {chance}; videos of random trajectories {tau:.3f}; for comparison {twin}",
+        f"{trained}; {chance}; videos of random trajectories {tau:.3f}; for comparison {untrained}",
         trained.low > 0.8 and abs(chance.value) < 0.1 and abs(tau) < 0.1,
     )
 
 
 def _losses(results: Results) -> Finding:
-    names = TCC, "tcc_classification_narrow", "tcc_mse_narrow"
     findings = []
     for metric in ("kendall_tau", "progression_r2"):
-        first, second, third = (measured(results, name, metric) for name in names)
-        findings += [named(metric, above(first, second)), named(metric, above(second, third))]
+        regression = warped(results, TCC, metric)
+        classification = warped(results, "tcc_classification_narrow", metric)
+        squared_error = warped(results, "tcc_mse_narrow", metric)
+        findings.append(named(metric, above(regression, classification)))
+        findings.append(named(metric, above(classification, squared_error)))
     return all_hold(findings)
 
 
-def supervised(results: Results, chosen: list[np.ndarray]) -> list[float]:
-    """Phase accuracy on test videos of the system's own embedder with a linear layer, trained on
-    the phases of labelled videos.
-
-    Args:
-        results: the experiment.
-        chosen: numbers of the labelled training videos of each training.
-    """
-    from vidrep.alignment.job import read_videos
-
-    folder = results.folder / "datasets" / DATASET
-    rows = results.table("alignment")["labelled_videos"].max()
-    fit = read_videos(folder / "train.h5", int(rows))
-    test = read_videos(folder / "test.h5", 60)
-    return [
-        _train_phases(results.load(DATASET, TCC, "untrained"), fit, test, labelled)
-        for labelled in chosen
-    ]
-
-
-def _train_phases(objective, fit, test, labelled: np.ndarray) -> float:
-    from torch.nn import functional as F
-
-    torch.manual_seed(0)
-    clips = {
-        name: torch.from_numpy(videos.clips).float().div(255)[:, None]
-        for name, videos in (("fit", fit), ("test", test))
-    }
-    phase = torch.from_numpy(fit.phase.astype(np.int64))
-    labelled = torch.from_numpy(labelled)
-    head = torch.nn.Linear(
-        objective.embed({"clip": clips["fit"][:1]}).shape[-1], int(phase.max()) + 1
-    )
-    optimiser = torch.optim.Adam([*objective.model.parameters(), *head.parameters()], lr=RATE)
-    objective.train()
-    for _ in range(STEPS):
-        some = labelled[torch.randperm(len(labelled))[:VIDEOS]]
-        loss = F.cross_entropy(
-            head(objective.embed({"clip": clips["fit"][some]})).flatten(0, 1), phase[some].flatten()
-        )
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    objective.eval()
-    with torch.no_grad():
-        predicted = head(objective.embed({"clip": clips["test"]})).argmax(-1)
-    return float((predicted.numpy() == test.phase).mean())
-
-
 def _few_labels(results: Results) -> Finding:
-    one = measured(results, TCC, "few_shot_accuracy", labelled="fewest")
-    all_labels = measured(results, TCC, "phase_accuracy")
+    one = warped(results, TCC, "few_shot_accuracy", labelled="fewest")
+    all_labels = warped(results, TCC, "phase_accuracy")
     count = int(results.table("alignment")["labelled_videos"].max())
-    *single, many = supervised(results, [np.array([i]) for i in range(DRAWS)] + [np.arange(count)])
-    supervised_one = Measured("supervised", *normal_interval(np.array(single)))
+
+    def supervised(labelled: np.ndarray) -> float:
+        untrained = results.load(DATASET, TCC, "untrained")
+        folder = results.clips_file(DATASET, "train").parent
+        return phase_accuracy(untrained, folder, count, labelled)
+
+    single = [supervised(np.array([i])) for i in range(DRAWS)]
+    many = supervised(np.arange(count))
+    supervised_one = Measured("supervised", *normal_interval(single))
     gap = abs(many - all_labels.value)
     few_gap = one.value - supervised_one.value
+    text = f"{count} labelled videos: {all_labels}, supervised {many:.3f}"
     return all_hold(
         [
             named("one labelled video", above(one, supervised_one)),
-            Finding(
-                f"{count} labelled videos: {all_labels}, supervised {many:.3f}", gap < few_gap / 2
-            ),
+            Finding(text, gap < few_gap / 2),
         ]
     )
 
 
 def _frame_number(results: Results) -> Finding:
-    steady, warped = (
-        measured(results, "frame_index", "kendall_tau", dataset) for dataset in (UNWARPED, DATASET)
-    )
-    return Finding(
-        f"unwarped {steady}; warped {warped}", steady.value > 0.999 and warped.high < 0.95
-    )
+    steady = measured(results, "frame_index", "kendall_tau", UNWARPED)
+    moving = measured(results, "frame_index", "kendall_tau", DATASET)
+    text = f"unwarped {steady}; warped {moving}"
+    return Finding(text, steady.value > 0.999 and moving.high < 0.95)
 
 
 def _beats_frame_number(results: Results) -> Finding:
-    def pair(metric: str) -> tuple[Measured, Measured]:
-        return measured(results, TCC, metric), measured(results, "frame_index", metric)
-
     steady = measured(results, "frame_index", "alignment_error", UNWARPED)
-    ours, number = pair("alignment_error")
-    in_frames = " and ".join(map(str, pair("progression_r2")))
+    error = warped(results, TCC, "alignment_error")
+    number_error = warped(results, "frame_index", "alignment_error")
+    phase = warped(results, TCC, "phase_accuracy")
+    number_phase = warped(results, "frame_index", "phase_accuracy")
+    progression = warped(results, TCC, "progression_r2")
+    number_progression = warped(results, "frame_index", "progression_r2")
+    in_frames = f"{progression} and {number_progression}"
     return all_hold(
         [
             Finding(f"misalignment, share of the script: unwarped {steady}", steady.value < 0.001),
-            named("warped", above(number, ours)),
-            named("phase accuracy", above(*pair("phase_accuracy"))),
+            named("warped", above(number_error, error)),
+            named("phase accuracy", above(phase, number_phase)),
             Finding(f"progression, without verdict: {in_frames}", True),
         ]
     )
 
 
 def _phase_not_digit(results: Results) -> Finding:
-    phase = measured(results, TCC, "phase_linear")
-    digit = measured(results, TCC, "digit_linear")
-    pixels = measured(results, "raw_pixels", "digit_linear")
-    low = Finding(
-        f"phase: {phase}; digit: {digit}, chance 0.1", phase.low > 0.8 and digit.high < 0.3
-    )
+    phase = warped(results, TCC, "phase_linear")
+    digit = warped(results, TCC, "digit_linear")
+    pixels = warped(results, "raw_pixels", "digit_linear")
+    text = f"phase: {phase}; digit: {digit}, chance 0.1"
+    low = Finding(text, phase.low > 0.8 and digit.high < 0.3)
     return all_hold([low, named("digit", above(pixels, digit))])
 
 
 def _mixed(results: Results) -> Finding:
-    return above(
-        measured(results, "tcc_tcn_narrow", "kendall_tau"), measured(results, TCC, "kendall_tau")
-    )
+    both_losses = warped(results, "tcc_tcn_narrow", "kendall_tau")
+    return above(both_losses, warped(results, TCC, "kendall_tau"))
 
 
 def _methods(results: Results) -> Finding:
-    names = TCC, "tcn_narrow", "shuffle_and_learn_narrow"
-    tcc, tcn, order = (
-        measured(results, name, "phase_accuracy", labelled="fewest") for name in names
-    )
+    tcc = warped(results, TCC, "phase_accuracy", labelled="fewest")
+    tcn = warped(results, "tcn_narrow", "phase_accuracy", labelled="fewest")
+    order = warped(results, "shuffle_and_learn_narrow", "phase_accuracy", labelled="fewest")
     return all_hold([above(tcc, tcn), above(tcn, order)])
 
 
 CLAIMS = [
     Claim(
-        "tcc",
+        SOURCE,
         "A video aligned with itself: every cycle comes back to its start; against a reversed copy"
         " the order is reversed",
         expected="cycles end where they began, tau -1",
@@ -278,7 +165,7 @@ CLAIMS = [
         measure=_scale_test,
     ),
     Claim(
-        "tcc",
+        SOURCE,
         "Videos of unseen digits are aligned, random embeddings and videos without a common process"
         " are not",
         expected="Kendall's tau above 0.8; near 0; near 0",
@@ -291,7 +178,7 @@ CLAIMS = [
         measure=_aligned,
     ),
     Claim(
-        "tcc",
+        SOURCE,
         "Variance-aware regression aligns better than classification, that better than plain"
         " squared error",
         expected="in this order, in Kendall's tau and in progression",
@@ -308,7 +195,7 @@ CLAIMS = [
         ),
     ),
     Claim(
-        "tcc",
+        SOURCE,
         "With one labelled video the learnt embedding tells phases better than a network trained on"
         " that video; with many labels both are alike",
         expected=(
@@ -328,7 +215,7 @@ CLAIMS = [
         ),
     ),
     Claim(
-        "tcc",
+        SOURCE,
         "The number of a frame gives tau 1 on unwarped videos and clearly less on warped ones",
         expected="1; below 0.95",
         how=f"nearest frame by its number, on {UNWARPED} and on {DATASET}",
@@ -341,7 +228,7 @@ CLAIMS = [
         ),
     ),
     Claim(
-        "tcc",
+        SOURCE,
         "The number of a frame aligns unwarped videos perfectly; on warped ones the learnt"
         " embedding beats it",
         expected=(
@@ -358,7 +245,7 @@ CLAIMS = [
         measure=_beats_frame_number,
     ),
     Claim(
-        "tcc",
+        SOURCE,
         "Embeddings carry the phase, not the identity of the digit",
         expected=(
             "linear probe of the phase above 80 %, of the digit below 30 % (chance 10 %) and below"
@@ -375,7 +262,7 @@ CLAIMS = [
         ),
     ),
     Claim(
-        "tcc",
+        SOURCE,
         "Adding the time-contrastive loss raises tau slightly",
         expected="a difference above 0",
         how=f"tcc_tcn_narrow against {TCC} on {DATASET}, one seed each",
@@ -383,7 +270,7 @@ CLAIMS = [
         if_fails="no room: tau is as high as repeated pictures allow with either loss",
     ),
     Claim(
-        "tcc",
+        SOURCE,
         "From scratch and with few labels, cycle consistency beats time contrast, and that shuffle"
         " and learn",
         expected="in this order (Pouring, 10 % of labels: 86.8, 76.0, 74.5 %)",
