@@ -29,7 +29,8 @@ from vidrep.objectives.build import build
 from vidrep.systems import catalogue, system
 from vidrep.training.cost import peak_bytes
 from vidrep.training.device import Device, choose
-from vidrep.training.loop import make_optimiser, stage_plans
+from vidrep.training.loop import stage_plans
+from vidrep.training.optimisers import make_optimiser
 
 COLUMNS = {
     "system": "{}",

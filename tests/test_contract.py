@@ -18,7 +18,7 @@ from vidrep.listing import CLASSES, CLIPS, blank_batch, clip_shape
 from vidrep.objectives.base import DataShape, Objective, streams
 from vidrep.objectives.build import build
 from vidrep.systems import System, catalogue, system
-from vidrep.training.loop import make_optimiser
+from vidrep.training.optimisers import make_optimiser
 from vidrep.training.run import load_weights, write_weights
 from vidrep.training.split import Split
 

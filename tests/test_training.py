@@ -24,17 +24,12 @@ from vidrep.training import device, loop, progress
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.cost import count_macs, count_parameters
 from vidrep.training.device import Device
-from vidrep.training.loop import (
-    Selection,
-    evaluate,
-    fit,
-    make_optimiser,
-    make_schedule,
-    train_one_epoch,
-)
+from vidrep.training.loop import evaluate, fit, train_one_epoch
+from vidrep.training.optimisers import make_optimiser, make_schedule
 from vidrep.training.order import labelled_rows
 from vidrep.training.progress import Progress
 from vidrep.training.run import digest, load_run, load_weights, train_run
+from vidrep.training.selection import Selection
 from vidrep.training.split import Split, load_split
 
 BFLOAT16 = Device(torch.device("cpu"), "bfloat16")

@@ -25,7 +25,8 @@ from vidrep.objectives.temporal_coherence import apart, l1
 from vidrep.random_streams import stream_seed
 from vidrep.runs import UNTRAINED
 from vidrep.training.device import choose
-from vidrep.training.loop import evaluate, make_optimiser, make_schedule, train_one_epoch
+from vidrep.training.loop import evaluate, train_one_epoch
+from vidrep.training.optimisers import make_optimiser, make_schedule
 from vidrep.training.order import epoch_order, labelled_rows
 from vidrep.training.progress import Progress
 from vidrep.training.split import Split

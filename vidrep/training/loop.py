@@ -1,11 +1,9 @@
-"""The training loop: one function for an epoch, one for evaluation, one that strings them
-together.
-"""
+"""The training loop: one function for an epoch, one for evaluation, one that strings them."""
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -15,101 +13,13 @@ from vidrep.training.augment import flip_some
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.device import Device
 from vidrep.training.gradients import Gradients
+from vidrep.training.optimisers import make_optimiser, make_schedule
 from vidrep.training.order import epoch_order
 from vidrep.training.progress import Progress
+from vidrep.training.selection import Outcome, Selection
 from vidrep.training.split import Split
 
 EVALUATION_BATCH = 100
-# shares of training after which schedule "steps" divides the rate by ten (arXiv 1406.2199)
-STEPS_AT = (5 / 8, 7 / 8)
-EPSILON = 1e-8  # of the adaptive optimisers' denominators
-
-
-@dataclass
-class Selection:
-    """The best weights so far by a validation score; ties go to the lower validation loss."""
-
-    metric: str
-    direction: str
-    epoch: int = -1
-    value: float = math.nan
-    key: tuple = (-math.inf, -math.inf)
-    state: dict[str, Tensor] = field(default_factory=dict)
-
-    def offer(self, epoch: int, scores: dict[str, float], objective: nn.Module) -> None:
-        """Keep the objective's weights if ``scores`` beat the best."""
-        value = scores[self.metric]
-        key = (value if self.direction == "max" else -value, -scores["loss"])
-        if self.epoch < 0 or math.isnan(self.value) or key > self.key:
-            self.epoch = epoch
-            self.value = value
-            self.key = key
-            self.state = {
-                name: tensor.detach().cpu().clone()
-                for name, tensor in objective.state_dict().items()
-            }
-
-
-@dataclass
-class Outcome:
-    """What training gave besides the weights.
-
-    Attributes:
-        history: rows (epoch, split, metric, value), epochs counted from 1 through all stages.
-        selection: the choice of weights in the last stage.
-        train_clips_per_s: speed of the training steps alone (since the last resume), NaN without
-            any.
-        clips_at_a_time: clips that gradients were computed of at a time, where memory did not hold
-            the batch; else None.
-    """
-
-    history: list[tuple]
-    selection: Selection
-    train_clips_per_s: float = math.nan
-    clips_at_a_time: int | None = None
-
-
-def make_optimiser(objective: nn.Module, recipe: dict, lr: float) -> torch.optim.Optimizer:
-    """The optimiser a recipe names, over the parameters that are to be trained."""
-    trained = [p for p in objective.parameters() if p.requires_grad]
-    decay = recipe["weight_decay"]
-    makers = {
-        "adam": lambda: torch.optim.Adam(trained, lr=lr, eps=EPSILON, weight_decay=decay),
-        "adamw": lambda: torch.optim.AdamW(trained, lr=lr, eps=EPSILON, weight_decay=decay),
-        "sgd": lambda: torch.optim.SGD(trained, lr=lr, momentum=0.9, weight_decay=decay),
-        "rmsprop": lambda: torch.optim.RMSprop(trained, lr=lr, eps=EPSILON, weight_decay=decay),
-    }
-    if recipe["optimiser"] not in makers:
-        raise ValueError(
-            f"recipe: optimiser {recipe['optimiser']!r}; give one of {', '.join(makers)}"
-        )
-    return makers[recipe["optimiser"]]()
-
-
-def make_schedule(
-    optimiser: torch.optim.Optimizer, recipe: dict, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    """The learning-rate schedule a recipe names, advanced once a step."""
-    if recipe["schedule"] == "one_cycle":
-        group = optimiser.param_groups[0]
-        # an optimiser without momentum is not to be given one
-        momentum = group.get("momentum") != 0
-        return torch.optim.lr_scheduler.OneCycleLR(
-            optimiser,
-            max_lr=group["lr"],
-            total_steps=steps + 1,
-            pct_start=0.2,
-            cycle_momentum=momentum,
-        )
-    if recipe["schedule"] == "constant":
-        return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
-    if recipe["schedule"] == "steps":
-        return torch.optim.lr_scheduler.MultiStepLR(
-            optimiser, [round(share * steps) for share in STEPS_AT], gamma=0.1
-        )
-    raise ValueError(
-        f"recipe: schedule {recipe['schedule']!r}; give one of constant, one_cycle, steps"
-    )
 
 
 def train_one_epoch(
@@ -143,11 +53,11 @@ def train_one_epoch(
     batches = len(split) // size
     gradients = gradients or Gradients(device, progress.report)
     for i in range(batches):
-        batch = flip_some(split.batch(order[i * size : (i + 1) * size], device), recipe["flip"])
+        taken = slice(i * size, (i + 1) * size)
+        batch = flip_some(split.batch(order[taken], device), recipe["flip"])
         if partners is not None:
-            batch["labelled"] = flip_some(
-                split.batch(partners[i * size : (i + 1) * size], device), recipe["flip"]
-            )
+            labelled = split.batch(partners[taken], device)
+            batch["labelled"] = flip_some(labelled, recipe["flip"])
         loss = gradients.compute(objective, batch)
         if recipe["gradient_clip"]:
             nn.utils.clip_grad_norm_(objective.parameters(), recipe["gradient_clip"])
@@ -210,15 +120,23 @@ def fit(
             not finite.
     """
     job = Job(
-        objective, recipe, train, validation, seed, device, checkpoint, report, labelled, snapshot
+        objective=objective,
+        recipe=recipe,
+        train=train,
+        validation=validation,
+        seed=seed,
+        device=device,
+        checkpoint=checkpoint,
+        report=report,
+        labelled=labelled,
+        snapshot=snapshot,
     )
     saved = checkpoint.load()
+    resumed = objective.stages.index(saved["stage"]) if saved else 0  # where training goes on
     before = 0
-    for stage in stage_plans(objective, recipe):
-        if saved is None or objective.stages.index(stage.name) >= objective.stages.index(
-            saved["stage"]
-        ):
-            run_stage(job, stage, before, saved if saved and saved["stage"] == stage.name else None)
+    for index, stage in enumerate(stage_plans(objective, recipe)):
+        if index >= resumed:
+            run_stage(job, stage, before, saved if index == resumed else None)
         before += stage.epochs
     objective.eval()
     objective.finish(validation.batches(EVALUATION_BATCH, device))
@@ -229,8 +147,15 @@ def fit(
 
 @dataclass
 class Job:
-    """What all stages of one training share: see ``fit``; and the clips trained on so far, with the
-    seconds that took.
+    """What all stages of one training share.
+
+    Attributes:
+        objective, recipe, train, validation, seed, device, checkpoint, report, labelled, snapshot:
+            as for ``fit``.
+        clips: clips trained on so far.
+        seconds: how long that took.
+        outcome: what comes of it.
+        gradients: knows what memory holds.
     """
 
     objective: nn.Module
@@ -251,21 +176,21 @@ class Job:
         self.gradients = Gradients(self.device, self.report)
 
     def orders(self, epoch: int) -> tuple[Tensor, Tensor | None]:
-        """The order of an epoch's clips and, for a semi-supervised objective, the labelled clip
-        that goes with each.
+        """The order of an epoch's clips, and the labelled partner of each or None.
 
-        Where only labelled clips are of use, and they are few, they are repeated: all epochs have
-        the same number of steps.
+        Partners are for semi-supervised objectives. Where only labelled clips are of use, and they
+        are few, they are repeated: all epochs have the same number of steps.
         """
-        everything = torch.arange(len(self.train))
         length = len(self.train)
+        everything = torch.arange(length)
         labelled = everything if self.labelled is None else self.labelled
         seed = stream_seed(self.seed, "order", epoch)
-        if self.objective.semi_supervised:
-            return epoch_order(everything, length, seed), epoch_order(
-                labelled, length, stream_seed(self.seed, "labelled", epoch)
-            )
-        return epoch_order(labelled, length, seed), None
+        if not self.objective.semi_supervised:
+            return epoch_order(labelled, length, seed), None
+        partner_seed = stream_seed(self.seed, "labelled", epoch)
+        order = epoch_order(everything, length, seed)
+        partners = epoch_order(labelled, length, partner_seed)
+        return order, partners
 
 
 @dataclass(frozen=True)
@@ -283,81 +208,85 @@ def stage_plans(objective, recipe: dict) -> list[StagePlan]:
     Raises:
         ValueError: not one number for each stage.
     """
-    rates = (
-        recipe["lr"] if isinstance(recipe["lr"], list) else [recipe["lr"]] * len(objective.stages)
-    )
-    for key, values in (("epochs", recipe["epochs"]), ("lr", rates)):
-        if len(values) != len(objective.stages):
-            stages = ", ".join(objective.stages)
+    stages = objective.stages
+    epochs = recipe["epochs"]
+    rates = recipe["lr"] if isinstance(recipe["lr"], list) else [recipe["lr"]] * len(stages)
+    for key, values in (("epochs", epochs), ("lr", rates)):
+        if len(values) != len(stages):
             raise ValueError(
-                f"recipe: {key} {values} for the training stages {stages}; give one number for each"
+                f"recipe: {key} {values} for the training stages {', '.join(stages)}; give one"
+                " number for each"
             )
-    return list(map(StagePlan, objective.stages, recipe["epochs"], rates))
+    return [StagePlan(*plan) for plan in zip(stages, epochs, rates, strict=True)]
 
 
 def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> None:
-    """Train one stage, from the checkpoint ``saved`` on if there is one, and leave its best weights
-    in the objective.
+    """Train one stage and leave its best weights in the objective.
 
-    ``before`` counts the epochs of earlier stages. A stage of 0 epochs is only prepared: what that
-    fits is its result.
+    A stage of 0 epochs is only prepared: what that fits is its result.
+
+    Args:
+        job: the training.
+        stage: the stage.
+        before: epochs of earlier stages.
+        saved: the checkpoint to go on from, or None.
     """
     objective = job.objective
-    recipe = job.recipe
-    outcome = job.outcome
-    outcome.selection = selection = Selection(*objective.selection)
+    selection = Selection(*objective.selection)
+    job.outcome.selection = selection
     objective.start_stage(stage.name)
     if saved is None:
         objective.prepare(stage.name, job.train.batches(EVALUATION_BATCH, job.device))
     if stage.epochs == 0:
         keep_scores(job, before)
         return
-    optimiser = make_optimiser(objective, recipe, stage.lr)
-    schedule = make_schedule(
-        optimiser, recipe, stage.epochs * max(1, len(job.train) // recipe["batch"])
-    )
+    optimiser = make_optimiser(objective, job.recipe, stage.lr)
+    steps = stage.epochs * max(1, len(job.train) // job.recipe["batch"])
+    schedule = make_schedule(optimiser, job.recipe, steps)
     done = 0
     if saved is not None:
-        outcome.history = restore(saved, objective, optimiser, schedule, selection)
+        job.outcome.history = restore(saved, objective, optimiser, schedule, selection)
         done = saved["epochs_done"]
     if before + done == 0:
         job.snapshot(0, objective)
     progress = Progress((stage.epochs - done) * len(job.train), job.report)
     for number in range(done + 1, stage.epochs + 1):
         epoch = before + number
-        torch.manual_seed(stream_seed(job.seed, "epoch", epoch))
-        order, partners = job.orders(epoch)
-        started = time.perf_counter()
-        loss = train_one_epoch(
-            objective,
-            job.train,
-            optimiser,
-            schedule,
-            recipe,
-            job.device,
-            order,
-            progress,
-            partners,
-            job.gradients,
-        )
-        job.seconds, job.clips = (
-            job.seconds + time.perf_counter() - started,
-            job.clips + len(job.train),
-        )
-        outcome.history.append((epoch, "train", "loss", loss))
+        loss = train_epoch(job, epoch, optimiser, schedule, progress)
         scores = keep_scores(job, epoch)
         job.snapshot(epoch, objective)
         job.checkpoint.save(
-            stage.name, number, objective, optimiser, schedule, selection, outcome.history
+            stage.name, number, objective, optimiser, schedule, selection, job.outcome.history
         )
         progress.epoch(stage.name, number, stage.epochs, loss, scores)
     objective.load_state_dict(selection.state)
 
 
+def train_epoch(job: Job, epoch: int, optimiser, schedule, progress: Progress) -> float:
+    """One epoch on streams of its own, timed, its mean loss noted in the history and returned."""
+    torch.manual_seed(stream_seed(job.seed, "epoch", epoch))
+    order, partners = job.orders(epoch)
+    started = time.perf_counter()
+    loss = train_one_epoch(
+        job.objective,
+        job.train,
+        optimiser,
+        schedule,
+        job.recipe,
+        job.device,
+        order,
+        progress,
+        partners,
+        job.gradients,
+    )
+    job.seconds += time.perf_counter() - started
+    job.clips += len(job.train)
+    job.outcome.history.append((epoch, "train", "loss", loss))
+    return loss
+
+
 def keep_scores(job: Job, epoch: int) -> dict[str, float]:
-    """Score the objective on the validation clips, note it in the history, and keep its weights if
-    they are the best.
-    """
+    """Score the objective on validation clips, note that, and keep its weights if they are best."""
     scores = evaluate(job.objective, job.validation, job.device)
     job.outcome.history += [(epoch, "validation", name, value) for name, value in scores.items()]
     job.outcome.selection.offer(epoch, scores, job.objective)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from vidrep.files import whole
 from vidrep.models.weights import load_state
@@ -22,9 +23,10 @@ from vidrep.runs import UNTRAINED
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.cost import count_macs, count_parameters, inference_clips_per_s, peak_bytes
 from vidrep.training.device import Device
-from vidrep.training.loop import Outcome, Selection, evaluate, fit
+from vidrep.training.loop import evaluate, fit
 from vidrep.training.order import labelled_rows
 from vidrep.training.pretrained import read_state, start_from
+from vidrep.training.selection import Outcome, Selection
 from vidrep.training.split import Split
 
 
@@ -43,13 +45,12 @@ def train_run(
     weights: Path | None = None,
     snapshots: Sequence[int] = (),
 ) -> None:
-    """Train a system, or only initialise it, and write ``weights.pt``, ``history.csv`` and
-    ``run.json`` into ``folder``.
+    """Train a system, or only initialise it, and write its three files into ``folder``.
 
-    The initial weights depend on the system and the seed, not on the data set, and an untrained
-    twin has those of the first seed.
-    Only trained runs start from pretrained weights: the twin of such a system stays random, as the
-    control for them.
+    These are ``weights.pt``, ``history.csv`` and ``run.json``. The initial weights depend on the
+    system and the seed, not on the data set, and an untrained baseline has those of the first seed.
+    Only trained runs start from pretrained weights: the untrained baseline of such a system stays
+    random, as the control for them.
 
     Args:
         definition: ``System.definition()``, and ``first_seed``.
@@ -66,31 +67,34 @@ def train_run(
     """
     started = time.monotonic()
     trained = run_seed != UNTRAINED
-    stream_name = ("run", definition["name"], run_seed if trained else definition["first_seed"])
+    weights_seed = run_seed if trained else definition["first_seed"]
+    stream_name = ("run", definition["name"], weights_seed)
     torch.manual_seed(stream_seed(seed, *stream_name, "init"))
     objective = build(definition, train.shape)
-    pretrained = (
-        {"weights_sha256": start_from(objective.model, weights)} if weights and trained else {}
-    )
+    if weights and trained:
+        about = {"weights_sha256": start_from(objective.model, weights), **about}
     device.place(objective)
     train = train.move(device)
     validation = validation.move(device)
     checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint)
+
+    def snapshot(epoch: int, objective) -> None:
+        if epoch in snapshots:
+            write_weights(objective, snapshot_file(folder, epoch))
+
     if trained and objective.stages:
-        how = {
-            "seed": stream_seed(seed, *stream_name),
-            "device": device,
-            "checkpoint": checkpoint,
-            "report": report,
-        }
-        how["snapshot"] = lambda epoch, trained: (
-            epoch in snapshots and write_weights(trained, snapshot_file(folder, epoch))
+        outcome = fit(
+            objective,
+            definition["recipe"],
+            train,
+            validation,
+            seed=stream_seed(seed, *stream_name),
+            device=device,
+            checkpoint=checkpoint,
+            report=report,
+            labelled=labelled_clips(train, definition["recipe"], seed, run_seed),
+            snapshot=snapshot,
         )
-        if definition["recipe"]["labelled"]:  # the same clips for all systems
-            count = definition["recipe"]["labelled"]
-            draw = stream_seed(seed, "labelled", run_seed)
-            how["labelled"] = labelled_rows(train.labels.cpu(), count, draw)
-        outcome = fit(objective, definition["recipe"], train, validation, **how)
     else:
         outcome = unfitted(objective, validation, device)
     record = {
@@ -102,7 +106,6 @@ def train_run(
             inference_clips_per_s(objective, validation, device) if trained else None
         ),
         "wall_s": round(time.monotonic() - started, 3),
-        **pretrained,
         **about,
         **provenance(),
     }
@@ -110,24 +113,31 @@ def train_run(
     checkpoint.remove()
 
 
+def labelled_clips(train: Split, recipe: dict, seed: int, run_seed: int) -> Tensor | None:
+    """Places of the clips whose labels a run may use, the same for all systems; None for all."""
+    if not recipe["labelled"]:
+        return None
+    draw = stream_seed(seed, "labelled", run_seed)
+    return labelled_rows(train.labels.cpu(), recipe["labelled"], draw)
+
+
 def unfitted(objective, validation: Split, device: Device) -> Outcome:
     """The outcome of a run that is not trained: its validation scores, as of epoch 0."""
     scores = evaluate(objective, validation, device)
-    return Outcome(
-        [(0, "validation", *item) for item in scores.items()],
-        Selection(*objective.selection, epoch=0),
-    )
+    history = [(0, "validation", name, value) for name, value in scores.items()]
+    return Outcome(history, Selection(*objective.selection, epoch=0))
 
 
 def measurements(objective, outcome: Outcome, validation: Split, device: Device) -> dict:
-    """What ``run.json`` says of a finished run: its data, the selected epoch, cost, device and
-    precision.
-    """
+    """What ``run.json`` measures of a run: data, selected epoch, cost, device and precision."""
+    selection = outcome.selection
     return {
         "data_shape": asdict(validation.shape),
         "selected": {
-            key: getattr(outcome.selection, key)
-            for key in ("metric", "direction", "epoch", "value")
+            "metric": selection.metric,
+            "direction": selection.direction,
+            "epoch": selection.epoch,
+            "value": selection.value,
         },
         "parameters": count_parameters(objective),
         "macs_per_clip": count_macs(objective, validation, device),
@@ -152,9 +162,10 @@ def write_run(folder: Path, objective, history: list[tuple], record: dict) -> No
 
 def write_weights(objective, file: Path) -> None:
     """Write a state dict."""
+    state = {name: tensor.cpu() for name, tensor in objective.state_dict().items()}
     # torch puts a file's name into its bytes; from memory they depend on the weights alone
     buffer = io.BytesIO()
-    torch.save({name: tensor.cpu() for name, tensor in objective.state_dict().items()}, buffer)
+    torch.save(state, buffer)
     with whole(file) as path:
         path.write_bytes(buffer.getvalue())
 
@@ -172,10 +183,9 @@ def load_run(folder: Path, device: Device):
         OSError: a file is missing.
     """
     record = json.loads((folder / "run.json").read_text())
-    shape = record["data_shape"]
-    objective = build(
-        record["system"], DataShape(tuple(shape["clip"]), shape["classes"], shape["multi_label"])
-    )
+    data = record["data_shape"]
+    shape = DataShape(tuple(data["clip"]), data["classes"], data["multi_label"])
+    objective = build(record["system"], shape)
     load_weights(objective, folder / "weights.pt")
     return device.place(objective).eval(), record
 
