@@ -9,8 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; when the block ends well it becomes ``path``,
-    otherwise it is removed.
+    """Yield a temporary path that becomes ``path`` if the block ends well, else is removed.
 
     Serves files and folders alike; what stood at ``path`` before is replaced. The temporary name
     keeps the suffix of ``path``, because writers choose a format by it.

@@ -1,8 +1,7 @@
-"""What is kept of an experiment's large intermediate files: of policy ``keep_best``, only those of
-each system's best run.
+"""What is kept of an experiment's large intermediate files.
 
-Policy ``temp`` needs no code here: Snakemake removes files that rules mark as temporary once
-nothing more needs them.
+Of policy ``keep_best`` only those of each system's best run. Policy ``temp`` needs no code here:
+Snakemake removes files that rules mark as temporary once nothing more needs them.
 """
 
 import json
@@ -16,16 +15,17 @@ FOLDERS = {"activations": ".zarr", "kernels": ".h5"}
 
 
 def superseded(records: list[Path]) -> list[str]:
-    """File stems of the runs that are not the best of their system on their data set; of equal ones
-    the first is the best.
+    """File stems of the runs that are not the best of their system on their data set.
+
+    Of equally good runs the first is the best.
 
     Args:
         records: ``run.json`` of all trained runs, ``runs/<dataset>/<system>/seed<k>/run.json``.
     """
-    best: dict[tuple[str, str], tuple[float, str]] = {}
+    best: dict[tuple[str, str], tuple[float, str]] = {}  # (data set, system) -> score and stem
     stems = []
     for path in records:
-        run, system, dataset = (path.parents[i].name for i in range(3))
+        dataset, system, run = path.parts[-4:-1]
         chosen = json.loads(path.read_text())["selected"]
         score = chosen["value"] if chosen["direction"] == "max" else -chosen["value"]
         stem = f"{dataset}--{system}--{run}"
@@ -37,22 +37,21 @@ def superseded(records: list[Path]) -> list[str]:
 
 
 def keep_best(results: Path, records: list[Path], report: Path) -> None:
-    """Remove activations and kernels of superseded runs on all data sets, and write what was
-    removed with its bytes.
-    """
+    """Remove activations and kernels of superseded runs, and write what was removed, in bytes."""
     removed = []
     for stem in superseded(records):
         for folder, suffix in FOLDERS.items():
             for path in sorted(results.glob(f"{folder}/*/{stem}{suffix}")):
                 removed.append((str(path.relative_to(results)), size(path)))
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
     write_rows(report, ("file", "bytes"), removed)
 
 
 def size(path: Path) -> int:
     """Bytes of a file, or of all files of a folder."""
-    return (
-        sum(part.stat().st_size for part in path.rglob("*") if part.is_file())
-        if path.is_dir()
-        else path.stat().st_size
-    )
+    if path.is_file():
+        return path.stat().st_size
+    return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())

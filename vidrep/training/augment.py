@@ -28,10 +28,10 @@ def flip_some(batch: dict[str, Tensor], probability: float) -> dict[str, Tensor]
         return batch
     chosen = torch.rand(len(batch["clip"])) < probability
     mirrored = flip(batch)
-    return {
-        name: choose(chosen.to(values.device), mirrored[name], values)
-        for name, values in batch.items()
-    }
+    result = {}
+    for name, values in batch.items():
+        result[name] = choose(chosen.to(values.device), mirrored[name], values)
+    return result
 
 
 def flip(batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -43,7 +43,8 @@ def flip(batch: dict[str, Tensor]) -> dict[str, Tensor]:
         elif name in ("flow", "flow_backward"):
             mirrored[name] = flip_flow(values)
         elif name in TARGETS:
-            mirrored[name] = values[:, list(TARGETS[name].mirrored)]  # a mirror is its own inverse
+            order = list(TARGETS[name].mirrored)  # its own inverse, as a mirror is
+            mirrored[name] = values[:, order]
     return mirrored
 
 
@@ -55,4 +56,5 @@ def flip_flow(flow: Tensor) -> Tensor:
 
 def choose(chosen: Tensor, yes: Tensor, no: Tensor) -> Tensor:
     """Rows of ``yes`` where ``chosen`` (B,), else of ``no``."""
-    return torch.where(chosen.view(-1, *[1] * (no.ndim - 1)), yes, no)
+    ones = [1] * (no.ndim - 1)
+    return torch.where(chosen.view(-1, *ones), yes, no)

@@ -31,9 +31,7 @@ class Checkpoint:
         selection,
         history: list[tuple],
     ) -> None:
-        """Keep everything that the next epoch needs (random streams are drawn anew from each
-        epoch's number).
-        """
+        """Keep everything that the next epoch needs; its random streams follow from its number."""
         content = {
             "fingerprint": self.fingerprint,
             "stage": stage,
@@ -52,7 +50,9 @@ class Checkpoint:
         if not self.path.exists():
             return None
         content = torch.load(self.path, map_location="cpu", weights_only=True)
-        return content if content["fingerprint"] == self.fingerprint else None
+        if content["fingerprint"] != self.fingerprint:
+            return None
+        return content
 
     def remove(self) -> None:
         """Forget the progress; the run is complete."""

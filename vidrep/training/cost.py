@@ -27,8 +27,9 @@ def count_parameters(network: nn.Module) -> int:
 
 @torch.no_grad()
 def count_macs(objective: nn.Module, split: Split, device: Device) -> int:
-    """Multiply-adds of convolutions and matrix products in scoring one clip (every frame or flow
-    stack that scoring samples).
+    """Multiply-adds of convolutions and matrix products in scoring one clip.
+
+    Every frame and flow stack that scoring samples counts.
     """
     objective.eval()
     batch = split.batch(slice(0, 1), device)

@@ -29,8 +29,10 @@ class Device:
         )
 
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network here, its 3-D convolutions in the channels-last layout (1.0-1.35 times
-        faster than the default).
+        """Move a network here.
+
+        Its 3-D convolutions come in the channels-last layout, 1.0 to 1.35 times faster than the
+        default.
         """
         for module in network.modules():
             if isinstance(module, nn.Conv3d):
@@ -49,20 +51,15 @@ class Device:
             (B, C, T, H, W) float32 in [0, 1], channels last.
         """
         frames = frames.to(self.device, non_blocking=True)
-        channels_last = frames if frames.ndim == 5 else frames[..., None]  # (B, T, H, W, C)
-        return (
-            channels_last.permute(0, 4, 1, 2, 3)
-            .to(torch.float32, memory_format=torch.channels_last_3d)
-            .div_(255)
-        )
+        if frames.ndim == 4:
+            frames = frames[..., None]  # (B, T, H, W, C)
+        clip = frames.permute(0, 4, 1, 2, 3)  # (B, C, T, H, W)
+        return clip.to(torch.float32, memory_format=torch.channels_last_3d).div_(255)
 
     def flow(self, fields: Tensor) -> Tensor:
         """A batch of flow, (B, T-1, 2, H, W) float16 in pixels, as (B, 2, T-1, H, W) float32."""
-        return (
-            fields.to(self.device, non_blocking=True)
-            .transpose(1, 2)
-            .to(torch.float32, memory_format=torch.channels_last_3d)
-        )
+        flow = fields.to(self.device, non_blocking=True).transpose(1, 2)
+        return flow.to(torch.float32, memory_format=torch.channels_last_3d)
 
 
 def _keep_small_maps_exact(convolution: nn.Conv3d) -> None:
@@ -74,10 +71,8 @@ def _keep_small_maps_exact(convolution: nn.Conv3d) -> None:
     compute = convolution.forward
 
     def forward(maps: Tensor) -> Tensor:
-        if all(
-            size >= kernel
-            for size, kernel in zip(maps.shape[2:], convolution.kernel_size, strict=True)
-        ):
+        sizes = zip(maps.shape[2:], convolution.kernel_size, strict=True)
+        if all(size >= kernel for size, kernel in sizes):
             return compute(maps)
         with torch.autocast("cpu", enabled=False):
             return compute(maps.float())

@@ -21,35 +21,35 @@ POLL_S = 0.2
 def any_visible() -> bool:
     """Is there any device this process may use? Cheap enough to ask while a Snakefile is parsed."""
     granted = _granted()
-    return bool(granted) if granted is not None else any(Path("/dev").glob("nvidia[0-9]*"))
+    if granted is not None:
+        return bool(granted)
+    return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def pool() -> list[str]:
-    """Devices that this process may use: ``CUDA_VISIBLE_DEVICES`` when it is set, else all that the
-    driver lists.
+    """Devices that this process may use.
+
+    Those of ``CUDA_VISIBLE_DEVICES`` when it is set, else all that the driver lists.
     """
     granted = _granted()
     if granted is not None:
         return granted
     try:
-        listing = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, check=True
-        ).stdout
+        command = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return []
-    return [str(index) for index in range(len(listing.strip().splitlines()))]
+    count = len(command.stdout.strip().splitlines())
+    return [str(index) for index in range(count)]
 
 
 def lock_folder() -> Path:
-    """Folder of the lock files: on the local disk, one a user; one a job inside a scheduler, where
-    device names may repeat.
+    """Folder of the lock files, on the local disk.
+
+    One a user; inside a scheduler one a job, since device names of jobs may repeat.
     """
     job = os.environ.get("SLURM_JOB_ID")
-    folder = (
-        Path(tempfile.gettempdir())
-        / f"vidrep-gpu-{getpass.getuser()}"
-        / (f"slurm-{job}" if job else "host")
-    )
+    scope = f"slurm-{job}" if job else "host"
+    folder = Path(tempfile.gettempdir()) / f"vidrep-gpu-{getpass.getuser()}" / scope
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -91,13 +91,15 @@ def claim(count: int) -> list[IO]:
         The locks; keep them until the work is done. With ``count`` 0 the process sees no device.
     """
     held = hold(count, pool(), lock_folder()) if count else []
-    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(Path(handle.name).name for handle in held)
+    devices = [Path(handle.name).name for handle in held]
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
     return held
 
 
 def _granted() -> list[str] | None:
-    """Devices that ``CUDA_VISIBLE_DEVICES`` names, up to the first invalid one as CUDA reads it;
-    None when it is not set.
+    """Devices that ``CUDA_VISIBLE_DEVICES`` names; None when it is not set.
+
+    As CUDA reads it: up to the first invalid one.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:

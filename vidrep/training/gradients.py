@@ -1,5 +1,6 @@
 """Gradients of a batch, in pieces where the device's memory does not hold it whole."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -9,14 +10,14 @@ from vidrep.training.device import Device
 
 
 class Gradients:
-    """Computes the gradients of batches; out of memory, it halves the pieces they are computed in,
-    from then on.
+    """Computes the gradients of batches, in smaller and smaller pieces as memory runs out.
 
-    The gradients of the pieces add up to those of the batch when the loss is a mean over clips, so
-    the effective batch, the steps and the schedule stay what they were. Not quite the same: batch
-    normalisation takes its statistics from a piece, not from the batch, and counts every piece and
-    every failed attempt in its running statistics; random masks are drawn, and averages of weights
-    follow, piece by piece; losses that compare the clips of a batch compare those of a piece.
+    Pieces are halved when they do not fit, and stay so. Their gradients add up to those of the
+    batch when the loss is a mean over clips, so the effective batch, the steps and the schedule
+    stay what they were. It is not quite the same. Batch normalisation takes its statistics from a
+    piece, not from the batch, and counts every piece and every failed attempt in its running
+    statistics. Random masks are drawn, and averages of weights follow, piece by piece. Losses that
+    compare the clips of a batch compare those of a piece.
 
     Args:
         device: where to compute.
@@ -29,8 +30,10 @@ class Gradients:
         self.piece: int | None = None  # clips; None: the whole batch
 
     def compute(self, objective: nn.Module, batch: dict) -> Tensor:
-        """Leave the gradients of ``batch`` in the objective's parameters and return its loss, a
-        scalar without history.
+        """Leave the gradients of ``batch`` in the objective's parameters and return its loss.
+
+        Returns:
+            A scalar without history.
 
         Raises:
             ValueError: memory does not even hold one clip.
@@ -44,21 +47,26 @@ class Gradients:
             self._halve(len(batch["clip"]))
 
     def _add_up(self, objective: nn.Module, batch: dict) -> Tensor:
-        """The same by pieces, weighted by their share of the batch; a whole batch is not
-        touched.
-        """
+        """The same, at once or by pieces, weighted by their share of the batch."""
+        objective.zero_grad(set_to_none=True)
+        if self.piece is None:
+            return self._add(objective, batch, share=None)
         size = len(batch["clip"])
         total = None
-        objective.zero_grad(set_to_none=True)
-        for start in range(0, size, self.piece or size):
-            piece = take(batch, start, self.piece) if self.piece else batch
-            with self.device.autocast():
-                loss = objective.loss(piece)
-            if self.piece:
-                loss = loss * (len(piece["clip"]) / size)
-            loss.backward()
-            total = loss.detach() if total is None else total + loss.detach()
+        for start in range(0, size, self.piece):
+            piece = take(batch, start, self.piece)
+            loss = self._add(objective, piece, share=len(piece["clip"]) / size)
+            total = loss if total is None else total + loss
         return total
+
+    def _add(self, objective: nn.Module, batch: dict, share: float | None) -> Tensor:
+        """Add the gradients of a batch's loss, times ``share`` if given, and return that loss."""
+        with self.device.autocast():
+            loss = objective.loss(batch)
+        if share is not None:
+            loss = loss * share
+        loss.backward()
+        return loss.detach()
 
     def _halve(self, size: int) -> None:
         """Make the pieces half as large."""
@@ -68,7 +76,7 @@ class Gradients:
                 "out of memory on the device with one clip at a time; use a smaller system or a"
                 " larger device"
             )
-        self.piece = -(-piece // 2)
+        self.piece = math.ceil(piece / 2)
         if self.device.device.type == "cuda":
             torch.cuda.empty_cache()
         self.report(
@@ -79,11 +87,10 @@ class Gradients:
 
 def take(batch: dict, start: int, count: int) -> dict:
     """Some of the clips of a batch, with all that belongs to them."""
-    return {
-        name: (
-            take(values, start, count)
-            if isinstance(values, dict)
-            else values[start : start + count]
-        )
-        for name, values in batch.items()
-    }
+    taken = {}
+    for name, values in batch.items():
+        if isinstance(values, dict):
+            taken[name] = take(values, start, count)
+        else:
+            taken[name] = values[start : start + count]
+    return taken

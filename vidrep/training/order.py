@@ -1,5 +1,7 @@
 """Which clips are trained on, and in which order."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,18 +21,20 @@ def labelled_rows(labels: Tensor, count: int, seed: int) -> Tensor:
     Returns:
         (count,) places, in the order drawn.
     """
-    drawn = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    shown = F.one_hot(labels[drawn].argmax(1), labels.shape[1])
-    turn = (shown.cumsum(0) * shown).sum(1)  # the how-manieth of its class each clip is
-    return drawn[turn.argsort(stable=True)][:count]
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(len(labels), generator=generator)
+    first_label = labels[drawn].argmax(1)
+    shown = F.one_hot(first_label, labels.shape[1])  # (n, classes)
+    turn = (shown.cumsum(0) * shown).sum(1)  # how many clips of its class came so far, with itself
+    in_turns = drawn[turn.argsort(stable=True)]
+    return in_turns[:count]
 
 
 def epoch_order(rows: Tensor, length: int, seed: int) -> Tensor:
-    """Places of ``length`` clips out of ``rows``: one random order after another until there are
-    enough.
-    """
+    """Places of ``length`` clips of ``rows``: random orders, one after another until it is full."""
     generator = torch.Generator().manual_seed(seed)
-    rounds = [
-        rows[torch.randperm(len(rows), generator=generator)] for _ in range(-(-length // len(rows)))
-    ]
+    rounds = []
+    for _ in range(math.ceil(length / len(rows))):
+        order = torch.randperm(len(rows), generator=generator)
+        rounds.append(rows[order])
     return torch.cat(rounds)[:length]

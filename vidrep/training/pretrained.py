@@ -1,6 +1,4 @@
-"""Pretrained weights from a local file: read it, and let a model start from it. Nothing is ever
-downloaded.
-"""
+"""Pretrained weights from a local file; nothing is ever downloaded."""
 
 import hashlib
 from collections.abc import Mapping
@@ -37,34 +35,36 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         OSError: the file cannot be read.
     """
     path = Path(path)
+    state = _read(path)
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{path}: no state dict in it, only {type(state).__name__}")
+    others = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
+    if others:
+        raise ValueError(f"{path}: not only tensors in its state dict: {', '.join(others[:FIRST])}")
+    if all(name.startswith(PARALLEL) for name in state):
+        state = {name.removeprefix(PARALLEL): value for name, value in state.items()}
+    return dict(state)
+
+
+def _read(path: Path):
+    """Whatever a weights file holds; ValueError in one line where it cannot be read."""
     if path.suffix not in (*TORCH_SUFFIXES, NUMPY_SUFFIX):
         raise ValueError(
             f"{path}: weights are read from {', '.join(TORCH_SUFFIXES)} and {NUMPY_SUFFIX} files"
         )
     try:
-        state = (
-            _read_numpy(path)
-            if path.suffix == NUMPY_SUFFIX
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
+        if path.suffix == NUMPY_SUFFIX:
+            return _read_numpy(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError:
         raise ValueError(
             f"{path}: damaged, or it holds more than plain tensors, which is not loaded"
         ) from None
     except (RuntimeError, EOFError, BadZipFile, KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: not a readable weights file"
-            f" ({str(error).splitlines()[0] if str(error) else 'empty'})"
-        ) from None
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
-    if not isinstance(state, Mapping):
-        raise ValueError(f"{path}: no state dict in it, only {type(state).__name__}")
-    if others := [str(name) for name, value in state.items() if not isinstance(value, Tensor)]:
-        raise ValueError(f"{path}: not only tensors in its state dict: {', '.join(others[:FIRST])}")
-    if all(name.startswith(PARALLEL) for name in state):
-        state = {name.removeprefix(PARALLEL): value for name, value in state.items()}
-    return dict(state)
+        reason = str(error).splitlines()[0] if str(error) else "empty"
+        raise ValueError(f"{path}: not a readable weights file ({reason})") from None
 
 
 def _read_numpy(path: Path) -> dict[str, Tensor]:
@@ -73,8 +73,9 @@ def _read_numpy(path: Path) -> dict[str, Tensor]:
 
 
 def start_from(model: nn.Module, path: str | Path) -> str:
-    """Let a model start from a weights file: that of a run of the same model, or one that its
-    ``load_pretrained`` takes.
+    """Let a model start from a weights file.
+
+    It may be that of a run of the same model, or one that the model's ``load_pretrained`` takes.
 
     Returns:
         SHA-256 of the file.

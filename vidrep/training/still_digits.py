@@ -1,5 +1,4 @@
-"""A CNN trained on still digits: the weights "still_digits" of networks that look at frames one by
-one.
+"""A CNN trained on still digits: the weights "still_digits" of networks that see single frames.
 
 It sees the digit images of the experiment's training split, each at a random place of an otherwise
 black frame as large as those of the clips. Its state is the best one on the validation split; the
@@ -43,17 +42,16 @@ def train_on_digits(
     Returns:
         The state dict on the CPU, and what a record says: steps, the chosen step, accuracies.
     """
-    splits = {name: _tensors(digits, name) for name in digits.splits}
     generator = torch.Generator().manual_seed(stream_seed(seed, "still_digits", "draws"))
-    held_out = {
-        name: (place(splits[name][0], canvas, generator), splits[name][1])
-        for name in ("validation", "test")
-    }
+    held_out = {}
+    for name in ("validation", "test"):
+        images, labels = _tensors(digits, name)
+        held_out[name] = (place(images, canvas, generator), labels)
     torch.manual_seed(stream_seed(seed, "still_digits"))
     network = DigitCNN(classes=10).to(device.device)
     optimiser = torch.optim.Adam(network.parameters(), lr=LR)
-    images, labels = splits["train"]
-    best = (-1.0, 0.0)
+    images, labels = _tensors(digits, "train")
+    best = (-1.0, 0.0)  # accuracy and minus loss, on validation digits
     chosen = 0
     state = {}
     for step in range(1, steps + 1):
@@ -66,14 +64,19 @@ def train_on_digits(
         loss.backward()
         optimiser.step()
         if step % EVERY == 0 or step == steps:
-            accuracy, loss = evaluate(network, *held_out["validation"], device)
-            if (accuracy, -loss) > best:
-                best = (accuracy, -loss)
+            accuracy, entropy = evaluate(network, *held_out["validation"], device)
+            if (accuracy, -entropy) > best:
+                best = (accuracy, -entropy)
                 chosen = step
                 state = copy.deepcopy(network.state_dict())
     network.load_state_dict(state)
-    record = {"steps": steps, "chosen_step": chosen, "validation_accuracy": best[0]}
-    record["test_accuracy"] = evaluate(network, *held_out["test"], device)[0]
+    test_accuracy, _ = evaluate(network, *held_out["test"], device)
+    record = {
+        "steps": steps,
+        "chosen_step": chosen,
+        "validation_accuracy": best[0],
+        "test_accuracy": test_accuracy,
+    }
     return {name: tensor.cpu() for name, tensor in state.items()}, record
 
 
@@ -84,15 +87,23 @@ def _tensors(digits: DigitSource, split: str) -> tuple[Tensor, Tensor]:
 
 
 def place(images: Tensor, canvas: int, generator: torch.Generator) -> Tensor:
-    """Each digit wholly inside a black frame, at a random place: (m, patch, patch) -> (m, 1, 28,
-    28).
+    """Each digit wholly inside a black frame, at a random place.
+
+    Args:
+        images: (m, patch, patch).
+        canvas: side of a frame in pixels.
+        generator: of the places.
+
+    Returns:
+        (m, 1, 28, 28), the frames resized to what the network takes.
     """
     patch = images.shape[1]
     corners = torch.randint(canvas - patch + 1, (len(images), 2), generator=generator)
     frames = torch.zeros(len(images), 1, canvas, canvas)
     for frame, image, (top, left) in zip(frames, images, corners.tolist(), strict=True):
         frame[0, top : top + patch, left : left + patch] = image
-    return resize(frames, (DigitCNN.image_px,) * 2)
+    side = DigitCNN.image_px
+    return resize(frames, (side, side))
 
 
 @torch.no_grad()
@@ -102,6 +113,6 @@ def evaluate(
     """Accuracy and mean cross-entropy, in float32."""
     network.eval()
     scores = torch.cat([network(part.to(device.device)).cpu() for part in images.split(500)])
-    return (scores.argmax(1) == labels).double().mean().item(), F.cross_entropy(
-        scores, labels
-    ).item()
+    right = scores.argmax(1) == labels
+    entropy = F.cross_entropy(scores, labels)
+    return right.double().mean().item(), entropy.item()

@@ -1,6 +1,4 @@
-"""Further targets of training, made from the factors of a data set, for objectives that name
-them.
-"""
+"""Further targets of training, made from the factors of a data set."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,19 +27,29 @@ class Target:
 
 
 def sectors(direction_rad: np.ndarray) -> np.ndarray:
-    """Number of the eighth of a turn that a direction lies in, counted from the right by way of
-    down.
-    """
-    return np.floor(direction_rad * SECTORS / (2 * np.pi)).astype(int) % SECTORS
+    """The eighth of a turn that a direction lies in, counted from the right by way of down."""
+    eighths = direction_rad * SECTORS / (2 * np.pi)
+    return np.floor(eighths).astype(int) % SECTORS
+
+
+def whole_numbers(values: np.ndarray) -> np.ndarray:
+    """Class numbers as they stand."""
+    return values.astype(int)
 
 
 TARGETS = {
-    # A mirror turns the direction a into half a turn minus a.
     "directions": Target(
-        "direction_rad", SECTORS, sectors, tuple((3 - i) % SECTORS for i in range(SECTORS))
+        factor="direction_rad",
+        size=SECTORS,
+        classes=sectors,
+        # a mirror turns the direction a into half a turn minus a
+        mirrored=tuple((3 - sector) % SECTORS for sector in range(SECTORS)),
     ),
     "speeds": Target(
-        "speed_class", SPEEDS, lambda speed_class: speed_class.astype(int), tuple(range(SPEEDS))
+        factor="speed_class",
+        size=SPEEDS,
+        classes=whole_numbers,
+        mirrored=tuple(range(SPEEDS)),
     ),
 }
 
