@@ -42,7 +42,7 @@ rule render_dataset:
     params:
         definition=lambda wc: json.dumps(SETS[wc.dataset].definition()),
         clips=lambda wc: SETS[wc.dataset].clips[wc.split],
-        digits=lambda wc, input: option("digits", input.digits),
+        digits=lambda wc, input: f"--digits {input.digits}" if input.digits else "",
         seed=config["seed"],
         code=render_code,
     message:
