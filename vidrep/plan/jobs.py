@@ -59,7 +59,7 @@ def dry_run(arguments: list[str], *, elsewhere: bool) -> list[Job]:
             jobs.append(_job(record))
         return True
 
-    # a filter sees each record before Snakemake's own handlers; those it replaces at every start
+    # A filter sees each record before Snakemake's own handlers, which it replaces at every start.
     logger.addFilter(note)
     said = io.StringIO()
     try:
@@ -95,14 +95,16 @@ def _pretended_gpu(pretended: bool) -> Iterator[None]:
 
 def _job(record: logging.LogRecord) -> Job:
     asked = {name: value for name, value in record.resources.items() if isinstance(value, int)}
-    # Snakemake adds "(temp)" and the like
-    outputs = tuple(str(path).split(" (")[0] for path in record.output)
+    outputs = []
+    for path in record.output:
+        name, *_ = str(path).split(" (")  # Snakemake adds "(temp)" and the like
+        outputs.append(name)
     return Job(
-        re.sub(r"_\d+$", "", record.rule_name),  # the rules of twins are numbered
-        dict(record.wildcards),
-        record.threads,
-        asked.get("gpu", 0),
-        asked.get("mem_mb", 0),
-        outputs,
-        str(record.benchmark),
+        rule=re.sub(r"_\d+$", "", record.rule_name),  # rules of untrained baselines are numbered
+        wildcards=dict(record.wildcards),
+        threads=record.threads,
+        gpu=asked.get("gpu", 0),
+        mem_mb=asked.get("mem_mb", 0),
+        outputs=tuple(outputs),
+        benchmark=str(record.benchmark),
     )

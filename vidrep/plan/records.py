@@ -1,12 +1,10 @@
-"""What earlier jobs took: the benchmark files of Snakemake beside the plans that tell how much work
-those jobs were.
-"""
+"""What earlier jobs took: Snakemake's benchmark files beside the plans that tell their work."""
 
 import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from vidrep.result_tables import write_rows
@@ -29,10 +27,11 @@ UNKNOWN = {
     **dict.fromkeys(KERNELS, (1.0, 4.5)),
     "compare": (1.5, 8.6),
 }
-LIGHT = (0.0, 6.0)  # tables take one or two, figures four to twenty-four
+# other rules, of one unit a job: tables take one or two seconds, figures four to twenty-four
+LIGHT = (0.0, 6.0)
 GPU_START_S = 10.0  # assumed, where no job of the kind has run on a GPU
 GPU_GMACS_PER_S = 2000.0
-# their work is counted in 10^9 multiply-adds
+# rules whose work is counted in 10^9 multiply-adds
 NETWORK = ("train", "train_twins", *EXTRACT, "generate")
 PACKED = {"render_dataset": 0.12, "compute_flow": 0.2}  # share of its size that compression leaves
 
@@ -47,8 +46,9 @@ class Estimate:
             compare best.
         units: its work.
         gpu: devices it asks for.
-        cpu_s: CPU seconds; wall_s: seconds; memory_mb: largest resident size, as far as known, else
-            what it asks for.
+        cpu_s: CPU seconds.
+        wall_s: seconds.
+        memory_mb: largest resident size as far as known, else what it asks for.
         raw_megabytes, megabytes: its outputs before and after compression.
         basis: "record" of this very job, "kind" or "rule" from records of others, "units" from no
             record at all.
@@ -81,19 +81,26 @@ class Record:
 
 
 def read_record(path: Path) -> Record | None:
-    """A benchmark file of Snakemake; None without one. A job too short to be sampled has its
-    seconds as CPU seconds.
+    """A benchmark file of Snakemake; None without one.
+
+    A job too short to be sampled has its seconds as CPU seconds.
     """
     if not path.is_file():
         return None
     with open(path, newline="") as file:
-        row = list(csv.DictReader(file, delimiter="\t"))[-1]
-    wall = float(row["s"])
-    cpu = _number(row["cpu_time"])
-    return Record(cpu if cpu > 0 else wall, wall, _number(row["max_rss"]))
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    last = rows[-1]
+    wall_s = float(last["s"])
+    cpu_s = _number(last["cpu_time"])
+    return Record(
+        cpu_s=cpu_s if cpu_s > 0 else wall_s,
+        wall_s=wall_s,
+        memory_mb=_number(last["max_rss"]),
+    )
 
 
 def _number(text: str) -> float:
+    """A finite number, or 0 for what Snakemake did not measure."""
     try:
         value = float(text)
     except ValueError:  # NA, -
@@ -105,18 +112,20 @@ def read_plan(path: Path) -> list[Estimate]:
     """The rows of a ``plan.csv``; none without the file."""
     if not path.is_file():
         return []
-    kinds = {field.name: field.type for field in fields(Estimate)}
+    types = {field.name: field.type for field in fields(Estimate)}
+    estimates = []
     with open(path, newline="") as file:
-        return [
-            Estimate(**{name: kinds[name](value) for name, value in row.items()})
-            for row in csv.DictReader(file)
-        ]
+        for row in csv.DictReader(file):
+            values = {name: types[name](text) for name, text in row.items()}
+            estimates.append(Estimate(**values))
+    return estimates
 
 
 def write_plan(path: Path, estimates: Iterable[Estimate]) -> None:
     """Write ``plan.csv``."""
     names = tuple(field.name for field in fields(Estimate))
-    write_rows(path, names, [tuple(asdict(estimate).values()) for estimate in estimates])
+    rows = [astuple(estimate) for estimate in estimates]
+    write_rows(path, names, rows)
 
 
 def past(results: Path) -> Iterator[tuple[Estimate, Record]]:
@@ -129,29 +138,31 @@ def past(results: Path) -> Iterator[tuple[Estimate, Record]]:
 
 
 class Rates:
-    """Seconds and memory of jobs by the work they are, from records of the same kind, else of the
-    same rule.
+    """Seconds and memory of jobs by their work, from records of the same kind, else rule.
+
+    Args:
+        records: what jobs were planned to be, and what they took.
     """
 
     def __init__(self, records: Iterable[tuple[Estimate, Record]]) -> None:
-        self.known = defaultdict(list)
+        # by rule, kind ("" for all of the rule) and whether the job had a GPU
+        self.known: dict[tuple[str, str, bool], list[tuple[float, Record]]] = defaultdict(list)
         for estimate, record in records:
-            for key in {(estimate.rule, ""), (estimate.rule, estimate.kind)}:
-                self.known[key, estimate.gpu > 0].append((estimate.units, record))
+            for kind in {"", estimate.kind}:
+                key = (estimate.rule, kind, estimate.gpu > 0)
+                self.known[key].append((estimate.units, record))
 
     def expect(self, rule: str, kind: str, units: float, gpu: bool) -> tuple[Record, str]:
-        """What a job of so much work should take, and what that rests on; its memory is 0 where
-        nothing is known.
+        """What a job of so much work should take.
+
+        Returns:
+            The record to expect, its memory 0 where nothing is known, and what it rests on: "kind",
+            "rule" or "units", see ``Estimate``.
         """
-        for key, basis in (((rule, kind), "kind"), ((rule, ""), "rule")):
-            if found := self.known.get((key, gpu)):
-                start = UNKNOWN.get(rule, LIGHT)[0]
-                cpu, wall = (
-                    start
-                    + units * _rate(found, lambda record, name=name: getattr(record, name), start)
-                    for name in ("cpu_s", "wall_s")
-                )
-                return Record(cpu, wall, max(record.memory_mb for _, record in found)), basis
+        for name, basis in ((kind, "kind"), ("", "rule")):
+            found = self.known.get((rule, name, gpu))
+            if found:
+                return _from_records(found, units, _start_s(rule)), basis
         if gpu and rule in NETWORK:
             seconds = GPU_START_S + units / GPU_GMACS_PER_S
         else:
@@ -160,7 +171,24 @@ class Rates:
         return Record(seconds, seconds, 0.0), "units"
 
 
-def _rate(found: list[tuple[float, Record]], value, start: float) -> float:
-    """Seconds for a unit of work: of all records together, so that long jobs count most."""
-    work = sum(units for units, _ in found)
-    return max(0.0, sum(value(record) - start for _, record in found)) / work if work else 0.0
+def _start_s(rule: str) -> float:
+    """CPU seconds that a job of a rule takes to start."""
+    start, _ = UNKNOWN.get(rule, LIGHT)
+    return start
+
+
+def _from_records(found: list[tuple[float, Record]], units: float, start: float) -> Record:
+    """What ``units`` of work take by the records of other jobs, pairs of their units and record."""
+    work = sum(its_units for its_units, _ in found)
+    cpu_s = sum(record.cpu_s - start for _, record in found)
+    wall_s = sum(record.wall_s - start for _, record in found)
+    return Record(
+        cpu_s=start + units * _rate(cpu_s, work),
+        wall_s=start + units * _rate(wall_s, work),
+        memory_mb=max(record.memory_mb for _, record in found),
+    )
+
+
+def _rate(seconds: float, work: float) -> float:
+    """Seconds for a unit of work, of all records together, so that long jobs count most."""
+    return max(0.0, seconds) / work if work else 0.0

@@ -1,5 +1,6 @@
-"""How much work a job is and how many bytes it leaves, in units that time and disk are proportional
-to.
+"""How much work a job is and how many bytes it leaves.
+
+Work is counted in units that time is proportional to within a rule.
 """
 
 from collections.abc import Callable
@@ -20,8 +21,13 @@ from vidrep.runs import UNTRAINED
 
 @dataclass(frozen=True)
 class Size:
-    """A system: multiply-adds of embedding one clip, parameters, layers, and pooled features of all
-    layers together.
+    """The size of a system.
+
+    Attributes:
+        macs: multiply-adds of embedding one clip.
+        parameters: of model and objective.
+        layers: of the model.
+        features: pooled features of all layers together.
     """
 
     macs: int
@@ -43,9 +49,7 @@ class Workload:
         self._sizes: dict[tuple[str, int], Size] = {}
 
     def units(self, job: Job) -> float:
-        """Work of a job; jobs of one rule compare by it. 1 for rules whose jobs are all about
-        alike.
-        """
+        """Work of a job, by which jobs of one rule compare; 1 where all are about alike."""
         measure = WORK.get(job.rule)
         return measure(self, job.wildcards) if measure else 1.0
 
@@ -72,12 +76,17 @@ class Workload:
             capturing(objective.model, layers) as captured,
         ):
             objective.embed(blank_batch(shape))
-        features = sum(
-            pool(values, self.config["activations"]["pooling"]).numel()
-            for values in captured.values()
+        pooling = self.config["activations"]["pooling"]
+        return Size(
+            macs=counter.get_total_flops() // 2,
+            parameters=sum(parameter.numel() for parameter in objective.parameters()),
+            layers=len(layers),
+            features=sum(pool(values, pooling).numel() for values in captured.values()),
         )
-        parameters = sum(parameter.numel() for parameter in objective.parameters())
-        return Size(counter.get_total_flops() // 2, parameters, len(layers), features)
+
+    def size_of_run(self, wildcards: dict) -> Size:
+        """The size of a run's system on its own data set."""
+        return self.size(wildcards["system"], wildcards["dataset"])
 
     def megapixels(self, dataset: str, clips: int) -> float:
         """Pixels of some clips."""
@@ -85,11 +94,12 @@ class Workload:
 
     def gmacs(self, wildcards: dict, clips: float) -> float:
         """Multiply-adds of a run's system on some clips, in 10^9."""
-        return self.size(wildcards["system"], wildcards["dataset"]).macs * clips / 1e9
+        return self.size_of_run(wildcards).macs * clips / 1e9
 
     def sets(self, wildcards: dict) -> int:
-        """How many data sets the run is opened up on together: all as long as its own, with
-        transfer, if it is trained.
+        """How many data sets a run's activations are extracted on together.
+
+        With transfer a trained run is evaluated on all that are as long as its own.
         """
         if not self.experiment.transfer or wildcards["seed"] == UNTRAINED:
             return 1
@@ -97,8 +107,8 @@ class Workload:
             len(group) for group in self.experiment.alike() if wildcards["dataset"] in group
         )
 
-    def twins(self, system: str) -> list[dict]:
-        """The untrained twins of a system, as the wildcards of a job for one run."""
+    def untrained_baselines(self, system: str) -> list[dict]:
+        """The untrained baselines of a system, as the wildcards of a job for one run."""
         made_for = [dataset for dataset, made in self.experiment.pairs() if made.name == system]
         return [{"dataset": dataset, "system": system, "seed": UNTRAINED} for dataset in made_for]
 
@@ -107,35 +117,28 @@ class Workload:
         clips = self.config["clips"]
         if wildcards["seed"] == UNTRAINED:
             return clips["validation"]
-        return sum(self.experiment.systems[wildcards["system"]].recipe["epochs"]) * (
-            3 * clips["train"] + clips["validation"]
-        )
+        epochs = sum(self.experiment.systems[wildcards["system"]].recipe["epochs"])
+        return epochs * (3 * clips["train"] + clips["validation"])
 
-    def opened_clips(self, wildcards: dict) -> float:
-        """Clips that are scored, on each data set and manipulated on the run's own, and those
-        stored for probes.
-        """
-        clips = self.config["clips"]
-        stored = self.config["activations"]
-        return (
-            self.sets(wildcards) * (clips["test"] + stored["fit_clips"])
-            + len(self.config["controls"]) * clips["test"]
-        )
+    def extracted_clips(self, wildcards: dict) -> float:
+        """Clips that a run is scored on, manipulated ones too, and those stored for probes."""
+        test = self.config["clips"]["test"]
+        fit = self.config["activations"]["fit_clips"]
+        controls = len(self.config["controls"])  # on the run's own data set alone
+        return self.sets(wildcards) * (test + fit) + controls * test
 
     def representations(self, evaluated: str) -> int:
         """How many representations are compared on a data set."""
-        return sum(
-            self.size(run.system, run.dataset).layers
-            for run in self.experiment.evaluated_on(evaluated)
-        )
+        runs = self.experiment.evaluated_on(evaluated)
+        return sum(self.size(run.system, run.dataset).layers for run in runs)
 
     def stored_megabytes(self, wildcards: dict) -> float:
+        """Megabytes of a run's activations."""
         stored = self.config["activations"]
-        width = 2 if stored["dtype"] == "float16" else 4
-        values = self.size(wildcards["system"], wildcards["dataset"]).features * (
-            stored["clips"] + stored["fit_clips"]
-        )
-        return self.sets(wildcards) * values * width / 1e6
+        clips = stored["clips"] + stored["fit_clips"]
+        values = self.size_of_run(wildcards).features * clips
+        bytes_per_value = 2 if stored["dtype"] == "float16" else 4
+        return self.sets(wildcards) * values * bytes_per_value / 1e6
 
     @cached_property
     def kernel_values(self) -> float:
@@ -146,74 +149,111 @@ class Workload:
 Measure = Callable[[Workload, dict], float]
 
 
-def _extract(load: Workload, wc: dict) -> float:
-    return load.gmacs(wc, load.opened_clips(wc))
+def of_each_run(measure: Measure) -> Measure:
+    """The same of a job for one run, and the sum of a job for all untrained baselines."""
+
+    def measured(load: Workload, wildcards: dict) -> float:
+        if "dataset" in wildcards:
+            return measure(load, wildcards)
+        baselines = load.untrained_baselines(wildcards["system"])
+        return sum(measure(load, baseline) for baseline in baselines)
+
+    return measured
 
 
-def _probe(load: Workload, wc: dict) -> float:
+def clip_megapixels(load: Workload, wildcards: dict) -> float:
+    """Pixels of a split in millions; a byte each as clips."""
+    clips = load.config["clips"][wildcards["split"]]
+    return load.megapixels(wildcards["dataset"], clips)
+
+
+def flow_megabytes(load: Workload, wildcards: dict) -> float:
+    """Two values of two bytes a pixel."""
+    return 4 * clip_megapixels(load, wildcards)
+
+
+@of_each_run
+def training_gmacs(load: Workload, wildcards: dict) -> float:
+    """Multiply-adds of a training."""
+    return load.gmacs(wildcards, load.trained_clips(wildcards))
+
+
+@of_each_run
+def weights_megabytes(load: Workload, wildcards: dict) -> float:
+    """Four bytes a parameter."""
+    return 4 * load.size_of_run(wildcards).parameters / 1e6
+
+
+@of_each_run
+def extraction_gmacs(load: Workload, wildcards: dict) -> float:
+    """Multiply-adds of extracting and scoring."""
+    return load.gmacs(wildcards, load.extracted_clips(wildcards))
+
+
+@of_each_run
+def activation_megabytes(load: Workload, wildcards: dict) -> float:
+    """Values of all layers for the clips stored."""
+    return load.stored_megabytes(wildcards)
+
+
+def generation_gmacs(load: Workload, wildcards: dict) -> float:
+    """Multiply-adds of embedding all test clips."""
+    clips = load.sets(wildcards) * load.config["clips"]["test"]
+    return load.gmacs(wildcards, clips)
+
+
+@of_each_run
+def probe_fits(load: Workload, wildcards: dict) -> float:
+    """Fits of probes times the clips of each, in thousands."""
     settings = load.config["probes"]
-    # elsewhere the embedding alone
-    layers = load.size(wc["system"], wc["dataset"]).layers + load.sets(wc) - 1
-    return (
-        layers
-        * len(settings["c"])
-        * settings["folds"]
-        * load.config["activations"]["fit_clips"]
-        / 1e3
-    )
+    elsewhere = load.sets(wildcards) - 1  # the embedding alone
+    layers = load.size_of_run(wildcards).layers + elsewhere
+    fits = layers * len(settings["c"]) * settings["folds"]
+    return fits * load.config["activations"]["fit_clips"] / 1e3
 
 
-def _kernels(load: Workload, wc: dict) -> float:
-    return (
-        load.sets(wc) * load.size(wc["system"], wc["dataset"]).features * load.kernel_values / 1e3
-    )
+@of_each_run
+def kernel_gmacs(load: Workload, wildcards: dict) -> float:
+    """Multiply-adds of the kernels of all layers."""
+    features = load.size_of_run(wildcards).features
+    return load.sets(wildcards) * features * load.kernel_values / 1e3
 
 
-def _kernel_megabytes(load: Workload, wc: dict) -> float:
-    return load.sets(wc) * 4 * load.size(wc["system"], wc["dataset"]).layers * load.kernel_values
+@of_each_run
+def kernel_megabytes(load: Workload, wildcards: dict) -> float:
+    """Four bytes for each value of the kernels of all layers."""
+    layers = load.size_of_run(wildcards).layers
+    return load.sets(wildcards) * 4 * layers * load.kernel_values
 
 
-def _each(measure: Measure) -> Measure:
-    """Of a job for one run what ``measure`` tells; of a job for all twins of a system the sum over
-    them.
-    """
-    return lambda load, wc: (
-        measure(load, wc)
-        if "dataset" in wc
-        else sum(measure(load, twin) for twin in load.twins(wc["system"]))
-    )
+def comparison_work(load: Workload, wildcards: dict) -> float:
+    """Values of the kernels of all pairs of representations, in 10^9."""
+    pairs = load.representations(wildcards["evaluated"]) ** 2
+    return pairs * load.kernel_values / 1e3
+
+
+def table_megabytes(load: Workload, wildcards: dict) -> float:
+    """About 120 bytes a pair of representations."""
+    return 120 * load.representations(wildcards["evaluated"]) ** 2 / 2 / 1e6
 
 
 WORK: dict[str, Measure] = {
-    "render_dataset": lambda load, wc: load.megapixels(
-        wc["dataset"], load.config["clips"][wc["split"]]
-    ),
-    "compute_flow": lambda load, wc: load.megapixels(
-        wc["dataset"], load.config["clips"][wc["split"]]
-    ),
-    **dict.fromkeys(
-        ("train", "train_twins"), _each(lambda load, wc: load.gmacs(wc, load.trained_clips(wc)))
-    ),
-    **dict.fromkeys(EXTRACT, _each(_extract)),
-    "generate": lambda load, wc: load.gmacs(wc, load.sets(wc) * load.config["clips"]["test"]),
-    **dict.fromkeys(PROBE, _each(_probe)),
-    **dict.fromkeys(KERNELS, _each(_kernels)),
-    "compare": lambda load, wc: (
-        load.representations(wc["evaluated"]) ** 2 * load.kernel_values / 1e3
-    ),
+    "render_dataset": clip_megapixels,
+    "compute_flow": clip_megapixels,
+    "train": training_gmacs,
+    "train_twins": training_gmacs,
+    **dict.fromkeys(EXTRACT, extraction_gmacs),
+    "generate": generation_gmacs,
+    **dict.fromkeys(PROBE, probe_fits),
+    **dict.fromkeys(KERNELS, kernel_gmacs),
+    "compare": comparison_work,
 }
 DISK: dict[str, Measure] = {
-    "render_dataset": lambda load, wc: load.megapixels(
-        wc["dataset"], load.config["clips"][wc["split"]]
-    ),
-    "compute_flow": lambda load, wc: (
-        4 * load.megapixels(wc["dataset"], load.config["clips"][wc["split"]])
-    ),
-    **dict.fromkeys(
-        ("train", "train_twins"),
-        _each(lambda load, wc: 4 * load.size(wc["system"], wc["dataset"]).parameters / 1e6),
-    ),
-    **dict.fromkeys(EXTRACT, _each(lambda load, wc: load.stored_megabytes(wc))),
-    **dict.fromkeys(KERNELS, _each(_kernel_megabytes)),
-    "compare": lambda load, wc: 120 * load.representations(wc["evaluated"]) ** 2 / 2 / 1e6,
+    "render_dataset": clip_megapixels,
+    "compute_flow": flow_megabytes,
+    "train": weights_megabytes,
+    "train_twins": weights_megabytes,
+    **dict.fromkeys(EXTRACT, activation_megabytes),
+    **dict.fromkeys(KERNELS, kernel_megabytes),
+    "compare": table_megabytes,
 }
