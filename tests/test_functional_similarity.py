@@ -19,8 +19,8 @@ from vidrep.functional_similarity import agreement as agree
 from vidrep.functional_similarity.answers import Answers, load_answers
 from vidrep.functional_similarity.stitching import Stitcher
 from vidrep.functional_similarity.table import FUNCTIONAL_COLUMNS, write_functional_table
+from vidrep.measures.linear_r2 import PENALTIES
 from vidrep.objectives.build import build
-from vidrep.similarity.predictivity import PENALTIES
 
 N = 60
 FIT = 80

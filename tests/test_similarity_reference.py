@@ -23,10 +23,11 @@ from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.metrics import r2_score
 from sklearn.neighbors import NearestNeighbors
 
-from vidrep.similarity import all_pairs, compare, compare_all, matching, neighbour_ranks, summarise
+from vidrep.measures import knn_rank
+from vidrep.measures.linear_r2 import PENALTIES, folds_of
+from vidrep.similarity import all_pairs, compare, compare_all, matching, summarise
 from vidrep.similarity.cka import squared_distances, u_centre
 from vidrep.similarity.nuclear import nuclear_norm
-from vidrep.similarity.predictivity import PENALTIES, folds_of
 
 N = 40
 ATOL = 1e-10  # both sides work in float64
@@ -400,7 +401,7 @@ def test_chance_of_shared_ranks_is_that_of_random_neighbours():
     assert result.values[~np.eye(30, dtype=bool)].mean() == pytest.approx(
         result.chance[0, 1], rel=0.1
     )
-    assert neighbour_ranks.weights(4).max() == neighbour_ranks.largest(4)[1] == 1
+    assert knn_rank.weights(4).max() == knn_rank.largest(4)[1] == 1
 
 
 def units(x, alike):

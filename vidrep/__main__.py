@@ -113,7 +113,7 @@ def list_systems(args: argparse.Namespace) -> None:
 
 def list_measures(args: argparse.Namespace) -> None:
     """Print the measures."""
-    from vidrep.similarity.registry import markdown
+    from vidrep.measures import markdown
 
     print(markdown())
 

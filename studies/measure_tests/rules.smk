@@ -4,7 +4,8 @@
 
 def measure_tests_code(wildcards):
     """Digest of the study and of all measures."""
-    return code_version(ROOT / "studies" / "measure_tests" / "__main__.py")
+    study = ROOT / "studies" / "measure_tests" / "__main__.py"
+    return code_version(study, *map(measures.source_file, measures.names()))
 
 
 rule sanity:

@@ -129,11 +129,6 @@ def write_labels(group: zarr.Group, labels: np.ndarray) -> None:
     group.create_array("labels", data=np.asarray(labels, np.uint8), chunks=labels.shape)
 
 
-def read_ids(group: zarr.Group) -> list[str]:
-    """The clip ids of a store's rows."""
-    return group["ids"][:].tolist()
-
-
 def read_layer(store: str | Path, layer: str, group: str = "") -> np.ndarray:
     """A layer's activations, (n, features) float32; ``group`` "fit" gives those of the fitting
     clips.

@@ -5,14 +5,14 @@ least squares in place of one trained through the rest of the network (as Csisza
 arXiv:2110.14633, start from), so that nothing is trained: a ridge regression from what the first
 run's heads read to what the second's read, fitted on clips of the training split. The penalty of
 each pair is chosen by the leave-one-out error within these clips (Allen 1974, PRESS), as in
-``vidrep.similarity.predictivity``.
+``vidrep.measures.linear_r2``.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from vidrep.similarity.predictivity import PENALTIES
+from vidrep.measures.linear_r2 import PENALTIES
 
 
 class Stitcher:

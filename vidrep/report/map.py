@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, Patch
 from scipy.cluster.hierarchy import leaves_list
 
+from vidrep.measures import find
 from vidrep.report.similarity import scale_of
 from vidrep.report.style import GREY, INK, Look, family_colours, looks, new_figure
 from vidrep.runs import UNTRAINED
-from vidrep.similarity.registry import find
 from vidrep.similarity.verdicts import Verdict, warning
 from vidrep.similarity_analysis.files import links
 

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
+from vidrep.measures import find
 from vidrep.report.style import (
     GREY,
     PALE,
@@ -26,7 +27,6 @@ from vidrep.report.style import (
 )
 from vidrep.result_tables import first_seeds, only_layer_last, representations, square
 from vidrep.runs import EXTERNAL, UNTRAINED
-from vidrep.similarity.registry import find
 from vidrep.similarity.verdicts import Verdict, warning
 
 TEXT_CELLS = 20  # larger matrices get no numbers in their cells

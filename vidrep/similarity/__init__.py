@@ -2,10 +2,11 @@
 kernels.
 """
 
+from vidrep.measures import find
+from vidrep.measures import names as measures
 from vidrep.similarity.difference import Difference, difference, differences
 from vidrep.similarity.engine import Comparison, all_pairs, compare, compare_all
 from vidrep.similarity.kernel import Kernel, summarise
-from vidrep.similarity.registry import find, measures
 
 __all__ = [
     "Comparison",

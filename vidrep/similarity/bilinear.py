@@ -1,5 +1,4 @@
-"""Measures that are inner products of one unit-norm n x n array per representation: the work on all
-of their pairs.
+"""All pairs under measures that are inner products of one unit-norm n x n array a representation.
 
 Linear and RBF CKA, RSA and the mutual neighbour overlap all have the form <A, B>; they differ in
 how the array is made. Sums over rows run in float64 whatever the precision of the arrays.
@@ -7,30 +6,28 @@ how the array is made. Sums over rows run in float64 whatever the precision of t
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import fft
 
 from vidrep.similarity.machine import current, spread
-from vidrep.similarity.measure import Cells, Rows, cells
+from vidrep.similarity.measure import Cells, Rows, cells, clips_of
 
 RUN = 8192  # terms of a sum in single precision; longer ones would lose digits
+BLOCK = 2**17  # entries of an array that one core multiplies
 
 
 def stack(rows: Rows) -> np.ndarray:
     """(R, n, n) arrays of all representations; zero where there is none."""
-    return np.array(_slabs(rows, 0, _clips(rows)))
-
-
-def _clips(*sides: Rows) -> int:
-    return next((len(item.data) for side in sides for item in side if not item.flag), 1)
+    return np.array(_slabs(rows, 0, clips_of(rows)))
 
 
 def _slabs(rows: Rows, start: int, stop: int) -> list[np.ndarray]:
     """Rows start..stop of every array; zero where there is none."""
     known = [item.data for item in rows if not item.flag]
-    nothing = np.zeros(
-        (stop - start, len(known[0]) if known else 1), dtype=known[0].dtype if known else np.float64
-    )
+    some = known[0] if known else np.zeros((1, 1))
+    nothing = np.zeros((stop - start, len(some)), dtype=some.dtype)
     return [nothing if item.flag else item.data[start:stop] for item in rows]
 
 
@@ -41,39 +38,37 @@ def _empty(rows: Rows, columns: Rows) -> bool:
 def _product(rows: Rows, columns: Rows, start: int, stop: int) -> np.ndarray:
     """(A, B) inner products of rows start..stop of all arrays."""
     left = np.array(_slabs(rows, start, stop)).reshape(len(rows), -1)
-    right = (
-        left
-        if columns is rows
-        else np.array(_slabs(columns, start, stop)).reshape(len(columns), -1)
-    )
+    if columns is rows:
+        return current().product(left, left)
+    right = np.array(_slabs(columns, start, stop)).reshape(len(columns), -1)
     return current().product(left, right)
 
 
 def row_products(rows: Rows, columns: Rows):
     """Yield the (A, B) inner products of row i of all arrays, for i = 0, 1, ..."""
-    for i in range(0 if _empty(rows, columns) else _clips(rows, columns)):
+    if _empty(rows, columns):
+        return
+    for i in range(clips_of(rows, columns)):
         yield _product(rows, columns, i, i + 1)
 
 
 def inner_products(rows: Rows, columns: Rows) -> np.ndarray:
     """(A, B) float64 inner products of all arrays."""
-    n = _clips(rows, columns)
+    n = clips_of(rows, columns)
     step = max(1, RUN // n)
-    block = max(1, 2**17 // n)
+    block = max(1, BLOCK // n)
+    shape = (len(rows), len(columns))
 
     def part(first: int) -> np.ndarray:
-        starts = range(first, min(first + block, n), step)
-        return sum(
-            (_product(rows, columns, i, min(i + step, first + block, n)) for i in starts),
-            np.zeros(shape),
-        )
+        end = min(first + block, n)
+        total = np.zeros(shape)
+        for start in range(first, end, step):
+            total = total + _product(rows, columns, start, min(start + step, end))
+        return total
 
-    shape = len(rows), len(columns)
-    return (
-        np.zeros(shape)
-        if _empty(rows, columns)
-        else sum(spread(part, range(0, n, block)), np.zeros(shape))
-    )
+    if _empty(rows, columns):
+        return np.zeros(shape)
+    return sum(spread(part, range(0, n, block)), np.zeros(shape))
 
 
 def cross(rows: Rows, columns: Rows, options: dict) -> Cells:
@@ -82,31 +77,32 @@ def cross(rows: Rows, columns: Rows, options: dict) -> Cells:
 
 
 def no_chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
-    """Zero: arrays whose off-diagonal entries sum to zero (and whose diagonal is zero) are
-    orthogonal on average.
-    """
+    """Zero: arrays of zero diagonal whose other entries sum to zero are orthogonal on average."""
     return np.zeros((len(rows), len(columns)))
 
 
 def trace_chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
-    """tr A tr B / (n - 1): the mean of <A, PBP^T> over all permutations for arrays whose rows sum
-    to zero.
+    """tr A tr B / (n - 1), for arrays whose rows sum to zero.
+
+    It is the mean of <A, PBP^T> over all permutations.
     """
-    traces = [
-        np.array([np.trace(item.data) if not item.flag else np.nan for item in side])
-        for side in (rows, columns)
-    ]
-    n = next((len(item.data) for item in (*rows, *columns) if not item.flag), 2)
-    return np.outer(*traces) / (n - 1)
+    n = clips_of(rows, columns, default=2)
+    return np.outer(_traces(rows), _traces(columns)) / (n - 1)
+
+
+def _traces(side: Rows) -> np.ndarray:
+    """(R,) traces of all arrays, NaN where there is none."""
+    return np.array([np.nan if item.flag else np.trace(item.data) for item in side])
 
 
 def orderings(n: int, permutations: int, rng: np.random.Generator) -> np.ndarray:
-    """Random orderings of n clips; the n - 1 cyclic shifts of each are its re-pairings, at least
-    ``permutations`` in all.
+    """Random orderings of n clips, with at least ``permutations`` cyclic shifts in all.
+
+    The n - 1 cyclic shifts of each ordering are re-pairings of the clips.
     """
-    return np.array(
-        [rng.permutation(n) for _ in range(-(-permutations // (n - 1)))], dtype=np.intp
-    ).reshape(-1, n)
+    count = math.ceil(permutations / (n - 1))
+    orders = [rng.permutation(n) for _ in range(count)]
+    return np.array(orders, dtype=np.intp).reshape(-1, n)
 
 
 def shift_null(rows: Rows, columns: Rows, orders: np.ndarray, symmetric: bool = True) -> np.ndarray:
@@ -135,14 +131,21 @@ def shift_null(rows: Rows, columns: Rows, orders: np.ndarray, symmetric: bool = 
 
 
 def _diagonal_spectra(arrays: np.ndarray, order: np.ndarray, symmetric: bool) -> np.ndarray:
-    """(frequencies, R, diagonals) transforms of the cyclic diagonals of (R, n, n) arrays whose
-    clips are taken in ``order``.
+    """(frequencies, R, diagonals) transforms of the cyclic diagonals of (R, n, n) arrays.
+
+    The clips are taken in ``order``.
     """
     n = len(order)
     steps = np.arange(n)
-    diagonals = np.arange(n // 2 + 1 if symmetric else n)
-    weights = np.where((diagonals == 0) | (2 * diagonals == n), 1, 2) if symmetric else np.ones(n)
-    entries = order * n + order[(steps[:, None] + steps) % n][diagonals]  # entry (diagonal, place)
+    if symmetric:
+        diagonals = np.arange(n // 2 + 1)
+        alone = (diagonals == 0) | (2 * diagonals == n)  # others stand twice in the array
+        weights = np.where(alone, 1, 2)
+    else:
+        diagonals = np.arange(n)
+        weights = np.ones(n)
+    partner = order[(steps[:, None] + steps) % n][diagonals]
+    entries = order * n + partner  # (diagonal, place)
     spectra = np.empty((n // 2 + 1, len(arrays), len(diagonals)), dtype=np.complex64)
     for r, array in enumerate(arrays.reshape(len(arrays), -1)):
         spectra[:, r] = fft.rfft(array[entries], axis=1).T

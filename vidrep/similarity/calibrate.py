@@ -13,9 +13,9 @@ from itertools import combinations
 
 import numpy as np
 
+from vidrep.measures import find
 from vidrep.runs import UNTRAINED
 from vidrep.similarity.engine import Comparison
-from vidrep.similarity.registry import find
 from vidrep.statistics import adjusted_p
 
 CALIBRATION_COLUMNS = (

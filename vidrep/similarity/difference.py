@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vidrep.measures import find
 from vidrep.result_tables import number, write_rows
 from vidrep.similarity import resample
 from vidrep.similarity.engine import common_n, summaries
 from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.measure import Measure
-from vidrep.similarity.registry import find
 from vidrep.similarity.table import aligned
 from vidrep.statistics import (
     FEWEST_FOR_INTERVALS,

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vidrep.measures import find
 from vidrep.random_streams import stream
 from vidrep.similarity import bilinear, resample
 from vidrep.similarity.kernel import Activations, Kernel
 from vidrep.similarity.machine import spread, threads, using
 from vidrep.similarity.measure import Measure, Prepared
-from vidrep.similarity.registry import find
 from vidrep.statistics import FEWEST_FOR_INTERVALS, jackknife_error, jackknife_margin, p_of_counts
 
 NUMBERS = ("values", "ci_low", "ci_high", "null_p", "chance", "rank_a", "rank_b")

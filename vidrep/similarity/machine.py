@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-DEVICES = {"cpu": None, "cuda": "cuda", "torch": "cpu"}  # "torch": what runs on a GPU, without one
+DEVICES = ("cpu", "cuda", "auto")
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,19 @@ def using(memory_mb: float, device: str) -> Iterator[None]:
 
 
 def _torch_device(device: str) -> str | None:
-    if device not in (*DEVICES, "auto"):
+    """The device of torch that products run on; None for NumPy."""
+    if device not in DEVICES:
         raise ValueError(f"device: got {device!r}, expected cpu, cuda or auto")
-    if device in ("auto", "cuda"):
-        import torch
-
-        if torch.cuda.is_available():
-            torch.backends.cuda.matmul.allow_tf32 = False  # float32 products keep their digits
-            return "cuda"
-        if device == "cuda":
-            raise ValueError("device: no GPU here; use cpu or auto")
+    if device == "cpu":
         return None
-    return DEVICES[device]
+    import torch  # slow to import, and comparing on the CPU does without
+
+    if torch.cuda.is_available():
+        torch.backends.cuda.matmul.allow_tf32 = False  # float32 products keep their digits
+        return "cuda"
+    if device == "cuda":
+        raise ValueError("device: no GPU here; use cpu or auto")
+    return None
 
 
 @cache

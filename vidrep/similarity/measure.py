@@ -63,13 +63,16 @@ class Cells:
 
 Rows = Sequence[Prepared]
 
+# what most measures are blind to
+SAME_GEOMETRY = frozenset({"permutation", "rotation", "scale", "offset"})
+
 
 @dataclass(frozen=True)
 class Measure:
     """One measure: what it is, and how the engine computes it.
 
     Attributes:
-        name, version: the name, and the version of its definition.
+        name: in configurations and tables.
         title: its name for people, with the unit where there is one.
         direction: "similarity" or "distance".
         range: smallest and largest value.
@@ -115,7 +118,6 @@ class Measure:
     symmetric: bool = True
     one_sided: Callable[[dict], bool] | None = None
     metric: bool = False
-    version: int = 1
     minimum_n: int = 4
     chance: Callable[[Rows, Rows, dict], np.ndarray] | None = None
     jackknife: Callable[[Rows, Rows, dict], np.ndarray] | str = "grouped"
@@ -186,3 +188,12 @@ def cells(
     flags = pair_flags(rows, columns)
     values = np.where(flags == "", values, np.nan)
     return Cells(values, flags if remarks is None else np.where(flags == "", remarks, flags), n)
+
+
+def clips_of(*sides: Rows, default: int = 1) -> int:
+    """Clips of the arrays that representations keep; ``default`` if none of them keeps one."""
+    for side in sides:
+        for item in side:
+            if not item.flag:
+                return len(item.data)
+    return default

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from vidrep.measures import find
 from vidrep.runs import UNTRAINED
 from vidrep.similarity.difference import differences, rows
 from vidrep.similarity.engine import compare_all
 from vidrep.similarity.files import StoredKernel
-from vidrep.similarity.registry import find
 
 
 def embeddings(kernels: Sequence[StoredKernel]) -> list[StoredKernel]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vidrep.similarity.registry import find
+from vidrep.measures import find
 
 
 def as_distances(values: np.ndarray, measure: str) -> np.ndarray:
@@ -20,11 +20,6 @@ def as_distances(values: np.ndarray, measure: str) -> np.ndarray:
     away = (away + away.T) / 2
     np.fill_diagonal(away, 0)
     return away
-
-
-def is_metric(measure: str) -> bool:
-    """Do the distances of a measure obey the triangle inequality?"""
-    return find(measure).metric or measure.startswith(("cka_", "rsa"))
 
 
 def defined(values: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from vidrep.measures import find
 from vidrep.result_tables import first_seeds, representations, square
 from vidrep.runs import UNTRAINED
-from vidrep.similarity.registry import find
 
 NUMBERS = ("value", "ci_low", "ci_high")
 MATCH_COLUMNS = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from vidrep import models, objectives
+from vidrep import measures, models, objectives
 from vidrep.code_version import code_version
 from vidrep.config import check, fill_defaults, schema_error
 from vidrep.command_line import use_checkout
@@ -72,6 +72,11 @@ def script(name):
 def code(name):
     """Digest of a script and all library code it imports, as an input function: parsing the Snakefile does not pay for it."""
     return lambda wildcards: code_version(script(name))
+
+
+def measure_code(name, *used):
+    """Digest of a script and of the measures it uses: other measures' files do not count."""
+    return code_version(script(name), *map(measures.source_file, used))
 
 
 @cache

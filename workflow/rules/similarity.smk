@@ -127,7 +127,7 @@ rule compare:
         seed=config["seed"],
         permutations=config["similarity"]["permutations"],
         uncertainty=config["similarity"]["uncertainty"],
-        code=code("compare"),
+        code=lambda wc: measure_code("compare", wc.measure),
     message:
         "{wildcards.measure} of all pairs on {wildcards.evaluated}"
     shell:

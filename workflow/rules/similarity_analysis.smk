@@ -29,7 +29,7 @@ rule map_systems:
     params:
         measure=LAYER_MEASURE,
         seed=config["seed"],
-        code=code("map_systems"),
+        code=lambda wc: measure_code("map_systems", LAYER_MEASURE),
     message:
         "Map of systems on {wildcards.evaluated}"
     shell:
@@ -97,7 +97,10 @@ rule training_time:
         rows=config["activations"]["clips"],
         pooling=pooling_option(),
         measure=LAYER_MEASURE,
-        code=lambda wc: system_code("training_time", wc.system),
+        code=lambda wc: [
+            system_code("training_time", wc.system),
+            measure_code("training_time", LAYER_MEASURE),
+        ],
     message:
         "Layers of {wildcards.system} in time ({wildcards.dataset}, seed {wildcards.seed})"
     shell:

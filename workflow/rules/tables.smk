@@ -133,7 +133,7 @@ rule collect_nearest:
         seed=config["seed"],
         measures=config["similarity"]["measures"],
         uncertainty=config["similarity"]["uncertainty"],
-        code=code("collect_nearest"),
+        code=lambda wc: measure_code("collect_nearest", *config["similarity"]["measures"]),
     message:
         "The system nearest to each run"
     shell:

@@ -196,24 +196,22 @@ def _check(options: dict) -> None:
     check_choice(options, "order", ("spearman", "pearson", "kendall"))
 
 
-MEASURES = (
-    Measure(
-        "rsa",
-        title="RSA",
-        direction="similarity",
-        range=(-1.0, 1.0),
-        identity=1.0,
-        invariances=frozenset({"permutation", "scale", "offset"}),
-        cost="n^2",
-        source="Kriegeskorte et al. 2008",
-        prepare=_prepare,
-        cross=_cross,
-        options={"dissimilarity": "correlation", "centre": "features", "order": "spearman"},
-        check=_check,
-        chance=bilinear.no_chance,
-        null=_null,
-        light=True,
-        arrays_per_rep=4.0,
-        arrays_kept=2.0,
-    ),
+MEASURE = Measure(
+    "rsa",
+    title="RSA",
+    direction="similarity",
+    range=(-1.0, 1.0),
+    identity=1.0,
+    invariances=frozenset({"permutation", "scale", "offset"}),
+    cost="n^2",
+    source="Kriegeskorte et al. 2008",
+    prepare=_prepare,
+    cross=_cross,
+    options={"dissimilarity": "correlation", "centre": "features", "order": "spearman"},
+    check=_check,
+    chance=bilinear.no_chance,
+    null=_null,
+    light=True,
+    arrays_per_rep=4.0,
+    arrays_kept=2.0,
 )

@@ -1,5 +1,4 @@
-"""Rank similarity of nearest neighbours: do two spaces agree on which neighbour of a clip comes
-first?
+"""Rank similarity of nearest neighbours: do two spaces agree on which one comes first?
 
 Wang et al. 2020 ("Towards understanding the instability of network embedding", IEEE TKDE), as
 printed in the survey of Klabunde et al. 2025 (doi:10.1145/3728458), section on neighbourhood
@@ -17,15 +16,26 @@ from __future__ import annotations
 import numpy as np
 
 from vidrep.similarity.kernel import Kernel
-from vidrep.similarity.measure import TIED_ROWS, TOO_FEW_ROWS, Cells, Measure, Prepared, Rows, cells
-from vidrep.similarity.neighbours import MOST_TIED, SHARED, neighbour_distances
+from vidrep.similarity.measure import (
+    SAME_GEOMETRY,
+    TIED_ROWS,
+    TOO_FEW_ROWS,
+    Cells,
+    Measure,
+    Prepared,
+    Rows,
+    cells,
+    clips_of,
+)
+from vidrep.similarity.neighbours import MOST_TIED, check_neighbours, neighbour_distances
 
 BLOCK = 1 << 22  # comparisons of neighbours held at once
 
 
 def _prepare(kernel: Kernel, options: dict) -> Prepared:
-    """(n, k) row numbers of the nearest other clips, nearest first; ties go to the smaller row
-    number.
+    """(n, k) row numbers of the nearest other clips, nearest first.
+
+    Ties go to the smaller row number.
     """
     k = options["k"]
     if k >= kernel.n - 1:
@@ -33,7 +43,8 @@ def _prepare(kernel: Kernel, options: dict) -> Prepared:
     distances = neighbour_distances(kernel, options)
     order = np.argsort(distances, axis=1, kind="stable")[:, : k + 1]
     nearest = np.take_along_axis(distances, order, axis=1)
-    if np.mean((nearest[:, 1:] == nearest[:, :-1]).any(axis=1)) > MOST_TIED:
+    tied = (nearest[:, 1:] == nearest[:, :-1]).any(axis=1)
+    if np.mean(tied) > MOST_TIED:
         return Prepared(TIED_ROWS, None)
     return Prepared("", None, order[:, :k].astype(np.int32))
 
@@ -41,7 +52,8 @@ def _prepare(kernel: Kernel, options: dict) -> Prepared:
 def weights(k: int) -> np.ndarray:
     """(k, k) value of a shared neighbour with rank p + 1 on one side and q + 1 on the other."""
     ranks = np.arange(1, k + 1)
-    return 2 / ((1 + np.abs(np.subtract.outer(ranks, ranks))) * np.add.outer(ranks, ranks))
+    apart = np.abs(np.subtract.outer(ranks, ranks))
+    return 2 / ((1 + apart) * np.add.outer(ranks, ranks))
 
 
 def largest(k: int) -> np.ndarray:
@@ -50,11 +62,12 @@ def largest(k: int) -> np.ndarray:
 
 
 def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
-    """All pairs at once, a block of clips at a time: every neighbour of one side is compared with
-    every one of the other.
+    """All pairs at once, a block of clips at a time.
+
+    Every neighbour of one side is compared with every one of the other.
     """
     k = options["k"]
-    n = _clips(rows, columns)
+    n = clips_of(rows, columns)
     left = _lists(rows, n, k, -1)
     right = _lists(columns, n, k, -2)
     both = np.stack([weights(k).ravel(), np.ones(k * k)], axis=1)
@@ -64,20 +77,18 @@ def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
     for start in range(0, n, step):
         a = left[:, None, start : start + step, :, None]
         b = right[None, :, start : start + step, None, :]
-        sums = (a == b).reshape(*total.shape, -1, k * k).astype(np.float64) @ both
-        total += (sums[..., 0] / bound[sums[..., 1].astype(np.intp)]).sum(axis=-1)
+        same = (a == b).reshape(*total.shape, -1, k * k)  # (A, B, clips, k * k)
+        sums = same.astype(np.float64) @ both
+        weight = sums[..., 0]
+        shared = sums[..., 1].astype(np.intp)
+        total += (weight / bound[shared]).sum(axis=-1)
     return cells(total / n, rows, columns)
-
-
-def _clips(rows: Rows, columns: Rows) -> int:
-    return next((len(item.data) for item in (*rows, *columns) if not item.flag), 1)
 
 
 def _lists(side: Rows, n: int, k: int, nobody: int) -> np.ndarray:
     """(R, n, k) neighbours of all representations; ``nobody`` where there are none."""
-    return np.array(
-        [np.full((n, k), nobody, dtype=np.int32) if item.flag else item.data for item in side]
-    )
+    nothing = np.full((n, k), nobody, dtype=np.int32)
+    return np.array([nothing if item.flag else item.data for item in side])
 
 
 def _chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
@@ -86,19 +97,28 @@ def _chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
     from scipy.stats import hypergeom
 
     k = options["k"]
-    others = max(_clips(rows, columns) - 1, options["k"])
+    others = max(clips_of(rows, columns) - 1, options["k"])
     shared = np.arange(k + 1)
-    expected = np.sum(hypergeom.pmf(shared, others, k, k) * shared * weights(k).mean() / largest(k))
+    probability = hypergeom.pmf(shared, others, k, k)
+    expected = np.sum(probability * shared * weights(k).mean() / largest(k))
     return np.full((len(rows), len(columns)), expected)
 
 
-MEASURES = (
-    Measure(
-        "knn_rank",
-        title="neighbours, ranks",
-        source="Wang et al. 2020; Klabunde et al. 2025",
-        cross=_cross,
-        chance=_chance,
-        **SHARED | {"prepare": _prepare, "cost": "n k^2"},
-    ),
+MEASURE = Measure(
+    "knn_rank",
+    title="neighbours, ranks",
+    direction="similarity",
+    range=(0.0, 1.0),
+    identity=1.0,
+    invariances=SAME_GEOMETRY,
+    cost="n k^2",
+    source="Wang et al. 2020; Klabunde et al. 2025",
+    prepare=_prepare,
+    cross=_cross,
+    options={"k": 10, "metric": "euclidean"},
+    check=check_neighbours,
+    chance=_chance,
+    light=True,
+    arrays_per_rep=5.0,
+    arrays_kept=0.1,
 )

@@ -1,5 +1,4 @@
-"""Linear predictability: the share of one representation's variance that a linear map from another
-explains.
+"""Linear predictability: the share of variance that a linear map from the other side explains.
 
 Ridge regression in its kernel form. With a fixed predictor, fold and penalty, prediction is linear
 in the targets, so the squared error of any target is an inner product of one n x n array with the
@@ -21,20 +20,15 @@ PENALTIES = np.logspace(-6, 2, 9)  # in units of the mean eigenvalue of the trai
 
 
 def folds_of(n: int, folds: int) -> list[np.ndarray]:
-    """Clips (n,) dealt into folds at random, the same way whenever n and the number of folds are
-    the same.
-    """
-    return [
-        np.sort(part)
-        for part in np.array_split(stream(0, "similarity", "folds", n).permutation(n), folds)
-    ]
+    """Clips dealt into folds at random, always the same way for the same two numbers."""
+    order = stream(0, "similarity", "folds", n).permutation(n)
+    return [np.sort(part) for part in np.array_split(order, folds)]
 
 
 def error_arrays(
     kernel: np.ndarray, test: np.ndarray, train: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Arrays whose inner product with a target's kernel is a squared error, for one predictor and
-    fold.
+    """Arrays whose inner product with a target's kernel is a squared error, for one fold.
 
     Args:
         kernel: (n, n) centred kernel of the predictor.
@@ -67,13 +61,13 @@ def error_arrays(
 
 
 def _prepare(kernel: Kernel, options: dict) -> Prepared:
+    """The (n, n) kernel, and a basis of its column space for the share in sample."""
+    matrix = kernel.matrix.astype(np.float64)
     if not options["folds"]:
-        return Prepared(
-            "", kernel.rank, (kernel.matrix.astype(np.float64), basis(kernel, kernel.rank))
-        )
+        return Prepared("", kernel.rank, (matrix, basis(kernel, kernel.rank)))
     if kernel.n < 2 * options["folds"]:
         return Prepared(TOO_FEW_ROWS, None)
-    return Prepared("", None, (kernel.matrix.astype(np.float64), None))
+    return Prepared("", None, (matrix, None))
 
 
 def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
@@ -97,8 +91,9 @@ def _in_sample(rows: Rows, targets: np.ndarray, options: dict) -> np.ndarray:
 
 
 def _cross_validated(rows: Rows, targets: np.ndarray, options: dict) -> np.ndarray:
-    """(A, R) 1 - error / variance around the training mean, both summed over folds, for (R, n, n)
-    targets.
+    """(A, R) 1 - error / variance around the training mean, for (R, n, n) targets.
+
+    Errors and variances are summed over folds.
     """
     error = np.zeros((len(rows), len(targets)))
     total = np.zeros(len(targets))
@@ -106,14 +101,13 @@ def _cross_validated(rows: Rows, targets: np.ndarray, options: dict) -> np.ndarr
         train = np.setdiff1d(np.arange(targets.shape[1]), test)
         within = targets.take(train, axis=1).take(train, axis=2)
         for start in range(0, len(rows), BATCH):
-            batch = [error_arrays(row.data[0], test, train) for row in rows[start : start + BATCH]]
-            fitting, testing = (np.concatenate(arrays) for arrays in zip(*batch, strict=True))
-            chosen = np.argmin(
-                _products(fitting, within).reshape(len(batch), len(PENALTIES), -1),
-                axis=1,
-                keepdims=True,
-            )
+            batch = rows[start : start + BATCH]
+            arrays = [error_arrays(row.data[0], test, train) for row in batch]
+            fitting = np.concatenate([fitting for fitting, _ in arrays])
+            testing = np.concatenate([testing for _, testing in arrays])
+            fitted = _products(fitting, within).reshape(len(batch), len(PENALTIES), -1)
             tested = _products(testing, targets).reshape(len(batch), len(PENALTIES), -1)
+            chosen = np.argmin(fitted, axis=1, keepdims=True)
             error[start : start + BATCH] += np.take_along_axis(tested, chosen, axis=1)[:, 0]
         total += _variance(targets, within, test, train)
     return 1 - error / total
@@ -135,7 +129,8 @@ def _variance(
 
 def _chance(rows: Rows, columns: Rows, options: dict) -> np.ndarray:
     """rank / (n - 1) in sample; nothing in closed form for the cross-validated share."""
-    n = next((len(item.data[0]) for item in (*rows, *columns) if not item.flag), 2)
+    known = [len(item.data[0]) for item in (*rows, *columns) if not item.flag]
+    n = known[0] if known else 2
     return np.repeat(ranks(rows)[:, None] / (n - 1), len(columns), axis=1)
 
 
@@ -147,23 +142,21 @@ def _check(options: dict) -> None:
         )
 
 
-MEASURES = (
-    Measure(
-        "linear_r2",
-        title="R2 of b from a",
-        direction="similarity",
-        range=(-np.inf, 1.0),
-        identity=1.0,
-        invariances=frozenset({"permutation", "rotation", "scale", "offset"}),
-        cost="folds * penalties * n^2, and as many n^3 once per predictor",
-        source="Hoerl and Kennard 1970; Allen 1974; Kornblith et al. 2019, section 3",
-        prepare=_prepare,
-        cross=_cross,
-        options={"folds": 5},
-        check=_check,
-        symmetric=False,
-        chance=_chance,
-        arrays_per_rep=5.0,
-        arrays_kept=5.0,
-    ),
+MEASURE = Measure(
+    "linear_r2",
+    title="R2 of b from a",
+    direction="similarity",
+    range=(-np.inf, 1.0),
+    identity=1.0,
+    invariances=frozenset({"permutation", "rotation", "scale", "offset"}),
+    cost="folds * penalties * n^2, and as many n^3 once per predictor",
+    source="Hoerl and Kennard 1970; Allen 1974; Kornblith et al. 2019, section 3",
+    prepare=_prepare,
+    cross=_cross,
+    options={"folds": 5},
+    check=_check,
+    symmetric=False,
+    chance=_chance,
+    arrays_per_rep=5.0,
+    arrays_kept=5.0,
 )

@@ -1,5 +1,4 @@
-"""Projection-weighted CCA: canonical correlations weighted by how much of one representation they
-carry.
+"""Projection-weighted CCA: correlations weighted by how much of a representation they carry.
 
 Morcos et al. 2018 (arXiv:1806.05759), eq. 2: variates h_i with unit norm over clips, weights sum_j
 |<h_i, x_j>| over the centred features x_j. The code released with the paper forms h_i without the
@@ -25,6 +24,7 @@ from vidrep.similarity.measure import (
 from vidrep.similarity.nuclear import basis, saturation
 
 SAME = 1e-6  # correlations closer than this are tied
+FEATURES = 1024  # multiplied at once
 
 
 def _prepare(kernel: Kernel, options: dict) -> Prepared:
@@ -37,13 +37,13 @@ def _prepare(kernel: Kernel, options: dict) -> Prepared:
 
 
 def _weighted(rows: Rows, columns: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """(A, B) weighted correlations with the weights of the row's representation, and whether
-    correlations tie.
-    """
+    """(A, B) correlations with the weights of the row's representation, and whether some tie."""
     values = np.full((len(rows), len(columns)), np.nan)
     tied = np.zeros((len(rows), len(columns)), dtype=bool)
     for i, row in enumerate(rows):
         partners = [j for j, item in enumerate(columns) if not item.flag and not row.flag]
+        if not partners:
+            continue
         variates = []
         correlations = []
         for j in partners:
@@ -51,12 +51,11 @@ def _weighted(rows: Rows, columns: Rows) -> tuple[np.ndarray, np.ndarray]:
             variates.append(row.data @ left)
             correlations.append(np.clip(strength, 0, 1))
             tied[i, j] = bool(np.any(-np.diff(strength) < SAME))
-        if partners:
-            weights = _weights(row, np.concatenate(variates, axis=1))
-            starts = np.cumsum([0, *map(len, correlations)])
-            for j, strength, start in zip(partners, correlations, starts, strict=False):
-                share = weights[start : start + len(strength)]
-                values[i, j] = float(share @ strength / share.sum())
+        weights = _weights(row, np.concatenate(variates, axis=1))
+        ends = np.cumsum([len(strength) for strength in correlations])
+        shares = np.split(weights, ends[:-1])
+        for j, strength, share in zip(partners, correlations, shares, strict=True):
+            values[i, j] = float(share @ strength / share.sum())
     return values, tied
 
 
@@ -64,36 +63,34 @@ def _weights(row: Prepared, variates: np.ndarray) -> np.ndarray:
     """(k,) sums over features of the absolute products with (n, k) variates."""
     total = np.zeros(variates.shape[1])
     for block in row.features():
-        for start in range(0, block.shape[1], 1024):
-            total += np.abs(block[:, start : start + 1024].T @ variates).sum(axis=0)
+        for start in range(0, block.shape[1], FEATURES):
+            some = block[:, start : start + FEATURES]
+            total += np.abs(some.T @ variates).sum(axis=0)
     return total
 
 
 def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
     from_rows, tied = _weighted(rows, columns)
     from_columns = from_rows.T if columns is rows else _weighted(columns, rows)[0].T
-    values = {"both": (from_rows + from_columns) / 2, "a": from_rows, "b": from_columns}[
-        options["weights"]
-    ]
+    by_weights = {"both": (from_rows + from_columns) / 2, "a": from_rows, "b": from_columns}
     remarks = saturation(rows, columns)
-    return cells(values, rows, columns, np.where((remarks != SATURATED) & tied, TIED, remarks))
+    remarks = np.where((remarks != SATURATED) & tied, TIED, remarks)
+    return cells(by_weights[options["weights"]], rows, columns, remarks)
 
 
-MEASURES = (
-    Measure(
-        "pwcca",
-        title="PWCCA",
-        direction="similarity",
-        range=(0.0, 1.0),
-        identity=1.0,
-        invariances=frozenset({"permutation", "scale", "offset"}),
-        cost="n r^2 + n r d",
-        source="Morcos et al. 2018",
-        prepare=_prepare,
-        cross=_cross,
-        options={"weights": "both"},
-        check=lambda options: check_choice(options, "weights", ("both", "a", "b")),
-        one_sided=lambda options: options["weights"] != "both",
-        arrays_kept=3.0,
-    ),
+MEASURE = Measure(
+    "pwcca",
+    title="PWCCA",
+    direction="similarity",
+    range=(0.0, 1.0),
+    identity=1.0,
+    invariances=frozenset({"permutation", "scale", "offset"}),
+    cost="n r^2 + n r d",
+    source="Morcos et al. 2018",
+    prepare=_prepare,
+    cross=_cross,
+    options={"weights": "both"},
+    check=lambda options: check_choice(options, "weights", ("both", "a", "b")),
+    one_sided=lambda options: options["weights"] != "both",
+    arrays_kept=3.0,
 )
