@@ -1,10 +1,11 @@
-"""Claims about modern predictors of frames and self-supervised transformers (SimVP, PredRNN,
-VideoMAE, V-JEPA).
+"""Claims about SimVP, PredRNN, VideoMAE and V-JEPA: predictors, self-supervised transformers.
 
 Errors are compared clip by clip: the mean difference over test clips with its 95 % interval
 (normal). Everything is measured on the runs themselves, with the trivial predictors of
 ``vidrep.generation`` beside them.
 """
+
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,7 +16,6 @@ from vidrep.generation.baselines import baseline_frames, mean_training_frame
 from vidrep.objectives.masking import fixed_order, take
 from vidrep.runs import UNTRAINED
 from vidrep.statistics import NORMAL_QUANTILE
-from vidrep.training.device import choose
 from vidrep.training.targets import make_target
 
 SOURCE = "predictive"
@@ -28,11 +28,17 @@ LATENT = "v_jepa_narrow"
 SELF = "v_jepa_self_target_narrow"
 FINE_TUNED = "video_mae_finetuned_narrow"
 SCRATCH = "video_mae_scratch_narrow"
-BATCH = 100
-PROBED = {  # what, on clips where nothing else tells it: (target, data set)
+# what is probed, on clips where nothing else tells it: (target, data set)
+PROBED = {
     "identity": ("labels", FILLED),
     "direction": ("directions", FILLED),
     "speed": ("speeds", "velocity_only"),
+}
+# and what those clips are
+WHERE = {
+    "identity": "where all digits are equally fast",
+    "direction": "eighths of a turn",
+    "speed": "squares at ten speeds, of which the runs have seen one, on digits",
 }
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)  # of the ridge, times the fitting clips
 FIT_CLIPS = 1000
@@ -61,28 +67,23 @@ def below(error: Tensor, rival: Tensor, names: tuple[str, str], unit: str = "") 
     return Finding(f"{text}: {mean:+.3g} [{mean - half:+.3g}, {mean + half:+.3g}]", mean + half < 0)
 
 
-def batches(results: Results, dataset: str, split: str = "test", count: int | None = None):
-    """Batches of a split's clips."""
-    return results.split(dataset, split, count=count).batches(BATCH, choose(0, "float32"))
-
-
 @torch.no_grad()
 def frame_errors(results: Results, system: str) -> dict[str, Tensor]:
-    """Squared errors (n, horizons) per frame of a run's predictions, and of the trivial ones, on
-    the test clips.
-    """
+    """Squared errors (n, horizons) per frame on the test clips, of a run and trivial predictors."""
     objective = results.load(FUTURE, system)
-    found = {}
-    for batch in batches(results, FUTURE):
+    errors = {system: [], "black": [], "repeat_last": []}
+    for batch in results.batches(FUTURE):
         seen = batch["clip"][:, :, : objective.observed]
         future = batch["clip"][:, :, objective.observed :]
-        baselines = {
-            name: baseline_frames(name, seen, future, seen[:1, :, :1])
-            for name in ("black", "repeat_last")
+        unused = seen[:1, :, :1]
+        predicted = {
+            system: objective.generate(batch)["prediction"],
+            "black": baseline_frames("black", seen, future, unused),
+            "repeat_last": baseline_frames("repeat_last", seen, future, unused),
         }
-        for name, frames in {system: objective.generate(batch)["prediction"], **baselines}.items():
-            found.setdefault(name, []).append((frames - future).square().sum((1, 3, 4)))
-    return {name: torch.cat(parts) for name, parts in found.items()}
+        for name, frames in predicted.items():
+            errors[name].append((frames - future).square().sum((1, 3, 4)))
+    return {name: torch.cat(parts) for name, parts in errors.items()}
 
 
 def _beats_trivial(results: Results) -> Finding:
@@ -90,34 +91,31 @@ def _beats_trivial(results: Results) -> Finding:
     for system in PREDICTORS:
         errors = {name: error.mean(1) for name, error in frame_errors(results, system).items()}
         name = clips_seen(results, FUTURE, system)
-        findings += [
-            below(errors[system], errors[rival], (name, rival))
-            for rival in ("black", "repeat_last")
-        ]
+        for rival in ("black", "repeat_last"):
+            findings.append(below(errors[system], errors[rival], (name, rival)))
     return all_hold(findings)
 
 
 def _beats_composite(results: Results) -> Finding:
-    rival = frame_errors(results, COMPOSITE)[COMPOSITE].mean(1)
-    pairs = {system: frame_errors(results, system)[system].mean(1) for system in PREDICTORS}
-    other = clips_seen(results, FUTURE, COMPOSITE)
-    return all_hold(
-        [
-            below(error, rival, (clips_seen(results, FUTURE, name), other))
-            for name, error in pairs.items()
-        ]
-    )
+    composite = frame_errors(results, COMPOSITE)[COMPOSITE].mean(1)
+    composite_name = clips_seen(results, FUTURE, COMPOSITE)
+    findings = []
+    for system in PREDICTORS:
+        error = frame_errors(results, system)[system].mean(1)
+        name = clips_seen(results, FUTURE, system)
+        findings.append(below(error, composite, (name, composite_name)))
+    return all_hold(findings)
 
 
 def _grows(results: Results) -> Finding:
     findings = []
     for system in PREDICTORS:
         errors = frame_errors(results, system)[system]
-        curve = " ".join(f"{value:.1f}" for value in errors.mean(0))
+        means = errors.mean(0)  # (horizons,)
+        curve = " ".join(f"{value:.1f}" for value in means)
         ends = below(errors[:, 0], errors[:, -1], (f"{system} by horizon {curve}; first", "last"))
-        findings.append(
-            Finding(ends.measured, ends.holds and bool((errors.mean(0).diff() > 0).all()))
-        )
+        rises = bool((means.diff() > 0).all())
+        findings.append(Finding(ends.measured, ends.holds and rises))
     return all_hold(findings)
 
 
@@ -125,80 +123,82 @@ def _grows(results: Results) -> Finding:
 def _fills_gaps(results: Results) -> Finding:
     objective = results.load(FILLED, PIXELS)
     mean = mean_training_frame(results.clips_file(FILLED, "train"))
-    errors = {name: [] for name in (PIXELS, "mean_frame", "black")}
-    for batch in batches(results, FILLED):
-        order = fixed_order(batch["row"], objective.places)
+    errors = {PIXELS: [], "mean_frame": [], "black": []}
+    for batch in results.batches(FILLED):
         clip = batch["clip"]
-        baselines = {PIXELS: objective.reconstruct(batch, order)} | {
-            name: baseline_frames(name, clip[:, :, :0], clip, mean)
-            for name in ("mean_frame", "black")
+        order = fixed_order(batch["row"], objective.places)
+        nothing = clip[:, :, :0]
+        filled = {
+            PIXELS: objective.reconstruct(batch, order),
+            "mean_frame": baseline_frames("mean_frame", nothing, clip, mean),
+            "black": baseline_frames("black", nothing, clip, mean),
         }
-        for name, frames in baselines.items():
-            gaps = take(objective.tubelets((frames - clip).square()), order[:, objective.seen :])
+        for name, frames in filled.items():
+            tubelets = objective.tubelets((frames - clip).square())
+            gaps = take(tubelets, order[:, objective.seen :])
             errors[name].append(gaps.mean((1, 2, 3)))
     found = {name: torch.cat(parts) for name, parts in errors.items()}
     own = clips_seen(results, FILLED, PIXELS)
     return all_hold(
-        [below(found[PIXELS], found[rival], (own, rival)) for rival in ("mean_frame", "black")]
+        [
+            below(found[PIXELS], found["mean_frame"], (own, "mean_frame")),
+            below(found[PIXELS], found["black"], (own, "black")),
+        ]
     )
 
 
 def last_spread(results: Results, system: str, seed: int | str = 0) -> tuple[float, float]:
-    """``embedding_std`` and ``effective_rank`` of a run on validation clips, after its last
-    epoch.
-    """
+    """``embedding_std`` and ``effective_rank`` on validation clips after a run's last epoch."""
     history = results.history(FILLED, system, seed)
-    last = history[
-        (history["split"] == "validation") & (history["epoch"] == history["epoch"].max())
-    ]
+    last_epoch = history["epoch"] == history["epoch"].max()
+    last = history[last_epoch & (history["split"] == "validation")]
     values = last.set_index("metric")["value"]
     return float(values["embedding_std"]), float(values["effective_rank"])
 
 
 def _does_not_collapse(results: Results) -> Finding:
-    names = (
-        clips_seen(results, FILLED, LATENT),
-        f"{LATENT}@{UNTRAINED}",
-        clips_seen(results, FILLED, SELF),
+    std, rank = last_spread(results, LATENT)
+    std_random, rank_random = last_spread(results, LATENT, UNTRAINED)
+    std_self, rank_self = last_spread(results, SELF)
+    text = (
+        f"{clips_seen(results, FILLED, LATENT)}: {std:.4f}, {rank:.1f};"
+        f" {LATENT}@{UNTRAINED}: {std_random:.4f}, {rank_random:.1f};"
+        f" {clips_seen(results, FILLED, SELF)}: {std_self:.4f}, {rank_self:.1f}"
     )
-    found = [last_spread(results, *run) for run in ((LATENT, 0), (LATENT, UNTRAINED), (SELF, 0))]
-    text = "; ".join(
-        f"{name}: {std:.4f}, {rank:.1f}" for name, (std, rank) in zip(names, found, strict=True)
-    )
-    (std, rank), (std_random, _), (std_self, _) = found
     return Finding(
         f"standard deviation and effective rank of {text}",
         std > std_random > std_self and rank > RANK,
     )
 
 
+def used_clips(split: str) -> int | None:
+    """How many clips of a split probes take; None for all."""
+    return FIT_CLIPS if split == "train" else None
+
+
 @torch.no_grad()
 def embeddings(results: Results, system: str, seed: int | str, dataset: str, split: str) -> Tensor:
-    """A run's embeddings (n, D) of a data set's clips, the first ``FIT_CLIPS`` of the training
-    clips.
-    """
+    """A run's embeddings (n, D) of the clips that probes take."""
     objective = results.load(FILLED, system, seed)
-    count = FIT_CLIPS if split == "train" else None
-    return torch.cat(
-        [objective.embed(batch) for batch in batches(results, dataset, split, count)]
-    ).double()
+    batches = results.batches(dataset, split, count=used_clips(split))
+    return torch.cat([objective.embed(batch) for batch in batches]).double()
 
 
 def probe_target(results: Results, target: str, dataset: str, split: str) -> Tensor:
-    """What a probe reads: (n, classes) 0 or 1, as many clips as ``embeddings`` takes."""
+    """What a probe reads: (n, classes) 0 or 1 of the clips that probes take."""
     with open_clips(results.clips_file(dataset, split)) as file:
         values = file.labels[:] if target == "labels" else make_target(target, file.factors)
-    return torch.from_numpy(values).double()[: FIT_CLIPS if split == "train" else None]
+    return torch.from_numpy(values).double()[: used_clips(split)]
 
 
 def probe_errors(features: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-    """Squared error of each test clip (n,), as a share of the mean one of a constant answer: 1 is
-    no skill.
+    """Squared error of each test clip (n,) as a share of a constant's mean one: 1 is no skill.
 
-    A ridge on standardised features, its penalty chosen on the validation clips.
+    The probe is a ridge on standardised features, its penalty chosen on the validation clips.
 
     Args:
-        features: split to (n, D), targets: split to (n, classes).
+        features: split to (n, D).
+        targets: split to (n, classes).
     """
     mean = features["train"].mean(0)
     std = features["train"].std(0).clamp_min(1e-9)
@@ -206,50 +206,42 @@ def probe_errors(features: dict[str, Tensor], targets: dict[str, Tensor]) -> Ten
     offset = targets["train"].mean(0)
     gram = x["train"].T @ x["train"]
     cross = x["train"].T @ (targets["train"] - offset)
-    found = []
+    unit = torch.eye(len(gram), dtype=gram.dtype)
+
+    def errors(split: str, weights: Tensor) -> Tensor:
+        return (x[split] @ weights + offset - targets[split]).square().sum(1)
+
+    tried = []
     for penalty in PENALTIES:
-        weights = torch.linalg.solve(
-            gram + penalty * len(x["train"]) * torch.eye(len(gram), dtype=gram.dtype), cross
-        )
-        found.append(
-            {
-                split: (x[split] @ weights + offset - targets[split]).square().sum(1)
-                for split in ("validation", "test")
-            }
-        )
-    best = min(found, key=lambda errors: errors["validation"].mean())
-    return best["test"] / (targets["test"] - offset).square().sum(1).mean()
+        weights = torch.linalg.solve(gram + penalty * len(x["train"]) * unit, cross)
+        tried.append((errors("validation", weights).mean().item(), weights))
+    _, best = min(tried, key=lambda pair: pair[0])
+    constant = (targets["test"] - offset).square().sum(1).mean()
+    return errors("test", best) / constant
 
 
 def probed(results: Results, factor: str) -> dict[str, Tensor]:
-    """Errors of probes for a factor by system, its untrained twin under ``<system>@untrained``."""
+    """Errors of probes for a factor by system; ``<system>@untrained`` is its untrained baseline."""
     target, dataset = PROBED[factor]
     splits = ("train", "validation", "test")
     targets = {split: probe_target(results, target, dataset, split) for split in splits}
-    runs = [(system, seed) for system in (PIXELS, LATENT) for seed in (0, UNTRAINED)]
-    return {
-        system if seed == 0 else f"{system}@{UNTRAINED}": probe_errors(
-            {split: embeddings(results, system, seed, dataset, split) for split in splits}, targets
-        )
-        for system, seed in runs
-    }
+    found = {}
+    for system in (PIXELS, LATENT):
+        for seed, name in ((0, system), (UNTRAINED, f"{system}@{UNTRAINED}")):
+            features = {
+                split: embeddings(results, system, seed, dataset, split) for split in splits
+            }
+            found[name] = probe_errors(features, targets)
+    return found
 
 
-def _tells(factor: str):
-    """A measure: do the features of both kinds tell a factor better than those of random
-    weights?
-    """
-
-    def measure(results: Results) -> Finding:
-        errors = probed(results, factor)
-        return all_hold(
-            [
-                below(errors[name], errors[f"{name}@{UNTRAINED}"], (name, UNTRAINED))
-                for name in (PIXELS, LATENT)
-            ]
-        )
-
-    return measure
+def _tells_better_than_random(results: Results, factor: str) -> Finding:
+    """Do the features of both kinds tell a factor better than those of random weights?"""
+    errors = probed(results, factor)
+    findings = []
+    for name in (PIXELS, LATENT):
+        findings.append(below(errors[name], errors[f"{name}@{UNTRAINED}"], (name, UNTRAINED)))
+    return all_hold(findings)
 
 
 def _latent_is_better_frozen(results: Results) -> Finding:
@@ -264,9 +256,7 @@ def _fine_tuned(results: Results) -> Finding:
     return greater(results.score(FINE_TUNED, FILLED), results.score(SCRATCH, FILLED))
 
 
-def _claim(text: str, expected: str, how: str, measure, if_fails: str = "") -> Claim:
-    return Claim(SOURCE, text, expected, how, measure, if_fails)
-
+_claim = partial(Claim, SOURCE)
 
 PER_FRAME = (
     "squared error summed over a frame's pixels, mean over predicted frames, on the test clips of "
@@ -321,20 +311,12 @@ CLAIMS = [
     *(
         _claim(
             f"Self-supervised features tell {factor} better than random ones",
-            "both VideoMAE's and V-JEPA's clearly better than their untrained twins'",
-            f"{PROBE}; clips of {dataset}, {words}",
-            _tells(factor),
+            "both VideoMAE's and V-JEPA's clearly better than their untrained baselines'",
+            f"{PROBE}; clips of {dataset}, {WHERE[factor]}",
+            partial(_tells_better_than_random, factor=factor),
             WEAK_LATENT,
         )
-        for (factor, (_, dataset)), words in zip(
-            PROBED.items(),
-            (
-                "where all digits are equally fast",
-                "eighths of a turn",
-                "squares at ten speeds, of which the runs have seen one, on digits",
-            ),
-            strict=True,
-        )
+        for factor, (_, dataset) in PROBED.items()
     ),
     _claim(
         "Frozen, features learnt by predicting features beat those learnt by generating pixels"

@@ -1,8 +1,6 @@
-"""Claims about temporal coherence (Mobahi, Collobert & Weston, ICML 2009): video without labels
-helps where labels are few.
-"""
+"""Claims about temporal coherence in video (Mobahi, Collobert & Weston, ICML 2009)."""
 
-from functools import partial
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,19 +14,17 @@ from studies.fidelity.claim import (
     Score,
     all_hold,
     at_least,
+    cpu_batches,
     difference,
     greater,
 )
+from studies.fidelity.video_training import STEPS, scores_trained_with
 from vidrep.datasets.store import open_clips
 from vidrep.objectives.build import build
 from vidrep.objectives.temporal_coherence import apart, l1
-from vidrep.random_streams import stream_seed
 from vidrep.runs import UNTRAINED
 from vidrep.training.device import choose
-from vidrep.training.loop import evaluate, train_one_epoch
-from vidrep.training.optimisers import make_optimiser, make_schedule
-from vidrep.training.order import epoch_order, labelled_rows
-from vidrep.training.progress import Progress
+from vidrep.training.optimisers import make_optimiser
 from vidrep.training.split import Split
 
 SOURCE = "temporal_coherence"
@@ -41,10 +37,9 @@ ALONE = "lenet_narrow"
 ONE_FRAME = "temporal_coherence_one_frame_narrow"
 NO_NEGATIVES = "temporal_coherence_no_negatives_narrow"
 # what follows the names of the same systems with other numbers of labels
-FEW = "labelled10"
-MANY = "labelled1000"
+FEW = "_labelled10"
+MANY = "_labelled1000"
 METRIC = "best_class"
-STEPS = 1000  # of the trainings inside a claim
 FACTOR = 3  # by which consecutive frames are to be closer than random pairs
 ALIKE = 1.25  # up to this factor distances count as close to equal
 PROBED = 1000  # clips that probes are fitted on, and of which frames
@@ -63,9 +58,7 @@ def _score(results: Results, system: str, dataset: str = SINGLE) -> Score:
 
 def _gain(results: Results, suffix: str = "") -> tuple[Score, Score]:
     """Scores with and without coherence."""
-    names = ("_".join(filter(None, (name, suffix))) for name in (COHERENT, ALONE))
-    with_video, without = (_score(results, name) for name in names)
-    return with_video, without
+    return _score(results, COHERENT + suffix), _score(results, ALONE + suffix)
 
 
 def _ten_a_class(results: Results) -> Finding:
@@ -77,67 +70,43 @@ def _one_a_class(results: Results) -> Finding:
 
 
 def _gain_shrinks(results: Results) -> Finding:
-    some = difference(*_gain(results))
-    many = difference(*_gain(results, MANY))
-    text = "; ".join(
-        f"{count} labelled clips: {100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
-        for count, (value, low, high) in (("100", some), ("1,000", many))
+    gain, low, high = difference(*_gain(results))
+    gain_many, low_many, high_many = difference(*_gain(results, MANY))
+    text = (
+        f"100 labelled clips: {100 * gain:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}];"
+        f" 1,000 labelled clips: {100 * gain_many:+.1f} points"
+        f" [{100 * low_many:+.1f}, {100 * high_many:+.1f}]"
     )
-    return Finding(text, many[2] < some[1])
+    return Finding(text, high_many < low)
 
 
 # --- Which video: trainings inside a claim, as an experiment's systems learn from one data set. ---
 
 
 def _trained_with(results: Results, system: str, video: Split | None, name: str) -> Score:
-    """Score of a system trained on the labelled clips of its own run, with other clips as those
-    without labels.
-    """
-    record = results.record(SINGLE, system)
+    """Score of a system trained on its labelled clips, with other clips as those without labels."""
     train = results.split(SINGLE, "train")
     test = results.split(SINGLE)
-    definition = record["system"]
-    device = choose(0, "float32")
-    recipe = definition["recipe"]
-    few = definition["recipe"]["labelled"]
-    rows = labelled_rows(
-        train.labels, few, stream_seed(record["experiment_seed"], "labelled", record["seed"])
-    )
-    video = train if video is None else video
-    clips, labels = (
-        torch.cat([getattr(video, key), getattr(train, key)[rows]]) for key in ("clips", "labels")
-    )
-    both = Split(clips, labels, None, train.multi_label, [str(i) for i in range(len(clips))])
-    torch.manual_seed(0)
-    objective = device.place(build(definition, train.shape))
-    objective.prepare("train", video.batches(recipe["batch"], device))
-    epochs = -(-STEPS // (len(both) // recipe["batch"]))
-    optimiser = make_optimiser(objective, recipe, recipe["lr"])
-    schedule = make_schedule(optimiser, recipe, epochs * (len(both) // recipe["batch"]))
-    for epoch in range(epochs):
-        order = epoch_order(torch.arange(len(video)), len(both), seed=epoch)
-        partners = epoch_order(len(video) + torch.arange(few), len(both), seed=epoch)
-        silent = Progress(epochs * len(both), lambda line: None)
-        train_one_epoch(
-            objective, both, optimiser, schedule, recipe, device, order, silent, partners
-        )
-    return Score(evaluate(objective, test, device)[METRIC], len(test), name)
+    scores = scores_trained_with(video, train, test, results.record(SINGLE, system))
+    return Score(scores[METRIC], len(test), name)
 
 
 def _order_of_videos(results: Results) -> Finding:
     own = results.split(SINGLE)
-    other, squares = (results.split(name, "train", count=len(own)) for name in (SINGLE, SQUARES))
-    videos = {"the test clips": own, "other clips of digits": other, "clips of squares": squares}
-    scores = [_trained_with(results, COHERENT, video, name) for name, video in videos.items()]
-    scores.append(_trained_with(results, ALONE, None, "no video"))
+    other = results.split(SINGLE, "train", count=len(own))
+    squares = results.split(SQUARES, "train", count=len(own))
+    scores = [
+        _trained_with(results, COHERENT, own, "the test clips"),
+        _trained_with(results, COHERENT, other, "other clips of digits"),
+        _trained_with(results, COHERENT, squares, "clips of squares"),
+        _trained_with(results, ALONE, None, "no video"),
+    ]
     return all_hold([at_least(first, second) for first, second in pairwise(scores)])
 
 
 def _fast_against_slow(results: Results) -> Finding:
-    fast, slow = (
-        _trained_with(results, COHERENT, results.split(name, "train"), f"video {name}")
-        for name in (FAST, SLOW)
-    )
+    fast = _trained_with(results, COHERENT, results.split(FAST, "train"), f"video {FAST}")
+    slow = _trained_with(results, COHERENT, results.split(SLOW, "train"), f"video {SLOW}")
     return greater(fast, slow)
 
 
@@ -150,21 +119,17 @@ def _larger_gap(results: Results) -> Finding:
 
 @torch.no_grad()
 def _distances(results: Results, system: str, seed: int | str = 0) -> tuple[float, float, float]:
-    """Mean L1 distances on test clips: of consecutive frames, of frames half a clip apart, of
-    frames of different clips.
+    """Mean L1 distances on test clips.
+
+    They are those of consecutive frames, of frames half a clip apart, and of frames of different
+    clips.
     """
     objective = results.load(SINGLE, system, seed)
-    split = results.split(SINGLE)
-    frames = torch.cat(
-        [objective.embed(batch) for batch in split.batches(100, choose(0, "float32"))]
-    )
+    frames = torch.cat([objective.embed(batch) for batch in results.batches(SINGLE)])  # (n, T, D)
     half = frames.shape[1] // 2
-    pairs = (
-        (frames[:, 1:], frames[:, :-1]),
-        (frames[:, :half], frames[:, half:]),
-        (frames, apart(frames)),
-    )
-    near, distant, others = (l1(*pair).mean().item() for pair in pairs)
+    near = l1(frames[:, 1:], frames[:, :-1]).mean().item()
+    distant = l1(frames[:, :half], frames[:, half:]).mean().item()
+    others = l1(frames, apart(frames)).mean().item()
     return near, distant, others
 
 
@@ -193,10 +158,12 @@ def _distant_at_start(results: Results) -> Finding:
 
 
 def _collapse(results: Results) -> Finding:
-    names = (f"{NO_NEGATIVES}@{UNTRAINED}", NO_NEGATIVES, COHERENT)
-    before, collapsed, kept = (
-        results.score(name, SINGLE, metric="variance").value for name in names
-    )
+    def variance(system: str) -> float:
+        return results.score(system, SINGLE, metric="variance").value
+
+    before = variance(f"{NO_NEGATIVES}@{UNTRAINED}")
+    collapsed = variance(NO_NEGATIVES)
+    kept = variance(COHERENT)
     text = (
         f"mean variance of a feature {collapsed:.4f} without pairs apart, {kept:.4f} with them,"
         f" {before:.4f} before training"
@@ -208,82 +175,91 @@ def _no_coherence(results: Results) -> Finding:
     """A few steps of both objectives from one initialisation on the same labelled clips."""
     train = results.split(SINGLE, "train", count=256)
     definition = results.record(SINGLE, COHERENT)["system"]
-    changed = {**definition, "objective_params": {"coherence": 0.0, "stills": None}}
-    plain = {**definition, "objective": "classification", "objective_params": {}}
+    without = {**definition, "objective_params": {"coherence": 0.0, "stills": None}}
+    supervised = {**definition, "objective": "classification", "objective_params": {}}
     device = choose(0, "float32")
+    video = train.batch(slice(0, 32), device)
     states = []
-    for system in (changed, plain):
+    for system in (without, supervised):
         torch.manual_seed(0)
         objective = build(system, train.shape)
         optimiser = make_optimiser(objective, definition["recipe"], 1e-2)
         for labelled in train.batches(32, device):
-            loss = objective.loss(
-                {**train.batch(slice(0, 32), device), "labelled": labelled}
-                if system is changed
-                else labelled
-            )
+            batch = {**video, "labelled": labelled} if system is without else labelled
+            loss = objective.loss(batch)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         states.append(objective.state_dict())
-    same = all(torch.equal(value, states[0][name]) for name, value in states[1].items())
-    return Finding(
-        f"after 8 steps the weights are {'the same, bit for bit' if same else 'different'}", same
-    )
+    first, second = states
+    same = all(torch.equal(value, first[name]) for name, value in second.items())
+    alike = "the same, bit for bit" if same else "different"
+    return Finding(f"after 8 steps the weights are {alike}", same)
 
 
 # --- What the features hold. ---
 
 
-@torch.no_grad()
-def _frames(
-    results: Results, system: str, split: str, count: int | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Embeddings of some frames of each clip (n, k, D), their clip's digit (n,), and where the
-    digit is (n, k, 2) in pixels.
+@dataclass(frozen=True)
+class ProbedFrames:
+    """Some frames of each clip of a split, one after the other: n frames with D features.
+
+    Attributes:
+        embeddings: (n, D) float64.
+        digit: (n,) the digit of the frame's clip.
+        place: (n, 2) float64, top and left of the digit in pixels.
+        clips: number of clips.
     """
+
+    embeddings: np.ndarray
+    digit: np.ndarray
+    place: np.ndarray
+    clips: int
+
+
+@torch.no_grad()
+def _frames(results: Results, system: str, split: str, count: int | None) -> ProbedFrames:
+    """Every fifth frame of the first ``count`` clips of a split, all by default."""
     clips = results.split(SINGLE, split, count=count)
     with open_clips(results.clips_file(SINGLE, split)) as file:
-        corners = file.extras["corners"][: len(clips), ::EVERY, 0]
+        corners = file.extras["corners"][: len(clips), ::EVERY, 0]  # (clips, k, 2)
     objective = results.load(SINGLE, system)
-    frames = [
-        objective.embed(batch)[:, ::EVERY] for batch in clips.batches(100, choose(0, "float32"))
-    ]
-    return torch.cat(frames).double().numpy(), clips.labels.argmax(1).numpy(), corners.astype(float)
+    parts = [objective.embed(batch)[:, ::EVERY] for batch in cpu_batches(clips)]
+    embeddings = torch.cat(parts).double().flatten(0, 1).numpy()
+    digit = clips.labels.argmax(1).numpy().repeat(corners.shape[1])
+    place = corners.astype(float).reshape(-1, 2)
+    return ProbedFrames(embeddings, digit, place, len(clips))
 
 
 def _probed(results: Results, system: str) -> tuple[Score, float]:
-    """Ridge probes on single frames: how often they name the digit, and how much of its position
-    they explain (R2).
+    """Ridge probes on single frames.
+
+    Returns:
+        How often they name the digit, and how much of its position they explain (R2).
     """
-    (x, digit, place), (x_test, digit_test, place_test) = (
-        _frames(results, system, split, count)
-        for split, count in (("train", PROBED), ("test", None))
-    )
-    frames, width = x_test.shape[1:]
-    fit = x.reshape(-1, width)
-    test = x_test.reshape(-1, width)
-    scale = np.sqrt(fit.var(axis=0).mean())
-    answer = partial(_ridge, fit / scale, test / scale)
-    named = answer(np.eye(10)[digit.repeat(x.shape[1])]).argmax(1) == digit_test.repeat(frames)
-    truth = place_test.reshape(-1, 2)
-    left = (
-        np.square(answer(place.reshape(-1, 2)) - truth).sum()
-        / np.square(truth - truth.mean(0)).sum()
-    )
-    return Score(float(named.mean()), len(digit_test), f"digit from {system}"), float(1 - left)
-
-
-def _ridge(fit: np.ndarray, test: np.ndarray, target: np.ndarray) -> np.ndarray:
-    return Ridge(alpha=1.0).fit(fit, target).predict(test)
+    fit = _frames(results, system, "train", PROBED)
+    test = _frames(results, system, "test", None)
+    scale = np.sqrt(fit.embeddings.var(axis=0).mean())
+    seen = fit.embeddings / scale
+    shown = test.embeddings / scale
+    scores = Ridge(alpha=1.0).fit(seen, np.eye(10)[fit.digit]).predict(shown)
+    named = scores.argmax(1) == test.digit
+    predicted = Ridge(alpha=1.0).fit(seen, fit.place).predict(shown)
+    error = np.square(predicted - test.place).sum()
+    variation = np.square(test.place - test.place.mean(0)).sum()
+    score = Score(float(named.mean()), test.clips, f"digit from {system}")
+    return score, float(1 - error / variation)
 
 
 def _identity(results: Results) -> Finding:
-    return greater(*(_probed(results, system)[0] for system in (COHERENT, ALONE)))
+    with_video, _ = _probed(results, COHERENT)
+    without, _ = _probed(results, ALONE)
+    return greater(with_video, without)
 
 
 def _position(results: Results) -> Finding:
-    with_video, without = (_probed(results, system)[1] for system in (COHERENT, ALONE))
+    _, with_video = _probed(results, COHERENT)
+    _, without = _probed(results, ALONE)
     return Finding(
         f"R2 of the digit's position {with_video:.2f} from {COHERENT}, {without:.2f} from {ALONE}",
         with_video < without,
