@@ -20,8 +20,8 @@ from studies.fidelity.claim import (
     Score,
     all_hold,
     at_least,
-    difference,
     greater,
+    share_difference,
 )
 from vidrep.result_tables import write_rows
 
@@ -67,7 +67,7 @@ def test_scores_are_means_over_trained_seeds(results):
 
 def test_difference_is_newcombes():
     """The example of Newcombe (1998), table II: 56/70 against 48/80, method 10."""
-    value, low, high = difference(Score(56 / 70, 70, "a"), Score(48 / 80, 80, "b"))
+    value, low, high = share_difference(Score(56 / 70, 70, "a"), Score(48 / 80, 80, "b"))
     assert (round(value, 4), round(low, 4), round(high, 4)) == (0.2, 0.0524, 0.3339)
 
 

@@ -12,7 +12,7 @@ import yaml
 from scipy import stats
 
 from studies.fidelity.claim import NotRun, Results
-from studies.fidelity.errors import above, difference
+from studies.fidelity.errors import above, mean_difference
 from studies.fidelity.flow_fields import digit_motion, mean_length
 from studies.fidelity.st_autoencoder import (
     CLAIMS,
@@ -514,7 +514,10 @@ def test_differences_against_scipy():
     b = rng.normal(0.8, 2, 400)
     paired = stats.ttest_rel(a, b)
     groups = stats.ttest_ind(a, b, equal_var=False)
-    for found, expected in ((difference(a, b), paired), (difference(a, b, paired=False), groups)):
+    for found, expected in (
+        (mean_difference(a, b), paired),
+        (mean_difference(a, b, paired=False), groups),
+    ):
         interval = expected.confidence_interval(0.95)
         assert found == pytest.approx((a.mean() - b.mean(), interval.low, interval.high), abs=2e-3)
     assert above(("a", "b"), a + 1, b).holds and not above(("a", "b"), a, b + 1).holds

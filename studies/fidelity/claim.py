@@ -78,7 +78,7 @@ class Claim:
     if_fails: str = ""
 
 
-def difference(a: Score, b: Score) -> tuple[float, float, float]:
+def share_difference(a: Score, b: Score) -> tuple[float, float, float]:
     """a - b with its 95 % interval: value, low, high.
 
     The clips of both count as independent samples, which is cautious.
@@ -95,19 +95,19 @@ def difference(a: Score, b: Score) -> tuple[float, float, float]:
 
 def compared(a: Score, b: Score) -> str:
     """Two scores and their difference in points with its interval, in words."""
-    value, low, high = difference(a, b)
+    value, low, high = share_difference(a, b)
     return f"{a}, {b}: {100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
 
 
 def greater(a: Score, b: Score) -> Finding:
     """Is a above b, clearly: does the interval of the difference lie above 0?"""
-    _, low, _ = difference(a, b)
+    _, low, _ = share_difference(a, b)
     return Finding(compared(a, b), low > 0)
 
 
 def at_least(a: Score, b: Score) -> Finding:
     """Is a not clearly below b: does the interval of the difference reach 0 or lie above it?"""
-    _, _, high = difference(a, b)
+    _, _, high = share_difference(a, b)
     return Finding(compared(a, b), high >= 0)
 
 

@@ -9,7 +9,7 @@ from vidrep.statistics import NORMAL_QUANTILE
 Interval = tuple[float, float, float]
 
 
-def difference(a: np.ndarray, b: np.ndarray, *, paired: bool = True) -> Interval:
+def mean_difference(a: np.ndarray, b: np.ndarray, *, paired: bool = True) -> Interval:
     """Mean of a - b with its normal 95 % interval: value, low, high.
 
     Args:
@@ -29,7 +29,7 @@ def standard_error(values: np.ndarray) -> float:
 
 def above(names: tuple[str, str], a: np.ndarray, b: np.ndarray, *, paired: bool = True) -> Finding:
     """Is the mean of a clearly above that of b?"""
-    value, low, high = difference(a, b, paired=paired)
+    value, low, high = mean_difference(a, b, paired=paired)
     means = f"{names[0]} {a.mean():.3g}, {names[1]} {b.mean():.3g}"
     return Finding(f"{means}: {value:+.3g} [{low:+.3g}, {high:+.3g}]", low > 0)
 

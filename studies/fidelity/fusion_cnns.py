@@ -9,8 +9,8 @@ from studies.fidelity.claim import (
     Score,
     all_hold,
     at_least,
-    difference,
     greater,
+    share_difference,
 )
 
 SOURCE = "fusion_cnns"
@@ -28,7 +28,7 @@ def narrow(name: str) -> str:
 
 def within(a: Score, b: Score, margin: float = FEW_POINTS) -> Finding:
     """Do two scores lie within a margin of each other?"""
-    value, low, high = difference(a, b)
+    value, low, high = share_difference(a, b)
     return Finding(
         f"{a}, {b}: {100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]",
         abs(value) <= margin,

@@ -3,7 +3,15 @@
 import numpy as np
 import torch
 
-from studies.fidelity.claim import Claim, Finding, Results, Score, all_hold, difference, greater
+from studies.fidelity.claim import (
+    Claim,
+    Finding,
+    Results,
+    Score,
+    all_hold,
+    greater,
+    share_difference,
+)
 from vidrep.probes.svm import Protocol, probe_layer
 
 SOURCE = "gbpcosta_framework"
@@ -87,7 +95,7 @@ def _both_above_digits(results: Results) -> Finding:
 def _close_on_digits(results: Results) -> Finding:
     a = results.score(CNN_LSTM, "digits_only")
     b = results.score(C3D, "digits_only")
-    value, low, high = difference(a, b)
+    value, low, high = share_difference(a, b)
     return Finding(
         f"{a}, {b}: {100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]",
         value >= -CLOSE,

@@ -7,7 +7,7 @@ import torch
 
 from studies.fidelity import lstm_states as held
 from studies.fidelity.claim import Claim, Finding, NotRun, Results, all_hold
-from studies.fidelity.errors import above, clip_scores, difference
+from studies.fidelity.errors import above, clip_scores, mean_difference
 from studies.fidelity.lstm_states import COMPOSITE, FUTURE, SHAPES
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
@@ -30,7 +30,7 @@ NEAR = 1.1  # times a constant's error: as good as that
 
 def at_most(names: tuple[str, str], a: np.ndarray, b: np.ndarray) -> Finding:
     """Is the mean of a not clearly above that of b, clip by clip?"""
-    _, low, _ = difference(a, b)
+    _, low, _ = mean_difference(a, b)
     return Finding(above(names, a, b).measured, low <= 0)
 
 

@@ -7,7 +7,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from studies.fidelity.claim import Finding, Results, Score, all_hold, difference, greater
+from studies.fidelity.claim import Finding, Results, Score, all_hold, greater, share_difference
 from studies.fidelity.errors import above, clip_scores
 from vidrep.frame_errors import nats_per_frame_of_logits
 from vidrep.objectives.state_decoders import Decoder
@@ -181,7 +181,7 @@ def few_labels(results: Results) -> Finding:
     for count in (*FEW, 200, MANY):
         tuned = strongest_class(results, f"{FINETUNED}_labelled{count}")
         plain = strongest_class(results, f"{CLASSIFIER}_labelled{count}")
-        gain, low, high = difference(tuned, plain)
+        gain, low, high = share_difference(tuned, plain)
         gains[count] = gain
         lowest[count] = low
         texts.append(

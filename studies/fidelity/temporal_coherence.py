@@ -15,8 +15,8 @@ from studies.fidelity.claim import (
     all_hold,
     at_least,
     cpu_batches,
-    difference,
     greater,
+    share_difference,
 )
 from studies.fidelity.video_training import STEPS, scores_trained_with
 from vidrep.datasets.store import open_clips
@@ -70,8 +70,8 @@ def _one_a_class(results: Results) -> Finding:
 
 
 def _gain_shrinks(results: Results) -> Finding:
-    gain, low, high = difference(*_gain(results))
-    gain_many, low_many, high_many = difference(*_gain(results, MANY))
+    gain, low, high = share_difference(*_gain(results))
+    gain_many, low_many, high_many = share_difference(*_gain(results, MANY))
     text = (
         f"100 labelled clips: {100 * gain:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}];"
         f" 1,000 labelled clips: {100 * gain_many:+.1f} points"

@@ -14,8 +14,8 @@ from studies.fidelity.claim import (
     at_least,
     compared,
     cpu_batches,
-    difference,
     greater,
+    share_difference,
 )
 from studies.fidelity.moved_clips import mirrored, pan
 from vidrep.flow.exact import exact_flow
@@ -40,7 +40,7 @@ STREAM_METRICS = {
 
 def within(a: Score, b: Score, margin: float = FEW_POINTS) -> Finding:
     """May two scores be alike: does the interval of their difference reach into a margin?"""
-    _, low, high = difference(a, b)
+    _, low, high = share_difference(a, b)
     return Finding(compared(a, b), low <= margin and high >= -margin)
 
 

@@ -16,8 +16,8 @@ from studies.fidelity.claim import (
     Results,
     all_hold,
     at_least,
-    difference,
     greater,
+    share_difference,
 )
 from vidrep.datasets.store import open_clips
 from vidrep.runs import UNTRAINED
@@ -159,8 +159,8 @@ def _winner_depends_on_the_version(results: Results) -> Finding:
     crossing = [
         (a, b)
         for a, b in permutations(scores, 2)
-        if difference(scores[a][0], scores[b][0])[1] > 0
-        and difference(scores[b][1], scores[a][1])[1] > 0
+        if share_difference(scores[a][0], scores[b][0])[1] > 0
+        and share_difference(scores[b][1], scores[a][1])[1] > 0
     ]
     pairs = (
         "; ".join(f"{a} wins the first and {b} the second" for a, b in crossing)
