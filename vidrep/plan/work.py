@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidrep.activations.capture import capturing
 from vidrep.activations.pooling import pool
+from vidrep.datasets.declared import data_sets
 from vidrep.experiment import Experiment
 from vidrep.listing import blank_batch, build_on_meta
 from vidrep.plan.jobs import Job
@@ -46,7 +47,8 @@ class Workload:
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
         self.config = experiment.config
-        self._sizes: dict[tuple[str, int], Size] = {}
+        self.data_sets = data_sets(experiment.config)
+        self._sizes: dict[tuple[str, tuple[int, ...]], Size] = {}
 
     def units(self, job: Job) -> float:
         """Work of a job, by which jobs of one rule compare; 1 where all are about alike."""
@@ -60,11 +62,10 @@ class Workload:
 
     def size(self, system: str, dataset: str) -> Size:
         """A system as it is for the clips of a data set, found without giving a tensor memory."""
-        frames = self.experiment.frames(dataset)
-        side = self.config["video"]["size_px"]
-        if (system, frames) not in self._sizes:
-            self._sizes[system, frames] = self._measure(system, (1, frames, side, side))
-        return self._sizes[system, frames]
+        shape = self.data_sets[dataset].shape
+        if (system, shape) not in self._sizes:
+            self._sizes[system, shape] = self._measure(system, shape)
+        return self._sizes[system, shape]
 
     @torch.no_grad()
     def _measure(self, system: str, shape: tuple[int, int, int, int]) -> Size:
@@ -88,10 +89,6 @@ class Workload:
         """The size of a run's system on its own data set."""
         return self.size(wildcards["system"], wildcards["dataset"])
 
-    def megapixels(self, dataset: str, clips: int) -> float:
-        """Pixels of some clips."""
-        return clips * self.experiment.frames(dataset) * self.config["video"]["size_px"] ** 2 / 1e6
-
     def gmacs(self, wildcards: dict, clips: float) -> float:
         """Multiply-adds of a run's system on some clips, in 10^9."""
         return self.size_of_run(wildcards).macs * clips / 1e9
@@ -114,7 +111,7 @@ class Workload:
 
     def trained_clips(self, wildcards: dict) -> float:
         """Clips that a run computes: a training step costs three times the scoring of a clip."""
-        clips = self.config["clips"]
+        clips = self.data_sets[wildcards["dataset"]].clips
         if wildcards["seed"] == UNTRAINED:
             return clips["validation"]
         epochs = sum(self.experiment.systems[wildcards["system"]].recipe["epochs"])
@@ -122,7 +119,7 @@ class Workload:
 
     def extracted_clips(self, wildcards: dict) -> float:
         """Clips that a run is scored on, manipulated ones too, and those stored for probes."""
-        test = self.config["clips"]["test"]
+        test = self.data_sets[wildcards["dataset"]].clips["test"]
         fit = self.config["activations"]["fit_clips"]
         controls = len(self.config["controls"])  # on the run's own data set alone
         return self.sets(wildcards) * (test + fit) + controls * test
@@ -161,15 +158,21 @@ def of_each_run(measure: Measure) -> Measure:
     return measured
 
 
-def clip_megapixels(load: Workload, wildcards: dict) -> float:
-    """Pixels of a split in millions; a byte each as clips."""
-    clips = load.config["clips"][wildcards["split"]]
-    return load.megapixels(wildcards["dataset"], clips)
+def megapixels(load: Workload, wildcards: dict) -> float:
+    """Pixels of a split in millions."""
+    chosen = load.data_sets[wildcards["dataset"]]
+    pixels = chosen.clips[wildcards["split"]] * chosen.frames * chosen.height * chosen.width
+    return pixels / 1e6
+
+
+def clip_megabytes(load: Workload, wildcards: dict) -> float:
+    """A byte for each channel of a pixel."""
+    return load.data_sets[wildcards["dataset"]].channels * megapixels(load, wildcards)
 
 
 def flow_megabytes(load: Workload, wildcards: dict) -> float:
     """Two values of two bytes a pixel."""
-    return 4 * clip_megapixels(load, wildcards)
+    return 4 * megapixels(load, wildcards)
 
 
 @of_each_run
@@ -198,7 +201,7 @@ def activation_megabytes(load: Workload, wildcards: dict) -> float:
 
 def generation_gmacs(load: Workload, wildcards: dict) -> float:
     """Multiply-adds of embedding all test clips."""
-    clips = load.sets(wildcards) * load.config["clips"]["test"]
+    clips = load.sets(wildcards) * load.data_sets[wildcards["dataset"]].clips["test"]
     return load.gmacs(wildcards, clips)
 
 
@@ -238,8 +241,8 @@ def table_megabytes(load: Workload, wildcards: dict) -> float:
 
 
 WORK: dict[str, Measure] = {
-    "render_dataset": clip_megapixels,
-    "compute_flow": clip_megapixels,
+    "render_dataset": megapixels,
+    "compute_flow": megapixels,
     "train": training_gmacs,
     "train_twins": training_gmacs,
     **dict.fromkeys(EXTRACT, extraction_gmacs),
@@ -249,7 +252,7 @@ WORK: dict[str, Measure] = {
     "compare": comparison_work,
 }
 DISK: dict[str, Measure] = {
-    "render_dataset": clip_megapixels,
+    "render_dataset": clip_megabytes,
     "compute_flow": flow_megabytes,
     "train": weights_megabytes,
     "train_twins": weights_megabytes,
