@@ -2,13 +2,13 @@
 only reads results.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
+import yaml
 import zarr
 
 from vidrep import systems
@@ -17,10 +17,13 @@ from vidrep.datasets.store import write_clips
 from vidrep.detection import job
 from vidrep.detection.features import Videos
 from vidrep.detection.labeller import HEADS
+from vidrep.experiment import Experiment
 from vidrep.flow.store import write_flow
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
+from vidrep.report.declaration import Figure
 from vidrep.result_tables import read_table, square, write_rows
+from vidrep.runs import Run
 from vidrep.similarity_analysis import scaling
 from vidrep.similarity_analysis.collect import collect
 from vidrep.similarity_analysis.distances import as_distances, defined
@@ -28,6 +31,7 @@ from vidrep.similarity_analysis.files import write_map
 from vidrep.similarity_analysis.training_time import TRAINING_TIME_COLUMNS
 from vidrep.training.run import write_run
 
+DEFAULT = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text())
 DATASETS = ("digits_only", "velocity_only")
 FAMILIES = {
     "c3d_narrow": "3-D CNN",
@@ -45,12 +49,9 @@ EXTRA_METRICS = {
     "two_stream_narrow": ("exact_set", "exact_set_spatial"),
     "lstm_composite_narrow": (),
 }
-LABEL_LINES = {"c3d_narrow": {"c3d_narrow": 10, "two_stream_narrow": 100}}
 LAYERS = ("stem", "middle", "embedding")
 MEASURES = ("cka_linear_debiased", "procrustes")
 CONTROLS = ("test_shuffled", "test_reversed", "test_frozen", "test_one_frame")
-# option of the script to table
-PREDICTION_TABLES = {"prediction": "prediction", "verdicts": "prediction_verdict"}
 CLASSES = 10
 TEST = 40
 FIT = 60
@@ -63,6 +64,7 @@ def make_results(root: Path) -> Path:
     draw = np.random.default_rng(0)
     for dataset in DATASETS:
         _data(root, dataset, draw)
+        _weights(root, dataset)
         _runs(root, dataset, draw)
         _similarity(root, dataset, draw)
         _functional(
@@ -71,7 +73,6 @@ def make_results(root: Path) -> Path:
     _tables(root / "tables", draw)
     _structure(root)
     _alignment(root)
-    _weights(root / "weights")
     _detection(root / "detection" / "velocity_only--c3d_narrow--seed0", np.random.default_rng(1))
     return root
 
@@ -121,7 +122,7 @@ def _detection(stem: Path, draw: np.random.Generator) -> None:
     job.write_detections(stem.with_suffix(".json"), test, probabilities, settings, {})
     write_rows(
         stem.with_suffix(".csv"),
-        job.ALIGNMENT_COLUMNS,
+        job.DETECTION_COLUMNS,
         job.score_rows({"test": test}, probabilities, settings),
     )
 
@@ -147,7 +148,7 @@ def _runs(root: Path, dataset: str, draw: np.random.Generator) -> None:
     for system, seeds in SEEDS.items():
         for seed in seeds:
             folder = root / f"runs/{dataset}/{system}/seed{seed}"
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             metrics = [("train", "loss"), ("validation", "loss")]
             metrics += [] if system == "lstm_composite_narrow" else [("validation", "exact_set")]
             rows = [(epoch, *metric, draw.random()) for epoch in (1, 2, 3) for metric in metrics]
@@ -375,141 +376,66 @@ def _alignment(root: Path) -> None:
         *("metric", "labelled_videos", "value", "ci_low", "ci_high"),
     ]
     pd.DataFrame(rows, columns=columns).to_csv(root / "tables/alignment.csv", index=False)
-    with h5py.File(root / "matches.h5", "w") as file:
+    run = f"{DATASETS[0]}--lstm_composite_narrow--seed0"
+    path = root / f"alignment/{DATASETS[0]}/{run}.h5"
+    path.parent.mkdir(parents=True)
+    with h5py.File(path, "w") as file:
         file["clips"], file["digit"] = np.zeros((2, 3, 5, 8, 8), np.uint8), np.ones((2, 3), int)
         file["phase"], file["progress"] = np.zeros((2, 3, 5), int), np.zeros((2, 3, 5))
 
 
-def _weights(root: Path) -> None:
-    """A trained run and its untrained twin of a small LSTM autoencoder for clips of ``_data``, with
-    weights.
-    """
+def _weights(root: Path, dataset: str) -> None:
+    """Weights of a small LSTM autoencoder for clips of ``_data``, trained and untrained."""
     shape = DataShape((1, FRAMES, SIZE, SIZE), CLASSES, multi_label=True)
     changes = {"params": {"units": 8}, "objective_params": {"observed": FRAMES - 2}}
     definition = systems.system({"name": "lstm_composite_narrow", **changes}).definition()
-    for name in ("trained", "twin"):
+    for seed in (0, "untrained"):
         write_run(
-            root / name,
+            root / f"runs/{dataset}/lstm_composite_narrow/seed{seed}",
             build(definition, shape),
             [],
             {"system": definition, "data_shape": asdict(shape)},
         )
 
 
-def figure_commands(root: Path, figures: Path) -> dict[str, list[str]]:
-    """Arguments of every figure script: script to command line without the script's name."""
+class SyntheticExperiment(Experiment):
+    """The experiment that these results seem to come from: it has something of every kind."""
 
-    def each(pattern: str) -> list[str]:
-        return [str(path) for path in sorted(root.glob(pattern))]
+    def sequences(self) -> list[str]:
+        return list(DATASETS)
 
-    table = {
-        name: str(root / f"tables/{name}.csv")
-        for name in ("accuracy", "probes", "confusion", "cost", "flow_error")
-    }
-    prediction = [f"--{key}={root}/tables/{name}.csv" for key, name in PREDICTION_TABLES.items()]
-    families = ["--families", json.dumps(FAMILIES)]
-    tests = each("datasets/*/test.h5")
-    accuracy = ["--accuracy", table["accuracy"], "--clips", *tests, *families]
-    similarity = ["--tables", *each("similarity/*/*.csv"), *families, "--output", str(figures)]
-    per_set = ["--datasets", *DATASETS, *families, "--output", str(figures)]
-    first_seeds = {system: (seeds or ("untrained",))[0] for system, seeds in SEEDS.items()}
-    stores = [
-        f"{root}/activations/{d}/{d}--{system}--seed{seed}.zarr"
-        for d in DATASETS
-        for system, seed in first_seeds.items()
+    def matched_runs(self) -> list[Run]:
+        return [Run(DATASETS[0], "lstm_composite_narrow", 0)]
+
+    def detection_runs(self) -> list[Run]:
+        return [Run("velocity_only", "c3d_narrow", 0)]
+
+
+def synthetic_experiment() -> SyntheticExperiment:
+    """The experiment, with two systems that use few labels, so that there is every figure."""
+    systems = [
+        {"name": "c3d_narrow", "seeds": [0, 1], "recipe": {"labelled": 10}},
+        {"name": "two_stream_narrow", "recipe": {"labelled": 100}},
+        "lstm_composite_narrow",
+        "pixels",
     ]
-    errors = ["--errors", table["flow_error"], "--output", str(figures)]
-    found = {"detections": "json", "probabilities": "npz", "scores": "csv"}
-    detection = [
-        part
-        for key, suffix in found.items()
-        for part in (f"--{key}", *each(f"detection/*.{suffix}"))
-    ]
-    features = [f"--{name}={root}/weights/{name}/run.json" for name in ("trained", "twin")]
-    generated = str(root / f"generation/{DATASETS[0]}/lstm_composite_narrow/seed0.h5")
-    return {
-        "plot_clips": ["--clips", *tests, "--output", str(figures / "clips.png")],
-        "plot_flow": ["--clips", *tests, "--flow", *each("flow/*/test/*.zarr"), *errors],
-        "plot_learning": ["--histories", *each("runs/*/*/*/history.csv"), *per_set],
-        "plot_accuracy": [*accuracy, "--output", str(figures / "accuracy.png")],
-        "plot_transfer": [*accuracy, "--output", str(figures / "transfer.png")],
-        "plot_controls": [*accuracy, "--output", str(figures / "controls.png")],
-        "plot_few_labels": [
-            *accuracy,
-            "--lines",
-            json.dumps(LABEL_LINES),
-            "--output",
-            str(figures / "few_labels.png"),
-        ],
-        "plot_cost": [*accuracy, "--cost", table["cost"], "--output", str(figures / "cost.png")],
-        "plot_probes": ["--probes", table["probes"], "--confusion", table["confusion"], *per_set],
-        "plot_confusion": ["--confusion", table["confusion"], *per_set],
-        "plot_similarity": similarity,
-        "plot_functional": [
-            "--tables",
-            *each("functional_similarity/*.csv"),
-            *families,
-            "--output",
-            str(figures),
-        ],
-        "plot_layers": similarity,
-        "plot_map": [
-            *(
-                "--places",
-                *each("similarity_analysis/*/places.csv"),
-                "--branches",
-                *each("similarity_analysis/*/branches.csv"),
-            ),
-            *("--measure", MEASURES[0], *families, "--output", str(figures)),
-        ],
-        "plot_structure": [
-            "--shares",
-            f"{root}/tables/variance_shares.csv",
-            "--output",
-            str(figures / "structure.png"),
-        ],
-        "plot_layer_matches": ["--matches", f"{root}/tables/layer_matches.csv", *per_set],
-        "plot_versions": ["--versions", f"{root}/tables/versions.csv", *per_set],
-        "plot_training_time": ["--training_time", f"{root}/tables/training_time.csv", *per_set],
-        "plot_projections": ["--stores", *stores, "--output", str(figures)],
-        "plot_detection": [
-            *detection,
-            "--run",
-            "c3d_narrow",
-            "--output",
-            str(figures / "detection.png"),
-        ],
-        "plot_alignment": [
-            "--alignment",
-            f"{root}/tables/alignment.csv",
-            "--videos",
-            "9",
-            *per_set,
-        ],
-        "plot_matches": [
-            "--matches",
-            f"{root}/matches.h5",
-            "--run",
-            "a system",
-            "--output",
-            str(figures / "matches.png"),
-        ],
-        "plot_features": [
-            *features,
-            "--test",
-            tests[0],
-            "--run",
-            "a system",
-            "--output",
-            str(figures / "features.png"),
-        ],
-        "plot_prediction": [*prediction, "--clips", *tests, *per_set],
-        "plot_generation": [
-            "--frames",
-            generated,
-            "--run",
-            "lstm_composite_narrow",
-            "--output",
-            str(figures / "generation.png"),
-        ],
+    changes = {
+        "datasets": list(DATASETS),
+        "systems": systems,
+        "flow": {"estimators": ["dis"]},
+        "similarity": {**DEFAULT["similarity"], "measures": list(MEASURES)},
+        "training": {**DEFAULT["training"], "snapshots": [0, 2]},
     }
+    return SyntheticExperiment({**DEFAULT, **changes})
+
+
+def figure_command(figure: Figure, root: Path, folder: Path) -> list[str]:
+    """The command line that draws all files of a figure from the results below ``root``."""
+    experiment = synthetic_experiment()
+    items = figure.of(experiment)
+    files = {
+        name: [path.replace("<results>", str(root)) for path in paths]
+        for name, paths in figure.input_files(experiment, items).items()
+    }
+    options = figure.arguments(experiment, items, files)
+    return [figure.name, *options, "--output", str(folder)]

@@ -21,9 +21,11 @@ from vidrep.objectives import cycle_losses
 from vidrep.objectives.build import build
 from vidrep.objectives.cycle_consistency import CycleConsistency, ordered_pairs, past_windows
 from vidrep.objectives.cycle_losses import nearest_frames
-from vidrep.report.alignment import alignment_figure, matches_animation, matches_figure
-from vidrep.report.animation import webp
+from vidrep.report.alignment import alignment_figure
+from vidrep.report.matches import matches_figure
+from vidrep.report.matches_animation import matches_animation
 from vidrep.report.style import looks
+from vidrep.report.writing import webp
 from vidrep.statistics import kendall_tau
 from vidrep.systems import system
 

@@ -66,7 +66,7 @@ def test_rules_pass_the_files_of_all_runs_so():
         "similarity.smk": "{input.kernels}",
         "functional_similarity.smk": "{input.stores} --weights {input.weights}",
         "tables.smk": "{input.parts}",
-        "report.smk": "{params.files}",
+        "report.smk": "{params.arguments:q}",
     }
     for name, argument in lists.items():
         commands = re.findall(

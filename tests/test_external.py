@@ -15,7 +15,8 @@ import zarr
 
 from vidrep.activations.store import write_ids
 from vidrep.datasets.store import open_clips, write_clips
-from vidrep.report.similarity import embedding_figure, layer_figure
+from vidrep.report.layers import layer_figure
+from vidrep.report.similarity import embedding_figure
 from vidrep.similarity import compare, compare_all
 from vidrep.similarity.external import import_activations
 from vidrep.similarity.files import open_kernels, write_kernels

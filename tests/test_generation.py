@@ -25,8 +25,10 @@ from vidrep.generation import baselines, generate, metrics, scores, verdict
 from vidrep.objectives.base import Objective
 from vidrep.objectives.build import build
 from vidrep.random_streams import stream
-from vidrep.report import animation, prediction, strips
+from vidrep.report import generation_animation, prediction
+from vidrep.report.generation import generation_figure
 from vidrep.report.style import looks
+from vidrep.report.writing import webp
 from vidrep.statistics import student_interval
 from vidrep.systems import system
 from vidrep.tables import join
@@ -408,9 +410,9 @@ def labels(figure) -> list[str]:
 
 def test_strips_show_what_there_is(generated):
     rows = ["observed", "future", "masked", "reconstruction", "prediction"]
-    assert labels(strips.generation_figure(generated, "a run")) == 3 * rows
+    assert labels(generation_figure(generated, "a run")) == 3 * rows
     flow = {name: np.ones((3, 2, 2, 6, 8), np.float16) for name in ("flow", "true_flow")}
-    assert labels(strips.generation_figure(generated | flow, "a run")) == 3 * [
+    assert labels(generation_figure(generated | flow, "a run")) == 3 * [
         *rows,
         "flow",
         "true flow",
@@ -418,7 +420,7 @@ def test_strips_show_what_there_is(generated):
     whole = {name: generated[name] for name in ("observed", "masked", "reconstruction")} | {
         "future": generated["future"][:, :0]
     }
-    assert labels(strips.generation_figure(whole, "a run")) == 3 * [
+    assert labels(generation_figure(whole, "a run")) == 3 * [
         "observed",
         "masked",
         "reconstruction",
@@ -429,8 +431,8 @@ def test_strips_show_what_there_is(generated):
 def test_the_animation_shows_every_pixel(generated, masked):
     if not masked:
         del generated["masked"]
-    pictures = animation.animate(generated)
-    file = Image.open(BytesIO(animation.webp(pictures)))
+    pictures = generation_animation.animate(generated)
+    file = Image.open(BytesIO(webp(pictures)))
     assert file.n_frames == len(pictures) == 6
     factor = round(128 / 6)
     for t in (1, 5):

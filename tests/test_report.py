@@ -1,6 +1,8 @@
 """Figures: every script draws, bytes repeat, and what is drawn is what the tables say."""
 
+import importlib
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -13,28 +15,33 @@ import synthetic_results as synthetic
 from matplotlib.colors import to_rgb, to_rgba
 from sklearn.neighbors import NearestCentroid
 
-from vidrep import result_tables, systems
+from vidrep import code_version, result_tables, systems
 from vidrep.report import (
     accuracy,
     controls,
-    curves,
     functional,
+    heat_map,
     layer_matches,
+    layers,
     map,
+    probes,
     projections,
-    shares,
     similarity,
     strips,
     style,
     tables,
     training_time,
+    transfer,
+    variance_shares,
     versions,
 )
+from vidrep.report.figures import FIGURES
+from vidrep.report.generation import generation_figure
 from vidrep.similarity.verdicts import Verdict
 from vidrep.statistics import wilson_interval
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("plot_*.py"))
+FIGURE_OF = {figure.name: figure for figure in FIGURES}
 
 
 @pytest.fixture(scope="session")
@@ -42,58 +49,81 @@ def results(tmp_path_factory) -> Path:
     return synthetic.make_results(tmp_path_factory.mktemp("results"))
 
 
-def run_script(name: str, arguments: list[str], monkeypatch) -> None:
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
+def draw(arguments: list[str], monkeypatch) -> None:
+    """Call ``scripts/plot.py`` in this process."""
+    spec = importlib.util.spec_from_file_location("plot", ROOT / "scripts/plot.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    monkeypatch.setattr(sys, "argv", ["plot.py", *arguments])
     module.main()
 
 
-def test_every_script_is_tried(results, tmp_path):
-    assert sorted(synthetic.figure_commands(results, tmp_path)) == SCRIPTS
-
-
-def expected_figures(name: str) -> set[str]:
-    """Stems of the figures that a script draws from the synthetic results."""
-    if name in ("plot_similarity", "plot_layers"):
-        return {
-            f"{dataset}--{measure}"
-            for dataset in synthetic.DATASETS
-            for measure in synthetic.MEASURES
-        }
-    per_dataset = (
-        "flow",
-        "learning",
-        "probes",
-        "confusion",
-        "projections",
-        "prediction",
-        "alignment",
-        "functional",
-    )
-    per_dataset += ("map", "layer_matches", "versions", "training_time")
-    if name.removeprefix("plot_") in per_dataset:
-        return set(synthetic.DATASETS)
-    return {name.removeprefix("plot_")}
-
-
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_script_draws_png_and_pdf(name, results, tmp_path, monkeypatch):
-    # as the rules pass them: lists of files may be too long for a command line
+@pytest.mark.parametrize("name", FIGURE_OF)
+def test_every_declared_figure_is_drawn(name, results, tmp_path, monkeypatch):
+    figure = FIGURE_OF[name]
+    command = synthetic.figure_command(figure, results, tmp_path / "figures")
+    # as the rule passes them: lists of files may be too long for a command line
     arguments = tmp_path / "arguments"
-    arguments.write_text("\n".join(synthetic.figure_commands(results, tmp_path)[name]))
-    run_script(name, [f"@{arguments}"], monkeypatch)
-    arguments.unlink()
-    found = {path.name for path in tmp_path.iterdir()}
-    assert found == {
-        f"{stem}.{suffix}" for stem in expected_figures(name) for suffix in ("png", "pdf")
+    arguments.write_text("\n".join(command[1:]))
+    draw([figure.name, f"@{arguments}"], monkeypatch)
+    found = {path.relative_to(tmp_path) for path in tmp_path.glob("figures/**/*.*")}
+    declared = figure.files(synthetic.synthetic_experiment())
+    assert found == {Path(path.removeprefix("<results>/")) for path in declared} != set()
+
+
+@pytest.mark.parametrize("name", FIGURE_OF)
+def test_a_figure_is_drawn_from_what_it_declares(name):
+    figure = FIGURE_OF[name]
+    drawn_from = inspect.signature(importlib.import_module(figure.module).draw).parameters
+    assert set(drawn_from) == {
+        *figure.inputs,
+        *figure.own_inputs,
+        *figure.settings,
+        *figure.per,
     }
+    for option, declared in {**figure.inputs, **figure.own_inputs}.items():
+        expected = list[Path] if callable(declared) else Path
+        assert drawn_from[option].annotation == expected, option
+
+
+def test_figures_have_names_titles_and_captions_of_their_own():
+    for texts in ("name", "title", "caption"):
+        assert len({getattr(figure, texts) for figure in FIGURES}) == len(FIGURES), texts
+    written = [path for figure in FIGURES for path in figure.paths(("a", "b"))]
+    assert len(set(written)) == len(written)
+
+
+def files_behind(*files: Path) -> set[Path]:
+    """The files whose code a digest covers."""
+    pending = [file.resolve() for file in files]
+    seen = set()
+    while pending:
+        path = pending.pop()
+        if path not in seen:
+            seen.add(path)
+            pending += code_version._read(path)[1]
+    return seen
+
+
+def test_editing_the_module_or_declaration_of_a_figure_makes_no_other_stale():
+    declarations = Path(importlib.import_module("vidrep.report.figures").__file__)
+    sources = {figure.source for figure in FIGURES}
+    for figure in FIGURES:
+        behind = files_behind(ROOT / "scripts/plot.py", figure.source)
+        assert behind & sources == {figure.source}, figure.name
+        assert declarations not in behind
+
+
+def test_missing_files_of_a_figure_are_named(results, tmp_path, monkeypatch):
+    command = synthetic.figure_command(FIGURE_OF["map"], results, tmp_path)
+    kept = [word for word in command if "velocity_only/places.csv" not in word]
+    with pytest.raises(ValueError, match="--places: 0 files for velocity_only"):
+        draw(kept, monkeypatch)
 
 
 def test_same_bytes_in_another_process(results, tmp_path):
     for i in (1, 2):
-        arguments = synthetic.figure_commands(results, tmp_path / str(i))["plot_accuracy"]
+        command = synthetic.figure_command(FIGURE_OF["accuracy"], results, tmp_path / str(i))
         environment = {
             **os.environ,
             "PYTHONHASHSEED": str(i),
@@ -101,9 +131,7 @@ def test_same_bytes_in_another_process(results, tmp_path):
             "SOURCE_DATE_EPOCH": str(10**9 * i),
         }
         subprocess.run(
-            [sys.executable, ROOT / "scripts/plot_accuracy.py", *arguments],
-            check=True,
-            env=environment,
+            [sys.executable, ROOT / "scripts/plot.py", *command], check=True, env=environment
         )
     for suffix in ("png", "pdf"):
         first, second = ((tmp_path / str(i) / f"accuracy.{suffix}").read_bytes() for i in (1, 2))
@@ -311,13 +339,13 @@ def test_probe_curve_is_the_mean_over_classes():
     ]
     axes = style.new_figure(2, title="", note="").subplots()
     table = pd.DataFrame(rows, columns=["seed", "layer", "value", "chance"])
-    curves.plot_probes(table, axes, look=style.looks({"s": "3-D CNN"})["s"])
+    probes.plot_probes(table, axes, look=style.looks({"s": "3-D CNN"})["s"])
     np.testing.assert_allclose(axes.lines[1].get_ydata(), [60, 90])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["first", "last"]
 
 
 @pytest.mark.parametrize(
-    "draw", [accuracy.accuracy_figure, accuracy.transfer_figure, controls.controls_figure]
+    "draw", [accuracy.accuracy_figure, transfer.transfer_figure, controls.controls_figure]
 )
 def test_experiments_without_classifiers_have_figures_too(draw):
     columns = ["system", "trained_on", "evaluated_on", "seed", "split", "metric", "value"]
@@ -355,16 +383,16 @@ def test_without_runs_that_answer_the_figure_says_so():
 
 def test_similarity_colours_are_fixed_and_missing_values_grey():
     axes = style.new_figure(2, title="", note="").subplots()
-    scale = similarity.scale_of("procrustes")
-    similarity.plot_heat_map(np.array([[0.3, np.nan], [np.nan, 0.4]]), axes, scale=scale)
+    scale = heat_map.scale_of("procrustes")
+    heat_map.plot_heat_map(np.array([[0.3, np.nan], [np.nan, 0.4]]), axes, scale=scale)
     image = axes.images[0]
     assert image.get_clim() == (0, pytest.approx(2**0.5))
     assert tuple(image.to_rgba(image.get_array())[0, 1]) == pytest.approx(to_rgba(style.PALE))
 
 
 def test_dark_means_different_for_similarities_and_distances():
-    near = similarity.scale_of("cka_linear")
-    far = similarity.scale_of("procrustes")
+    near = heat_map.scale_of("cka_linear")
+    far = heat_map.scale_of("procrustes")
     assert near.cmap == far.cmap.removesuffix("_r")
     np.testing.assert_allclose(near.distances(np.array([[1, 0.2], [0.2, 1]])), [[0, 0.8], [0.8, 0]])
     np.testing.assert_allclose(
@@ -451,7 +479,7 @@ def test_every_figure_of_a_measure_tells_that_it_failed_sanity_tests(measure, se
     )
     figures = [
         similarity.embedding_figure(pairs, dataset, measure, families, verdicts),
-        similarity.layer_figure(pairs, dataset, measure, families, verdicts),
+        layers.layer_figure(pairs, dataset, measure, families, verdicts),
         map.map_figure(places, branches, dataset, measure, families, verdicts),
         layer_matches.matches_figure(
             table("tables/layer_matches.csv"), dataset, measure, families, verdicts
@@ -462,7 +490,9 @@ def test_every_figure_of_a_measure_tells_that_it_failed_sanity_tests(measure, se
         training_time.training_time_figure(
             table("tables/training_time.csv"), dataset, measure, families, verdicts
         ),
-        shares.shares_figure(table("tables/variance_shares.csv").assign(measure=measure), verdicts),
+        variance_shares.shares_figure(
+            table("tables/variance_shares.csv").assign(measure=measure), verdicts
+        ),
     ]
     for figure in figures:
         note = " ".join(figure.get_supxlabel().split())
@@ -494,14 +524,16 @@ def test_bars_of_shares_are_as_long_as_the_table_says():
     )
     rows.columns = ["factor", "measure", "r2", "r2_only", "p"]
     axes = style.new_figure(2, title="", note="").subplots()
-    shares.plot_shares(rows, axes, factors=["family", "residual"], colours={"cka_linear": "red"})
+    variance_shares.plot_shares(
+        rows, axes, factors=["family", "residual"], colours={"cka_linear": "red"}
+    )
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([50, 20, 30, 30])
     assert [text.get_text() for text in axes.texts] == ["p = 0.040"]
 
 
 def test_unknown_measure_is_named():
     with pytest.raises(ValueError, match="no_such_measure"):
-        similarity.scale_of("no_such_measure")
+        heat_map.scale_of("no_such_measure")
 
 
 def test_label_slots():
@@ -551,5 +583,5 @@ def test_runs_that_only_predict_leave_the_reconstruction_empty():
         "observed": np.zeros((1, 3, 4, 4), np.uint8),
         "future": np.zeros((1, 2, 4, 4), np.uint8),
     }
-    figure = strips.generation_figure({**generated, "prediction": generated["future"]}, "a run")
+    figure = generation_figure({**generated, "prediction": generated["future"]}, "a run")
     assert [axes.axison for axes in figure.axes] == [True, True, False, True]

@@ -327,7 +327,7 @@ def test_external_activations_join_as_the_documentation_says(project, smoke, tmp
         "plot_layers": 1,
     }
     planned |= dict.fromkeys(
-        ("similarity_analysis", "plot_layer_matches", "plot_structure", "plot_versions"), 1
+        ("similarity_analysis", "plot_layer_matches", "plot_variance_shares", "plot_versions"), 1
     )
     counts = job_counts(snakemake(project, *config, "-n", work=work).stdout)
     assert counts == planned | {"record_provenance": 1, "all": 1}
@@ -537,12 +537,10 @@ def test_bad_config_ends_in_one_clear_line(project, tmp_path, case):
 def test_parsing_needs_neither_torch_nor_pandas():
     modules = (
         "vidrep.config, vidrep.code_version, vidrep.experiment, vidrep.naming,"
-        " vidrep.training.gpu_slots"
+        " vidrep.training.gpu_slots, vidrep.report.figures"
     )
-    program = (
-        f"import sys, {modules}; sys.exit(bool({{'torch', 'pandas', 'sklearn', 'numpy'}} &"
-        " set(sys.modules)))"
-    )
+    heavy = {"torch", "pandas", "sklearn", "numpy", "matplotlib"}
+    program = f"import sys, {modules}; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
 
 

@@ -1,28 +1,23 @@
-"""Accuracy: systems against versions, transfer between versions, and what it costs."""
+"""Accuracy of every system on the versions it was trained on."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from vidrep.report.style import (
-    INK,
-    Look,
-    colour_bar,
-    grid_height,
-    new_figure,
-    panel_grid,
-    write_cells,
-)
-from vidrep.report.tables import FLOOR, accuracy_rows, line_name, result_lines, sizes
+from vidrep.datasets.store import clip_counts
+from vidrep.report.style import INK, Look, looks, new_figure
+from vidrep.report.tables import FLOOR, accuracy_rows, line_name, read_accuracy, result_lines, sizes
 from vidrep.runs import UNTRAINED
 from vidrep.statistics import wilson_interval
 
-_PERCENT = (0.0, 100.0)
-_CMAP = "cividis"
-_COLUMNS = 6
+
+def draw(accuracy: Path, clips: list[Path], families: dict[str, str]) -> Figure:
+    """The figure of an experiment; see its declaration."""
+    return accuracy_figure(read_accuracy(accuracy), clip_counts(clips), looks(families))
 
 
 def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str, Look]) -> Figure:
@@ -97,96 +92,6 @@ def plot_accuracy(
     axes.spines["bottom"].set_bounds(0, 100)
     axes.grid(axis="x")
     axes.tick_params(left=False)
-    return axes
-
-
-def transfer_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str, Look]) -> Figure:
-    """One matrix per system: rows trained on, columns evaluated on; mean accuracy over its trained
-    seeds.
-    """
-    rows = accuracy_rows(table)
-    rows = rows[(rows["seed"] != UNTRAINED) & (rows["variant"] == "")]
-    systems = [name for name in looks if name in set(rows["system"])]
-    widest = max(wilson_interval(0.5, n)[1] - 0.5 for n in clips.values())
-    note = (
-        f"Mean over seeds. n test clips: {sizes(clips)}; 95 % Wilson interval of one seed at most"
-        f" ±{100 * widest:.1f} points."
-    )
-    title = "Transfer: accuracy on one version after training on another"
-    count = max(1, len(systems))
-    columns = count if count <= _COLUMNS else -(-count // 2)
-    height = 2.0 + grid_height(count, columns, 1.8)
-    width = 2.6 + 1.6 * columns
-    figure = new_figure(height, width=width, title=title, note=note)
-    panels = panel_grid(figure, count, columns, sharex=True, sharey=True)
-    for system, axes in zip(systems, panels, strict=False):
-        plot_transfer(rows[rows["system"] == system], axes, datasets=list(clips)).set_title(
-            system, loc="left"
-        )
-    colour_bar(figure, panels, "accuracy / %", _PERCENT, _CMAP, shrink=0.7, aspect=30)
-    return figure
-
-
-def plot_transfer(rows: pd.DataFrame, axes: Axes, *, datasets: list[str]) -> Axes:
-    """The transfer matrix of one system."""
-    means = 100 * rows.pivot_table(index="trained_on", columns="evaluated_on", values="value")
-    values = means.reindex(index=datasets, columns=datasets).to_numpy(float)
-    axes.imshow(values, cmap=_CMAP, vmin=_PERCENT[0], vmax=_PERCENT[1])
-    write_cells(axes, values, np.char.mod("%.1f", values), _PERCENT, _CMAP, size=7.5)
-    axes.set_xticks(range(len(datasets)), datasets, rotation=90)
-    axes.set_yticks(range(len(datasets)), datasets)
-    axes.set(xlabel="tested on", ylabel="trained on")
-    axes.label_outer()
-    return axes
-
-
-def cost_figure(
-    accuracy: pd.DataFrame, cost: pd.DataFrame, clips: dict[str, int], looks: dict[str, Look]
-) -> Figure:
-    """Accuracy against multiply-accumulates and parameters, one column per version."""
-    rows = accuracy_rows(accuracy)
-    rows = rows[
-        (rows["seed"] != UNTRAINED)
-        & (rows["variant"] == "")
-        & (rows["trained_on"] == rows["evaluated_on"])
-    ]
-    rows = rows.merge(cost.drop_duplicates("system"), on="system")
-    note = f"One mark per seed; bars: 95 % Wilson interval over test clips (n: {sizes(clips)})."
-    figure = new_figure(5.4, title="Accuracy against cost", note=note)
-    panels = figure.subplots(2, len(clips), sharex="row", sharey=True, squeeze=False)
-    units = {"macs_per_clip": "multiply-accumulates per clip", "parameters": "trainable parameters"}
-    for line, (column, unit) in zip(panels, units.items(), strict=True):
-        for axes, dataset in zip(line, clips, strict=True):
-            shown = rows[rows["evaluated_on"] == dataset]
-            plot_cost(shown, axes, column=column, looks=looks, n=clips[dataset]).set_xlabel(unit)
-            axes.set_title(dataset, loc="left")
-        line[0].set_ylabel("accuracy / %")
-    handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, ls="", label=name)
-        for name, look in looks.items()
-        if name in set(rows["system"])
-    ]
-    figure.legend(handles=handles, loc="outside right upper")
-    return figure
-
-
-def plot_cost(
-    rows: pd.DataFrame, axes: Axes, *, column: str, looks: dict[str, Look], n: int
-) -> Axes:
-    """Accuracy against ``column``, which has a logarithmic axis; one mark per run."""
-    for system, value, cost in rows[["system", "value", column]].itertuples(index=False):
-        low, high = wilson_interval(value, n)
-        look = looks[system]
-        error = 100 * np.array([[value - low], [high - value]]).clip(0)
-        axes.errorbar(
-            cost, 100 * value, yerr=error, fmt=look.marker, color=look.colour, elinewidth=1, ms=5.5
-        )
-    axes.set(xscale="log", ylim=(-3, 103))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(EngFormatter())
-    axes.set_xmargin(0.15)
-    axes.grid()
     return axes
 
 

@@ -1,16 +1,15 @@
-"""Alignment: how well embeddings of frames tell where in a common script a video is, and matched
-videos to look at.
-"""
+"""Alignment: how well embeddings of frames tell where in a common script a video is."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import Image, ImageDraw, ImageFont
 
-from vidrep.report.style import GREY, INK, PALE, Look, class_colours, new_figure, panel_grid
+from vidrep.report.style import GREY, INK, Look, looks, new_figure
+from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
 
 BASELINES = {"frame_index": "frame number", "raw_pixels": "pixels", "chance": "chance"}
@@ -27,12 +26,15 @@ _BASELINE_DASHES = {
     "raw_pixels": (0, (1, 1)),
     "chance": (0, (3, 1, 1, 1)),
 }
-_FRAME_INCHES = 0.5
-_SHOWN = 16  # frames of a strip
-_TILE_PX = 100
-_GAP_PX = 8
-_BAR_PX = 6
-_TEXT_PX = 13
+_COLUMNS = (
+    *("system", "trained_on", "evaluated_on", "seed"),
+    *("metric", "labelled_videos", "value", "ci_low", "ci_high"),
+)
+
+
+def draw(alignment: Path, families: dict[str, str], videos: int, dataset: str) -> Figure:
+    """The figure of one data set of sequences; see its declaration."""
+    return alignment_figure(read_table(alignment, _COLUMNS), dataset, looks(families), videos)
 
 
 def alignment_figure(
@@ -144,105 +146,3 @@ def plot_few_shot(rows: pd.DataFrame, axes: Axes, *, looks: dict[str, Look]) -> 
     axes.legend(loc="lower right", fontsize=6.5)
     axes.grid()
     return axes
-
-
-def matches_figure(matches: dict[str, np.ndarray], run: str) -> Figure:
-    """Query videos, and below each the frames of other videos that are matched to it; bars tell the
-    true phases.
-
-    Args:
-        matches: as ``vidrep.alignment.job.write_matches`` writes them; empty for a run that embeds
-            no frames.
-        run: for the title.
-    """
-    if not matches:
-        return new_figure(
-            1.2,
-            title=f"Videos aligned by {run}",
-            note="This run has no embedding for each frame: nothing to align.",
-        )
-    queries, lines, frames = matches["phase"].shape
-    taken = np.linspace(0, frames - 1, min(_SHOWN, frames)).round().astype(int)
-    note = (
-        "Top of each block: frames of a test video in their order. Below: frames of other videos"
-        " with the nearest embeddings. Bars: the true phase of the frame above, that is how many"
-        " walls have been hit; columns of one colour are aligned."
-    )
-    width = 1.6 + _FRAME_INCHES * len(taken)
-    height = 1.0 + queries * lines * (_FRAME_INCHES + 0.14)
-    figure = new_figure(height, width=width, title=f"Videos aligned by {run}", note=note)
-    panels = panel_grid(figure, queries * lines, 1)
-    for place, axes in enumerate(panels):
-        query, line = divmod(place, lines)
-        name = "query" if line == 0 else "matched"
-        shown = {key: matches[key][query, line][taken] for key in ("clips", "phase")}
-        plot_matched(
-            shown["clips"],
-            shown["phase"],
-            axes,
-            label=f"{name}, digit {matches['digit'][query, line]}",
-        )
-    return figure
-
-
-def plot_matched(clip: np.ndarray, phase: np.ndarray, axes: Axes, *, label: str) -> Axes:
-    """Frames (k, H, W[, 3]) side by side with a bar below each in the colour of its phase."""
-    colours = class_colours(10)
-    height, width = clip.shape[1:3]
-    for i, (frame, colour) in enumerate(
-        zip(clip, (colours[number] for number in phase), strict=True)
-    ):
-        left = i * (width + 2)
-        axes.imshow(frame, extent=(left, left + width, height, 0), cmap="gray", vmin=0, vmax=255)
-        axes.fill_between((left, left + width), height + 1, height + 4, color=colour, lw=0)
-    axes.set(
-        xlim=(0, len(clip) * (width + 2)),
-        ylim=(height + 4, 0),
-        xticks=[],
-        yticks=[],
-        aspect="equal",
-    )
-    axes.set_ylabel(label, rotation=0, ha="right", va="center")
-    axes.spines[:].set_visible(False)
-    return axes
-
-
-def matches_animation(matches: dict[str, np.ndarray]) -> list[Image.Image]:
-    """One picture a frame of the query videos: each query, and beside it the frames matched to it,
-    enlarged pixel by pixel.
-
-    A bar below each frame is as long as the true share of the script that has passed there.
-    """
-    clips = matches["clips"]
-    progress = matches["progress"]
-    phase = matches["phase"]
-    queries, lines, frames, height, width = clips.shape[:5]
-    factor = max(1, round(_TILE_PX / height))
-    cell = factor * width + _GAP_PX, factor * height + _BAR_PX + _GAP_PX
-    top = _TEXT_PX + 2 * _GAP_PX
-    colours = [tuple(round(255 * c) for c in to_rgb(colour)) for colour in class_colours(10)]
-    pictures = []
-    for t in range(frames):
-        picture = Image.new("RGB", (lines * cell[0] + _GAP_PX, top + queries * cell[1]), "white")
-        pen = ImageDraw.Draw(picture)
-        font = ImageFont.load_default(_TEXT_PX)
-        for i, j in np.ndindex(queries, lines):
-            x = _GAP_PX + j * cell[0]
-            y = top + i * cell[1]
-            if i == 0:
-                pen.text(
-                    (x, _GAP_PX // 2),
-                    f"query, frame {t}" if j == 0 else "matched",
-                    INK if j == 0 else GREY,
-                    font,
-                )
-            enlarged = clips[i, j, t].repeat(factor, 0).repeat(factor, 1)
-            picture.paste(Image.fromarray(enlarged).convert("RGB"), (x, y))
-            below = y + factor * height + 1
-            pen.rectangle((x, below, x + factor * width - 1, below + _BAR_PX - 2), PALE)
-            pen.rectangle(
-                (x, below, x + progress[i, j, t] * (factor * width - 1), below + _BAR_PX - 2),
-                colours[phase[i, j, t]],
-            )
-        pictures.append(picture)
-    return pictures

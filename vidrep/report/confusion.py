@@ -1,16 +1,27 @@
 """Confusion matrices of the probes: one 2 x 2 matrix per class and run."""
 
+from pathlib import Path
+
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vidrep.report.style import Look, cell_text, colour_bar, contrast, new_figure
-from vidrep.result_tables import first_seeds, only_layer_last
+from vidrep.report.style import Look, cell_text, colour_bar, contrast, looks, new_figure
+from vidrep.result_tables import first_seeds, only_layer_last, read_table
 
 _PERCENT = (0.0, 100.0)
 _CMAP = "cividis"
+_COLUMNS = (
+    *("system", "trained_on", "evaluated_on", "seed", "layer", "factor"),
+    *("truth", "predicted", "count"),
+)
+
+
+def draw(confusion: Path, families: dict[str, str], dataset: str) -> Figure:
+    """The figure of one evaluation set; see its declaration."""
+    return confusion_figure(read_table(confusion, _COLUMNS), dataset, looks(families))
 
 
 def confusion_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look]) -> Figure:

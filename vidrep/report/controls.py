@@ -2,14 +2,17 @@
 ones.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from vidrep.report.style import GREY, INK, Look, new_figure
-from vidrep.report.tables import FLOOR, accuracy_rows, line_name, result_lines, sizes
+from vidrep.datasets.store import clip_counts
+from vidrep.report.style import GREY, INK, Look, looks, new_figure
+from vidrep.report.tables import FLOOR, accuracy_rows, line_name, read_accuracy, result_lines, sizes
 from vidrep.runs import UNTRAINED
 from vidrep.statistics import wilson_interval
 
@@ -23,6 +26,11 @@ LANES = {
     "test_one_frame": ("one frame", "d"),
 }
 _LANE_INCHES = 0.115
+
+
+def draw(accuracy: Path, clips: list[Path], families: dict[str, str]) -> Figure:
+    """The figure of an experiment; see its declaration."""
+    return controls_figure(read_accuracy(accuracy), clip_counts(clips), looks(families))
 
 
 def controls_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str, Look]) -> Figure:

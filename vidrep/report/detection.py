@@ -2,6 +2,9 @@
 temporal overlap.
 """
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,13 +13,25 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from vidrep.detection.postprocess import smooth
+from vidrep.report.naming import run_title
 from vidrep.report.style import GREY, INK, new_figure, write_cells
 
 # of Okabe and Ito's palette: segments with the right and with a wrong class
 RIGHT = "#56B4E9"
 WRONG = "#E69F00"
 _HEADS = {"lstm": ("LSTM", "#0072B2", "o"), "softmax": ("softmax per clip", "#D55E00", "s")}
+_SHOWN = 6  # videos
 _LANE = 0.22  # height of the bars below the curve
+
+
+def draw(detections: Path, probabilities: Path, scores: Path, dataset: str, system: str) -> Figure:
+    """The figure of one run; see its declaration."""
+    found = json.loads(detections.read_text())
+    with np.load(probabilities) as file:
+        curves = activity_curves(file["test_lstm"], file["test_clips"], found["k"])
+    count = min(_SHOWN, len(curves))
+    title = run_title(dataset, system)
+    return detection_figure(found, curves, pd.read_csv(scores), title, count)
 
 
 def activity_curves(probabilities: np.ndarray, clips: np.ndarray, k: int) -> list[np.ndarray]:

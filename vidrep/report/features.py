@@ -3,14 +3,19 @@ beyond the clip.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vidrep.report.naming import run_title
 from vidrep.report.strips import plot_strip
 from vidrep.report.style import GREY, INK, new_figure
+from vidrep.training.device import choose
+from vidrep.training.run import load_run
+from vidrep.training.split import load_split
 
 # the order in which weights lie in the LSTM
 GATES = ("input gate", "forget gate", "candidate", "output gate")
@@ -40,6 +45,20 @@ class Rollouts:
     energies: dict[str, np.ndarray]
     data_energy: float
     last: int
+
+
+def draw(
+    trained: list[Path], untrained: list[Path], test: Path, dataset: str, system: str
+) -> Figure:
+    """The figure of one run; see its declaration."""
+    device = choose(0, "float32")
+    network = load_run(trained[0].parent, device)[0]
+    baseline = load_run(untrained[0].parent, device)[0]
+    rollouts = None
+    if "prediction" in network.decoders:
+        clips = load_split(test, count=MEASURED).batch(slice(None), device)
+        rollouts = roll_out({"trained": network, "untrained": baseline}, clips)
+    return features_figure(weight_pictures(network), rollouts, run_title(dataset, system))
 
 
 def weight_pictures(objective) -> dict[str, np.ndarray]:

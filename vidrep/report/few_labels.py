@@ -1,5 +1,7 @@
 """Few labels: accuracy against the number of training clips whose labels were used."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,10 +9,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from vidrep.report.style import INK, Look, new_figure
-from vidrep.report.tables import FLOOR, accuracy_rows, sizes
+from vidrep.datasets.store import clip_counts
+from vidrep.report.style import INK, Look, looks, new_figure
+from vidrep.report.tables import FLOOR, accuracy_rows, read_accuracy, sizes
 from vidrep.runs import UNTRAINED
 from vidrep.statistics import wilson_interval
+
+
+def draw(
+    accuracy: Path, clips: list[Path], families: dict[str, str], lines: dict[str, dict[str, int]]
+) -> Figure:
+    """The figure of an experiment; see its declaration."""
+    line_families = {name: families[next(iter(line))] for name, line in lines.items()}
+    table = read_accuracy(accuracy)
+    return few_labels_figure(table, clip_counts(clips), lines, looks(line_families))
 
 
 def few_labels_figure(

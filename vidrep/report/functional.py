@@ -2,18 +2,26 @@
 another's features.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vidrep.report.similarity import TEXT_CELLS, Scale, label_runs, plot_heat_map
+from vidrep.report.heat_map import TEXT_CELLS, Scale, label_runs, plot_heat_map
 from vidrep.report.style import GREY, colour_bar, looks, new_figure, write_cells
-from vidrep.result_tables import square
+from vidrep.result_tables import read_table, square
 from vidrep.runs import UNTRAINED
 
 KAPPA = Scale((0.0, 1.0), False, "kappa")
 STITCHED = Scale((0.0, 1.0), False, "accuracy")
+
+
+def draw(table: Path, families: dict[str, str], dataset: str) -> Figure:
+    """The figure of one evaluation set; see its declaration."""
+    compared = read_table(table, ("run_a", "run_b", "metric", "value", "n"))
+    return functional_figure(compared, dataset, families)
 
 
 def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str]) -> Figure:

@@ -2,18 +2,28 @@
 pair of axes.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vidrep.report.similarity import scale_of
+from vidrep.report.heat_map import scale_of
+from vidrep.report.layer_tables import read_layers
 from vidrep.report.style import GREY, PALE, Look, cell_text, colour_bar, looks, new_figure
-from vidrep.similarity.verdicts import Verdict, warning
+from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
+from vidrep.similarity_analysis.layers import MATCH_COLUMNS
 
 _CELL = 0.86  # of a small panel, share of its pitch
 _DEPTH_MAP = "viridis"
 _DEPTH_LABEL = "depth of the best match in the other system"
+
+
+def draw(matches: Path, verdicts: list[Path], families: dict[str, str], dataset: str) -> Figure:
+    """The figure of one evaluation set; see its declaration."""
+    rows, measure = read_layers(matches, MATCH_COLUMNS, dataset)
+    return matches_figure(rows, dataset, measure, families, read_verdicts(*verdicts))
 
 
 def matches_figure(

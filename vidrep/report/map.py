@@ -2,6 +2,8 @@
 branches.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,16 +14,31 @@ from matplotlib.patches import Ellipse, Patch
 from scipy.cluster.hierarchy import leaves_list
 
 from vidrep.measures import find
-from vidrep.report.similarity import scale_of
+from vidrep.report.heat_map import scale_of
 from vidrep.report.style import GREY, INK, Look, family_colours, looks, new_figure
+from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
-from vidrep.similarity.verdicts import Verdict, warning
-from vidrep.similarity_analysis.files import links
+from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
+from vidrep.similarity_analysis.files import BRANCHES, PLACES, links
 
 _SHAPES = "osD^vPX*<>p"  # data sets trained on; the experiment has at most ten
 # semi-axis of a 95 % ellipse of a normal distribution in the plane, in standard deviations
 _ELLIPSE = 2.4477
 _SURE = 0.95
+
+
+def draw(
+    verdicts: list[Path],
+    places: Path,
+    branches: Path,
+    families: dict[str, str],
+    measure: str,
+    dataset: str,
+) -> Figure:
+    """The figure of one evaluation set; see its declaration."""
+    runs = read_table(places, PLACES)
+    tree = read_table(branches, BRANCHES)
+    return map_figure(runs, tree, dataset, measure, families, read_verdicts(*verdicts))
 
 
 def map_figure(

@@ -1,15 +1,21 @@
 """Scores of generated frames along the clip: runs, untrained baselines, trivial predictors."""
 
+from pathlib import Path
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from vidrep.datasets.store import clip_counts
 from vidrep.generation.verdict import FAILS
-from vidrep.report.style import GREY, INK, Look, new_figure
+from vidrep.report.style import GREY, INK, Look, looks, new_figure
+from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
 
+_KEYS = ("system", "trained_on", "evaluated_on", "seed")
+_SCORE_COLUMNS = (*_KEYS, "part", "observed", "horizon", "metric", "value")
 METRICS = {
     "squared_error_per_frame": "squared error, sum per frame",
     "ssim": "structural similarity (SSIM)",
@@ -29,6 +35,20 @@ _NOTE = (
     " px, and predictors that have learnt nothing. ✗: fails, i.e. its squared error over all"
     " horizons is not clearly (paired over clips, 95 %) below each of theirs."
 )
+
+
+def draw(
+    prediction: Path,
+    verdicts: Path,
+    clips: list[Path],
+    families: dict[str, str],
+    dataset: str,
+) -> Figure:
+    """The figure of one data set; see its declaration."""
+    scores = read_table(prediction, _SCORE_COLUMNS)
+    judged = read_table(verdicts, (*_KEYS, "verdict"))
+    n = clip_counts(clips)[dataset]
+    return prediction_figure(scores, judged, dataset, n, looks(families))
 
 
 def prediction_figure(

@@ -6,8 +6,10 @@ made of the shown clips. All start from the same principal components of the fit
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import zarr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,8 +19,10 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from vidrep.activations.store import read_labels, read_layer
 from vidrep.report.style import broken, class_colours, new_figure
 
+_SHOWN = 200  # test clips
 COMPONENTS = 30  # principal components that LDA and t-SNE start from
 _TSNE_STEPS = 350
 _WIDE = 1000  # features from which leading components are found by random projection
@@ -41,6 +45,25 @@ class Embedding:
     fit_slots: np.ndarray
     shown: np.ndarray
     shown_slots: np.ndarray
+
+
+def draw(stores: list[Path], dataset: str) -> Figure:
+    """The figure of one evaluation set; see its declaration."""
+    classes = zarr.open_group(stores[0], mode="r").attrs["classes"]
+    return projection_figure(list(map(read_embedding, stores)), dataset, classes)
+
+
+def read_embedding(store: Path) -> Embedding:
+    """The last layer of a store with the labels of its clips; the first test clips."""
+    attrs = zarr.open_group(store, mode="r").attrs
+    layer = attrs["layers"][-1]
+    return Embedding(
+        name=attrs["system"],
+        fit=read_layer(store, layer, "fit"),
+        fit_slots=label_slots(read_labels(store, "fit")),
+        shown=read_layer(store, layer)[:_SHOWN],
+        shown_slots=label_slots(read_labels(store))[:_SHOWN],
+    )
 
 
 def label_slots(labels: np.ndarray) -> np.ndarray:

@@ -9,18 +9,12 @@ from vidrep.result_tables import read_table
 
 ACCURACIES = ("exact_set", "top1")  # what "accuracy" means: many labels a clip, or one
 FLOOR = "majority_set"
+_ACCURACY_COLUMNS = ("system", "trained_on", "evaluated_on", "seed", "split", "metric", "value")
 
 
-def read_histories(paths: Iterable[str | Path]) -> pd.DataFrame:
-    """Learning curves of several runs in one table; data set, system and seed come from the place
-    of each file.
-    """
-    tables = []
-    for path in map(Path, paths):
-        dataset, system, seed = path.parts[-4:-1]
-        table = read_table(path, ("epoch", "split", "metric", "value"))
-        tables.append(table.assign(dataset=dataset, system=system, seed=seed.removeprefix("seed")))
-    return pd.concat(tables, ignore_index=True)
+def read_accuracy(path: Path) -> pd.DataFrame:
+    """The table of accuracies."""
+    return read_table(path, _ACCURACY_COLUMNS)
 
 
 def accuracy_rows(table: pd.DataFrame, split: str = "test") -> pd.DataFrame:
@@ -57,23 +51,3 @@ def sizes(clips: dict[str, int]) -> str:
     if len(set(clips.values())) == 1:
         return f"{next(iter(clips.values())):,} each"
     return ", ".join(f"{name} {n:,}" for name, n in clips.items())
-
-
-def probed_clips(confusion: pd.DataFrame, dataset: str) -> int:
-    """Test clips that the probes on one evaluation set are scored on."""
-    rows = confusion[confusion["evaluated_on"] == dataset]
-    return int(
-        rows.groupby(["system", "trained_on", "seed", "layer", "factor"])["count"].sum().max()
-    )
-
-
-def flow_errors(paths: Iterable[str | Path], dataset: str, split: str) -> dict[str, float]:
-    """Mean end-point error in pixels of each flow method on one split, from the tables that tell
-    it.
-    """
-    errors = {}
-    for path in paths:
-        table = read_table(path, ("dataset", "split", "method", "epe_px"))
-        rows = table[(table["dataset"] == dataset) & (table["split"] == split)]
-        errors |= dict(zip(rows["method"], rows["epe_px"], strict=True))
-    return errors

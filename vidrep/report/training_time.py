@@ -3,6 +3,7 @@ epoch.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -10,12 +11,22 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vidrep.report.similarity import scale_of
+from vidrep.report.heat_map import scale_of
+from vidrep.report.layer_tables import read_layers
 from vidrep.report.style import colour_bar, grid_height, new_figure, panel_grid
-from vidrep.similarity.verdicts import Verdict, warning
+from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
+from vidrep.similarity_analysis.training_time import TRAINING_TIME_COLUMNS
 
 _COLUMNS = 3
 _CMAP = "viridis_r"
+
+
+def draw(
+    training_time: Path, verdicts: list[Path], families: dict[str, str], dataset: str
+) -> Figure:
+    """The figure of one data set; see its declaration."""
+    rows, measure = read_layers(training_time, TRAINING_TIME_COLUMNS, dataset)
+    return training_time_figure(rows, dataset, measure, families, read_verdicts(*verdicts))
 
 
 def training_time_figure(

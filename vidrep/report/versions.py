@@ -3,6 +3,7 @@ clips.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,13 +11,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from vidrep.report.similarity import scale_of
+from vidrep.report.heat_map import scale_of
+from vidrep.report.layer_tables import read_layers
 from vidrep.report.style import GREY, INK, PALE, class_colours, grid_height, new_figure, panel_grid
-from vidrep.similarity.verdicts import Verdict, warning
+from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
+from vidrep.similarity_analysis.layers import VERSION_COLUMNS
 
 _COLUMNS = 3
 _OTHER_SEED = ":"  # dashes
 _TWIN = (0, (4, 1.5))
+
+
+def draw(versions: Path, verdicts: list[Path], families: dict[str, str], dataset: str) -> Figure:
+    """The figure of one evaluation set; see its declaration."""
+    rows, measure = read_layers(versions, VERSION_COLUMNS, dataset)
+    return versions_figure(rows, dataset, measure, families, read_verdicts(*verdicts))
 
 
 def versions_figure(

@@ -32,7 +32,7 @@ class Verdict:
     failed: list[str]
 
 
-def read_verdicts(path: Path | str | None) -> dict[str, Verdict]:
+def read_verdicts(path: Path | str | None = None) -> dict[str, Verdict]:
     """The verdict on each measure that has been tested.
 
     Args:

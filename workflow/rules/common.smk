@@ -80,13 +80,14 @@ def measure_code(name, *used):
 
 
 @cache
-def system_code(name, system):
-    """Digest of a script and of one system's model and objective: other systems' files do not count."""
+def system_code(name, system, *files):
+    """Digest of a script, of one system's model and objective, and of further files: other systems' files do not count."""
     chosen = SYSTEMS[system]
     return code_version(
         script(name),
         source_file(chosen.model, models.MODELS, "model"),
         source_file(chosen.objective, objectives.OBJECTIVES, "objective"),
+        *files,
     )
 
 

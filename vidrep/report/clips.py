@@ -1,0 +1,63 @@
+"""The same test clips in every version of the data set."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from vidrep.datasets.store import open_clips
+from vidrep.report.strips import FRAME_INCHES, plot_strip
+from vidrep.report.style import new_figure
+
+_SHOWN = 2  # clips of each version
+
+
+def draw(clips: list[Path]) -> Figure:
+    """The figure of an experiment; see its declaration."""
+    shown = {}
+    labels = {}
+    for path in clips:
+        version = path.parent.name
+        with open_clips(path) as file:
+            classes = file.attrs["classes"]
+            shown[version] = file.clips[:_SHOWN]
+            labels[version] = [label_text(row, classes) for row in file.labels[:_SHOWN]]
+    return clip_figure(shown, labels)
+
+
+def clip_figure(clips: dict[str, np.ndarray], labels: dict[str, list[str]]) -> Figure:
+    """The same clips in every version.
+
+    Args:
+        clips: version to its first clips (k, T, H, W[, 3]).
+        labels: version to the label sets of these clips, as text.
+    """
+    frames = max(len(clip) for version in clips.values() for clip in version)
+    height = 1.0 + sum(map(len, clips.values())) * (FRAME_INCHES + 0.12)
+    note = (
+        "The first test clips of every version: same starts, same directions. In braces: the"
+        " labels. Numbers below: frames."
+    )
+    figure = new_figure(
+        height, width=2.0 + FRAME_INCHES * 1.03 * frames, title="Clips of the versions", note=note
+    )
+    panels = figure.subplots(sum(map(len, clips.values())), 1, squeeze=False)[:, 0]
+    lines = [
+        (version, clip, text)
+        for version in clips
+        for clip, text in zip(clips[version], labels[version], strict=True)
+    ]
+    for place, (axes, (version, clip, text)) in enumerate(zip(panels, lines, strict=True)):
+        plot_strip(
+            clip, axes, label=f"{version}\n{text}", count=frames, numbers=place == len(lines) - 1
+        )
+    return figure
+
+
+def label_text(labels: np.ndarray, classes: list[str]) -> str:
+    """A clip's label set in words; ``labels`` is its multi-hot row."""
+    return (
+        "{"
+        + ", ".join(name for name, present in zip(classes, labels, strict=True) if present)
+        + "}"
+    )

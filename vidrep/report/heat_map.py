@@ -1,0 +1,85 @@
+"""Heat maps of runs or layers against each other, in colours that a measure has everywhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from vidrep.measures import find
+from vidrep.report.style import PALE, Look
+from vidrep.result_tables import read_table
+from vidrep.runs import UNTRAINED
+
+TEXT_CELLS = 20  # larger matrices get no numbers in their cells
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a measure is shown in every figure: from 0 to its largest value; dark means different,
+    whatever its direction.
+    """
+
+    limits: tuple[float, float]
+    distance: bool
+    label: str
+
+    @property
+    def cmap(self) -> str:
+        return "cividis_r" if self.distance else "cividis"
+
+    def distances(self, values: np.ndarray) -> np.ndarray:
+        """Values as distances from 0 upwards, for the dendrogram; missing ones count as the largest
+        of the range.
+        """
+        high = self.limits[1]
+        away = np.nan_to_num(values if self.distance else high - values, nan=high).clip(0)
+        away = (away + away.T) / 2
+        np.fill_diagonal(away, 0)
+        return away
+
+
+def scale_of(measure: str) -> Scale:
+    """The scale of a measure.
+
+    Raises:
+        ValueError: no such measure.
+    """
+    found = find(measure)
+    return Scale((0.0, found.range[1]), found.direction == "distance", found.title)
+
+
+def read_similarities(path: Path) -> pd.DataFrame:
+    """A similarity table."""
+    return read_table(path, ("rep_a", "rep_b", "value", "n"))
+
+
+def plot_heat_map(values: np.ndarray, axes: Axes, *, scale: Scale) -> Axes:
+    """A square matrix in the measure's fixed colours; pale grey where there is no value."""
+    cmap = matplotlib.colormaps[scale.cmap].with_extremes(bad=PALE)
+    axes.imshow(values, cmap=cmap, vmin=scale.limits[0], vmax=scale.limits[1], aspect="auto")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    return axes
+
+
+def label_runs(axes: Axes, reps: pd.DataFrame, shown_as: dict[str, Look]) -> None:
+    """Name the rows of a heat map by run, in the colour of the family; columns are numbered as the
+    rows.
+    """
+    seeds = reps["seed"].where(reps["seed"] == UNTRAINED, "#" + reps["seed"])
+    names = [
+        f"{i + 1}  {s} ← {d} {k}"
+        for i, (s, d, k) in enumerate(zip(reps["system"], reps["dataset"], seeds, strict=True))
+    ]
+    axes.set_yticks(range(len(names)), names)
+    axes.yaxis.tick_right()
+    axes.set_xticks(range(len(names)), range(1, len(names) + 1))
+    for system, seed, label in zip(
+        reps["system"], reps["seed"], axes.get_yticklabels(), strict=True
+    ):
+        label.set(
+            color=shown_as[system].colour, fontstyle="italic" if seed == UNTRAINED else "normal"
+        )
