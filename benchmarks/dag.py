@@ -1,5 +1,6 @@
-"""CPU seconds that Snakemake needs to plan experiments of growing size: the paper's with more
-systems, versions and seeds.
+"""CPU seconds that Snakemake needs to plan experiments of growing size.
+
+They are the paper's with more systems, versions and seeds.
 
 python benchmarks/dag.py         # 2 systems to all that train on one kind of clips, a line each
 python benchmarks/dag.py 2,1,1   # systems, versions, seeds
@@ -23,27 +24,21 @@ FRAMES = 20  # as many as the longest stack of observed frames wants
 
 
 def config(systems: int, versions: int, seeds: int) -> dict:
-    """The paper's experiment with the first ``systems`` at reference size that it could train, on
-    digits at hand.
+    """The paper's experiment with other systems, versions and seeds, on digits at hand.
+
+    Its systems are the first at reference size that it could train.
     """
     paper = yaml.safe_load((ROOT / "workflow/experiments/paper.yaml").read_text())
-    paper |= {
-        "experiment": "dag",
-        "digits": {"kind": "sklearn"},
-        "datasets": paper["datasets"][:versions],
-    }
+    paper["experiment"] = "dag"
+    paper["digits"] = {"kind": "sklearn"}
+    paper["datasets"] = paper["datasets"][:versions]
     paper["video"]["frames"] = FRAMES
-    suitable = [
-        name
-        for name in catalogue()
-        if catalogue()[name]["preset"] == "reference" and fits(name, paper)
-    ]
-    return paper | {
-        "systems": (
-            [{"name": name, "seeds": list(range(seeds))} for name in suitable[:systems]]
-            + ["pixels"]
-        )
-    }
+    suitable = []
+    for name, entry in catalogue().items():
+        if entry["preset"] == "reference" and fits(name, paper):
+            suitable.append(name)
+    chosen = [{"name": name, "seeds": list(range(seeds))} for name in suitable[:systems]]
+    return {**paper, "systems": [*chosen, "pixels"]}
 
 
 def fits(name: str, paper: dict) -> bool:
@@ -78,8 +73,14 @@ cli.main(sys.argv[1:])
 
 
 def measure(sizes: tuple[int, int, int]) -> tuple[int, float, float, float]:
-    """Of a dry run: jobs, CPU seconds of building their graph, CPU seconds in all, megabytes of the
-    largest process so far.
+    """A dry run.
+
+    Args:
+        sizes: numbers of systems, versions and seeds.
+
+    Returns:
+        Jobs, CPU seconds of building their graph, CPU seconds in all, megabytes of the largest
+        process so far.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
@@ -95,24 +96,17 @@ def measure(sizes: tuple[int, int, int]) -> tuple[int, float, float, float]:
             "-n",
             "-q",
             "rules",
+            "--configfile",
+            str(path),
         ]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        shown = subprocess.run(
-            [*command, "--configfile", str(path)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    jobs = int(re.search(r"^total +(\d+)$", shown, re.MULTILINE)[1])
-    built = float(re.search(r"^built in (.+)$", shown, re.MULTILINE)[1])
-    return (
-        jobs,
-        built,
-        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        after.ru_maxrss / 1024,
-    )
+    jobs = int(re.search(r"^total +(\d+)$", run.stdout, re.MULTILINE)[1])
+    graph_s = float(re.search(r"^built in (.+)$", run.stdout, re.MULTILINE)[1])
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    largest_mb = after.ru_maxrss / 1024
+    return jobs, graph_s, cpu_s, largest_mb
 
 
 def main() -> None:
@@ -124,10 +118,11 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|", flush=True)
     for sizes in chosen:
-        jobs, built, seconds, megabytes = measure(sizes)
+        jobs, graph_s, cpu_s, largest_mb = measure(sizes)
+        systems, versions, seeds = sizes
         print(
-            f"| {' | '.join(map(str, sizes))} | {jobs:,} | {built:.1f} | {seconds:.1f} |"
-            f" {megabytes:,.0f} |",
+            f"| {systems} | {versions} | {seeds} | {jobs:,} | {graph_s:.1f} | {cpu_s:.1f} |"
+            f" {largest_mb:,.0f} |",
             flush=True,
         )
 

@@ -1,5 +1,4 @@
-"""What a small experiment costs as it grows: jobs, seconds, CPU seconds and bytes against systems,
-seeds, versions and clips.
+"""What a small experiment costs as systems, seeds, versions and clips grow.
 
     python benchmarks/growth.py                # about twenty minutes on two cores
     python benchmarks/growth.py base "1 slot"  # only these
@@ -39,7 +38,7 @@ def grown(
 ) -> dict:
     """The base experiment with more of something."""
     config = copy.deepcopy(BASE) | {"retention": retention}
-    config["systems"] += [{"name": name, "seeds": [0]} for name in MORE[: systems - 1]]
+    config["systems"] += [{"name": name} for name in MORE[: systems - 1]]
     for item in config["systems"]:
         item["seeds"] = list(range(seeds))
     config["datasets"] = ["digits_only", "velocity_only", "digits_and_velocity"][:versions]
@@ -65,8 +64,10 @@ CASES = {
 
 
 def measure(config: dict, slots: int) -> tuple[int, float, float, float, int]:
-    """Jobs, seconds, CPU seconds of everything below this process, megabytes and files of the
-    results.
+    """Run an experiment in a folder of its own.
+
+    Returns:
+        Jobs, seconds, CPU seconds of all processes, megabytes and files of the results.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
@@ -81,8 +82,11 @@ def measure(config: dict, slots: int) -> tuple[int, float, float, float, int]:
             folder,
             "--quiet",
             "all",
+            "--configfile",
+            str(path),
+            "--cores",
+            str(slots),
         ]
-        command += ["--configfile", str(path), "--cores", str(slots)]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.perf_counter()
         subprocess.run(
@@ -96,18 +100,21 @@ def measure(config: dict, slots: int) -> tuple[int, float, float, float, int]:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         files = [file for file in (Path(folder) / "results").rglob("*") if file.is_file()]
         jobs = sum(file.suffix == ".tsv" for file in files)
-        size = sum(file.stat().st_size for file in files) / 1e6
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return jobs, seconds, used, size, len(files)
+        megabytes = sum(file.stat().st_size for file in files) / 1e6
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return jobs, seconds, cpu_s, megabytes, len(files)
 
 
 def main() -> None:
     """Run the cases named, or all, and print a Markdown table."""
-    print("| experiment | jobs | s | CPU s | MB | files |\n|---|---:|---:|---:|---:|---:|")
+    print("| experiment | jobs | s | CPU s | MB | files |")
+    print("|---|---:|---:|---:|---:|---:|")
     for name in sys.argv[1:] or CASES:
-        jobs, seconds, used, size, files = measure(*CASES[name])
+        config, slots = CASES[name]
+        jobs, seconds, cpu_s, megabytes, files = measure(config, slots)
         print(
-            f"| {name} | {jobs} | {seconds:.0f} | {used:.0f} | {size:.1f} | {files:,} |", flush=True
+            f"| {name} | {jobs} | {seconds:.0f} | {cpu_s:.0f} | {megabytes:.1f} | {files:,} |",
+            flush=True,
         )
 
 

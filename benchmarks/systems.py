@@ -17,11 +17,12 @@ import copy
 import json
 import multiprocessing
 import statistics
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 
 import torch
+from torch.nn import functional as F
 
 from vidrep.listing import CLASSES, blank_batch, clip_shape, describe
 from vidrep.objectives.base import DataShape
@@ -55,15 +56,14 @@ def random_batch(
         256, (size, frames, height, width, channels), dtype=torch.uint8, generator=generator
     )
     flow = torch.randn(size, frames - 1, 2, height, width, generator=generator).half()
-    batch |= {
-        "clip": device.clip(clips),
-        "flow": device.flow(flow),
-        "flow_backward": device.flow(flow),
-    }
-    batch["labels"] = torch.nn.functional.one_hot(torch.arange(size) % CLASSES, CLASSES).to(
-        device.device, torch.float32
-    )
-    return batch if channels_last else {name: value.contiguous() for name, value in batch.items()}
+    labels = F.one_hot(torch.arange(size) % CLASSES, CLASSES)
+    batch["clip"] = device.clip(clips)
+    batch["flow"] = device.flow(flow)
+    batch["flow_backward"] = device.flow(flow)
+    batch["labels"] = labels.to(device.device, torch.float32)
+    if channels_last:
+        return batch
+    return {name: value.contiguous() for name, value in batch.items()}
 
 
 class Form:
@@ -82,6 +82,7 @@ class Form:
         self.seconds = []
 
     def start(self, name: str, lr: float) -> None:
+        """Begin a stage of the training with a new optimiser."""
         self.objective.start_stage(name)
         self.objective.prepare(name, [self.batch])
         trained = any(parameter.requires_grad for parameter in self.objective.parameters())
@@ -100,8 +101,10 @@ class Form:
 
 
 def clock(device: Device) -> float:
-    """Seconds so far: of the wall once a CUDA device has done what it was given, of CPU time over
-    threads on a CPU.
+    """Seconds so far.
+
+    On a CUDA device those of the wall, once it has done what it was given; on a CPU those of CPU
+    time over threads.
     """
     if device.device.type == "cuda":
         torch.cuda.synchronize()
@@ -124,19 +127,36 @@ def measure(
     definition = system(name).definition()
     torch.manual_seed(0)
     objective = build(definition, DataShape(shape, CLASSES, multi_label=True))
-    layouts = [(best, True), (best, False), (plain, False)]
-    forms = [
-        Form(
-            copy.deepcopy(objective),
-            definition,
-            device,
-            random_batch(shape, batch, device, channels_last=last),
-            channels_last=last,
+    forms = []
+    for device, channels_last in ((best, True), (best, False), (plain, False)):
+        clips = random_batch(shape, batch, device, channels_last=channels_last)
+        form = Form(
+            copy.deepcopy(objective), definition, device, clips, channels_last=channels_last
         )
-        for device, last in layouts
-    ]
+        forms.append(form)
+    epochs = sum(plan.epochs for plan in forms[0].plans)
+    seconds = training_seconds(forms, steps)
+    row = {
+        "system": name,
+        "peak_mb": peak_bytes(best) / 1e6,
+        "infer_clips_per_s": inference(forms[0], plain, shape, batch, steps),
+    }
+    if epochs:
+        own, default_layout, default = seconds
+        row["train_clips_per_s"] = batch * epochs / own
+        row["layout_ratio"] = default_layout / own
+        row["total_ratio"] = default / own
+    return row
+
+
+def training_seconds(forms: list[Form], steps: int) -> list[float]:
+    """Seconds that each form of a system takes for one step of each of its epochs.
+
+    Args:
+        forms: they take turns, step by step.
+        steps: timed in each stage; the median counts, times the stage's epochs.
+    """
     totals = [0.0] * len(forms)
-    epochs = 0
     for plan in forms[0].plans:
         if plan.epochs == 0:
             continue
@@ -144,21 +164,9 @@ def measure(
             form.start(plan.name, plan.lr)
             form.step()  # the first one allocates
         times = [[form.step() for form in forms] for _ in range(steps)]
-        epochs += plan.epochs
-        for i, column in enumerate(zip(*times, strict=True)):
-            totals[i] += plan.epochs * statistics.median(column)
-    row = {
-        "system": name,
-        "peak_mb": peak_bytes(best) / 1e6,
-        "infer_clips_per_s": inference(forms[0], plain, shape, batch, steps),
-    }
-    if epochs:
-        row |= {
-            "train_clips_per_s": batch * epochs / totals[0],
-            "layout_ratio": totals[1] / totals[0],
-            "total_ratio": totals[2] / totals[0],
-        }
-    return row
+        for i, seconds in enumerate(zip(*times, strict=True)):
+            totals[i] += plan.epochs * statistics.median(seconds)
+    return totals
 
 
 @torch.no_grad()
@@ -175,24 +183,21 @@ def inference(form: Form, device: Device, shape: tuple[int, ...], batch: int, st
 
 
 def one_epoch(name: str, clips: int) -> float:
-    """Seconds of one epoch of every training stage of a system on ``clips`` clips, on one
-    thread.
-    """
+    """Seconds of one epoch of every training stage of a system on so many clips, on one thread."""
     device = choose(0, "auto", 1)
     chosen = system(name)
     shape = clip_shape(name)
     torch.manual_seed(0)
-    form = Form(
-        build(chosen.definition(), DataShape(shape, CLASSES, multi_label=True)),
-        chosen.definition(),
-        device,
-        random_batch(shape, chosen.recipe["batch"], device, channels_last=True),
-        channels_last=True,
-    )
+    objective = build(chosen.definition(), DataShape(shape, CLASSES, multi_label=True))
+    batch_size = chosen.recipe["batch"]
+    batch = random_batch(shape, batch_size, device, channels_last=True)
+    form = Form(objective, chosen.definition(), device, batch, channels_last=True)
     started = time.perf_counter()
     for plan in form.plans:
         form.start(plan.name, plan.lr)
-        for _ in range(clips // chosen.recipe["batch"] if plan.epochs else 0):
+        if plan.epochs == 0:
+            continue
+        for _ in range(clips // batch_size):
             form.step()
     return time.perf_counter() - started
 
@@ -207,9 +212,8 @@ def epochs_of_all(names: list[str], clips: int) -> None:
     """One epoch of each system, two at a time."""
     started = time.perf_counter()
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        for name, seconds in zip(
-            names, pool.map(one_epoch, names, [clips] * len(names)), strict=True
-        ):
+        measured = pool.map(one_epoch, names, repeat(clips))
+        for name, seconds in zip(names, measured, strict=True):
             print(f"{name:40} {seconds:7.1f} s", flush=True)
     print(
         f"{len(names)} systems, one epoch of {clips:,} clips each, two at a time:"
@@ -217,8 +221,8 @@ def epochs_of_all(names: list[str], clips: int) -> None:
     )
 
 
-def main() -> None:
-    """Read the command line, measure, print a Markdown table."""
+def read_command_line() -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -255,14 +259,21 @@ def main() -> None:
     parser.add_argument(
         "--json", action="store_true", help="a line of JSON for each system instead of the table"
     )
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read the command line, measure, print a Markdown table."""
+    args = read_command_line()
     names = args.names or [
         name for name, entry in catalogue().items() if entry["preset"] == "narrow"
     ]
     if args.epoch:
-        return epochs_of_all(names, args.epoch)
+        epochs_of_all(names, args.epoch)
+        return
     if not args.json:
-        print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|", flush=True)
+        print(f"| {' | '.join(COLUMNS)} |", flush=True)
+        print("|---" * len(COLUMNS) + "|", flush=True)
     for name in names:
         shape = tuple(args.clip or clip_shape(name))
         row = describe(name) | apart(
@@ -278,15 +289,9 @@ def main() -> None:
         if args.json:
             print(json.dumps({key: row.get(key) for key in COLUMNS}), flush=True)
         else:
-            print(
-                "| "
-                + " | ".join(
-                    text.format(row[key]) if key in row else "" for key, text in COLUMNS.items()
-                )
-                + " |",
-                flush=True,
-            )
+            cells = [text.format(row[key]) if key in row else "" for key, text in COLUMNS.items()]
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,5 +1,6 @@
-"""What the rest of an experiment will cost: jobs, CPU and GPU hours, memory and disk; and how far
-the last plan was off.
+"""What the rest of an experiment will cost, and how far the last plan was off.
+
+Jobs, CPU and GPU hours, memory and disk.
 """
 
 import argparse
@@ -38,8 +39,7 @@ def main() -> None:
         help="cores in use at a time (default: this machine's)",
     )
     args, others = parser.parse_known_args()
-    # Snakemake changes folders
-    directory = args.directory.resolve()
+    directory = args.directory.resolve()  # absolute, because Snakemake changes folders
     files = [Path(path).resolve() for path in args.configfile]
 
     from snakemake import cli
@@ -57,26 +57,26 @@ def main() -> None:
         "--cores",
         str(args.cores),
         *others,
+        "--configfile",
+        *map(str, files),
     ]
-    command += ["--configfile", *map(str, files)]
-    elsewhere = cli.parse_args(command)[1].executor is not None
+    _, options = cli.parse_args(command)
+    elsewhere = options.executor is not None
     left = dry_run(command, elsewhere=elsewhere)
     load = Workload(check(completed([directory / "config.yaml", *files])))
     results = directory / "results" / load.experiment.name
     planned = records.read_plan(results / "plan.csv")
-    if before := estimate.truth(planned, results):
-        print(before, "\n")
+    truth = estimate.truth(planned, results)
+    if truth:
+        print(truth, "\n")
     jobs = left or dry_run([*command, "--forceall"], elsewhere=elsewhere)
-    estimates = estimate.estimate(
-        jobs, load, records.Rates(records.past(directory / "results")), results
-    )
-    print(
-        f"{load.experiment.name}:"
-        f" {'what is to be run' if left else 'nothing is to be run; what it took'}"
-    )
+    rates = records.Rates(records.past(directory / "results"))
+    estimates = estimate.estimate(jobs, load, rates, results)
+    what = "what is to be run" if left else "nothing is to be run; what it took"
+    print(f"{load.experiment.name}: {what}")
     print(estimate.summary(estimates, args.cores))
     print(estimate.disk(estimates, load, load.config["retention"]))
-    # of a finished job the plan of before stays
+    # a job that is not to be run keeps the plan of before
     older, newer = (planned, estimates) if left else (estimates, planned)
     rows = {item.benchmark: item for item in [*older, *newer]}
     records.write_plan(results / "plan.csv", rows.values())
@@ -84,10 +84,10 @@ def main() -> None:
 
 
 def completed(files: list[Path]) -> dict:
-    """The configuration that Snakemake makes of these files, later ones over earlier ones, with the
-    schema's defaults.
+    """The configuration that Snakemake makes of these files, with the schema's defaults.
 
-    The first one is that of the working directory, which need not be there.
+    Later ones go over earlier ones. The first one is that of the working directory, which need not
+    be there.
     """
     from snakemake.utils import update_config
 
