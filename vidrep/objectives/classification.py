@@ -54,13 +54,12 @@ class Classification(Objective):
         self.readout = readout
         self.loss_at = loss_at
         sizes = embedding_sizes(self)
-        self.heads = nn.ModuleDict(
-            {name or "all": self.make_head(size) for name, size in sizes.items()}
-        )
+        self.heads = nn.ModuleDict()
+        for name, size in sizes.items():
+            self.heads[name or "all"] = self.make_head(size)
         if len(sizes) > 1:
-            self.register_buffer(
-                "fusion_weight", torch.zeros(shape.classes, len(sizes) * self.outputs)
-            )
+            stacked_size = len(sizes) * self.outputs
+            self.register_buffer("fusion_weight", torch.zeros(shape.classes, stacked_size))
             self.register_buffer("fusion_bias", torch.zeros(shape.classes))
 
     @property
@@ -84,11 +83,12 @@ class Classification(Objective):
         return self.clip_losses(self.logits(batch), batch["labels"]).mean()
 
     def clip_losses(self, logits: dict[str, Tensor], labels: Tensor) -> Tensor:
-        """Loss of each clip, (B,): the sum over streams of the mean over the steps at which it is
-        taken.
-        """
-        taken = [value[:, -1:] if self.loss_at == "last" else value for value in logits.values()]
-        return sum(self.cross_entropy(value, labels).mean(1) for value in taken)
+        """Loss of each clip, (B,): the sum over streams of the mean over steps or the last one."""
+        total = 0
+        for value in logits.values():
+            taken = value[:, -1:] if self.loss_at == "last" else value  # (B, S or 1, outputs)
+            total = total + self.cross_entropy(taken, labels).mean(1)
+        return total
 
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of each clip and step.
@@ -100,22 +100,20 @@ class Classification(Objective):
         Returns:
             (B, S).
         """
-        # (B, outputs)
-        target = (
-            torch.stack([1 - labels, labels], -1) if self.shape.multi_label else labels
-        ).flatten(1)
-        entropy = F.binary_cross_entropy_with_logits(
-            logits, target[:, None].expand_as(logits), reduction="none"
-        )
+        target = labels
+        if self.shape.multi_label:
+            target = torch.stack([1 - labels, labels], -1).flatten(1)  # (B, outputs)
+        target = target[:, None].expand_as(logits)
+        entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
         return entropy.sum(-1) / 2 if self.shape.multi_label else entropy.mean(-1)
 
     def probabilities(self, logits: dict[str, Tensor]) -> dict[str, Tensor]:
         """Scores of whole clips by stream, (B, outputs) in [0, 1]."""
-        read = {
-            name: value[:, -1:] if self.readout == "last" else value
-            for name, value in logits.items()
-        }
-        return {name: value.sigmoid().mean(1) for name, value in read.items()}
+        result = {}
+        for name, value in logits.items():
+            read = value[:, -1:] if self.readout == "last" else value  # (B, S or 1, outputs)
+            result[name] = read.sigmoid().mean(1)
+        return result
 
     def predict(self, probabilities: Tensor) -> Tensor:
         """Predicted label sets (B, classes) bool from scores (B, outputs)."""
@@ -125,8 +123,9 @@ class Classification(Objective):
         return F.one_hot(probabilities.argmax(-1), self.shape.classes).bool()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss``, ``exact_set`` and, with several streams, ``exact_set_<stream>`` and
-        ``exact_set_svm``, each (B,).
+        """``loss`` and ``exact_set``, each (B,).
+
+        With several streams also ``exact_set_<stream>`` of each, and ``exact_set_svm``.
         """
         logits = self.logits(batch)
         by_stream = self.probabilities(logits)
@@ -137,12 +136,11 @@ class Classification(Objective):
 
         scores = {
             "loss": self.clip_losses(logits, batch["labels"]),
-            "exact_set": exact(self.predict(torch.stack(list(by_stream.values())).mean(0))),
+            "exact_set": exact(self.predict(averaged(by_stream))),
         }
         if len(by_stream) > 1:
-            scores |= {
-                f"exact_set_{name}": exact(self.predict(value)) for name, value in by_stream.items()
-            }
+            for name, value in by_stream.items():
+                scores[f"exact_set_{name}"] = exact(self.predict(value))
             scores["exact_set_svm"] = exact(self.fused(by_stream))
         return scores
 
@@ -154,40 +152,41 @@ class Classification(Objective):
         return steps[:, -1:] if self.readout == "last" else steps
 
     def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """See ``Objective.answer``. With several labels "off" and "on" share the probability: above
-        a half where "on" wins.
+        """See ``Objective.answer``.
+
+        With several labels "off" and "on" share the probability: above a half where "on" wins.
         """
-        by_stream = self.probabilities(
-            {name: self.heads[name](value).float() for name, value in read.items()}
-        )
-        mean = torch.stack(list(by_stream.values())).mean(0)
+        logits = {name: self.heads[name](value).float() for name, value in read.items()}
+        mean = averaged(self.probabilities(logits))
         if not self.shape.multi_label:
             return distribution(mean), self.predict(mean)
-        return distribution(mean.unflatten(-1, (-1, 2)))[..., 1], self.predict(mean)
+        shares = distribution(mean.unflatten(-1, (-1, 2)))  # (B, classes, 2)
+        return shares[..., 1], self.predict(mean)
 
     def fused(self, by_stream: dict[str, Tensor]) -> Tensor:
         """Label sets (B, classes) bool that the fusion SVM predicts."""
         margin = stacked(by_stream) @ self.fusion_weight.T + self.fusion_bias
-        return (
-            margin > 0
-            if self.shape.multi_label
-            else F.one_hot(margin.argmax(-1), self.shape.classes).bool()
-        )
+        if self.shape.multi_label:
+            return margin > 0
+        return F.one_hot(margin.argmax(-1), self.shape.classes).bool()
 
     @torch.no_grad()
     def finish(self, batches: Iterable[dict[str, Tensor]]) -> None:
-        """Fit the fusion SVM on held-out scores; a class without both kinds of clip keeps the
-        constant answer.
+        """Fit the fusion SVM on held-out scores.
+
+        A class that all clips show, or none, keeps the constant answer.
         """
         if len(self.heads) < 2:
             return
         from sklearn.svm import LinearSVC
 
-        pairs = [
-            (stacked(self.probabilities(self.logits(batch))), batch["labels"]) for batch in batches
-        ]
-        features = torch.cat([scores for scores, _ in pairs]).cpu().numpy().astype(np.float64)
-        labels = torch.cat([target for _, target in pairs]).cpu().numpy()
+        scores = []
+        targets = []
+        for batch in batches:
+            scores.append(stacked(self.probabilities(self.logits(batch))))
+            targets.append(batch["labels"])
+        features = torch.cat(scores).cpu().numpy().astype(np.float64)
+        labels = torch.cat(targets).cpu().numpy()
         for index in range(self.shape.classes):
             present = labels[:, index] > 0
             if present.all() or not present.any():
@@ -198,6 +197,12 @@ class Classification(Objective):
             self.fusion_bias[index] = float(svm.intercept_[0])
 
 
+def averaged(by_stream: dict[str, Tensor]) -> Tensor:
+    """Mean over streams of scores (B, outputs)."""
+    return torch.stack(list(by_stream.values())).mean(0)
+
+
 def stacked(by_stream: dict[str, Tensor]) -> Tensor:
     """Scores of all streams side by side, each L2-normalised: (B, streams * outputs)."""
-    return torch.cat([F.normalize(value, dim=-1) for value in by_stream.values()], dim=-1)
+    normalised = [F.normalize(value, dim=-1) for value in by_stream.values()]
+    return torch.cat(normalised, dim=-1)

@@ -1,10 +1,9 @@
-"""Temporal cycle consistency: embeddings of frames by which videos of one process can be aligned,
-learnt without labels.
+"""Temporal cycle consistency: embeddings of frames that align videos of one process.
 
-Dwibedi et al., CVPR 2019, arXiv 1904.07846: from a frame of one video to its soft nearest neighbour
-in another and back, one should end where one began. ``weights`` mixes this with two baselines of
-the same paper, "tcn" (time-contrastive) and "order" (shuffle and learn); see
-``vidrep.objectives.cycle_losses``.
+They are learnt without labels. Dwibedi et al., CVPR 2019, arXiv 1904.07846: from a frame of one
+video to its soft nearest neighbour in another and back, one should end where one began. ``weights``
+mixes this with two baselines of the same paper, "tcn" (time-contrastive) and "order" (shuffle and
+learn); see ``vidrep.objectives.cycle_losses``.
 
 Weights are chosen by Kendall's tau of validation clips, each matched to some others: it needs no
 labels, it means the same for all losses and their mixtures, and it is what the embedding is for.
@@ -100,7 +99,8 @@ class CycleConsistency(Objective):
         self.variant = variant
         self.samples = min(samples, shape.clip[1])
         self.window = window
-        self.cycle = {"variance_weight": variance_weight, "label_smoothing": label_smoothing}
+        self.variance_weight = variance_weight
+        self.label_smoothing = label_smoothing
         self.temperature = temperature
         self.positive_window = positive_window
         self.l2 = l2
@@ -122,47 +122,44 @@ class CycleConsistency(Objective):
         return channels, window or frames, height, width
 
     def model_inputs(self, batch: dict[str, Tensor]) -> list[Tensor]:
-        """The clips, or their windows: (B, ...) or (B*T, ...), the windows of a clip one after
-        another.
-        """
+        """The clips (B, ...), or their windows (B*T, ...), those of a clip one after another."""
         whole = super().model_inputs(batch)
         if not self.window:
             return whole
-        return [
-            past_windows(x, self.window, moving=name != "clip")
-            for name, x in zip(self.model.inputs, whole, strict=True)
-        ]
+        inputs = []
+        for name, values in zip(self.model.inputs, whole, strict=True):
+            inputs.append(past_windows(values, self.window, moving=name != "clip"))
+        return inputs
 
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
         """Embedding of every frame, (B, T, D)."""
         embedding = super().embed(batch)
         frames = self.shape.clip[1]
-        if isinstance(embedding, Tensor) and self.window:
-            last = embedding if embedding.ndim == 2 else embedding[:, -1]
+        one_stream = isinstance(embedding, Tensor)
+        if one_stream and self.window:
+            last = embedding if embedding.ndim == 2 else embedding[:, -1]  # (B*T, D)
             return last.unflatten(0, (-1, frames))
-        if not isinstance(embedding, Tensor) or embedding.ndim != 3 or embedding.shape[1] != frames:
-            given = (
-                tuple(embedding.shape) if isinstance(embedding, Tensor) else ", ".join(embedding)
-            )
-            raise ValueError(
-                f"objective cycle_consistency: needs one embedding a frame, (B, {frames}, D), model"
-                f" {type(self.model).__name__} gives {given}; let it slide over the clip with"
-                " objective_params.window, if it has one stream"
-            )
-        return embedding
+        if one_stream and embedding.ndim == 3 and embedding.shape[1] == frames:
+            return embedding
+        given = tuple(embedding.shape) if one_stream else ", ".join(embedding)
+        raise ValueError(
+            f"objective cycle_consistency: needs one embedding a frame, (B, {frames}, D), model"
+            f" {type(self.model).__name__} gives {given}; let it slide over the clip with"
+            " objective_params.window, if it has one stream"
+        )
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Weighted sum of the losses on freshly sampled frames; the cycle's over all ordered pairs
-        of different clips.
-        """
+        """Weighted sum of the losses on freshly sampled frames."""
         embedded = self.embed(batch)
+        losses = {"cycle": self.cycle_loss, "tcn": self.tcn_loss, "order": self.order_loss}
         with torch.autocast(embedded.device.type, enabled=False):
             embedded = embedded.float()
-            frames = sorted_frames(len(embedded), embedded.shape[1], self.samples, embedded.device)
-            return sum(
-                weight * getattr(self, f"{name}_loss")(embedded, frames)
-                for name, weight in self.weights.items()
-            )
+            clips, count, _ = embedded.shape
+            frames = sorted_frames(clips, count, self.samples, embedded.device)
+            total = 0
+            for name, weight in self.weights.items():
+                total = total + weight * losses[name](embedded, frames)
+            return total
 
     def cycle_loss(self, embedded: Tensor, frames: Tensor) -> Tensor:
         """Mean over ordered pairs of clips and over frames; a clip alone is paired with itself."""
@@ -170,7 +167,17 @@ class CycleConsistency(Objective):
         taken = at(embedded, frames)
         times = frames / embedded.shape[1]
         logits = cycle_back(taken[first], taken[second], self.temperature)
-        return cycle_loss(logits, times[first], self.variant, **self.cycle).mean()
+        return self.losses_of_cycles(logits, times[first]).mean()
+
+    def losses_of_cycles(self, logits: Tensor, times: Tensor) -> Tensor:
+        """Losses (..., N) of cycles by logits (..., N, N) and times (..., N) of frames."""
+        return cycle_loss(
+            logits,
+            times,
+            self.variant,
+            variance_weight=self.variance_weight,
+            label_smoothing=self.label_smoothing,
+        )
 
     def tcn_loss(self, embedded: Tensor, frames: Tensor) -> Tensor:
         """Mean n-pairs loss of the clips."""
@@ -181,44 +188,46 @@ class CycleConsistency(Objective):
         """Cross-entropy of telling triplets of frames in order from shuffled ones."""
         clips, count = frames.shape
         places = sorted_frames(clips * TRIPLETS, count, 5, frames.device).view(clips, TRIPLETS, 5)
-        triplets, shuffled = order_triplets(
-            frames[:, None].expand(-1, TRIPLETS, -1).gather(2, places), SHUFFLED
-        )
-        # (B, TRIPLETS, 3 * D)
-        joined = at(embedded, triplets.flatten(1)).unflatten(1, (TRIPLETS, 3)).flatten(2)
-        return F.cross_entropy(self.classifier(joined).flatten(0, 1), shuffled.flatten())
+        rising = frames[:, None].expand(-1, TRIPLETS, -1).gather(2, places)  # (B, TRIPLETS, 5)
+        triplets, shuffled = order_triplets(rising, SHUFFLED)
+        taken = at(embedded, triplets.flatten(1))  # (B, TRIPLETS * 3, D)
+        joined = taken.unflatten(1, (TRIPLETS, 3)).flatten(2)  # (B, TRIPLETS, 3 * D)
+        logits = self.classifier(joined).flatten(0, 1)
+        return F.cross_entropy(logits, shuffled.flatten())
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss``, the cycle's over all frames, and ``tau``, Kendall's of the nearest frames, both
-        (B,).
+        """``loss``, the cycle's over all frames, and ``tau``, Kendall's of nearest frames: (B,).
 
         Each clip is matched to the next ``PARTNERS`` clips of the batch, going round at its end.
         """
         embedded = self.embed(batch).float()
         clips, frames = embedded.shape[:2]
-        step = torch.arange(1, max(2, min(PARTNERS, clips - 1) + 1), device=embedded.device)
-        # (B, partners, T, D)
-        others = embedded[(torch.arange(clips, device=embedded.device)[:, None] + step) % clips]
+        device = embedded.device
+        partners = max(1, min(PARTNERS, clips - 1))
+        step = torch.arange(1, partners + 1, device=device)
+        partner = (torch.arange(clips, device=device)[:, None] + step) % clips  # (B, partners)
+        others = embedded[partner]  # (B, partners, T, D)
         own = embedded[:, None].expand_as(others)
-        times = (torch.arange(frames, device=embedded.device) / frames).expand(others.shape[:-1])
-        loss = cycle_loss(
-            cycle_back(own, others, self.temperature), times, self.variant, **self.cycle
-        )
-        return {"loss": loss.mean((1, 2)), "tau": kendall_tau(nearest_frames(own, others)).mean(1)}
+        times = (torch.arange(frames, device=device) / frames).expand(others.shape[:-1])
+        logits = cycle_back(own, others, self.temperature)
+        loss = self.losses_of_cycles(logits, times)
+        tau = kendall_tau(nearest_frames(own, others))
+        return {"loss": loss.mean((1, 2)), "tau": tau.mean(1)}
 
 
 def at(embedded: Tensor, frames: Tensor) -> Tensor:
     """Embeddings of chosen frames: (B, T, D) and (B, N) -> (B, N, D)."""
-    return embedded.gather(1, frames[..., None].expand(-1, -1, embedded.shape[-1]))
+    index = frames[..., None].expand(-1, -1, embedded.shape[-1])
+    return embedded.gather(1, index)
 
 
 def ordered_pairs(count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """First and second of all ordered pairs of different numbers below ``count``; of (0, 0) where
-    there is but one.
+    """First and second of all ordered pairs of different numbers below ``count``.
+
+    Where there is but one number it is paired with itself.
     """
-    return torch.nonzero(~torch.eye(count, dtype=torch.bool, device=device) | (count == 1)).unbind(
-        1
-    )
+    different = ~torch.eye(count, dtype=torch.bool, device=device)
+    return torch.nonzero(different | (count == 1)).unbind(1)
 
 
 def past_windows(frames: Tensor, window: int, *, moving: bool) -> Tensor:
@@ -234,5 +243,8 @@ def past_windows(frames: Tensor, window: int, *, moving: bool) -> Tensor:
         (B*T, C, W, H, W), or W-1 fields.
     """
     first = frames[:, :, :1].expand(-1, -1, window - 1, -1, -1)
-    padded = torch.cat([torch.zeros_like(first) if moving else first, frames], 2)
-    return padded.unfold(2, window - moving, 1).permute(0, 2, 1, 5, 3, 4).flatten(0, 1)
+    before = torch.zeros_like(first) if moving else first
+    padded = torch.cat([before, frames], 2)
+    size = window - 1 if moving else window
+    windows = padded.unfold(2, size, 1)  # (B, C, T, H, W, size)
+    return windows.permute(0, 2, 1, 5, 3, 4).flatten(0, 1)

@@ -16,14 +16,20 @@ EPSILON = 1e-5
 
 
 def similarities(a: Tensor, b: Tensor, temperature: float) -> Tensor:
-    """-|a - b|^2 / D / temperature of all frames: (..., N, D) and (..., M, D) -> (..., N, M), at
-    most 0.
+    """-|a - b|^2 / D / temperature of all pairs of frames, at most 0.
+
+    Args:
+        a: (..., N, D).
+        b: (..., M, D).
+        temperature: a larger one makes similarities more alike.
+
+    Returns:
+        (..., N, M).
     """
-    squared = (
-        a.square().sum(-1)[..., None]
-        + b.square().sum(-1)[..., None, :]
-        - 2 * a @ b.transpose(-1, -2)
-    )
+    square_a = a.square().sum(-1)[..., None]  # (..., N, 1)
+    square_b = b.square().sum(-1)[..., None, :]  # (..., 1, M)
+    product = 2 * a @ b.transpose(-1, -2)  # (..., N, M)
+    squared = square_a + square_b - product
     return -squared.clamp(min=0) / a.shape[-1] / temperature
 
 
@@ -38,7 +44,8 @@ def cycle_back(first: Tensor, second: Tensor, temperature: float) -> Tensor:
     Returns:
         (..., N, N): row i holds the logits of the frames that the cycle from frame i may end on.
     """
-    neighbours = similarities(first, second, temperature).softmax(-1) @ second  # (..., N, D)
+    shares = similarities(first, second, temperature).softmax(-1)  # (..., N, M)
+    neighbours = shares @ second  # (..., N, D)
     return similarities(neighbours, first, temperature)
 
 
@@ -70,13 +77,14 @@ def cycle_loss(
             label_smoothing=label_smoothing,
         )
         return loss.view(logits.shape[:-1])
-    share = logits.softmax(-1)  # (..., N, N), (..., 1, N)
-    ends = times[..., None, :]
+    share = logits.softmax(-1)  # (..., N, N)
+    ends = times[..., None, :]  # (..., 1, N)
     mean = (share * ends).sum(-1)  # (..., N)
     error = (times - mean).square()
     if variant == "mse":
         return error
-    variance = (share * (ends - mean[..., None]).square()).sum(-1) + EPSILON
+    deviations = (ends - mean[..., None]).square()
+    variance = (share * deviations).sum(-1) + EPSILON
     return error / variance + variance_weight * 0.5 * variance.log()
 
 
@@ -92,33 +100,42 @@ def n_pairs(anchors: Tensor, positives: Tensor, l2: float) -> Tensor:
 
     Reference: Sohn, NIPS 2016.
     """
-    own = torch.diagonal((anchors @ positives.transpose(-1, -2)).log_softmax(-1), dim1=-2, dim2=-1)
+    products = anchors @ positives.transpose(-1, -2)  # (..., N, N)
+    own = torch.diagonal(products.log_softmax(-1), dim1=-2, dim2=-1)  # (..., N)
     lengths = anchors.square().sum(-1).mean(-1) + positives.square().sum(-1).mean(-1)
     return 0.25 * l2 * lengths - own.mean(-1)
 
 
 def sorted_frames(clips: int, frames: int, count: int, device: torch.device) -> Tensor:
-    """``count`` of ``frames`` frames of each clip, without repetition and in order: (clips, count)
-    int.
-    """
-    return torch.rand(clips, frames, device=device).argsort(1)[:, :count].sort(1).values
+    """``count`` of the frames of each clip, in order, without repetition: (clips, count) int."""
+    mixed = torch.rand(clips, frames, device=device).argsort(1)
+    return mixed[:, :count].sort(1).values
 
 
 def positives_of(anchors: Tensor, frames: int, window: int) -> Tensor:
-    """For each anchor another frame at most ``window`` frames away: int like ``anchors``; needs 2
-    frames.
+    """For each anchor another frame at most ``window`` frames away.
+
+    Args:
+        anchors: frame numbers, int of any shape.
+        frames: how many there are, at least 2.
+        window: largest distance.
+
+    Returns:
+        Frame numbers of the same shape.
     """
-    below = anchors.clamp(max=window)
-    choices = below + (frames - 1 - anchors).clamp(max=window)
-    drawn = (
-        (torch.rand(anchors.shape, device=anchors.device) * choices).long().clamp(max=choices - 1)
-    )
-    return anchors - below + drawn + (drawn >= below).long()
+    below = anchors.clamp(max=window)  # candidates before the anchor
+    above = (frames - 1 - anchors).clamp(max=window)
+    choices = below + above
+    share = torch.rand(anchors.shape, device=anchors.device)
+    drawn = (share * choices).long().clamp(max=choices - 1)
+    skips_anchor = (drawn >= below).long()
+    return anchors - below + drawn + skips_anchor
 
 
 def order_triplets(frames: Tensor, shuffled_share: float) -> tuple[Tensor, Tensor]:
-    """Three frames of a clip in order, or with the middle one taken from outside; either may run
-    backwards.
+    """Three frames of a clip in order, or shuffled; either may run backwards.
+
+    Shuffled ones have their middle frame taken from outside the other two.
 
     Args:
         frames: (..., 5) frame numbers, rising.
@@ -130,12 +147,13 @@ def order_triplets(frames: Tensor, shuffled_share: float) -> tuple[Tensor, Tenso
     shape = frames.shape[:-1]
     device = frames.device
     shuffled = torch.rand(shape, device=device) < shuffled_share
-    outside = 4 * (torch.rand(shape, device=device) < 0.5).long()
-    places = torch.stack(
-        [torch.ones_like(outside), torch.where(shuffled, outside, 2), torch.full_like(outside, 3)],
-        -1,
-    )
-    places = torch.where((torch.rand(shape, device=device) < 0.5)[..., None], 4 - places, places)
+    outside = 4 * (torch.rand(shape, device=device) < 0.5).long()  # place 0 or 4
+    first = torch.ones_like(outside)
+    middle = torch.where(shuffled, outside, 2)
+    last = torch.full_like(outside, 3)
+    places = torch.stack([first, middle, last], -1)  # (..., 3)
+    backwards = torch.rand(shape, device=device) < 0.5
+    places = torch.where(backwards[..., None], 4 - places, places)
     return frames.gather(-1, places), shuffled.long()
 
 
@@ -149,4 +167,5 @@ def nearest_frames(query: Tensor, other: Tensor) -> Tensor:
     Returns:
         (..., N) int.
     """
-    return torch.cdist(query, other, compute_mode="donot_use_mm_for_euclid_dist").argmin(-1)
+    distances = torch.cdist(query, other, compute_mode="donot_use_mm_for_euclid_dist")
+    return distances.argmin(-1)

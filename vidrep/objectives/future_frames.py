@@ -1,5 +1,4 @@
-"""Prediction of the frames that follow, by models with a predictor of their own, trained with
-squared error.
+"""Prediction of the frames that follow, by models with a predictor of their own.
 
 The protocol of the Moving MNIST zoo (OpenSTL, arXiv 2306.11249): some frames are observed, all
 others predicted, the loss is the mean squared error of the predicted pixels, and no true frame
@@ -63,17 +62,18 @@ class FutureFrames(Objective):
 
     def predict(self, batch: dict[str, Tensor], steps: int) -> Tensor:
         """What the model predicts, (B, C, steps, H, W) float32, not confined to [0, 1]."""
-        return self.model.predict(*self.model_inputs(batch), steps, self.decoder).float()
+        (clip,) = self.model_inputs(batch)
+        return self.model.predict(clip, steps, self.decoder).float()
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean squared error of the predicted pixels, before they are confined to [0, 1]."""
         return self.errors(self.predict(batch, self.future), batch).mean()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss`` as in training, and ``prediction_squared_error_per_frame`` of values confined to
-        [0, 1]; both (B,).
+        """``loss`` as in training and ``prediction_squared_error_per_frame``, both (B,).
 
-        The second is a sum over a frame's values and a mean over frames.
+        The second is of values confined to [0, 1], a sum over a frame's values and a mean over
+        frames.
         """
         predicted = self.predict(batch, self.future)
         confined = self.errors(predicted.clamp(0, 1), batch)
@@ -87,7 +87,8 @@ class FutureFrames(Objective):
         return {"prediction": self.rollout(batch, self.future)}
 
     def rollout(self, batch: dict[str, Tensor], steps: int) -> Tensor:
-        """Prediction of any number of steps, (B, C, steps, H, W) in [0, 1]; the observed frames are
-        read once.
+        """Prediction of any number of steps, (B, C, steps, H, W) in [0, 1].
+
+        The observed frames are read once.
         """
         return self.predict(batch, steps).clamp(0, 1)

@@ -1,5 +1,4 @@
-"""VideoMAE: most places of a clip are masked at all times, and their pixels are generated from the
-rest.
+"""VideoMAE: most places of a clip are masked at all times, and predicted from the rest.
 
 Tong et al., NeurIPS 2022, arXiv 2203.12602. The encoder sees the tokens of the unmasked places
 only; a narrow decoder, which is given a learnt token for every gap, generates the masked
@@ -11,6 +10,8 @@ Deviations: the encoder's positions are learnt, only the decoder's are sinusoids
 borrow the true ones). When scored, the mask of a clip follows from its place in the split, so
 scores repeat.
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -62,31 +63,35 @@ class MaskedAutoencoder(Objective):
         self.seen, self.places = check_maskable(model, "masked_autoencoder", masked)
         self.observed = shape.clip[1]
         self.normalised = normalised
-        values = shape.clip[0] * model.patch[0] * model.patch[1] * model.patch[2]
-        self.decoder = GapFiller(
-            model.width, model.grid, width, depth, heads, values + 2 * normalised
-        )
+        values = shape.clip[0] * math.prod(model.patch)  # of a tubelet
+        if normalised:
+            values += 2  # mean and deviation
+        self.decoder = GapFiller(model.width, model.grid, width, depth, heads, values)
 
     def tubelets(self, clip: Tensor) -> Tensor:
         """Clips (B, C, T, H, W) as tubelets (B, T/t, N, values)."""
-        (frames, height, width), (t, p, q) = self.model.grid, self.model.patch
+        frames, height, width = self.model.grid
+        t, p, q = self.model.patch
         split = clip.reshape(len(clip), -1, frames, t, height, p, width, q)
-        return split.permute(0, 2, 4, 6, 1, 3, 5, 7).flatten(4).flatten(2, 3)
+        by_cell = split.permute(0, 2, 4, 6, 1, 3, 5, 7)  # (B, T/t, H/p, W/q, C, t, p, q)
+        return by_cell.flatten(4).flatten(2, 3)
 
     def clips(self, tubelets: Tensor) -> Tensor:
         """The inverse of ``tubelets``."""
-        (_, height, width), patch = self.model.grid, self.model.patch
-        # (B, T/t, H/p, W/q, C, t, p, q)
-        split = tubelets.unflatten(3, (-1, *patch)).unflatten(2, (height, width))
-        return split.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(len(tubelets), *self.shape.clip)
+        _, height, width = self.model.grid
+        values = tubelets.unflatten(3, (-1, *self.model.patch))  # (B, T/t, N, C, t, p, q)
+        by_cell = values.unflatten(2, (height, width))  # (B, T/t, H/p, W/q, C, t, p, q)
+        split = by_cell.permute(0, 4, 1, 5, 2, 6, 3, 7)
+        return split.reshape(len(tubelets), *self.shape.clip)
 
     def answers(self, batch: dict[str, Tensor], order: Tensor) -> Tensor:
-        """What the decoder says of the masked places, (B, T/t, masked, values [+ mean, deviation])
-        float32.
+        """What the decoder says of the masked places.
+
+        Returns:
+            (B, T/t, masked, values) float32; with ``normalised`` mean and deviation follow.
         """
-        return self.decoder(
-            encode_some(self.model, batch["clip"], order[:, : self.seen]), order
-        ).float()
+        tokens = encode_some(self.model, batch["clip"], order[:, : self.seen])
+        return self.decoder(tokens, order).float()
 
     def errors(self, answers: Tensor, batch: dict[str, Tensor], order: Tensor) -> Tensor:
         """Mean squared error of each clip's answers, (B,)."""
@@ -99,23 +104,23 @@ class MaskedAutoencoder(Objective):
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean squared error of the masked tubelets under masks drawn anew."""
-        order = random_order(len(batch["clip"]), self.places, batch["clip"].device)
+        clip = batch["clip"]
+        order = random_order(len(clip), self.places, clip.device)
         return self.errors(self.answers(batch, order), batch, order).mean()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss`` as in training, and ``masked_squared_error_per_pixel`` of pixels in [0, 1]; both
-        (B,), under fixed masks.
+        """``loss`` as in training and ``masked_squared_error_per_pixel``, both (B,).
 
-        Lastly the model sees the whole clips: what its layers then compute is captured.
+        Masks are fixed, and pixels in [0, 1]. Lastly the model sees the whole clips: what its
+        layers then compute is captured.
         """
         order = fixed_order(batch["row"], self.places)
         answers = self.answers(batch, order)
         true = take(self.tubelets(batch["clip"]), order[:, self.seen :])
+        difference = self.pixels(answers) - true
         scores = {
             "loss": self.errors(answers, batch, order),
-            "masked_squared_error_per_pixel": (
-                (self.pixels(answers) - true).square().mean((1, 2, 3))
-            ),
+            "masked_squared_error_per_pixel": difference.square().mean((1, 2, 3)),
         }
         self.embed(batch)
         return scores
@@ -128,20 +133,17 @@ class MaskedAutoencoder(Objective):
         return answers.clamp(0, 1)
 
     def reconstruct(self, batch: dict[str, Tensor], order: Tensor) -> Tensor:
-        """Clips (B, C, T, H, W) in [0, 1]: seen tubelets as they are, masked ones as the decoder
-        predicts them.
-        """
-        return self.filled(batch, order, self.pixels(self.answers(batch, order)))
+        """Clips (B, C, T, H, W) in [0, 1], their masked tubelets as the decoder predicts them."""
+        predicted = self.pixels(self.answers(batch, order))
+        return self.filled(batch, order, predicted)
 
     def filled(self, batch: dict[str, Tensor], order: Tensor, values: Tensor) -> Tensor:
         """Clips with ``values`` (B, T/t, masked, values) in place of the masked tubelets."""
         seen = take(self.tubelets(batch["clip"]), order[:, : self.seen])
-        return self.clips(
-            take(
-                torch.cat([seen, values.expand(*seen.shape[:2], -1, seen.shape[3])], dim=2),
-                order.argsort(1),
-            )
-        )
+        clips, frames, _, size = seen.shape
+        masked = values.expand(clips, frames, -1, size)
+        in_order = torch.cat([seen, masked], dim=2)
+        return self.clips(take(in_order, order.argsort(1)))
 
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """``reconstruction`` and ``masked``, clips with grey gaps: (B, C, T, H, W) in [0, 1]."""

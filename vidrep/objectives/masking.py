@@ -1,5 +1,4 @@
-"""What objectives with masked tubelets share: which places are masked, and a small transformer that
-fills the gaps.
+"""What objectives with masked tubelets share: masks, and a small transformer that fills gaps.
 
 Tube masking (Tong et al., NeurIPS 2022, arXiv 2203.12602): the masked places of a clip are the same
 at all times, so that a still object cannot be copied from another frame. Every clip of a batch has
@@ -51,8 +50,14 @@ def random_order(clips: int, places: int, device: torch.device) -> Tensor:
 
 
 def fixed_order(row: Tensor, places: int) -> Tensor:
-    """The order of places (B, N) that belongs to the clips' places in their split, ``row`` (B,):
-    always the same.
+    """The order of places of each clip, always the same for its place in the split.
+
+    Args:
+        row: (B,) places of the clips in their split.
+        places: N.
+
+    Returns:
+        (B, N).
     """
     mixed = (row[:, None] + 1) * places + torch.arange(places, device=row.device)
     # a hash of 31 bits: multiply, then fold the high bits down
@@ -64,9 +69,9 @@ def fixed_order(row: Tensor, places: int) -> Tensor:
 
 def take(tokens: Tensor, places: Tensor) -> Tensor:
     """Tokens (B, T, N, D) of some places (B, M), at all times: (B, T, M, D)."""
-    return tokens.gather(
-        2, places[:, None, :, None].expand(-1, tokens.shape[1], -1, tokens.shape[3])
-    )
+    _, frames, _, width = tokens.shape
+    index = places[:, None, :, None].expand(-1, frames, -1, width)  # (B, T, M, D)
+    return tokens.gather(2, index)
 
 
 def by_place(maps: Tensor) -> Tensor:
@@ -75,30 +80,48 @@ def by_place(maps: Tensor) -> Tensor:
 
 
 def encode_some(model: VideoTransformer, clip: Tensor, places: Tensor) -> Tensor:
-    """The model's normalised tokens of a clip of which it is shown some places only: (B, T, M,
-    D).
+    """The model's normalised tokens, where it is shown some places of a clip only.
+
+    Args:
+        model: the encoder.
+        clip: (B, C, T, H, W).
+        places: (B, M).
+
+    Returns:
+        (B, T, M, D).
     """
-    tokens = take(by_place(model.embed(clip)), places)
-    # (B, D, T * M, 1, 1)
-    shown = model.encode(tokens.flatten(1, 2).transpose(1, 2)[..., None, None])
-    return model.embedding.norm(shown[..., 0, 0].transpose(1, 2)).unflatten(1, tokens.shape[1:3])
+    tokens = take(by_place(model.embed(clip)), places)  # (B, T, M, D)
+    _, frames, count, _ = tokens.shape
+    maps = tokens.flatten(1, 2).transpose(1, 2)[..., None, None]  # (B, D, T * M, 1, 1)
+    encoded = model.encode(maps)[..., 0, 0].transpose(1, 2)  # (B, T * M, D)
+    return model.embedding.norm(encoded).unflatten(1, (frames, count))
 
 
 def wave_positions(width: int, grid: Sequence[int]) -> Tensor:
-    """Sines and cosines of each cell's place along each axis of a grid, at falling frequencies: (D,
-    T, H, W).
+    """Sines and cosines of each cell's place along each axis of a grid, at falling frequencies.
 
-    A third of the features tells each axis; what remains is 0. Reference: Vaswani et al., NIPS
-    2017, section 3.5, for one axis.
+    A third of the features tells each axis; what remains is 0.
+
+    Args:
+        width: D.
+        grid: (T, H, W).
+
+    Returns:
+        (D, T, H, W).
+
+    Reference: Vaswani et al., NIPS 2017, section 3.5, for one axis.
     """
     count = width // 6  # frequencies of an axis
     frequency = WAVES ** (-torch.arange(count) / max(1, count))
     waves = []
     for axis, size in enumerate(grid):
         phase = torch.arange(size) * frequency[:, None]  # (count, size)
-        shape = [-1, *(size if i == axis else 1 for i in range(3))]
-        waves.append(torch.cat([phase.sin(), phase.cos()]).view(shape).expand(-1, *grid))
-    return F.pad(torch.cat(waves), (0, 0) * 3 + (0, width - 6 * count))
+        wave = torch.cat([phase.sin(), phase.cos()])  # (2 * count, size)
+        shape = [-1, 1, 1, 1]
+        shape[1 + axis] = size
+        waves.append(wave.view(shape).expand(-1, *grid))
+    missing = width - 6 * count
+    return F.pad(torch.cat(waves), (0, 0, 0, 0, 0, 0, 0, missing))
 
 
 class GapFiller(nn.Module):
@@ -124,7 +147,8 @@ class GapFiller(nn.Module):
         self.enter = nn.Linear(width_in, width)
         self.gap = nn.Parameter(nn.init.trunc_normal_(torch.empty(width), std=0.02))
         self.register_buffer("positions", wave_positions(width, self.grid), persistent=False)
-        self.blocks = nn.Sequential(*(Block(width, heads, 4, ("all",)) for _ in range(depth)))
+        blocks = [Block(width, heads, 4, ("all",)) for _ in range(depth)]
+        self.blocks = nn.Sequential(*blocks)
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width_out))
 
     def forward(self, seen: Tensor, order: Tensor) -> Tensor:
@@ -136,8 +160,10 @@ class GapFiller(nn.Module):
         """
         tokens = self.enter(seen)
         clips, frames, count, width = tokens.shape
-        gaps = self.gap.to(tokens.dtype).expand(clips, frames, order.shape[1] - count, width)
-        # every token at its place
-        tokens = take(torch.cat([tokens, gaps], dim=2), order.argsort(1))
-        maps = tokens.unflatten(2, self.grid[1:]).movedim(-1, 1) + self.positions
-        return self.leave(take(by_place(self.blocks(maps)), order[:, count:]))
+        masked = order.shape[1] - count
+        gaps = self.gap.to(tokens.dtype).expand(clips, frames, masked, width)
+        in_order = torch.cat([tokens, gaps], dim=2)  # (B, T, N, D)
+        in_place = take(in_order, order.argsort(1))
+        maps = in_place.unflatten(2, self.grid[1:]).movedim(-1, 1)  # (B, D, T, H, W)
+        answers = by_place(self.blocks(maps + self.positions))  # (B, T, N, D)
+        return self.leave(take(answers, order[:, count:]))

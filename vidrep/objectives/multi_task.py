@@ -1,5 +1,6 @@
-"""Multi-task classification: one trunk, one head a task (Simonyan & Zisserman, NIPS 2014, arXiv
-1406.2199, section 4).
+"""Multi-task classification: one trunk, one head a task.
+
+Simonyan & Zisserman, NIPS 2014, arXiv 1406.2199, section 4.
 
 In the paper the tasks are two data sets, so each clip has labels for one task only. Here all clips
 come from one file: a few, evenly spread, are training clips of the first task, its labels; the
@@ -58,12 +59,10 @@ class MultiTask(Objective):
                 "objective multi_task: needs a model of one stream, this one has"
                 f" {', '.join(sizes)}"
             )
-        classes = {
-            task: shape.classes if task == LABELS else find_target(task).size for task in self.tasks
-        }
-        self.heads = nn.ModuleDict(
-            {task: nn.Linear(sizes[""], size) for task, size in classes.items()}
-        )
+        self.heads = nn.ModuleDict()
+        for task in self.tasks:
+            classes = shape.classes if task == LABELS else find_target(task).size
+            self.heads[task] = nn.Linear(sizes[""], classes)
 
     @staticmethod
     def split_targets(tasks: Sequence[str] = (LABELS, "speeds"), **params) -> tuple[str, ...]:
@@ -81,25 +80,30 @@ class MultiTask(Objective):
         return {task: first if task == LABELS else 1 - first for task in self.tasks}
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Sum over tasks of the losses of their own clips, per clip of the batch, so that every
-        clip weighs the same.
+        """Sum over tasks of the losses of their own clips, per clip of the batch.
+
+        So every clip weighs the same.
         """
         members = self.members(batch)
-        return sum(
-            (cross_entropy(value, batch[task]) * members[task]).mean()
-            for task, value in self.logits(batch).items()
-        )
+        total = 0
+        for task, value in self.logits(batch).items():
+            losses = cross_entropy(value, batch[task]) * members[task]
+            total = total + losses.mean()
+        return total
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss``, ``exact_set`` for the labels and ``exact_<task>`` for the other task, each
-        (B,), on all clips.
+        """``loss``, ``exact_set`` of the labels, ``exact_<task>`` of the other task, each (B,).
+
+        All tasks are scored on all clips.
         """
         logits = self.logits(batch)
         scores = {"loss": sum(cross_entropy(value, batch[task]) for task, value in logits.items())}
         for task, value in logits.items():
             name = "exact_set" if task == LABELS else f"exact_{task}"
-            predicted = predict(value.sigmoid().mean(1), self.shape.multi_label or task != LABELS)
-            scores[name] = (predicted == (batch[task] > 0)).all(-1).float()
+            multi_label = self.shape.multi_label or task != LABELS
+            predicted = predict(value.sigmoid().mean(1), multi_label)
+            truth = batch[task] > 0
+            scores[name] = (predicted == truth).all(-1).float()
         return scores
 
     def readers(self) -> dict[str, nn.Module]:
@@ -107,9 +111,12 @@ class MultiTask(Objective):
 
     def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """See ``Objective.answer``: of the labels."""
-        mean = self.heads[LABELS](read[LABELS]).float().sigmoid().mean(1)
-        multi_label = self.shape.multi_label
-        return mean if multi_label else distribution(mean), predict(mean, multi_label)
+        logits = self.heads[LABELS](read[LABELS]).float()
+        mean = logits.sigmoid().mean(1)
+        predicted = predict(mean, self.shape.multi_label)
+        if self.shape.multi_label:
+            return mean, predicted
+        return distribution(mean), predicted
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -123,12 +130,19 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
         (B,).
     """
     target = target[:, None].expand_as(logits)
-    return F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(-1).mean(-1)
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return entropy.sum(-1).mean(-1)
 
 
 def predict(probabilities: Tensor, multi_label: bool) -> Tensor:
-    """Predicted classes (B, classes) bool from scores (B, classes): all above a half, or the
-    largest alone.
+    """Predicted classes from scores: all above a half, or the largest alone.
+
+    Args:
+        probabilities: (B, classes).
+        multi_label: may a clip show several classes?
+
+    Returns:
+        (B, classes) bool.
     """
     if multi_label:
         return probabilities > 0.5

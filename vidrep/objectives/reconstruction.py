@@ -1,5 +1,4 @@
-"""Reconstruction of whole clips by a model's own decoder, from noisy clips if wanted: a denoising
-autoencoder.
+"""Reconstruction of whole clips by a model's own decoder, from noisy clips if wanted.
 
 After gbpcosta/video_representations: mean squared error of a sigmoid output, Gaussian noise of 0.3
 on the training clips, which are then clipped to [0, 1]. There the noisy clip is also the target, so
@@ -51,16 +50,16 @@ class Reconstruction(Objective):
         self.decoder = model.make_decoder()
 
     def noisy(self, clip: Tensor, normal: Tensor) -> Tensor:
-        """A clip in [0, 1] with ``noise`` times standard normal values added, clipped to [0, 1]
-        again.
-        """
+        """A clip in [0, 1] with ``noise`` times normal values added, clipped to [0, 1] again."""
         return (clip + self.noise * normal).clamp(0, 1)
 
     def fixed_noise(self, clip: Tensor) -> Tensor:
-        """The same standard normal values (C, T, H, W) for every clip, so that scores do not depend
-        on batches.
+        """Standard normal values (C, T, H, W), the same for all clips.
+
+        So scores do not depend on batches.
         """
-        return torch.randn(self.shape.clip, generator=torch.Generator().manual_seed(0)).to(clip)
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(self.shape.clip, generator=generator).to(clip)
 
     def reconstruct(self, clip: Tensor) -> Tensor:
         """What the decoder makes of a clip, (B, C, T, H, W) float32 in [0, 1]."""
@@ -84,13 +83,11 @@ class Reconstruction(Objective):
         scores = {}
         if self.noise:
             noisy = self.noisy(clip, self.fixed_noise(clip))
-            scores["denoised_squared_error_per_frame"] = error_per_frame(
-                self.reconstruct(noisy), clip
-            )
+            denoised = self.reconstruct(noisy)
+            scores["denoised_squared_error_per_frame"] = error_per_frame(denoised, clip)
             scores["noisy_squared_error_per_frame"] = error_per_frame(noisy, clip)
-        reconstructed = self.reconstruct(
-            clip
-        )  # last: the activations that are kept are those of the clean clip
+        # last: the activations that are kept are those of the clean clip
+        reconstructed = self.reconstruct(clip)
         return {
             "loss": (reconstructed - clip).square().flatten(1).mean(1),
             "reconstruction_squared_error_per_frame": error_per_frame(reconstructed, clip),
@@ -98,8 +95,9 @@ class Reconstruction(Objective):
         }
 
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``reconstruction`` (B, C, T, H, W) in [0, 1]; with noise it is that of a noisy clip,
-        shown as ``masked``.
+        """``reconstruction`` (B, C, T, H, W) in [0, 1].
+
+        With noise it is that of a noisy clip, which is returned as ``masked``.
         """
         clip = batch["clip"]
         if not self.noise:
@@ -109,7 +107,8 @@ class Reconstruction(Objective):
 
 
 def error_per_frame(reconstructed: Tensor, clip: Tensor) -> Tensor:
-    """Squared differences summed over a frame's values, averaged over frames: (B, C, T, H, W) twice
-    -> (B,).
+    """Squared differences (B,) summed over a frame's values, averaged over frames.
+
+    Both arguments are (B, C, T, H, W).
     """
     return (reconstructed - clip).square().sum((1, 3, 4)).mean(1)

@@ -1,6 +1,4 @@
-"""Slow feature analysis: the model is fitted in closed form, principal components first, slow
-features after them.
-"""
+"""Slow feature analysis: fitted in closed form, principal components first, then slow features."""
 
 from collections.abc import Iterable
 
@@ -10,8 +8,9 @@ from vidrep.objectives.base import Objective
 
 
 class SlowFeatureAnalysis(Objective):
-    """Fits ``vidrep.models.slow_features.SlowFeatures``; two passes over the training clips, one a
-    stage, and no gradient steps.
+    """Fits ``vidrep.models.slow_features.SlowFeatures`` without gradient steps.
+
+    It takes two passes over the training clips, one a stage.
 
     Args:
         model: a network with ``fit_components`` and ``fit_slow``.
@@ -33,15 +32,18 @@ class SlowFeatureAnalysis(Objective):
 
     def prepare(self, stage: str, batches: Iterable[dict[str, Tensor]]) -> None:
         """Fit what the stage is named after."""
-        getattr(self.model, f"fit_{stage}")(batch["clip"] for batch in batches)
+        fit = self.model.fit_components if stage == "components" else self.model.fit_slow
+        fit(batch["clip"] for batch in batches)
 
     def slowness(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean squared difference between neighbouring frames, averaged over features: (B,)."""
-        return self.embed(batch).float().diff(dim=1).square().mean((1, 2))
+        steps = self.embed(batch).float().diff(dim=1)  # (B, T-1, D)
+        return steps.square().mean((1, 2))
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Mean slowness over clips. For comparison only: minimised by gradient it would have a
-        constant as its solution.
+        """Mean slowness over clips, for comparison only.
+
+        Minimised by gradient steps it would have a constant as its solution.
         """
         return self.slowness(batch).mean()
 

@@ -1,11 +1,10 @@
-"""Decoders that start from the state of an encoder: what the composite models of Srivastava et al.
-have in common.
+"""Decoders that start from the state of an encoder: the common part of the composite models.
 
-ICML 2015, arXiv 1502.04681: one decoder gives back the observed frames in reverse order, one
-predicts the frames that follow; with both it is the composite model and the losses add up. A
-conditional decoder is fed the previous frame: the true one in training, its own output when scored
-(the released code fed true frames to the reconstruction at test time, which makes its number
-incomparable). The first step has no input frame.
+Srivastava et al., ICML 2015, arXiv 1502.04681: one decoder gives back the observed frames in
+reverse order, one predicts the frames that follow; with both it is the composite model and the
+losses add up. A conditional decoder is fed the previous frame: the true one in training, its own
+output when scored (the released code fed true frames to the reconstruction at test time, which
+makes its number incomparable). The first step has no input frame.
 """
 
 import torch
@@ -59,7 +58,8 @@ class Decoder(nn.Module):
         if self.conditional and target is None:
             return self._own_outputs(states, steps)
         if self.conditional:
-            previous = torch.cat([torch.zeros_like(target[:, :1]), target[:, :-1]], dim=1)
+            black = torch.zeros_like(target[:, :1])
+            previous = torch.cat([black, target[:, :-1]], dim=1)
             hidden, _ = self.layers[0].unroll(previous, states[0])
         else:
             hidden, _ = self.layers[0].unroll_free(steps, states[0])
@@ -82,12 +82,11 @@ class Decoder(nn.Module):
 
 
 class StateDecoders(Objective):
-    """Decoders on an encoder that sees the first ``observed`` frames; what a frame is, subclasses
-    say.
+    """Decoders on an encoder that sees the first ``observed`` frames.
 
-    A model with attributes ``units`` and ``num_layers`` (``vidrep.models.lstm_encoder``) hands its
-    state over as it is; any other model's embedding is mapped to a state by a learnt linear layer,
-    which is ours.
+    What a frame is, subclasses say. A model with attributes ``units`` and ``num_layers``
+    (``vidrep.models.lstm_encoder``) hands its state over as it is; any other model's embedding is
+    mapped to a state by a learnt linear layer, which is ours.
 
     Args:
         model: the encoder.
@@ -126,14 +125,19 @@ class StateDecoders(Objective):
         self.units = getattr(model, "units", units)
         self.num_layers = getattr(model, "num_layers", num_layers)
         size = embedding_sizes(self)[""]
-        hands_over = hasattr(model, "units") and size == self.num_layers * 2 * self.units
-        self.bridge = (
-            nn.Identity() if hands_over else nn.Linear(size, self.num_layers * 2 * self.units)
-        )
-        of = (self.frame_size(), self.units, self.num_layers)
-        self.decoders = nn.ModuleDict(
-            {name: Decoder(*of, name in conditional, output) for name in PARTS if name in parts}
-        )
+        state_size = self.num_layers * 2 * self.units
+        hands_over = hasattr(model, "units") and size == state_size
+        self.bridge = nn.Identity() if hands_over else nn.Linear(size, state_size)
+        self.decoders = nn.ModuleDict()
+        for name in PARTS:
+            if name in parts:
+                self.decoders[name] = Decoder(
+                    self.frame_size(),
+                    self.units,
+                    self.num_layers,
+                    conditional=name in conditional,
+                    output=output,
+                )
 
     @classmethod
     def _check(cls, parts, conditional, output) -> None:
@@ -182,25 +186,21 @@ class StateDecoders(Objective):
     def embed(self, batch: dict[str, Tensor]) -> Tensor:
         """The model's embedding (B, D) of the observed part."""
         embedding = super().embed(batch)
-        if not isinstance(embedding, Tensor) or embedding.ndim != 2:
-            given = (
-                tuple(embedding.shape) if isinstance(embedding, Tensor) else ", ".join(embedding)
-            )
-            model = type(self.model).__name__
-            raise ValueError(
-                f"objective {self.name}: needs one embedding (B, D) a clip, model {model} gives"
-                f" {given}"
-            )
-        return embedding
+        one_stream = isinstance(embedding, Tensor)
+        if one_stream and embedding.ndim == 2:
+            return embedding
+        given = tuple(embedding.shape) if one_stream else ", ".join(embedding)
+        raise ValueError(
+            f"objective {self.name}: needs one embedding (B, D) a clip, model"
+            f" {type(self.model).__name__} gives {given}"
+        )
 
     def states(self, embedding: Tensor) -> list:
         """Hidden and cell state (B, units) of each decoder layer, from embeddings (B, D)."""
         return split_states(self.bridge(embedding), self.units)
 
     def targets(self, vectors: Tensor) -> dict[str, Tensor]:
-        """True frames by part, from ``frame_vectors``: the observed ones in reverse order, and the
-        future.
-        """
+        """True frames by part: the observed ones in reverse order, and the future ones."""
         return {
             "reconstruction": vectors[:, : self.observed].flip(1),
             "prediction": vectors[:, self.observed :],
@@ -209,8 +209,14 @@ class StateDecoders(Objective):
     def decode(
         self, batch: dict[str, Tensor], *, teacher: bool
     ) -> dict[str, tuple[Tensor, Tensor]]:
-        """Outputs before their nonlinearity, and targets, by part, both (B, steps, frame_size)
-        float32.
+        """Outputs before their nonlinearity, and targets, by part.
+
+        Args:
+            batch: the clips.
+            teacher: are conditional decoders fed true frames, not their own?
+
+        Returns:
+            Part -> two of (B, steps, frame_size) float32.
         """
         return self.decode_from(self.embed(batch), self.frame_vectors(batch), teacher=teacher)
 
@@ -220,48 +226,47 @@ class StateDecoders(Objective):
         """``decode`` of embeddings (B, D) and true frames (B, T, frame_size)."""
         states = self.states(embedding)
         targets = self.targets(vectors)
-        return {
-            name: (
-                decoder(states, targets[name].shape[1], targets[name] if teacher else None).float(),
-                targets[name],
-            )
-            for name, decoder in self.decoders.items()
-        }
+        decoded = {}
+        for name, decoder in self.decoders.items():
+            target = targets[name]
+            values = decoder(states, target.shape[1], target if teacher else None)
+            decoded[name] = (values.float(), target)
+        return decoded
 
     def error(self, values: Tensor, target: Tensor) -> Tensor:
-        """What is minimised, summed over a frame's values, averaged over frames: (B, steps,
-        frame_size) twice -> (B,).
+        """What is minimised, (B,): summed over a frame's values, averaged over frames.
+
+        Both arguments are (B, steps, frame_size).
         """
-        return (
-            squared_error_per_frame(values, target)
-            if self.output == "linear"
-            else nats_per_frame_of_logits(values, target).mean(-1)
-        )
+        if self.output == "linear":
+            return squared_error_per_frame(values, target)
+        return nats_per_frame_of_logits(values, target).mean(-1)
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Sum over decoders of the mean error per frame: cross-entropy in nats, or squared."""
-        return sum(self.error(*pair).mean() for pair in self.decode(batch, teacher=True).values())
+        decoded = self.decode(batch, teacher=True)
+        return sum(self.error(values, target).mean() for values, target in decoded.values())
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss``, and for each part ``<part>_squared_error_per_frame``, of a logistic output also
-        ``<part>_nats_per_frame``.
+        """``loss``, and for each part ``<part>_squared_error_per_frame``.
 
-        Each is (B,): sums over a frame's values, means over frames.
+        Of a logistic output also ``<part>_nats_per_frame``. Each is (B,): sums over a frame's
+        values, means over frames.
         """
         scores = {}
         total = 0
         for name, (values, target) in self.decode(batch, teacher=False).items():
             if self.output == "logistic":
                 scores[f"{name}_nats_per_frame"] = nats_per_frame_of_logits(values, target).mean(-1)
-            scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(
-                OUTPUTS[self.output](values), target
-            )
+            frames = OUTPUTS[self.output](values)
+            scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(frames, target)
             total = total + self.error(values, target)
         return {"loss": total, **scores}
 
 
 def squared_error_per_frame(values: Tensor, target: Tensor) -> Tensor:
-    """Squared differences summed over a frame's values, averaged over frames: (B, steps,
-    frame_size) twice -> (B,).
+    """Squared differences (B,) summed over a frame's values, averaged over frames.
+
+    Both arguments are (B, steps, frame_size).
     """
     return (values - target).square().sum(-1).mean(-1)

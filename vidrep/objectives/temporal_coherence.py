@@ -1,5 +1,4 @@
-"""Temporal coherence: frames that follow each other shall be close, frames of different clips
-apart, next to few labels.
+"""Temporal coherence: neighbouring frames close, frames of other clips apart, beside few labels.
 
 Mobahi, Collobert & Weston, "Deep learning from temporal coherence in video", ICML 2009, pp.
 737-744. With d the L1 distance between the embeddings of two frames, neighbours cost d and other
@@ -26,8 +25,8 @@ class TemporalCoherence(Classification):
 
     Args:
         model: a network whose embedding is (B, T, D), one vector a frame. One that says
-            ``frame_wise = True`` looks at every
-            frame by itself: it is then shown only the frames that a step needs.
+            ``frame_wise = True`` looks at every frame by itself: it is then shown only the frames
+            that a step needs.
         shape: the data set.
         coherence: weight of the coherence loss; 0 is classification of the labelled clips and
             nothing else.
@@ -85,44 +84,40 @@ class TemporalCoherence(Classification):
         """The model's embedding (B, T, D)."""
         embedding = super().embed(batch)
         frames = batch["clip"].shape[2]
-        if not isinstance(embedding, Tensor) or embedding.ndim != 3 or embedding.shape[1] != frames:
-            given = (
-                tuple(embedding.shape[1:])
-                if isinstance(embedding, Tensor)
-                else ", ".join(embedding)
-            )
-            raise ValueError(
-                f"objective temporal_coherence: needs a vector for each of {frames} frames, model"
-                f" {type(self.model).__name__} gives {given} a clip"
-            )
-        return embedding
+        one_stream = isinstance(embedding, Tensor)
+        if one_stream and embedding.ndim == 3 and embedding.shape[1] == frames:
+            return embedding
+        given = tuple(embedding.shape[1:]) if one_stream else ", ".join(embedding)
+        raise ValueError(
+            f"objective temporal_coherence: needs a vector for each of {frames} frames, model"
+            f" {type(self.model).__name__} gives {given} a clip"
+        )
 
     @torch.no_grad()
     def prepare(self, stage: str, batches: Iterable[dict[str, Tensor]]) -> None:
         """Measure the mean distance of pairs apart, from which the margin follows."""
         training = self.training
         self.eval()
-        distances = [
-            l1(frames, apart(frames)).mean()
-            for frames in (self.embed(batch).float() for batch in batches)
-        ]
+        distances = []
+        for batch in batches:
+            frames = self.embed(batch).float()
+            distances.append(l1(frames, apart(frames)).mean())
         self.train(training)
         self.delta.copy_(self.margin * torch.stack(distances).mean())
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Classification loss of ``batch["labelled"]`` plus weighted coherence loss of ``batch``,
-        whose labels stay unread.
+        """Classification loss of ``batch["labelled"]`` plus weighted coherence loss of ``batch``.
+
+        The labels of ``batch`` itself stay unread.
         """
         labelled = batch["labelled"]
         steps = self.shape.clip[1]
         middles = (2 * torch.arange(self.stills) + 1) * steps // (2 * self.stills)
         frames = self.embed_at(labelled, middles.expand(len(labelled["clip"]), -1))
         supervised = self.clip_losses(self.frame_logits(frames), labelled["labels"]).mean()
-        return (
-            supervised + self.coherence * self.coherence_loss(batch)
-            if self.coherence
-            else supervised
-        )
+        if not self.coherence:
+            return supervised
+        return supervised + self.coherence * self.coherence_loss(batch)
 
     def coherence_loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean cost of pairs of neighbours plus that of pairs apart.
@@ -138,26 +133,25 @@ class TemporalCoherence(Classification):
                 " the recipe's batch"
             )
         start = torch.rand(clips, steps - self.gap).argsort(1)[:, : self.pairs]
-        first, second = (
-            self.embed_at(batch, torch.cat([start, start + self.gap], 1)).float().chunk(2, dim=1)
-        )
+        frames = torch.cat([start, start + self.gap], 1)  # (B, 2 * pairs)
+        first, second = self.embed_at(batch, frames).float().chunk(2, dim=1)
         near = l1(first, second).mean()
         if not self.negatives:
             return near
-        return near + self.hinge(l1(first, first.roll(int(torch.randint(1, clips, ())), 0))).mean()
+        shift = int(torch.randint(1, clips, ()))
+        of_another = first.roll(shift, 0)
+        return near + self.hinge(l1(first, of_another)).mean()
 
     def embed_at(self, batch: dict[str, Tensor], index: Tensor) -> Tensor:
         """Embeddings (B, k, D) of the frames ``index`` (B, k)."""
         if getattr(self.model, "frame_wise", False):
-            return self.embed(
-                {**batch, "clip": pick(batch["clip"].transpose(1, 2), index).transpose(1, 2)}
-            )
+            frames = batch["clip"].transpose(1, 2)  # (B, T, C, H, W)
+            clip = pick(frames, index).transpose(1, 2)
+            return self.embed({**batch, "clip": clip})
         return pick(self.embed(batch), index)
 
     def frame_logits(self, frames: Tensor) -> dict[str, Tensor]:
-        """Class scores of frames: (B, k, D) -> (B, k, outputs) float32, under the name of the only
-        stream.
-        """
+        """Class scores of frames (B, k, D), under the only stream's name: (B, k, outputs)."""
         return {"": self.heads["all"](frames).float()}
 
     def hinge(self, distance: Tensor) -> Tensor:
@@ -176,13 +170,16 @@ class TemporalCoherence(Classification):
         logits = self.frame_logits(frames)
         read = self.probabilities(logits)[""]
         truth = batch["labels"] > 0
-        best = (
-            read.unflatten(1, (-1, 2)).diff(dim=2)[..., 0] if self.shape.multi_label else read
-        ).argmax(1)
+        evidence = read
+        if self.shape.multi_label:
+            evidence = read.unflatten(1, (-1, 2)).diff(dim=2)[..., 0]  # "on" less "off"
+        best = evidence.argmax(1)
         frames = frames.float()
         positive = l1(frames[:, : -self.gap], frames[:, self.gap :])
         negative = l1(frames, apart(frames))
-        coherence = positive.mean(1) + (self.hinge(negative).mean(1) if self.negatives else 0)
+        coherence = positive.mean(1)
+        if self.negatives:
+            coherence = coherence + self.hinge(negative).mean(1)
         return {
             "loss": self.clip_losses(logits, batch["labels"]) + self.coherence * coherence,
             "exact_set": (self.predict(read) == truth).all(1).float(),
@@ -199,8 +196,9 @@ def l1(a: Tensor, b: Tensor) -> Tensor:
 
 
 def apart(frames: Tensor) -> Tensor:
-    """For every frame one of the next clip of the batch, half a clip later; for a single clip one
-    of its own, as far away.
+    """For every frame one of the next clip of the batch, half a clip later.
+
+    For a single clip it is one of its own, as far away.
 
     Args:
         frames: (B, T, D).
