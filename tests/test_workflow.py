@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 import yaml
 
+from vidrep.experiment import Experiment
+from vidrep.report.figures import FIGURES
 from vidrep.similarity import compare
 
 ROOT = Path(__file__).parent.parent
@@ -141,14 +143,27 @@ def test_smoke_gives_the_agreed_files(smoke):
         "value",
         "chance",
     ]
-    assert (
-        len(list(results.glob("figures/**/*.png")))
-        == len(list(results.glob("figures/**/*.pdf")))
-        > 10
-    )
     record = json.loads((results / "provenance.json").read_text())
     assert record["config"]["experiment"] == "smoke" and record["versions"]["torch"]
     assert record["precision"] == ["float32"]
+
+
+def test_every_declared_figure_of_the_experiment_is_drawn(smoke):
+    results = smoke / "results/smoke"
+    experiment = Experiment(json.loads((results / "provenance.json").read_text())["config"])
+    not_asked_for = {figure.name for figure in FIGURES if not figure.of(experiment)}
+    # drawn in test_report.py
+    assert not_asked_for == {
+        *("few_labels", "training_time", "detection"),
+        *("alignment", "matches", "matches_animation"),
+    }
+    declared = {path for figure in FIGURES for path in figure.files(experiment)}
+    found = {
+        str(path).replace(str(results), "<results>")
+        for path in results.glob("figures/**/*")
+        if path.is_file()
+    }
+    assert found == declared
 
 
 def test_every_run_is_scored_on_every_version_and_twins_on_their_own(smoke):
@@ -241,7 +256,12 @@ def test_finished_work_is_not_repeated(project, smoke):
 def test_report_opens_offline(project, smoke):
     snakemake(project, "--configfile", SMOKE, "--report", "report.html", work=smoke)
     page = (smoke / "report.html").read_text()
-    assert "Accuracy" in page
+    record = json.loads((smoke / "results/smoke/provenance.json").read_text())
+    experiment = Experiment(record["config"])
+    for figure in FIGURES:
+        if not figure.of(experiment):
+            continue
+        assert figure.title in page and figure.caption.split("\n")[1] in page, figure.name
     assert not re.search(r"<(script|link)[^>]+(src|href)=.https?:", page)
 
 

@@ -3,10 +3,11 @@
 
 from functools import partial
 
-from snakemake.io import flag
-
 from vidrep.report.declaration import report_labels
 from vidrep.report.figures import FIGURES
+
+# Snakemake wants the caption of a figure in a file; workflow/report/figure.rst prints these.
+config["captions"] = {figure.name: figure.caption for figure in FIGURES}
 
 DRAWN = [figure for figure in FIGURES if figure.of(EXPERIMENT)]
 
@@ -35,13 +36,13 @@ def figure_outputs(figure):
     for item in items:
         labels = report_labels(FIGURES, figure, item)
         shown, *others = figure.paths(item)
-        shown = report(
+        marked = report(
             shown,
-            caption="../report/figure.rst",  # which prints the caption that the file is flagged with
+            caption="../report/figure.rst",
             category=figure.numbered_chapter(FIGURES),
             labels=labels,
         )
-        outputs += [flag(shown, "caption", figure.caption), *others]
+        outputs += [marked, *others]
     return outputs
 
 
