@@ -59,9 +59,9 @@ onstart:
 rule all:
     default_target: True
     input:
-        tables(),
-        similarity_tables(),
-        functional_similarity_tables(),
+        TABLES,
+        SIMILARITY_TABLES,
+        FUNCTIONAL_TABLES,
         report_targets(),
         "<results>/provenance.json",
         ["<results>/retention.csv"] if config["retention"] == "keep_best" else [],

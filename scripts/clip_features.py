@@ -1,15 +1,14 @@
 """Features of all clips of untrimmed videos from one frozen run."""
 
-import argparse
 from pathlib import Path
 
-from vidrep.command_line import add_device_options, run
+from vidrep.command_line import add_device_options, make_parser, run
 from vidrep.training import gpu_slots
 
 
 def main() -> None:
     """Read the command line, run the network over the clips of each split, write one file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of the run")
     parser.add_argument(
         "--videos",

@@ -1,5 +1,4 @@
-"""Open up runs on evaluation sets: store their activations and score them, in one pass over each
-set.
+"""Extract activations of runs on evaluation sets and score the runs, in one pass over each set.
 
 On the data set that it was made for a run is also scored on manipulated test clips.
 """
@@ -8,42 +7,91 @@ import argparse
 from functools import lru_cache
 from pathlib import Path
 
-from vidrep.command_line import add_device_options, run
+from vidrep.command_line import add_device_options, make_parser, run, split_files
 from vidrep.result_tables import write_rows
 from vidrep.systems import flow_inputs
 from vidrep.training import gpu_slots
 
 
 def main() -> None:
-    """Read the command line, run the network over the clips of each set, write its store and its
-    scores.
-    """
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Read the command line, run the network over each set, write its store and its scores."""
+    args = parse()
+    slots = gpu_slots.claim(args.gpus)
+
+    from vidrep.activations.extract import extract_run
+    from vidrep.activations.manipulate import control_scores
+    from vidrep.datasets.store import open_clips
+    from vidrep.objectives.build import needed_targets
+    from vidrep.training import device
+    from vidrep.training.run import load_run
+    from vidrep.training.split import load_split
+
+    where = device.choose(args.gpus, "float32", args.threads)
+    policy = args.pooling[0] if len(args.pooling) == 1 else [int(size) for size in args.pooling]
+    # A run that meets several sets is read once; baselines do not pile up.
+    load = lru_cache(maxsize=1)(load_run)
+    runs = args.runs * len(args.test) if len(args.runs) == 1 else args.runs
+    jobs = zip(runs, args.test, args.fit, args.stores, args.scores, strict=True)
+    for folder, test, fit, store, table in jobs:
+        objective, record = load(folder, where)
+        system = record["system"]
+        targets = needed_targets(system)
+        with open_clips(test.clips) as clips:
+            evaluated_on = clips.attrs["dataset"]
+            classes = clips.attrs["classes"]
+        about = {
+            "dataset": record["dataset"],
+            "system": system["name"],
+            "seed": record["seed"],
+            "evaluated_on": evaluated_on,
+            "classes": classes,
+        }
+        scores = extract_run(
+            objective,
+            load_split(test, targets=targets),
+            load_split(fit, args.fit_rows, targets=targets),
+            store,
+            about,
+            rows=args.rows,
+            policy=policy,
+            dtype=args.dtype,
+            device=where,
+        )
+        rows = [("test", metric, value) for metric, value in scores.items()]
+        if rows and evaluated_on == record["dataset"]:
+            rows += control_scores(
+                objective,
+                test.clips,
+                args.controls,
+                flows=flow_inputs(system["inputs"], system["flow"]),
+                targets=targets,
+                seed=record["experiment_seed"],
+                device=where,
+            )
+        write_rows(table, ("split", "metric", "value"), rows)
+    del slots
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--runs", required=True, nargs="+", type=Path, help="folder of the run, or one of each set"
     )
     parser.add_argument(
-        "--test", required=True, nargs="+", help="test clips (.h5) of the evaluation sets"
+        "--test",
+        required=True,
+        nargs="+",
+        type=split_files,
+        help="test clips of the evaluation sets: CLIPS.h5[,flow=STORE.zarr]"
+        "[,flow_backward=STORE.zarr]",
     )
     parser.add_argument(
         "--fit",
         required=True,
         nargs="+",
-        help="their training clips (.h5), on which probes are fitted",
-    )
-    parser.add_argument(
-        "--test-flow",
-        nargs="+",
-        help="flow of the test clips (.zarr), for systems that are fed flow",
-    )
-    parser.add_argument("--fit-flow", nargs="+", help="flow of the training clips (.zarr)")
-    parser.add_argument(
-        "--test-flow-backward",
-        nargs="+",
-        help="backward flow of the test clips, for systems that are fed it",
-    )
-    parser.add_argument(
-        "--fit-flow-backward", nargs="+", help="backward flow of the training clips"
+        type=split_files,
+        help="their training clips, on which probes are fitted, in the same form",
     )
     parser.add_argument(
         "--rows", required=True, type=int, help="test clips whose activations are stored"
@@ -81,71 +129,7 @@ def main() -> None:
         type=Path,
         help="the .csv files to write: split, metric, value",
     )
-    args = parser.parse_args()
-    slots = gpu_slots.claim(args.gpus)
-
-    from vidrep.activations.extract import open_up
-    from vidrep.activations.manipulate import control_scores
-    from vidrep.datasets.store import open_clips
-    from vidrep.objectives.build import needed_targets
-    from vidrep.training import device, split
-    from vidrep.training.run import load_run
-
-    where = device.choose(args.gpus, "float32", args.threads)
-    flows = [args.test_flow, args.fit_flow, args.test_flow_backward, args.fit_flow_backward]
-    flows = [stores or [None] * len(args.test) for stores in flows]
-    # one run of several sets is read once, and twins do not pile up
-    load = lru_cache(maxsize=1)(load_run)
-    runs = args.runs * len(args.test) if len(args.runs) == 1 else args.runs
-    files = zip(runs, args.test, args.fit, *flows, args.stores, args.scores, strict=True)
-    for (
-        folder,
-        test_file,
-        fit_file,
-        test_flow,
-        fit_flow,
-        test_back,
-        fit_back,
-        store,
-        table,
-    ) in files:
-        objective, record = load(folder, where)
-        targets = needed_targets(record["system"])
-        with open_clips(test_file) as clips:
-            evaluated_on = clips.attrs["dataset"]
-            classes = clips.attrs["classes"]
-        about = {
-            "dataset": record["dataset"],
-            "system": record["system"]["name"],
-            "seed": record["seed"],
-        }
-        scores = open_up(
-            objective,
-            split.load_split(test_file, test_flow, flow_backward_store=test_back, targets=targets),
-            split.load_split(
-                fit_file, fit_flow, args.fit_rows, flow_backward_store=fit_back, targets=targets
-            ),
-            store,
-            {**about, "evaluated_on": evaluated_on, "classes": classes},
-            rows=args.rows,
-            policy=(
-                args.pooling[0] if len(args.pooling) == 1 else [int(size) for size in args.pooling]
-            ),
-            dtype=args.dtype,
-            device=where,
-        )
-        rows = [("test", *item) for item in scores.items()]
-        if rows and evaluated_on == record["dataset"]:
-            fed = flow_inputs(record["system"]["inputs"], record["system"]["flow"])
-            how = {
-                "flows": fed,
-                "targets": targets,
-                "seed": record["experiment_seed"],
-                "device": where,
-            }
-            rows += control_scores(objective, test_file, args.controls, **how)
-        write_rows(table, ("split", "metric", "value"), rows)
-    del slots
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

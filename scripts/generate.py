@@ -1,9 +1,9 @@
-"""Generate frames of test clips with a run: some as pictures beside the truth, scores of all."""
+"""Let a run generate test clips of data sets, its own first: pictures of a few, scores of all."""
 
 import argparse
 from pathlib import Path
 
-from vidrep.command_line import add_device_options, run
+from vidrep.command_line import add_device_options, make_parser, run, split_files
 from vidrep.result_tables import write_rows
 from vidrep.runs import UNTRAINED
 from vidrep.tables import KEYS
@@ -12,30 +12,57 @@ from vidrep.training import gpu_slots
 
 def main() -> None:
     """Read the command line, generate, score, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    args = parse()
+    slots = gpu_slots.claim(args.gpus)
+
+    from vidrep.flow.store import open_flow
+    from vidrep.generation import baselines, generate, scores, verdict
+    from vidrep.training import device
+    from vidrep.training.run import load_run
+    from vidrep.training.split import load_split
+
+    where = device.choose(args.gpus, "float32", args.threads)
+    objective, record = load_run(args.run, where)
+    system = record["system"]
+    epochs = 0 if record["seed"] == UNTRAINED else sum(system["recipe"]["epochs"])
+    clips_seen = args.train_clips * epochs
+    rows = []
+    verdicts = []
+    for test, train in zip(args.test, args.train, strict=True):
+        clips = load_split(test)
+        if test == args.test[0]:
+            true_flow = open_flow(args.true_flow).flow[: args.count] if args.true_flow else None
+            generate.write_generated(
+                args.frames, objective, clips, where, count=args.count, true_flow=true_flow
+            )
+        keys = (system["name"], record["dataset"], test.clips.parent.name, record["seed"])
+        mean_frame = baselines.mean_training_frame(train)
+        found, errors = scores.score_run(objective, clips, mean_frame, where, clips_seen)
+        rows += [keys + row for row in found]
+        if errors:
+            verdicts.append(keys + verdict.verdict_row(errors))
+    write_rows(args.scores, (*KEYS, *scores.SCORE_COLUMNS), rows)
+    write_rows(args.verdict, (*KEYS, *verdict.VERDICT_COLUMNS), verdicts)
+    del slots
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
     parser.add_argument("--run", required=True, type=Path, help="folder of the run")
     parser.add_argument(
         "--test",
         required=True,
         nargs="+",
-        type=Path,
-        help="test clips (.h5) of each data set, its own first",
+        type=split_files,
+        help="test clips of each data set, its own first: CLIPS.h5[,flow=STORE.zarr]"
+        "[,flow_backward=STORE.zarr]",
     )
     parser.add_argument(
         "--train",
         required=True,
         nargs="+",
         help="their training clips (.h5), of which the mean frame is taken",
-    )
-    parser.add_argument(
-        "--test-flow",
-        nargs="+",
-        help="flow of the test clips (.zarr), for systems that are fed flow",
-    )
-    parser.add_argument(
-        "--test-flow-backward",
-        nargs="+",
-        help="backward flow of the test clips, for systems that are fed it",
     )
     parser.add_argument(
         "--true-flow",
@@ -58,39 +85,7 @@ def main() -> None:
     parser.add_argument(
         "--verdict", required=True, type=Path, help="the .csv file to write: does the run predict?"
     )
-    args = parser.parse_args()
-    slots = gpu_slots.claim(args.gpus)
-
-    from vidrep.flow.store import open_flow
-    from vidrep.generation import baselines, generate, scores, verdict
-    from vidrep.training import device, split
-    from vidrep.training.run import load_run
-
-    where = device.choose(args.gpus, "float32", args.threads)
-    objective, record = load_run(args.run, where)
-    epochs = 0 if record["seed"] == UNTRAINED else sum(record["system"]["recipe"]["epochs"])
-    flows = [
-        stores or [None] * len(args.test) for stores in (args.test_flow, args.test_flow_backward)
-    ]
-    rows = []
-    verdicts = []
-    for test, train, flow, flow_backward in zip(args.test, args.train, *flows, strict=True):
-        clips = split.load_split(test, flow, flow_backward_store=flow_backward)
-        if test == args.test[0]:
-            true_flow = open_flow(args.true_flow).flow[: args.count] if args.true_flow else None
-            generate.write_generated(
-                args.frames, objective, clips, where, count=args.count, true_flow=true_flow
-            )
-        keys = (record["system"]["name"], record["dataset"], test.parent.name, record["seed"])
-        mean_frame = baselines.mean_training_frame(train)
-        found, errors = scores.score_run(
-            objective, clips, mean_frame, where, args.train_clips * epochs
-        )
-        rows += [keys + row for row in found]
-        verdicts += [keys + verdict.verdict_row(errors)] if errors else []
-    write_rows(args.scores, (*KEYS, *scores.SCORE_COLUMNS), rows)
-    write_rows(args.verdict, (*KEYS, *verdict.VERDICT_COLUMNS), verdicts)
-    del slots
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

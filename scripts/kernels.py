@@ -1,12 +1,10 @@
 """Kernel summaries of all layers of activation stores."""
 
-import argparse
-
-from vidrep.command_line import run
+from vidrep.command_line import make_parser, run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--stores",
         required=True,

@@ -1,16 +1,15 @@
 """Probe the layers of one run on evaluation sets: per-class linear SVMs."""
 
-import argparse
 from pathlib import Path
 
-from vidrep.command_line import run
+from vidrep.command_line import make_parser, run
 from vidrep.probes.svm import Protocol, probe_store
 from vidrep.result_tables import write_rows
 
 
 def main() -> None:
     """Read the command line, probe store by store, write the confusion counts of each."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--stores",
         required=True,

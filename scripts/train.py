@@ -1,4 +1,4 @@
-"""Train one system on one data set with one seed, or only initialise its untrained twins."""
+"""Train one system on one data set with one seed, or write its untrained baselines."""
 
 import argparse
 import json
@@ -6,14 +6,58 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from vidrep.command_line import add_device_options, run
+from vidrep.command_line import add_device_options, make_parser, run, split_files
 from vidrep.runs import UNTRAINED
 from vidrep.training import gpu_slots
 
 
 def main() -> None:
     """Read the command line, claim a device, train, write the runs' folders."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    args = parse()
+    slots = gpu_slots.claim(args.gpus)
+
+    from vidrep.objectives.build import needed_targets
+    from vidrep.training import device
+    from vidrep.training.pretrained import sha256
+    from vidrep.training.run import digest, train_run
+    from vidrep.training.split import load_split
+
+    definition = json.loads(args.system)
+    targets = needed_targets(definition)
+    pretrained = sha256(args.weights) if args.weights else None
+    where = device.choose(args.gpus, args.precision, args.threads)
+    runs = zip(args.datasets, args.train, args.validation, args.outputs, strict=True)
+    for dataset, train_files, validation_files, folder in runs:
+        train = load_split(train_files, targets=targets)
+        validation = load_split(validation_files, targets=targets)
+        fingerprint = digest(
+            definition,
+            args.experiment_seed,
+            args.seed,
+            args.code,
+            train.checksum(),
+            pretrained,
+            args.snapshots,
+        )
+        train_run(
+            definition,
+            train,
+            validation,
+            seed=args.experiment_seed,
+            run_seed=args.seed if args.seed == UNTRAINED else int(args.seed),
+            device=where,
+            folder=folder,
+            fingerprint=fingerprint,
+            about={"dataset": dataset, "gpus": [slot.name for slot in slots]},
+            report=partial(report, f"{dataset}/{definition['name']}/seed{args.seed}"),
+            weights=args.weights,
+            snapshots=args.snapshots,
+        )
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--system",
         required=True,
@@ -23,25 +67,21 @@ def main() -> None:
         "--datasets",
         required=True,
         nargs="+",
-        help="name of the data set; for twins of all data sets of the system",
-    )
-    parser.add_argument("--train", required=True, nargs="+", help="training clips (.h5) of each")
-    parser.add_argument(
-        "--validation", required=True, nargs="+", help="validation clips (.h5) of each"
+        help="name of the data set; for baselines, of all data sets of the system",
     )
     parser.add_argument(
-        "--train-flow",
+        "--train",
+        required=True,
         nargs="+",
-        help="flow of the training clips (.zarr), for systems that are fed flow",
+        type=split_files,
+        help="training clips of each: CLIPS.h5[,flow=STORE.zarr][,flow_backward=STORE.zarr]",
     )
-    parser.add_argument("--validation-flow", nargs="+", help="flow of the validation clips (.zarr)")
     parser.add_argument(
-        "--train-flow-backward",
+        "--validation",
+        required=True,
         nargs="+",
-        help="backward flow of the training clips, for systems that are fed it",
-    )
-    parser.add_argument(
-        "--validation-flow-backward", nargs="+", help="backward flow of the validation clips"
+        type=split_files,
+        help="validation clips of each, in the same form",
     )
     parser.add_argument(
         "--weights", type=Path, help="file of pretrained weights that the model starts from"
@@ -67,64 +107,7 @@ def main() -> None:
         help="digest of the code; a checkpoint made by other code is not resumed",
     )
     parser.add_argument("--outputs", required=True, nargs="+", type=Path, help="folder of each run")
-    args = parser.parse_args()
-    slots = gpu_slots.claim(args.gpus)
-
-    from vidrep.objectives.build import needed_targets
-    from vidrep.training import device, split
-    from vidrep.training.pretrained import sha256
-    from vidrep.training.run import digest, train_run
-
-    definition = json.loads(args.system)
-    targets = needed_targets(definition)
-    pretrained = sha256(args.weights) if args.weights else None
-    where = device.choose(args.gpus, args.precision, args.threads)
-    flows = (
-        args.train_flow,
-        args.train_flow_backward,
-        args.validation_flow,
-        args.validation_flow_backward,
-    )
-    flows = [stores or [None] * len(args.datasets) for stores in flows]
-    runs = zip(args.datasets, args.train, args.validation, *flows, args.outputs, strict=True)
-    for (
-        dataset,
-        train_file,
-        validation_file,
-        train_flow,
-        train_back,
-        validation_flow,
-        validation_back,
-        folder,
-    ) in runs:
-        train = split.load_split(
-            train_file, train_flow, flow_backward_store=train_back, targets=targets
-        )
-        validation = split.load_split(
-            validation_file, validation_flow, flow_backward_store=validation_back, targets=targets
-        )
-        train_run(
-            definition,
-            train,
-            validation,
-            seed=args.experiment_seed,
-            run_seed=args.seed if args.seed == UNTRAINED else int(args.seed),
-            device=where,
-            folder=folder,
-            fingerprint=digest(
-                definition,
-                args.experiment_seed,
-                args.seed,
-                args.code,
-                train.checksum(),
-                pretrained,
-                args.snapshots,
-            ),
-            about={"dataset": dataset, "gpus": [slot.name for slot in slots]},
-            report=partial(report, f"{dataset}/{definition['name']}/seed{args.seed}"),
-            weights=args.weights,
-            snapshots=args.snapshots,
-        )
+    return parser.parse_args()
 
 
 def report(label: str, line: str) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from vidrep.activations import extract, store
 from vidrep.activations.capture import capturing
-from vidrep.activations.extract import open_up, store_activations
+from vidrep.activations.extract import extract_run, store_activations
 from vidrep.activations.pooling import pool
 from vidrep.activations.store import (
     LayerWriter,
@@ -251,7 +251,7 @@ def test_a_store_holds_what_the_layers_compute(
     fit = make_split(9, split="train", seed=1)
     attrs = {"dataset": "d", "system": "s", "seed": 3}
     options = {"rows": 13, "policy": policy, "dtype": "float16", "device": cpu}
-    scores = open_up(objective, test, fit, tmp_path / "run.zarr", attrs, **options)
+    scores = extract_run(objective, test, fit, tmp_path / "run.zarr", attrs, **options)
 
     root = zarr.open_group(tmp_path / "run.zarr", mode="r")
     assert dict(root.attrs) == {
@@ -284,7 +284,7 @@ def test_every_narrow_system_can_be_opened_up(narrow, tiny_system, make_split, c
     split = make_split(4)
     torch.manual_seed(0)
     objective = build(tiny_system(narrow).definition(), split.shape)
-    open_up(
+    extract_run(
         objective,
         split,
         split,
@@ -308,7 +308,9 @@ def test_controls_are_opened_up_without_scores(make_split, cpu, tmp_path):
     definition = {"model": "pixels", "params": {}, "objective": "none", "objective_params": {}}
     options = {"rows": 3, "policy": "none", "dtype": "float32", "device": cpu}
     assert (
-        open_up(build(definition, split.shape), split, split, tmp_path / "run.zarr", {}, **options)
+        extract_run(
+            build(definition, split.shape), split, split, tmp_path / "run.zarr", {}, **options
+        )
         == {}
     )
     np.testing.assert_allclose(
@@ -339,11 +341,11 @@ def test_nothing_half_written_when_a_value_does_not_fit(make_split, cpu, tmp_pat
     with pytest.raises(
         ValueError, match=r"^layer large, clip 5: activation of size 1e\+06 does not fit float16"
     ):
-        open_up(
+        extract_run(
             Objective(Growing(), split.shape), split, split, tmp_path / "run.zarr", {}, **options
         )
     assert not list(tmp_path.iterdir())
-    open_up(
+    extract_run(
         Objective(Growing(), split.shape),
         split,
         split,

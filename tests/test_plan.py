@@ -92,7 +92,7 @@ def test_pooled_features_and_bytes(load):
     sizes = load.size("pixels", "digits_only")
     assert (sizes.parameters, sizes.layers, sizes.features) == (0, 1, 8 * 16 * 16)
     stored = load.megabytes(
-        job("extract_own", "x", dataset="digits_only", system="pixels", seed="untrained")
+        job("extract", "x", dataset="digits_only", system="pixels", seed="untrained")
     )
     assert stored == pytest.approx((48 + 64) * 8 * 16 * 16 * 2 / 1e6)
     flow = load.megabytes(

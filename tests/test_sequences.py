@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import yaml
 
-from vidrep import experiment
 from vidrep.config import check, fill_defaults
 from vidrep.datasets.recipes import sequence_recipe, versions
 from vidrep.datasets.render import render, render_split
@@ -114,7 +113,10 @@ def test_only_systems_that_name_sequences_are_trained_on_them_transfer_among_equ
             ("tcc_narrow", "sequences_unwarped"),
         ]
     }
-    assert chosen.alike() == [["digits_only", "velocity_only"], ["sequences", "sequences_unwarped"]]
+    assert chosen.groups() == [
+        ["digits_only", "velocity_only"],
+        ["sequences", "sequences_unwarped"],
+    ]
     assert {run.system for run in chosen.evaluated_on("sequences")} == {"tcc_narrow"}
     assert {run.dataset for run in chosen.evaluated_on("digits_only")} == {
         "digits_only",
@@ -146,5 +148,6 @@ def test_misuse_of_sequences_is_named_in_one_line(changes, says):
     assert "\n" not in str(error.value)
 
 
-def test_the_names_known_to_the_experiment_are_those_that_can_be_rendered():
-    assert set(experiment.SEQUENCES) == set(versions("sequences"))
+def test_data_sets_of_sequences_are_those_that_know_the_phase():
+    chosen = check(configured())
+    assert set(chosen.sequences()) == set(versions("sequences"))

@@ -35,6 +35,7 @@ from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.objectives.classification import Classification
 from vidrep.objectives.next_frame import DELTA, FLOOR, NextFrame, central_differences, roughness
+from vidrep.splits import SplitFiles
 from vidrep.systems import catalogue
 from vidrep.training.device import Device
 from vidrep.training.run import train_run
@@ -470,7 +471,7 @@ def results(tmp_path_factory) -> Results:
                 render_split(made, digits, split, 24, 1),
                 attrs,
             )
-        clips = load_split(folder / "datasets" / dataset / "train.h5")
+        clips = load_split(SplitFiles(folder / "datasets" / dataset / "train.h5"))
         for name, changes in NARROW.items():
             entry = {
                 "name": name,

@@ -6,6 +6,7 @@ import copy
 import csv
 import json
 import re
+from dataclasses import replace
 from itertools import chain, pairwise
 
 import numpy as np
@@ -19,6 +20,7 @@ from vidrep.objectives.base import Objective
 from vidrep.objectives.build import build
 from vidrep.random_streams import stream_seed
 from vidrep.runs import UNTRAINED
+from vidrep.splits import SplitFiles
 from vidrep.systems import DEFAULT_RECIPE, System
 from vidrep.training import device, loop, progress
 from vidrep.training.checkpoint import Checkpoint
@@ -790,20 +792,19 @@ def test_splits_are_read_from_files(make_split, tmp_path):
         attrs,
     )
     write_flow(tmp_path / "true.zarr", [split.flow.numpy()], tuple(split.flow.shape), {})
-    read = load_split(tmp_path / "test.h5", tmp_path / "true.zarr", 4)
+    read = load_split(SplitFiles(tmp_path / "test.h5", tmp_path / "true.zarr"), 4)
     assert torch.equal(read.clips, split.clips[:4]) and torch.equal(read.labels, split.labels[:4])
     assert torch.equal(read.flow, split.flow[:4]) and read.multi_label
     assert read.ids == clip_ids(split.clips.numpy(), "d", "test")[:4]
-    assert (
-        load_split(tmp_path / "test.h5").flow is None and len(load_split(tmp_path / "test.h5")) == 6
-    )
+    clips_alone = load_split(SplitFiles(tmp_path / "test.h5"))
+    assert clips_alone.flow is None and len(clips_alone) == 6
     for shape in [(5, 7, 2, 16, 16), (6, 6, 2, 16, 16), (6, 7, 2, 16, 8)]:
         write_flow(tmp_path / "other.zarr", [np.zeros(shape, np.float16)], shape, {})
         with pytest.raises(
             ValueError,
             match=r"other\.zarr: flow of shape .* does not belong to clips of shape .*test\.h5",
         ):
-            load_split(tmp_path / "test.h5", tmp_path / "other.zarr")
+            load_split(SplitFiles(tmp_path / "test.h5", tmp_path / "other.zarr"))
 
 
 def test_backward_flow_and_targets_are_read_where_they_are_asked_for(make_split, tmp_path, cpu):
@@ -816,12 +817,9 @@ def test_backward_flow_and_targets_are_read_where_they_are_asked_for(make_split,
         attrs,
     )
     write_flow(tmp_path / "true_backward.zarr", [split.flow.numpy()], tuple(split.flow.shape), {})
-    read = load_split(
-        tmp_path / "test.h5",
-        flow_backward_store=tmp_path / "true_backward.zarr",
-        targets=["speeds"],
-        count=5,
-    )
+    clips_alone = SplitFiles(tmp_path / "test.h5")
+    with_flow = replace(clips_alone, flow_backward=tmp_path / "true_backward.zarr")
+    read = load_split(with_flow, 5, targets=["speeds"])
     batch = read.batch(torch.tensor([4, 1]), cpu)
     assert set(batch) == {"clip", "labels", "row", "flow_backward", "speeds"}
     assert (
@@ -830,17 +828,17 @@ def test_backward_flow_and_targets_are_read_where_they_are_asked_for(make_split,
         and batch["speeds"].sum() == 4
     )
     assert torch.equal(batch["flow_backward"], split.flow[[4, 1]].transpose(1, 2).float())
-    assert set(load_split(tmp_path / "test.h5").batch(slice(0, 2), cpu)) == {
+    assert set(load_split(clips_alone).batch(slice(0, 2), cpu)) == {
         "clip",
         "labels",
         "row",
     }
-    assert len({read.checksum(), load_split(tmp_path / "test.h5", count=5).checksum()}) == 2
+    assert len({read.checksum(), load_split(clips_alone, 5).checksum()}) == 2
     with pytest.raises(
         ValueError,
         match="target 'directions' needs the factor direction_rad; this data set has speed_class",
     ):
-        load_split(tmp_path / "test.h5", targets=["directions"])
+        load_split(clips_alone, targets=["directions"])
 
 
 def test_devices_are_chosen_in_one_place(monkeypatch):

@@ -88,7 +88,7 @@ def job_counts(output: str) -> dict[str, int]:
 
 def stale_runs(output: str) -> set[tuple[str, str]]:
     """(system, data set) of the training jobs in a dry run."""
-    return set(re.findall(r"Training (\w+) on (\w+), seed", output))
+    return set(re.findall(r"Training: (\w+) \((\w+), seed", output))
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +294,7 @@ def test_editing_the_training_loop_makes_all_runs_stale(project, smoke):
         loop.write_text(original)
     counts = job_counts(output)
     # runs on two versions; the twins of a system together
-    assert counts["train"] == 2 * 4 and counts["train_twins_0"] == 4
+    assert counts["train"] == 2 * 4 and counts["train_untrained_0"] == 4
 
 
 def overlay_of_smoke(path: Path, **changes) -> Path:
@@ -472,7 +472,7 @@ def test_paper_experiment_plans_the_reference_setting(project, tmp_path):
     counts = job_counts(output)
     assert counts["fetch_mnist"] == 4
     assert counts["render_dataset"] == 6 * 3
-    assert counts["train"] == 6 * 7 * 3 and counts["train_twins_0"] == 8
+    assert counts["train"] == 6 * 7 * 3 and counts["train_untrained_0"] == 8
     config = yaml.safe_load((ROOT / "workflow/experiments/paper.yaml").read_text())
     assert (config["clips"]["train"], config["clips"]["test"], config["video"]["size_px"]) == (
         8000,
@@ -487,7 +487,7 @@ def test_default_experiment_plans_its_systems(project, tmp_path):
     )
     # C3D with two seeds; one system on two data sets, two on one
     assert counts["train"] == 3 * (2 + 1 + 1) + 2 + 1 + 1
-    assert sum(count for name, count in counts.items() if name.startswith("train_twins")) == 7
+    assert sum(count for name, count in counts.items() if name.startswith("train_untrained")) == 7
     assert counts["compare"] == 3 * 3
 
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from vidrep.splits import SplitFiles
+
 
 def run(main: Callable[[], None]) -> None:
     """Run a script's ``main``; errors that the user can mend become one line on stderr and exit
@@ -28,6 +30,14 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     the shell's own, to which the limit does not apply.
     """
     return argparse.ArgumentParser(description=description, fromfile_prefix_chars="@")
+
+
+def split_files(text: str) -> SplitFiles:
+    """The type of an option that is given a split; see ``vidrep.splits.SplitFiles``."""
+    try:
+        return SplitFiles.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import copy
 from pathlib import Path
 
 from vidrep import models, objectives
-from vidrep.experiment import SEQUENCES, Experiment
+from vidrep.experiment import Experiment
 from vidrep.naming import source_file
 from vidrep.systems import STILL_DIGITS, System
 
@@ -64,9 +64,10 @@ def check(config: dict) -> Experiment:
             f"config key video.patch_px: a digit of {video['patch_px']} px does not fit on a canvas"
             f" of {video['size_px']} px; make patch_px smaller than size_px"
         )
+    experiment = Experiment(config)
     aligned = (
         [("test", "test", "alignment"), ("train", "train", "alignment")]
-        if {*config["datasets"]} & {*SEQUENCES}
+        if experiment.sequences()
         else []
     )
     for key, limit, of in (
@@ -79,7 +80,6 @@ def check(config: dict) -> Experiment:
                 f"config key {of}.{key}: {config[of][key]} clips wanted, clips.{limit} is"
                 f" {clips[limit]}"
             )
-    experiment = Experiment(config)
     names = [item if isinstance(item, str) else item["name"] for item in config["systems"]]
     for name in names:
         if names.count(name) > 1:
@@ -92,14 +92,16 @@ def check(config: dict) -> Experiment:
             "config key systems: only controls; list at least one system that is trained"
         )
     for system in experiment.systems.values():
-        if unknown := [name for name in system.datasets if name not in config["datasets"]]:
+        if unknown := [name for name in system.datasets if name not in experiment.datasets]:
             raise ValueError(
                 f"config key systems, {system.name}.datasets: {', '.join(unknown)} not among the"
                 " experiment's data sets; add it to datasets or give some of"
-                f" {', '.join(config['datasets'])}"
+                f" {', '.join(experiment.datasets)}"
             )
         lengths = {
-            experiment.frames(dataset) for dataset, made in experiment.pairs() if made is system
+            experiment.sets[dataset].frames
+            for dataset, made in experiment.pairs()
+            if made is system
         }
         if not lengths:
             raise ValueError(
@@ -177,9 +179,13 @@ def _check_detection(config: dict, experiment: Experiment) -> None:
                 f"config key detection.systems: {name!r} is no trained system of this experiment"
                 f" that is fed clips alone; choose from {', '.join(suitable) or '(none)'}"
             )
-    if sequences := [name for name in chosen["datasets"] if name in SEQUENCES]:
+    if unfit := [
+        name
+        for name in chosen["datasets"]
+        if name in experiment.sets and experiment.sets[name].kind != "bouncing"
+    ]:
         raise ValueError(
-            f"config key detection.datasets: {', '.join(sequences)} have no classes to detect;"
+            f"config key detection.datasets: {', '.join(unfit)} have no classes to detect;"
             " choose other data sets"
         )
     made = {(run.system, run.dataset) for run in experiment.detection_runs()}

@@ -6,35 +6,65 @@ The Snakefile imports this module every time it is parsed, in every job: nothing
 from functools import cache
 from pathlib import Path
 
-from vidrep import objectives
+from vidrep import objectives, run_jobs, systems
+from vidrep.datasets.declared import data_sets
+from vidrep.run_jobs import RunJobs
 from vidrep.runs import EXTERNAL, UNTRAINED, Run, first_seeds, trained_on
-from vidrep.systems import System, system
-
-# Videos of one process: only systems that name them are trained on them.
-SEQUENCES = ("sequences", "sequences_unwarped")
+from vidrep.similarity_analysis import TABLES as ANALYSIS_TABLES
+from vidrep.systems import System
 
 
 class Experiment:
-    """The runs of a configuration and what is evaluated on what."""
+    """The runs of a configuration and what is evaluated on what.
+
+    Attributes:
+        config: the configuration with all defaults.
+        name: of its folder of results.
+        sets: its data sets by name, in the order of the configuration.
+        datasets: their names.
+        transfer: are trained runs evaluated on other data sets than their own?
+        systems: its systems by name.
+    """
 
     def __init__(self, config: dict) -> None:
         self.config = config
         self.name: str = config["experiment"]
-        self.datasets: list[str] = config["datasets"]
+        self.sets = data_sets(config)
+        self.datasets = list(self.sets)
         self.transfer: bool = config["transfer"]
-        self.systems = {item.name: item for item in map(system, config["systems"])}
+        chosen = [systems.system(entry) for entry in config["systems"]]
+        self.systems = {system.name: system for system in chosen}
         self._evaluated = cache(lambda dataset: frozenset(self.evaluated_on(dataset)))
 
-    def frames(self, dataset: str) -> int:
-        """Frames of a data set's clips."""
-        return self.config["sequences" if dataset in SEQUENCES else "video"]["frames"]
+    def groups(self) -> list[list[str]]:
+        """The data sets in groups within which trained runs are evaluated on each other's clips.
 
-    def alike(self) -> list[list[str]]:
-        """The data sets in groups of equally long clips: transfer stays within a group."""
-        lengths = dict.fromkeys(map(self.frames, self.datasets))
+        With transfer those that are comparable, else each by itself.
+        """
+        found: dict[tuple, list[str]] = {}
+        for name, data_set in self.sets.items():
+            key = data_set.comparable if self.transfer else (name,)
+            found.setdefault(key, []).append(name)
+        return list(found.values())
+
+    def group_of(self, dataset: str) -> list[str]:
+        """The group of a data set."""
+        return next(group for group in self.groups() if dataset in group)
+
+    def pairs(self) -> list[tuple[str, System]]:
+        """Which system is made for which data set, data set by data set."""
         return [
-            [name for name in self.datasets if self.frames(name) == length] for length in lengths
+            (dataset, system)
+            for dataset in self.datasets
+            for system in self.systems.values()
+            if dataset in self.made_for(system)
         ]
+
+    def made_for(self, system: System) -> list[str]:
+        """The data sets that a system is trained on: those it names, else all that may be."""
+        if system.datasets:
+            return [name for name in self.datasets if name in system.datasets]
+        return [name for name, data_set in self.sets.items() if not data_set.named_only]
 
     def trained_runs(self) -> list[Run]:
         """Every system on its data sets with each of its seeds."""
@@ -45,43 +75,75 @@ class Experiment:
         ]
 
     def untrained_runs(self) -> list[Run]:
-        """The untrained twin of every system on its data sets; controls are nothing but that."""
+        """The untrained baseline of every system on its data sets; controls have no other run."""
         return [Run(dataset, system.name, UNTRAINED) for dataset, system in self.pairs()]
 
-    def pairs(self) -> list[tuple[str, System]]:
-        """Which system is made for which data set, data set by data set."""
-        return [
-            (dataset, system)
-            for dataset in self.datasets
-            for system in self.systems.values()
-            if dataset
-            in (system.datasets or [name for name in self.datasets if name not in SEQUENCES])
-        ]
-
-    def twins_together(self) -> dict[tuple[str, ...], list[str]]:
-        """Groups of data sets, and the systems whose untrained twins are made for just these."""
-        groups: dict[tuple[str, ...], list[str]] = {}
-        for name in self.systems:
-            groups.setdefault(
-                tuple(dataset for dataset, made in self.pairs() if made.name == name), []
-            ).append(name)
-        return groups
-
     def runs(self) -> list[Run]:
+        """All runs, trained ones first."""
         return self.trained_runs() + self.untrained_runs()
 
     def evaluated_on(self, dataset: str) -> list[Run]:
-        """Runs that are opened up on ``dataset``: those made for it and, with transfer, all trained
-        ones for as many frames.
+        """Runs that are evaluated on a data set: trained ones of its group, its own baselines."""
+        group = self.group_of(dataset)
+        trained = [run for run in self.trained_runs() if run.dataset in group]
+        untrained = [run for run in self.untrained_runs() if run.dataset == dataset]
+        return trained + untrained
+
+    def trainings(self) -> list[RunJobs]:
+        """The kinds of training jobs: a trained run each, or all baselines of a system."""
+        trained = [name for name, system in self.systems.items() if system.seeds]
+        each = run_jobs.of_trained("", ["{dataset}"], run_jobs.any_of(self.datasets), trained)
+        return [each, *self._untrained_jobs()]
+
+    def run_definition(self, system: str) -> dict:
+        """What determines the result of a system's runs, and which seed its baseline shares."""
+        chosen = self.systems[system]
+        return {**chosen.definition(), "first_seed": min(chosen.seeds, default=0)}
+
+    def initial_weights(self, run: Run) -> list[str]:
+        """The file of weights that a run starts from; none for random ones and for baselines."""
+        system = self.systems[run.system]
+        if not system.weights or run.seed == UNTRAINED:
+            return []
+        if system.starts_from:
+            first = Run(run.dataset, system.starts_from, run.seed)
+            return [f"<results>/runs/{first.folder}/weights.pt"]
+        if system.weights == systems.STILL_DIGITS:
+            return [f"<results>/pretrained/{systems.STILL_DIGITS}.pt"]
+        return [system.weights]
+
+    def extractions(self) -> list[RunJobs]:
+        """The kinds of jobs that read runs on evaluation sets.
+
+        A trained run meets all data sets of its group in one job; all baselines of a system, which
+        take less than starting Python, share one job.
         """
-        trained_on = [
-            name
-            for name in self.datasets
-            if self.transfer and self.frames(name) == self.frames(dataset)
-        ] or [dataset]
-        return [run for run in self.trained_runs() if run.dataset in trained_on] + [
-            run for run in self.untrained_runs() if run.dataset == dataset
+        found = []
+        for number, sets in enumerate(self.groups()):
+            systems = [
+                name
+                for name, system in self.systems.items()
+                if system.seeds and set(sets) & set(self.made_for(system))
+            ]
+            ending = str(number) if number else ""
+            found.append(run_jobs.of_trained(ending, sets, run_jobs.any_of(sets), systems))
+        return found + self._untrained_jobs()
+
+    def _untrained_jobs(self) -> list[RunJobs]:
+        """Jobs of all baselines of a system, the systems made for the same data sets together."""
+        together: dict[tuple[str, ...], list[str]] = {}
+        for name, system in self.systems.items():
+            together.setdefault(tuple(self.made_for(system)), []).append(name)
+        return [
+            run_jobs.of_untrained(f"untrained_{number}", sets, systems)
+            for number, (sets, systems) in enumerate(together.items())
         ]
+
+    def external_jobs(self) -> RunJobs:
+        """Jobs of external activations, which take the same way from there on."""
+        runs = [run for _, run in self.external()]
+        trained_on = [run.dataset for run in runs]
+        return run_jobs.of_external(trained_on, [run.system for run in runs])
 
     def external_on(self, dataset: str) -> list[Run]:
         """Networks of somebody else's whose activations on ``dataset`` the configuration lists."""
@@ -94,10 +156,15 @@ class Experiment:
             for item in self.config["external"]
         ]
 
+    def external_file(self, evaluated: str, run: Run) -> str:
+        """The file of activations behind an external run on an evaluation set."""
+        for item, listed in self.external():
+            if item["evaluated_on"] == evaluated and listed == run:
+                return item["file"]
+        raise ValueError(f"no external activations of {run.stem} on {evaluated}")
+
     def compared_on(self, dataset: str) -> list[Run]:
-        """All that is compared on ``dataset``: the runs opened up on it, then external
-        activations.
-        """
+        """All that is compared on a data set: its evaluated runs, then external activations."""
         return self.evaluated_on(dataset) + self.external_on(dataset)
 
     def families(self) -> dict[str, str]:
@@ -109,7 +176,7 @@ class Experiment:
 
     def sequences(self) -> list[str]:
         """The data sets whose videos follow one script, so that they can be aligned."""
-        return [name for name in self.datasets if name in SEQUENCES]
+        return [name for name, data_set in self.sets.items() if "phase" in data_set.truths]
 
     def detection_runs(self) -> list[Run]:
         """Trained runs whose features detect activities in untrimmed videos."""
@@ -198,6 +265,31 @@ class Experiment:
         two = self.config["detection"]["videos"]["test_two_activities"]
         return ["train", "validation", "test"] + ["test_two_activities"] * bool(two)
 
+    def untrimmed_mb(self, dataset: str, split: str) -> int:
+        """Megabytes of a split of untrimmed videos, if all were as long as the longest."""
+        videos = self.config["detection"]["videos"]
+        clip = self.sets[dataset]
+        return videos[split] * videos["frames"][1] * clip.height * clip.width // 10**6
+
     def first_run(self, system: str, dataset: str) -> Run:
         """A trained system's run with its first seed."""
         return Run(dataset, system, min(self.systems[system].seeds))
+
+    def tables(self) -> list[str]:
+        """The names of the experiment's tables."""
+        names = ["accuracy", "probes", "confusion", "cost", "nearest", *ANALYSIS_TABLES]
+        if self.followed_runs():
+            names.append("training_time")
+        if self.config["flow"]["estimators"] and self.sets_with_true_flow():
+            names.append("flow_error")
+        if self.detection_runs():
+            names.append("detection")
+        if self.generating_runs():
+            names += ["prediction", "prediction_verdict"]
+        if self.sequences():
+            names.append("alignment")
+        return names
+
+    def sets_with_true_flow(self) -> list[str]:
+        """The data sets whose exact flow is known."""
+        return [name for name, data_set in self.sets.items() if data_set.has_flow("true")]

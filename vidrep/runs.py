@@ -17,6 +17,11 @@ class Run:
     seed: int | str
 
     @property
+    def folder(self) -> str:
+        """Where the run's own files lie below a stage's folder."""
+        return f"{self.dataset}/{self.system}/seed{self.seed}"
+
+    @property
     def stem(self) -> str:
         """File stem of the run's activations."""
         return f"{self.dataset}--{self.system}--seed{self.seed}"

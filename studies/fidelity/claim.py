@@ -276,19 +276,19 @@ class Results:
             NotRun: there is no such data set or run.
         """
         from vidrep.objectives.build import needed_targets
+        from vidrep.splits import SplitFiles
         from vidrep.systems import flow_inputs
         from vidrep.training.split import load_split
 
         clips = self.clips_file(dataset, split)
         if system is None:
-            return load_split(clips, count=count)
+            return load_split(SplitFiles(clips), count)
         definition = self.record(dataset, system)["system"]
         methods = flow_inputs(definition["inputs"], definition["flow"])
-        stores = {
-            f"{name}_store": self.folder / "flow" / dataset / split / f"{method}.zarr"
-            for name, method in methods.items()
-        }
-        return load_split(clips, count=count, targets=needed_targets(definition), **stores)
+        flow_folder = self.folder / "flow" / dataset / split
+        flows = {name: flow_folder / f"{method}.zarr" for name, method in methods.items()}
+        files = SplitFiles(clips, **flows)
+        return load_split(files, count, targets=needed_targets(definition))
 
     def batches(
         self,

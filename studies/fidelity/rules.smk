@@ -26,10 +26,9 @@ def fidelity_code(wildcards):
 rule fidelity:
     input:
         tables=[
-            "<results>/tables/accuracy.csv",
-            "<results>/tables/cost.csv",
-            *detection_table(),
-            *alignment_table(),
+            f"<results>/tables/{name}.csv"
+            for name in ("accuracy", "cost", "detection", "alignment")
+            if name in EXPERIMENT.tables()
         ],
         runs=[
             f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json"

@@ -18,16 +18,8 @@ rule sanity:
             f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json"
             for run in EXPERIMENT.trained_runs()
         ],
-        clips=collect(
-            "<results>/datasets/{dataset}/{split}.h5",
-            dataset=EXPERIMENT.datasets,
-            split=["train", "test"],
-        ),
-        flow=[
-            flow_of(system.name, dataset, "test", name)
-            for dataset, system in EXPERIMENT.pairs()
-            for name in ("flow", "flow_backward")
-        ],
+        train=collect("<results>/datasets/{dataset}/train.h5", dataset=EXPERIMENT.datasets),
+        test=[split_files(system.name, [dataset], "test") for dataset, system in EXPERIMENT.pairs()],
     output:
         table="<results>/tables/measure_tests.csv",
         page="<results>/measure_tests.md",

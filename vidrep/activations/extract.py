@@ -68,7 +68,7 @@ def store_activations(
     return {name: value / len(split) for name, value in sums.items()}
 
 
-def open_up(
+def extract_run(
     objective,
     test: Split,
     fit: Split,

@@ -20,6 +20,7 @@ import torch
 from vidrep.datasets.store import open_clips
 from vidrep.flow.methods import flow_of_clips, needed_arrays
 from vidrep.random_streams import stream
+from vidrep.splits import SplitFiles
 from vidrep.training.device import Device
 from vidrep.training.loop import evaluate
 from vidrep.training.split import Split, load_split
@@ -84,7 +85,7 @@ def load_manipulated(
     Raises:
         ValueError: unknown control or flow method, or a file without what the method needs.
     """
-    split = load_split(clips_file, targets=targets)
+    split = load_split(SplitFiles(clips_file), targets=targets)
     count, frames = split.clips.shape[:2]
     order = frame_order(control, count, frames, seed)
     each = np.arange(count)[:, None]

@@ -8,3 +8,6 @@ all frames of all test videos.
 * ``job``: all of them for a run or a baseline, with intervals over test videos, and a few matched
   videos to look at.
 """
+
+# What runs are compared with, and what figures call it; ``job`` makes them.
+BASELINES = {"frame_index": "frame number", "raw_pixels": "pixels", "chance": "chance"}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidrep.alignment import measures
+from vidrep.alignment import BASELINES, measures
 from vidrep.datasets.store import open_clips
 from vidrep.files import whole
 from vidrep.random_streams import stream
@@ -146,14 +146,14 @@ def _chance(videos: Videos, rng: np.random.Generator) -> np.ndarray:
     return rng.normal(size=(*videos.phase.shape, CHANCE_WIDTH))
 
 
-BASELINES = {"frame_index": _frame_index, "raw_pixels": _raw_pixels, "chance": _chance}
+_EMBEDDINGS = {"frame_index": _frame_index, "raw_pixels": _raw_pixels, "chance": _chance}
 
 
 def baseline(name: str, videos: Videos, rng: np.random.Generator) -> Tensor:
     """What stands in for embeddings: the number of a frame, its pixels, or random numbers.
 
     Args:
-        name: one of ``BASELINES``.
+        name: one of ``vidrep.alignment.BASELINES``.
         videos: the videos to embed.
         rng: of the random numbers.
 
@@ -165,7 +165,7 @@ def baseline(name: str, videos: Videos, rng: np.random.Generator) -> Tensor:
     """
     if name not in BASELINES:
         raise ValueError(f"unknown baseline {name!r}: give one of {', '.join(BASELINES)}")
-    embeddings = BASELINES[name](videos, rng)
+    embeddings = _EMBEDDINGS[name](videos, rng)
     return torch.from_numpy(embeddings.astype(np.float32))
 
 

@@ -18,6 +18,7 @@ from vidrep.generation.baselines import (
 from vidrep.generation.generate import generate_frames, split_parts
 from vidrep.generation.metrics import MARGIN, frame_scores
 from vidrep.generation.verdict import RIVALS
+from vidrep.splits import SplitFiles
 from vidrep.training.device import Device
 from vidrep.training.split import Split, load_split
 
@@ -117,7 +118,7 @@ def score_baselines(
     Returns:
         Rows of ``SCORE_COLUMNS`` for each of ``BASELINES``.
     """
-    split = load_split(test_file)
+    split = load_split(SplitFiles(test_file))
     mean_frame = mean_training_frame(train_file).to(device.device)
     rows = {name: [] for name in BASELINES}
     for cut in observed:

@@ -125,7 +125,7 @@ def disk(estimates: list[Estimate], load: Workload, policy: str) -> str:
 
 
 def _of_trained_run(item: Estimate) -> bool:
-    return not item.rule.endswith("_twins") and not item.benchmark.endswith(f"seed{UNTRAINED}.tsv")
+    return not item.rule.endswith(f"_{UNTRAINED}")
 
 
 def truth(planned: list[Estimate], results: Path) -> str:

@@ -100,7 +100,7 @@ def _job(record: logging.LogRecord) -> Job:
         name, *_ = str(path).split(" (")  # Snakemake adds "(temp)" and the like
         outputs.append(name)
     return Job(
-        rule=re.sub(r"_\d+$", "", record.rule_name),  # rules of untrained baselines are numbered
+        rule=re.sub(r"_\d+$", "", record.rule_name),  # rules of one kind are numbered
         wildcards=dict(record.wildcards),
         threads=record.threads,
         gpu=asked.get("gpu", 0),

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from vidrep.result_tables import write_rows
 
-EXTRACT = ("extract", "extract_own", "extract_longer", "extract_twins")
-PROBE = ("probe", "probe_own", "probe_longer", "probe_twins")
-KERNELS = ("kernels", "kernels_own", "kernels_longer", "kernels_twins")
+# Of a run, and of all untrained baselines of a system.
+TRAIN = ("train", "train_untrained")
+EXTRACT = ("extract", "extract_untrained")
+PROBE = ("probe", "probe_untrained")
+KERNELS = ("kernels", "kernels_untrained")
 
 # CPU seconds that a job takes to start, and CPU seconds for a unit of its work
 # (vidrep/plan/work.py), where nothing of its kind ran before: from one run of the default
@@ -19,8 +21,7 @@ KERNELS = ("kernels", "kernels_own", "kernels_longer", "kernels_twins")
 UNKNOWN = {
     "render_dataset": (0.4, 0.012),
     "compute_flow": (0.5, 0.38),
-    "train": (5.2, 0.067),
-    "train_twins": (5.2, 0.067),
+    **dict.fromkeys(TRAIN, (5.2, 0.067)),
     **dict.fromkeys(EXTRACT, (4.0, 0.085)),
     "generate": (4.8, 0.15),
     **dict.fromkeys(PROBE, (3.0, 0.36)),
@@ -32,7 +33,7 @@ LIGHT = (0.0, 6.0)
 GPU_START_S = 10.0  # assumed, where no job of the kind has run on a GPU
 GPU_GMACS_PER_S = 2000.0
 # rules whose work is counted in 10^9 multiply-adds
-NETWORK = ("train", "train_twins", *EXTRACT, "generate")
+NETWORK = (*TRAIN, *EXTRACT, "generate")
 PACKED = {"render_dataset": 0.12, "compute_flow": 0.2}  # share of its size that compression leaves
 
 

@@ -12,11 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vidrep.activations.capture import capturing
 from vidrep.activations.pooling import pool
-from vidrep.datasets.declared import data_sets
 from vidrep.experiment import Experiment
 from vidrep.listing import blank_batch, build_on_meta
 from vidrep.plan.jobs import Job
-from vidrep.plan.records import EXTRACT, KERNELS, PROBE
+from vidrep.plan.records import EXTRACT, KERNELS, PROBE, TRAIN
 from vidrep.runs import UNTRAINED
 
 
@@ -47,7 +46,7 @@ class Workload:
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
         self.config = experiment.config
-        self.data_sets = data_sets(experiment.config)
+        self.data_sets = experiment.sets
         self._sizes: dict[tuple[str, tuple[int, ...]], Size] = {}
 
     def units(self, job: Job) -> float:
@@ -94,19 +93,14 @@ class Workload:
         return self.size_of_run(wildcards).macs * clips / 1e9
 
     def sets(self, wildcards: dict) -> int:
-        """How many data sets a run's activations are extracted on together.
-
-        With transfer a trained run is evaluated on all that are as long as its own.
-        """
-        if not self.experiment.transfer or wildcards["seed"] == UNTRAINED:
+        """On how many data sets one job evaluates the run."""
+        if wildcards["seed"] == UNTRAINED:
             return 1
-        return next(
-            len(group) for group in self.experiment.alike() if wildcards["dataset"] in group
-        )
+        return len(self.experiment.group_of(wildcards["dataset"]))
 
     def untrained_baselines(self, system: str) -> list[dict]:
         """The untrained baselines of a system, as the wildcards of a job for one run."""
-        made_for = [dataset for dataset, made in self.experiment.pairs() if made.name == system]
+        made_for = self.experiment.made_for(self.experiment.systems[system])
         return [{"dataset": dataset, "system": system, "seed": UNTRAINED} for dataset in made_for]
 
     def trained_clips(self, wildcards: dict) -> float:
@@ -243,8 +237,7 @@ def table_megabytes(load: Workload, wildcards: dict) -> float:
 WORK: dict[str, Measure] = {
     "render_dataset": megapixels,
     "compute_flow": megapixels,
-    "train": training_gmacs,
-    "train_twins": training_gmacs,
+    **dict.fromkeys(TRAIN, training_gmacs),
     **dict.fromkeys(EXTRACT, extraction_gmacs),
     "generate": generation_gmacs,
     **dict.fromkeys(PROBE, probe_fits),
@@ -254,8 +247,7 @@ WORK: dict[str, Measure] = {
 DISK: dict[str, Measure] = {
     "render_dataset": clip_megabytes,
     "compute_flow": flow_megabytes,
-    "train": weights_megabytes,
-    "train_twins": weights_megabytes,
+    **dict.fromkeys(TRAIN, weights_megabytes),
     **dict.fromkeys(EXTRACT, activation_megabytes),
     **dict.fromkeys(KERNELS, kernel_megabytes),
     "compare": table_megabytes,

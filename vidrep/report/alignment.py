@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from vidrep.alignment import BASELINES
 from vidrep.report.style import GREY, INK, Look, looks, new_figure
 from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
 
-BASELINES = {"frame_index": "frame number", "raw_pixels": "pixels", "chance": "chance"}
 # Metric -> heading, factor, limits of the axis.
 _PANELS = {
     "kendall_tau": ("order: Kendall's tau", 1, (-0.1, 1.08)),

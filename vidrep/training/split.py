@@ -12,6 +12,7 @@ from torch import Tensor
 from vidrep.datasets.store import open_clips
 from vidrep.flow.store import open_flow
 from vidrep.objectives.base import DataShape
+from vidrep.splits import SplitFiles
 from vidrep.training.device import Device
 from vidrep.training.targets import make_target
 
@@ -110,50 +111,50 @@ class Split:
 
 
 def load_split(
-    clips_file: str | Path,
-    flow_store: str | Path | None = None,
-    count: int | None = None,
-    *,
-    flow_backward_store: str | Path | None = None,
-    targets: Sequence[str] = (),
+    files: SplitFiles, count: int | None = None, *, targets: Sequence[str] = ()
 ) -> Split:
-    """Read the first ``count`` clips (all by default) of a data set file, their flow from stores,
-    and targets from its factors.
+    """Read the first ``count`` clips of a split (all by default), their flow and targets.
+
+    Args:
+        files: where clips and flow lie.
+        count: number of clips.
+        targets: names of targets that are made from the factors.
 
     Raises:
         ValueError: a flow store does not belong to the clips, or a target cannot be made from this
             data set.
         OSError: a file is missing or unreadable.
     """
-    with open_clips(clips_file) as file:
+    with open_clips(files.clips) as file:
         clips = file.clips[:count]
         labels = file.labels[:count]
         ids = file.ids[:count]
         multi_label = bool(file.attrs["multi_label"])
         made = {name: torch.from_numpy(make_target(name, file.factors)[:count]) for name in targets}
-    flow, flow_backward = (
-        None if store is None else load_flow(store, clips, clips_file)
-        for store in (flow_store, flow_backward_store)
-    )
     return Split(
         torch.from_numpy(clips),
         torch.from_numpy(labels),
-        flow,
+        load_flow(files.flow, clips, files.clips),
         multi_label,
         ids,
-        flow_backward,
+        load_flow(files.flow_backward, clips, files.clips),
         made,
     )
 
 
-def load_flow(store: str | Path, clips: np.ndarray, clips_file: str | Path) -> Tensor:
-    """The flow of the first ``clips`` of a file; a store of other clips raises ValueError."""
+def load_flow(store: Path | None, clips: np.ndarray, clips_file: Path) -> Tensor | None:
+    """The flow of the first ``clips`` of a file, None without a store.
+
+    Raises:
+        ValueError: the store is that of other clips.
+    """
+    if store is None:
+        return None
     fields = open_flow(store).flow
-    if (
-        fields.shape[0] < len(clips)
-        or fields.shape[1] != clips.shape[1] - 1
-        or fields.shape[3:] != clips.shape[2:4]
-    ):
+    enough = fields.shape[0] >= len(clips)
+    same_frames = fields.shape[1] == clips.shape[1] - 1
+    same_size = fields.shape[3:] == clips.shape[2:4]
+    if not (enough and same_frames and same_size):
         raise ValueError(
             f"{store}: flow of shape {fields.shape} does not belong to clips of shape {clips.shape}"
             f" in {clips_file}"

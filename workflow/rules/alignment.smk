@@ -1,25 +1,28 @@
-# Alignment of sequences, whose videos follow one script, by the embeddings of frames: every run opened up on them, and baselines.
+# Alignment of sequences, whose videos follow one script, by the embeddings of frames: every run evaluated on them, and baselines.
 
 ALIGN = config["alignment"]
+
+
+BASELINE_RUNS = [
+    (evaluated, Run(evaluated, name, UNTRAINED))
+    for evaluated in EXPERIMENT.sequences()
+    for name in ALIGNMENT_BASELINES
+]
 
 
 rule align:
     input:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
         record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
-        train="<results>/datasets/{evaluated}/train.h5",
-        test="<results>/datasets/{evaluated}/test.h5",
-        train_flow=lambda wc: flow_of(wc.system, wc.evaluated, "train"),
-        test_flow=lambda wc: flow_of(wc.system, wc.evaluated, "test"),
-        train_flow_backward=lambda wc: flow_of(wc.system, wc.evaluated, "train", "flow_backward"),
-        test_flow_backward=lambda wc: flow_of(wc.system, wc.evaluated, "test", "flow_backward"),
+        train=split_input("train", ["{evaluated}"]),
+        test=split_input("test", ["{evaluated}"]),
     output:
-        scores=f"<results>/alignment/{{evaluated}}/{NAME}.csv",
-        matches=f"<results>/alignment/{{evaluated}}/{NAME}.h5",
+        scores=f"<results>/alignment/{{evaluated}}/{RUN}.csv",
+        matches=f"<results>/alignment/{{evaluated}}/{RUN}.h5",
     log:
-        f"<logs>/alignment/{{evaluated}}/{NAME}.log",
+        f"<logs>/alignment/{{evaluated}}/{RUN}.log",
     benchmark:
-        f"<benchmarks>/alignment/{{evaluated}}/{NAME}.tsv"
+        f"<benchmarks>/alignment/{{evaluated}}/{RUN}.tsv"
     conda:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
@@ -29,7 +32,8 @@ rule align:
         runtime=growing(60),
     params:
         source=lambda wc, input: f"--run {Path(input.record).parent}",
-        flow=flow_options,
+        train=partial(split_values, split="train"),
+        test=partial(split_values, split="test"),
         counts=f"--train-count {ALIGN['train']} --test-count {ALIGN['test']}",
         few_shot=f"{option('few-shot', ALIGN['few_shot'])} --episodes {ALIGN['episodes']}",
         seed=config["seed"],
@@ -37,7 +41,7 @@ rule align:
     message:
         "Aligning {wildcards.evaluated} by {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python $VIDREP_SCRIPTS/align.py {params.source} --train {input.train} --test {input.test} {params.flow} {params.counts}"
+        "python $VIDREP_SCRIPTS/align.py {params.source} --train {params.train} --test {params.test} {params.counts}"
         " {params.few_shot} --seed {params.seed} --gpus {resources.gpu} --threads {threads} --scores {output.scores}"
         " --matches {output.matches} > {log} 2>&1"
 
@@ -54,14 +58,15 @@ use rule align as align_baseline with:
     benchmark:
         "<benchmarks>/alignment/{evaluated}/{baseline}.tsv"
     wildcard_constraints:
-        baseline="|".join(ALIGN_BASELINES),
+        baseline=any_of(ALIGNMENT_BASELINES),
     resources:
         gpu=0,
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
         source="--baseline {baseline}",
-        flow="",
+        train=lambda wc, input: input.train,
+        test=lambda wc, input: input.test,
         code=code("align"),
     message:
         "Aligning {wildcards.evaluated} by {wildcards.baseline}"
@@ -69,7 +74,10 @@ use rule align as align_baseline with:
 
 rule collect_alignment:
     input:
-        parts=alignment_parts(),
+        parts=[
+            f"<results>/alignment/{evaluated}/{run.stem}.csv"
+            for evaluated, run in BASELINE_RUNS + EXPERIMENT.alignment_runs()
+        ],
     output:
         table="<results>/tables/alignment.csv",
     log:
@@ -87,4 +95,4 @@ rule collect_alignment:
     message:
         "Alignment scores of all runs"
     shell:
-        "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_parts.py @/dev/stdin --output {output.table} > {log} 2>&1"
+        piped("collect_parts", parts="input.parts") + "--output {output.table} > {log} 2>&1"

@@ -2,7 +2,7 @@
 
 from vidrep.datasets.declared import KINDS, data_sets
 
-SETS = data_sets(config)
+SETS = EXPERIMENT.sets
 
 
 def sets_of_kinds(rendered):

@@ -20,7 +20,7 @@ rule render_untrimmed:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda wc: 1500 + 4 * untrimmed_mb(VIDEOS[wc.split])),
+        mem_mb=growing(lambda wc: 1500 + 4 * EXPERIMENT.untrimmed_mb(wc.dataset, wc.split)),
         runtime=growing(60),
     params:
         definition=lambda wc: json.dumps(SETS[wc.dataset].definition()),
@@ -48,11 +48,11 @@ rule clip_features:
             for split in EXPERIMENT.detection_splits()
         ],
     output:
-        features=f"<results>/detection/{NAME}.features.h5",
+        features=f"<results>/detection/{RUN}.features.h5",
     log:
-        f"<logs>/detection/{NAME}.features.log",
+        f"<logs>/detection/{RUN}.features.log",
     benchmark:
-        f"<benchmarks>/detection/{NAME}.features.tsv"
+        f"<benchmarks>/detection/{RUN}.features.tsv"
     conda:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
@@ -66,21 +66,22 @@ rule clip_features:
     message:
         "Clip features of untrimmed videos by {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python $VIDREP_SCRIPTS/clip_features.py --run {params.folder} --videos {input.videos} --gpus {resources.gpu} --threads {threads}"
+        piped("clip_features", videos="input.videos")
+        + "--run {params.folder} --gpus {resources.gpu} --threads {threads}"
         " --output {output.features} > {log} 2>&1"
 
 
 rule detect:
     input:
-        features=f"<results>/detection/{NAME}.features.h5",
+        features=f"<results>/detection/{RUN}.features.h5",
     output:
-        probabilities=f"<results>/detection/{NAME}.npz",
-        detections=f"<results>/detection/{NAME}.json",
-        scores=f"<results>/detection/{NAME}.csv",
+        probabilities=f"<results>/detection/{RUN}.npz",
+        detections=f"<results>/detection/{RUN}.json",
+        scores=f"<results>/detection/{RUN}.csv",
     log:
-        f"<logs>/detection/{NAME}.log",
+        f"<logs>/detection/{RUN}.log",
     benchmark:
-        f"<benchmarks>/detection/{NAME}.tsv"
+        f"<benchmarks>/detection/{RUN}.tsv"
     conda:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
@@ -132,4 +133,4 @@ rule collect_detection:
     message:
         "Detection scores of all runs"
     shell:
-        "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_detection.py @/dev/stdin --output {output.table} > {log} 2>&1"
+        piped("collect_detection", parts="input.parts") + "--output {output.table} > {log} 2>&1"

@@ -1,6 +1,11 @@
 # What the runs of an evaluation set answer, compared: one light job a set.
 
 
+FUNCTIONAL_TABLES = collect(
+    "<results>/functional_similarity/{evaluated}.csv", evaluated=EXPERIMENT.datasets
+)
+
+
 rule functional_similarity:
     input:
         stores=lambda wc: [
@@ -22,13 +27,13 @@ rule functional_similarity:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc, attempt: 3000 * attempt,
-        runtime=lambda wc, attempt: 60 * attempt,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         seed=config["seed"],
         code=code("functional_similarity"),
     message:
         "Answers of all runs on {wildcards.evaluated} compared"
     shell:
-        "printf '%s\\n' --stores {input.stores} --weights {input.weights} | python $VIDREP_SCRIPTS/functional_similarity.py @/dev/stdin"
-        " --test {input.test} --seed {params.seed} --output {output.table} > {log} 2>&1"
+        piped("functional_similarity", stores="input.stores", weights="input.weights")
+        + "--test {input.test} --seed {params.seed} --output {output.table} > {log} 2>&1"

@@ -3,7 +3,7 @@
 
 rule keep_best:
     input:
-        results=[tables(), similarity_tables(), report_targets()],
+        results=[TABLES, SIMILARITY_TABLES, report_targets()],
         records=[
             f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json"
             for run in EXPERIMENT.trained_runs()
@@ -26,5 +26,5 @@ rule keep_best:
     message:
         "Removing activations and kernels of all but the best runs"
     shell:
-        "printf '%s\\n' --records {input.records} | python $VIDREP_SCRIPTS/keep_best.py @/dev/stdin --results {params.folder}"
+        piped("keep_best", records="input.records") + "--results {params.folder}"
         " --output {output.removed} > {log} 2>&1"

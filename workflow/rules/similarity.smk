@@ -1,96 +1,33 @@
-# One kernel job for all activation stores of a run, like extract; then one light job for each evaluation set and measure.
+# One kernel job for all activation stores of a run, as they were extracted; then one light job for each evaluation set and measure.
+
+LAYER_MEASURE = config["similarity"]["measures"][
+    0
+]  # shown layer by layer; its distances are mapped
 
 
-rule kernels:
-    input:
-        stores=on_sets(f"<results>/activations/<set>/{NAME}.zarr", CLIP_SETS),
-    output:
-        kernels=[passing(path) for path in on_sets(f"<results>/kernels/<set>/{NAME}.h5", CLIP_SETS)],
-    log:
-        f"<logs>/kernels/{NAME}.log",
-    benchmark:
-        f"<benchmarks>/kernels/{NAME}.tsv"
-    wildcard_constraints:
-        dataset="|".join(CLIP_SETS),
-        seed=r"\d+" if EXPERIMENT.transfer else "none",
-    conda:
-        "../../envs/vidrep.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
-    params:
-        code=code("kernels"),
-    message:
-        "Kernels of {wildcards.system} ({wildcards.dataset}, seed {wildcards.seed})"
-    shell:
-        "python $VIDREP_SCRIPTS/kernels.py --stores {input.stores} --outputs {output.kernels} > {log} 2>&1"
+SIMILARITY_TABLES = collect(
+    "<results>/similarity/{evaluated}/{measure}.csv",
+    evaluated=EXPERIMENT.datasets,
+    measure=config["similarity"]["measures"],
+)
 
-
-if EXPERIMENT.transfer and LONGER_SETS:
-
-    use rule kernels as kernels_longer with:
-        input:
-            stores=on_sets(f"<results>/activations/<set>/{NAME}.zarr", LONGER_SETS),
-        output:
-            kernels=[
-                passing(path)
-                for path in on_sets(f"<results>/kernels/<set>/{NAME}.h5", LONGER_SETS)
-            ],
-        wildcard_constraints:
-            dataset="|".join(LONGER_SETS),
-            seed=r"\d+",
-
-
-if not EXPERIMENT.transfer:
-
-    use rule kernels as kernels_own with:
-        input:
-            stores=[f"<results>/activations/{{dataset}}/{NAME}.zarr"],
-        output:
-            kernels=[passing(f"<results>/kernels/{{dataset}}/{NAME}.h5")],
-        wildcard_constraints:
-            dataset="|".join(EXPERIMENT.datasets),
-            seed=r"\d+",
-
-
-use rule kernels as kernels_external with:
-    input:
-        stores=["<results>/activations/{evaluated}/{dataset}--{system}--seed{seed}.zarr"],
-    output:
-        kernels=[passing("<results>/kernels/{evaluated}/{dataset}--{system}--seed{seed}.h5")],
-    log:
-        "<logs>/kernels/{evaluated}/{dataset}--{system}--seed{seed}.log",
-    benchmark:
-        "<benchmarks>/kernels/{evaluated}/{dataset}--{system}--seed{seed}.tsv"
-    wildcard_constraints:
-        dataset=any_of(run.dataset for _, run in EXPERIMENT.external()),
-        system=any_of(run.system for _, run in EXPERIMENT.external()),
-        seed=r"\d+",
-
-
-for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
+for JOBS in [*EXTRACTIONS, EXTERNAL]:
 
     rule:
         name:
-            f"kernels_twins_{NUMBER}"
+            JOBS.rule("kernels")
         input:
-            stores=on_sets(
-                "<results>/activations/<set>/<set>--{system}--seeduntrained.zarr", MADE_FOR
-            ),
+            stores=JOBS.files("activations", ".zarr"),
         output:
-            kernels=[
-                passing(path)
-                for path in on_sets(
-                    "<results>/kernels/<set>/<set>--{system}--seeduntrained.h5", MADE_FOR
-                )
-            ],
+            kernels=[passing(path) for path in JOBS.files("kernels", ".h5")],
         log:
-            "<logs>/kernels/twins--{system}.log",
+            f"<logs>/kernels/{JOBS.job}.log",
         benchmark:
-            "<benchmarks>/kernels/twins--{system}.tsv"
+            f"<benchmarks>/kernels/{JOBS.job}.tsv"
         wildcard_constraints:
-            system="|".join(NAMES),
+            dataset=JOBS.trained_on,
+            system=JOBS.systems,
+            seed=JOBS.seeds,
         conda:
             "../../envs/vidrep.yaml"
         threads: 1
@@ -100,9 +37,9 @@ for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
         params:
             code=code("kernels"),
         message:
-            "Kernels of the untrained twins of {wildcards.system}"
+            f"Kernels: {JOBS.title}"
         shell:
-            "python $VIDREP_SCRIPTS/kernels.py --stores {input.stores} --outputs {output.kernels} > {log} 2>&1"
+            piped("kernels", stores="input.stores", outputs="output.kernels") + "> {log} 2>&1"
 
 
 rule compare:
@@ -131,5 +68,6 @@ rule compare:
     message:
         "{wildcards.measure} of all pairs on {wildcards.evaluated}"
     shell:
-        "printf '%s\\n' --kernels {input.kernels} | python $VIDREP_SCRIPTS/compare.py @/dev/stdin --measure {wildcards.measure} --seed {params.seed}"
+        piped("compare", kernels="input.kernels")
+        + "--measure {wildcards.measure} --seed {params.seed}"
         " --permutations {params.permutations} --uncertainty {params.uncertainty} --memory-mb {resources.mem_mb} --output {output.table} > {log} 2>&1"

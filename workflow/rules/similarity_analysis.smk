@@ -24,8 +24,8 @@ rule map_systems:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc, attempt: 4000 * attempt,
-        runtime=lambda wc, attempt: 60 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         measure=LAYER_MEASURE,
         seed=config["seed"],
@@ -33,13 +33,13 @@ rule map_systems:
     message:
         "Map of systems on {wildcards.evaluated}"
     shell:
-        "printf '%s\\n' --kernels {input.kernels} | python $VIDREP_SCRIPTS/map_systems.py @/dev/stdin --measure {params.measure}"
+        piped("map_systems", kernels="input.kernels") + "--measure {params.measure}"
         " --evaluated-on {wildcards.evaluated} --seed {params.seed} --places {output.places} --branches {output.branches} > {log} 2>&1"
 
 
 rule similarity_analysis:
     input:
-        tables=similarity_tables(),
+        tables=SIMILARITY_TABLES,
     output:
         shares="<results>/tables/variance_shares.csv",
         agreement="<results>/tables/agreement.csv",
@@ -53,8 +53,8 @@ rule similarity_analysis:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc, attempt: 4000 * attempt,
-        runtime=lambda wc, attempt: 30 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         factors=json.dumps(FACTORS),
         measure=LAYER_MEASURE,
@@ -64,7 +64,7 @@ rule similarity_analysis:
     message:
         "Variance shares, agreement, matching layers and training versions"
     shell:
-        "printf '%s\\n' --tables {input.tables} | python $VIDREP_SCRIPTS/similarity_analysis.py @/dev/stdin --factors {params.factors:q}"
+        piped("similarity_analysis", tables="input.tables") + "--factors {params.factors:q}"
         " --measure {params.measure} --seed {params.seed} --output {params.folder} > {log} 2>&1"
 
 
@@ -72,30 +72,26 @@ rule training_time:
     input:
         weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
         record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
-        test="<results>/datasets/{dataset}/test.h5",
-        test_flow=lambda wc: flow_of(wc.system, wc.dataset, "test"),
-        test_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "test", "flow_backward"),
+        test=split_input("test", ["{dataset}"]),
     output:
-        table=f"<results>/training_time/{{dataset}}/{NAME}.csv",
+        table=f"<results>/training_time/{{dataset}}/{RUN}.csv",
     log:
-        f"<logs>/training_time/{NAME}.log",
+        f"<logs>/training_time/{RUN}.log",
     benchmark:
-        f"<benchmarks>/training_time/{NAME}.tsv"
+        f"<benchmarks>/training_time/{RUN}.tsv"
     conda:
         "../../envs/vidrep.yaml"
     threads: config["training"]["threads"]
     resources:
         gpu=gpus,
-        mem_mb=growing(
-            lambda wc: 3000 + 2 * clip_mb(config["clips"]["test"], wc.dataset, wc.system)
-        ),
+        mem_mb=growing(lambda wc: 3000 + 2 * clip_mb("test", [wc.dataset], wc.system)),
         runtime=growing(60),
     params:
         folder=subpath(input.record, parent=True),
-        flow=flow_options,
+        test=partial(split_values, split="test"),
         epochs=config["training"]["snapshots"],
         rows=config["activations"]["clips"],
-        pooling=pooling_option(),
+        pooling=config["activations"]["pooling"],
         measure=LAYER_MEASURE,
         code=lambda wc: [
             system_code("training_time", wc.system),
@@ -104,6 +100,6 @@ rule training_time:
     message:
         "Layers of {wildcards.system} in time ({wildcards.dataset}, seed {wildcards.seed})"
     shell:
-        "python $VIDREP_SCRIPTS/training_time.py --run {params.folder} --test {input.test} {params.flow} --epochs {params.epochs}"
+        "python $VIDREP_SCRIPTS/training_time.py --run {params.folder} --test {params.test} --epochs {params.epochs}"
         " --rows {params.rows} --pooling {params.pooling} --measure {params.measure} --gpus {resources.gpu} --threads {threads}"
         " --output {output.table} > {log} 2>&1"

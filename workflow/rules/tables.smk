@@ -1,9 +1,18 @@
 # Long tables collected from the small files of all runs, and the provenance of the experiment.
 
 
+EVALUATIONS = [
+    (evaluated, run)
+    for evaluated in EXPERIMENT.datasets
+    for run in EXPERIMENT.evaluated_on(evaluated)
+]
+GENERATING_RUNS = [run for run in EXPERIMENT.runs() if EXPERIMENT.generates(run.system)]
+TABLES = [f"<results>/tables/{name}.csv" for name in EXPERIMENT.tables()]
+
+
 rule collect_accuracy:
     input:
-        parts=evaluations(".csv", "transfer"),
+        parts=[f"<results>/transfer/{evaluated}/{run.stem}.csv" for evaluated, run in EVALUATIONS],
         train=collect("<results>/datasets/{dataset}/train.h5", dataset=EXPERIMENT.datasets),
         test=collect("<results>/datasets/{dataset}/test.h5", dataset=EXPERIMENT.datasets),
     output:
@@ -23,12 +32,13 @@ rule collect_accuracy:
     message:
         "Accuracy of all runs on all versions"
     shell:
-        "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_accuracy.py @/dev/stdin --train {input.train} --test {input.test} --output {output.table} > {log} 2>&1"
+        piped("collect_accuracy", parts="input.parts")
+        + "--train {input.train} --test {input.test} --output {output.table} > {log} 2>&1"
 
 
 rule collect_probes:
     input:
-        parts=evaluations(".csv", "probes"),
+        parts=[f"<results>/probes/{evaluated}/{run.stem}.csv" for evaluated, run in EVALUATIONS],
     output:
         probes="<results>/tables/probes.csv",
         confusion="<results>/tables/confusion.csv",
@@ -47,7 +57,7 @@ rule collect_probes:
     message:
         "Probes of all runs"
     shell:
-        "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_probes.py @/dev/stdin --probes {output.probes}"
+        piped("collect_probes", parts="input.parts") + "--probes {output.probes}"
         " --confusion {output.confusion} > {log} 2>&1"
 
 
@@ -70,11 +80,11 @@ use rule collect_alignment as collect_training_time with:
 rule collect_prediction:
     input:
         parts=[
-            *generated_files(".csv"),
+            *[f"<results>/generation/{run.folder}.csv" for run in GENERATING_RUNS],
             *[
                 f"<results>/generation/{name}/baselines.csv"
                 for name in EXPERIMENT.datasets
-                if generated_files(".csv", name)
+                if EXPERIMENT.generating_on(name)
             ],
         ],
     output:
@@ -94,12 +104,12 @@ rule collect_prediction:
     message:
         "Scores of all generated frames"
     shell:
-        "printf '%s\\n' --parts {input.parts} | python $VIDREP_SCRIPTS/collect_prediction.py @/dev/stdin --output {output.table} > {log} 2>&1"
+        piped("collect_prediction", parts="input.parts") + "--output {output.table} > {log} 2>&1"
 
 
 use rule collect_prediction as collect_verdict with:
     input:
-        parts=generated_files(".verdict.csv"),
+        parts=[f"<results>/generation/{run.folder}.verdict.csv" for run in GENERATING_RUNS],
     output:
         table="<results>/tables/prediction_verdict.csv",
     log:
@@ -127,8 +137,8 @@ rule collect_nearest:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc, attempt: 4000 * attempt,
-        runtime=lambda wc, attempt: 60 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         seed=config["seed"],
         measures=config["similarity"]["measures"],
@@ -137,7 +147,7 @@ rule collect_nearest:
     message:
         "The system nearest to each run"
     shell:
-        "printf '%s\\n' --kernels {input.kernels} | python $VIDREP_SCRIPTS/collect_nearest.py @/dev/stdin --measures {params.measures}"
+        piped("collect_nearest", kernels="input.kernels") + "--measures {params.measures}"
         " --uncertainty {params.uncertainty} --seed {params.seed} --memory-mb {resources.mem_mb} --output {output.table} > {log} 2>&1"
 
 
@@ -164,12 +174,12 @@ rule collect_cost:
     message:
         "Cost of all systems"
     shell:
-        "printf '%s\\n' --records {input.records} | python $VIDREP_SCRIPTS/collect_cost.py @/dev/stdin --output {output.table} > {log} 2>&1"
+        piped("collect_cost", records="input.records") + "--output {output.table} > {log} 2>&1"
 
 
 rule record_provenance:
     input:
-        tables=tables(),
+        tables=TABLES,
         records=rules.collect_cost.input.records,
     output:
         record="<results>/provenance.json",

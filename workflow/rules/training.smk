@@ -1,4 +1,4 @@
-# One job a run, and one job for all untrained twins of a system (seed "untrained"), which take less than starting Python.
+# One job a run, and one job for all untrained baselines of a system, which take less than starting Python.
 # Runs with pretrained weights have the file among their inputs.
 
 
@@ -29,96 +29,57 @@ rule pretrain_digits:
         " --weights {output.weights} --record {output.record} > {log} 2>&1"
 
 
-rule train:
-    input:
-        train="<results>/datasets/{dataset}/train.h5",
-        validation="<results>/datasets/{dataset}/validation.h5",
-        train_flow=lambda wc: flow_of(wc.system, wc.dataset, "train"),
-        validation_flow=lambda wc: flow_of(wc.system, wc.dataset, "validation"),
-        train_flow_backward=lambda wc: flow_of(wc.system, wc.dataset, "train", "flow_backward"),
-        validation_flow_backward=lambda wc: flow_of(
-            wc.system, wc.dataset, "validation", "flow_backward"
-        ),
-        pretrained=pretrained_of,
-    output:
-        weights="<results>/runs/{dataset}/{system}/seed{seed}/weights.pt",
-        history="<results>/runs/{dataset}/{system}/seed{seed}/history.csv",
-        record="<results>/runs/{dataset}/{system}/seed{seed}/run.json",
-    log:
-        "<logs>/training/{dataset}/{system}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/training/{dataset}/{system}/seed{seed}.tsv"
-    wildcard_constraints:
-        seed=r"\d+",
-    conda:
-        "../../envs/vidrep.yaml"
-    threads: config["training"]["threads"]
-    resources:
-        gpu=gpus,
-        mem_mb=growing(
-            lambda wc: 3000 + 3 * clip_mb(config["clips"]["train"], wc.dataset, wc.system)
-        ),
-        runtime=growing(240),
-    params:
-        system=run_definition,
-        flow=flow_options,
-        pretrained=lambda wc, input: option("weights", input.pretrained),
-        experiment_seed=config["seed"],
-        precision=config["training"]["precision"],
-        snapshots=option("snapshots", config["training"]["snapshots"]),
-        code=lambda wc: system_code("train", wc.system),
-        folder=subpath(output.record, parent=True),
-    message:
-        "Training {wildcards.system} on {wildcards.dataset}, seed {wildcards.seed}"
-    shell:
-        "python $VIDREP_SCRIPTS/train.py --system {params.system:q} --datasets {wildcards.dataset} --train {input.train}"
-        " --validation {input.validation} {params.flow} {params.pretrained} --experiment-seed {params.experiment_seed} --seed {wildcards.seed}"
-        " --gpus {resources.gpu} --threads {threads} --precision {params.precision} {params.snapshots} --code {params.code}"
-        " --outputs {params.folder} 2>&1 | tee {log}"
-
-
-for NUMBER, (MADE_FOR, NAMES) in enumerate(EXPERIMENT.twins_together().items()):
+for JOBS in EXPERIMENT.trainings():
 
     rule:
         name:
-            f"train_twins_{NUMBER}"
+            JOBS.rule("train")
         input:
-            train=on_sets("<results>/datasets/<set>/train.h5", MADE_FOR),
-            validation=on_sets("<results>/datasets/<set>/validation.h5", MADE_FOR),
-            train_flow=flow_of_sets(MADE_FOR, "train"),
-            validation_flow=flow_of_sets(MADE_FOR, "validation"),
-            train_flow_backward=flow_of_sets(MADE_FOR, "train", "flow_backward"),
-            validation_flow_backward=flow_of_sets(MADE_FOR, "validation", "flow_backward"),
+            train=split_input("train", JOBS.sets),
+            validation=split_input("validation", JOBS.sets),
+            pretrained=lambda wc: EXPERIMENT.initial_weights(run_of(wc)),
         output:
-            weights=on_sets("<results>/runs/<set>/{system}/seeduntrained/weights.pt", MADE_FOR),
-            history=on_sets("<results>/runs/<set>/{system}/seeduntrained/history.csv", MADE_FOR),
-            record=on_sets("<results>/runs/<set>/{system}/seeduntrained/run.json", MADE_FOR),
+            weights=JOBS.run_files("weights.pt"),
+            history=JOBS.run_files("history.csv"),
+            record=JOBS.run_files("run.json"),
         log:
-            "<logs>/training/twins/{system}.log",
+            f"<logs>/training/{JOBS.job}.log",
         benchmark:
-            "<benchmarks>/training/twins/{system}.tsv"
+            f"<benchmarks>/training/{JOBS.job}.tsv"
         wildcard_constraints:
-            system="|".join(NAMES),
+            dataset=JOBS.trained_on,
+            system=JOBS.systems,
+            seed=JOBS.seeds,
         conda:
             "../../envs/vidrep.yaml"
         threads: config["training"]["threads"]
         resources:
+            gpu=0 if JOBS.untrained else gpus,
             mem_mb=growing(
-                lambda wc, sets=MADE_FOR: 3000 + 3 * largest_mb("train", sets, wc.system)
+                lambda wc, sets=JOBS.sets: 3000 + 3 * clip_mb("train", filled(sets, wc), wc.system)
             ),
-            runtime=growing(60),
+            runtime=growing(60 if JOBS.untrained else 240),
         params:
-            system=run_definition,
-            datasets=MADE_FOR,
-            flow=flow_options,
+            system=lambda wc: json.dumps(EXPERIMENT.run_definition(wc.system), sort_keys=True),
+            datasets=lambda wc, sets=JOBS.sets: filled(sets, wc),
+            train=partial(split_values, split="train"),
+            validation=partial(split_values, split="validation"),
+            pretrained=lambda wc, input: option("weights", input.pretrained),
             experiment_seed=config["seed"],
+            seed=lambda wc: run_of(wc).seed,
             precision=config["training"]["precision"],
+            snapshots=option("snapshots", [] if JOBS.untrained else config["training"]["snapshots"]),
             code=lambda wc: system_code("train", wc.system),
             folders=lambda wc, output: [Path(file).parent for file in output.record],
         message:
-            "Untrained twins of {wildcards.system}"
+            f"Training: {JOBS.title}"
         shell:
-            "python $VIDREP_SCRIPTS/train.py --system {params.system:q} --datasets {params.datasets} --train {input.train}"
-            " --validation {input.validation} {params.flow} --experiment-seed {params.experiment_seed} --seed untrained"
-            " --gpus 0 --threads {threads} --precision {params.precision} --code {params.code}"
-            " --outputs {params.folders} > {log} 2>&1"
+            piped(
+                "train",
+                train="params.train",
+                validation="params.validation",
+                outputs="params.folders",
+            )
+            + "--system {params.system:q} --datasets {params.datasets} {params.pretrained}"
+            " --experiment-seed {params.experiment_seed} --seed {params.seed} --gpus {resources.gpu} --threads {threads}"
+            " --precision {params.precision} {params.snapshots} --code {params.code} 2>&1 | tee {log}"
