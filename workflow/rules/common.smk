@@ -100,8 +100,9 @@ def piped(name, **lists):
 
 
 def option(name, values):
-    """`--name a b` when there are values, else nothing."""
-    return f"--{name} {' '.join(map(str, values))}" if values else ""
+    """`--name a b` when there are values, one or a list, else nothing."""
+    listed = [values] if isinstance(values, str) else values
+    return f"--{name} {' '.join(map(str, listed))}" if values else ""
 
 
 def run_of(wildcards):
