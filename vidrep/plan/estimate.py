@@ -125,7 +125,8 @@ def disk(estimates: list[Estimate], load: Workload, policy: str) -> str:
 
 
 def _of_trained_run(item: Estimate) -> bool:
-    return not item.rule.endswith(f"_{UNTRAINED}")
+    baseline = item.rule.endswith(f"_{UNTRAINED}") or f"seed{UNTRAINED}" in item.benchmark
+    return not baseline
 
 
 def truth(planned: list[Estimate], results: Path) -> str:
