@@ -410,23 +410,25 @@ def test_a_system_is_matched_with_its_second_seed():
 
 
 def test_relations_of_runs():
-    runs = {
-        "same": ("x", "s", "0"),
-        "seed": ("x", "s", "1"),
-        "data": ("y", "s", "0"),
-        "both": ("y", "s", "1"),
+    base = layers.Run("x", "s", "0")
+    others = {
+        "seed": layers.Run("x", "s", "1"),
+        "data": layers.Run("y", "s", "0"),
+        "both": layers.Run("y", "s", "1"),
+        "baseline": layers.Run("x", "s", "untrained"),
     }
-    base = ("x", "s", "0")
-    twin = ("x", "s", "untrained")
-    told = {name: layers.relation(base, run) for name, run in runs.items() if name != "same"}
-    assert told == {"seed": "retraining", "data": "versions", "both": "versions_other_seed"}
-    assert layers.relation(base, twin) == "untrained"
+    assert {name: layers.relation(base, run) for name, run in others.items()} == {
+        "seed": "retraining",
+        "data": "versions",
+        "both": "versions_other_seed",
+        "baseline": "untrained",
+    }
 
 
 def test_versions_compare_like_layers():
     reps = [f"{d}/a/seed0/{layer}" for d in ("x", "y") for layer in ("first", "last")]
     values = {(a, b): 10 * i + j for i, a in enumerate(reps) for j, b in enumerate(reps) if i <= j}
-    found = layers.version_rows(small_table(values), "x", ["a"])
+    found = layers.version_rows(small_table(values), ["a"])
     assert found[["layer", "depth", "value"]].to_numpy().tolist() == [
         ["first", 0.0, 2],
         ["last", 1.0, 13],

@@ -26,29 +26,29 @@ PAIR_COLUMNS = (
 
 
 def pair_rows(result: Comparison, names: Sequence[str]) -> Iterator[list[str]]:
-    """The cells of every pair: of symmetric measures each unordered pair once, with the diagonal,
-    otherwise both orders.
+    """The cells of every pair.
+
+    Of symmetric measures each unordered pair once, with the diagonal; otherwise both orders.
     """
-    columns = calibrate(result, names)
-    calibration = [columns[name] for name in CALIBRATION_COLUMNS]
+    before_flag = (
+        result.values,
+        result.ci_low,
+        result.ci_high,
+        result.null_p,
+        result.n,
+        result.chance,
+    )
+    calibration = calibrate(result, names)
+    after_flag = [result.rank_a, result.rank_b]
+    after_flag += [calibration[name] for name in CALIBRATION_COLUMNS]
     for i, first in enumerate(names):
-        for j in range(i if result.symmetric else 0, len(names)):
-            cells = (
-                result.values,
-                result.ci_low,
-                result.ci_high,
-                result.null_p,
-                result.n,
-                result.chance,
-            )
-            later = (result.rank_a, result.rank_b, *calibration)
-            yield [
-                first,
-                names[j],
-                *(number(a[i, j]) for a in cells),
-                result.flags[i, j],
-                *(number(a[i, j]) for a in later),
-            ]
+        start = i if result.symmetric else 0
+        for j in range(start, len(names)):
+            row = [first, names[j]]
+            row += [number(array[i, j]) for array in before_flag]
+            row.append(result.flags[i, j])
+            row += [number(array[i, j]) for array in after_flag]
+            yield row
 
 
 def write_pairs(path: str | os.PathLike, result: Comparison, names: Sequence[str]) -> None:
@@ -61,16 +61,19 @@ def write_pairs(path: str | os.PathLike, result: Comparison, names: Sequence[str
 
 
 def table(result: Comparison, names: Sequence[str]) -> str:
-    """The rows of ``write_pairs`` for reading: aligned, without the columns that are empty
-    throughout.
-    """
+    """The rows of ``write_pairs`` for reading."""
     return aligned([list(PAIR_COLUMNS), *pair_rows(result, names)])
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells, the first one being the header, as text in columns; columns that are empty
-    throughout are left out.
+    """Rows of cells, the first one being the header, as text in columns.
+
+    Columns that are empty throughout are left out.
     """
-    shown = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in shown]
-    return "\n".join("  ".join(line).rstrip() for line in zip(*padded, strict=True))
+    padded = []
+    for column in zip(*rows, strict=True):
+        if any(column[1:]):
+            width = max(map(len, column))
+            padded.append([cell.ljust(width) for cell in column])
+    lines = zip(*padded, strict=True)
+    return "\n".join("  ".join(line).rstrip() for line in lines)

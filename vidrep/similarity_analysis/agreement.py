@@ -1,5 +1,6 @@
 """Do systems relate to each other on one evaluation set as they do on another?"""
 
+from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
@@ -22,11 +23,12 @@ AGREEMENT_COLUMNS = (
 FEWEST = 4  # systems: three have three pairs, whose order says nothing
 
 
+# runs (columns system, trained_on) and the values (R, R) among them
+Values = tuple[pd.DataFrame, np.ndarray]
+
+
 def rank_agreements(
-    matrices: dict[str, tuple[pd.DataFrame, np.ndarray]],
-    *,
-    permutations: int,
-    rng: np.random.Generator,
+    matrices: Mapping[str, Values], *, permutations: int, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Spearman's correlation between the similarity matrices of every two evaluation sets.
 
@@ -44,73 +46,74 @@ def rank_agreements(
     """
     rows = []
     for a, b in combinations(matrices, 2):
-        for runs, labels in (("same", ["system", "trained_on"]), ("own", ["system"])):
-            left, right = (
-                matrices[name] if runs == "same" else _own(*matrices[name], name) for name in (a, b)
-            )
-            frame, x, y = _common(left, right, labels)
+        same = _common(matrices[a], matrices[b], ["system", "trained_on"])
+        own = _common(_own(matrices[a], a), _own(matrices[b], b), ["system"])
+        for runs, (frame, x, y) in (("same", same), ("own", own)):
             if frame["system"].nunique() >= FEWEST:
                 rows.append((runs, a, b, *_agreement(frame, x, y, permutations, rng)))
     return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)
 
 
-def _own(runs: pd.DataFrame, values: np.ndarray, dataset: str) -> tuple[pd.DataFrame, np.ndarray]:
+def _own(side: Values, dataset: str) -> Values:
+    """Those of the runs that were trained on a data set."""
+    runs, values = side
     rows = np.flatnonzero(runs["trained_on"] == dataset)
     return runs.iloc[rows], values[np.ix_(rows, rows)]
 
 
 def _common(
-    left: tuple, right: tuple, labels: list[str]
+    left: Values, right: Values, labels: list[str]
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """The runs that both sides have under the same labels, and their values on both."""
-    places = [
-        {key: i for i, key in enumerate(runs[labels].itertuples(index=False, name=None))}
-        for runs, _ in (left, right)
-    ]
-    shared = [key for key in places[0] if key in places[1]]
-    i, j = ([place[key] for key in shared] for place in places)
-    return left[0].iloc[i].reset_index(drop=True), left[1][np.ix_(i, i)], right[1][np.ix_(j, j)]
+    left_places = _places(left[0][labels])
+    right_places = _places(right[0][labels])
+    shared = [key for key in left_places if key in right_places]
+    i = [left_places[key] for key in shared]
+    j = [right_places[key] for key in shared]
+    runs = left[0].iloc[i].reset_index(drop=True)
+    return runs, left[1][np.ix_(i, i)], right[1][np.ix_(j, j)]
+
+
+def _places(labels: pd.DataFrame) -> dict[tuple, int]:
+    """Rows of a frame by their content."""
+    return {key: i for i, key in enumerate(labels.itertuples(index=False, name=None))}
 
 
 def _agreement(
     frame: pd.DataFrame, x: np.ndarray, y: np.ndarray, permutations: int, rng: np.random.Generator
 ) -> tuple:
     """Spearman's correlation, its interval and p value, and the numbers of systems and pairs."""
-    blocks = [
-        rows[np.argsort(frame["trained_on"].to_numpy()[rows])]
-        for rows in frame.groupby("system", sort=False).indices.values()
-    ]
+    data = frame["trained_on"].to_numpy()
+    own = frame.groupby("system", sort=False).indices.values()
+    blocks = [rows[np.argsort(data[rows])] for rows in own]
     value = spearman(x, y)
-    count = len(blocks)
     left_out = []
     for block in blocks:
         rest = np.setdiff1d(np.arange(len(frame)), block)
         left_out.append(spearman(x[np.ix_(rest, rest)], y[np.ix_(rest, rest)]))
-    margin = jackknife_margin(jackknife_error(np.array(left_out)), count)
-    kinds = [tuple(frame["trained_on"].iloc[block]) for block in blocks]
+    margin = jackknife_margin(jackknife_error(np.array(left_out)), len(blocks))
+    kinds = [tuple(data[block]) for block in blocks]
     orders = exchanged(len(frame), blocks, kinds, permutations, rng)
-    drawn = permuted_sums(standard_ranks(x), standard_ranks(y), orders) / 2
-    p = permutation_p(value, drawn)
-    return (
-        value,
-        max(value - margin, -1),
-        min(value + margin, 1),
-        p,
-        count,
-        len(frame) * (len(frame) - 1) // 2,
-    )
+    permuted = permuted_sums(standard_ranks(x), standard_ranks(y), orders) / 2
+    p = permutation_p(value, permuted)
+    pairs = len(frame) * (len(frame) - 1) // 2
+    low = max(value - margin, -1)
+    high = min(value + margin, 1)
+    return value, low, high, p, len(blocks), pairs
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """Rank correlation of the entries above the diagonals of two symmetric matrices; NaN where one
-    of them is flat.
+    """Rank correlation of the entries above the diagonals of two symmetric matrices.
+
+    NaN where one of them is flat.
     """
     return float(np.sum(standard_ranks(x) * standard_ranks(y)) / 2)
 
 
 def standard_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks of the entries above the diagonal, centred, of norm 1, on both sides of a zero
-    diagonal; NaN where all are equal.
+    """Ranks of the entries above the diagonal, centred and of norm 1, on both sides of it.
+
+    The diagonal is zero. NaN where all entries are equal.
     """
     above = np.triu_indices(len(values), 1)
     ranks = centred_ranks(values[above])

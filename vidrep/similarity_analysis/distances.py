@@ -16,15 +16,18 @@ def as_distances(values: np.ndarray, measure: str) -> np.ndarray:
     Raises:
         ValueError: no such measure.
     """
-    away = values if find(measure).direction == "distance" else np.arccos(np.clip(values, -1, 1))
-    away = (away + away.T) / 2
-    np.fill_diagonal(away, 0)
-    return away
+    distances = values
+    if find(measure).direction == "similarity":
+        distances = np.arccos(np.clip(values, -1, 1))
+    distances = (distances + distances.T) / 2
+    np.fill_diagonal(distances, 0)
+    return distances
 
 
 def defined(values: np.ndarray) -> np.ndarray:
-    """Positions of representations that have a value with each other, those with most gaps left out
-    first: (K,) int.
+    """Positions (K,) of representations that all have a value with each other.
+
+    Those with most gaps are left out first.
     """
     kept = np.arange(len(values))
     while True:

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-_ENTRIES = 2**20  # of permuted matrices held at a time
+ENTRIES = 2**20  # of permuted matrices held at a time
 
 
 def exchanged(
@@ -14,15 +14,17 @@ def exchanged(
     draws: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Orders (draws, count) of rows in which blocks of equal kind, and so of equal length, change
-    places as wholes.
+    """Orders (draws, count) of rows in which blocks of equal kind change places as wholes.
+
+    Blocks of equal kind are equally long.
     """
+    by_kind: dict[Hashable, list[np.ndarray]] = {}
+    for block, kind in zip(blocks, kinds, strict=True):
+        by_kind.setdefault(kind, []).append(block)
     orders = np.tile(np.arange(count), (draws, 1))
-    for kind in dict.fromkeys(kinds):
-        alike = np.array(
-            [block for block, other in zip(blocks, kinds, strict=True) if other == kind]
-        )
-        drawn = rng.permuted(np.tile(np.arange(len(alike)), (draws, 1)), axis=1)
+    for alike in map(np.array, by_kind.values()):
+        places = np.tile(np.arange(len(alike)), (draws, 1))
+        drawn = rng.permuted(places, axis=1)
         orders[:, alike.ravel()] = alike[drawn].reshape(draws, -1)
     return orders
 
@@ -38,14 +40,14 @@ def shuffled(
 
 
 def permuted_sums(weights: np.ndarray, values: np.ndarray, orders: np.ndarray) -> np.ndarray:
-    """Sums (P,) of ``weights`` (R, R) times ``values`` (R, R) whose rows and columns are taken in
-    each of the orders (P, R).
+    """Sums (P,) of ``weights`` (R, R) times ``values`` (R, R) in each of the orders (P, R).
+
+    An order holds for the rows and the columns of ``values``.
     """
-    step = max(1, _ENTRIES // weights.size)
-    parts = [orders[i : i + step] for i in range(0, len(orders), step)]
-    return np.concatenate(
-        [
-            np.einsum("ij,pij->p", weights, values[part[:, :, None], part[:, None, :]])
-            for part in parts
-        ]
-    )
+    step = max(1, ENTRIES // weights.size)
+    sums = []
+    for start in range(0, len(orders), step):
+        part = orders[start : start + step]
+        permuted = values[part[:, :, None], part[:, None, :]]  # (part, R, R)
+        sums.append(np.einsum("ij,pij->p", weights, permuted))
+    return np.concatenate(sums)

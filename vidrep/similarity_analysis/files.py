@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,17 @@ from vidrep.result_tables import write_table
 from vidrep.similarity_analysis.scaling import SystemMap, clades
 
 PLACES = ("system", "trained_on", "seed", "x", "y", "var_x", "var_y", "cov_xy", "stress", "n")
-_DIGITS = 6  # decimals: distances are of order 1, and single-precision kernels support no more
 BRANCHES = ("left", "right", "height", "support", "members")
+DECIMALS = 6  # distances are of order 1, and single-precision kernels support no more
+
+
+class Rep(NamedTuple):
+    """The parts of the id of a representation."""
+
+    dataset: str
+    system: str
+    seed: str
+    layer: str
 
 
 def write_map(
@@ -27,24 +37,36 @@ def write_map(
         branches: table of the tree. ``left`` and ``right`` are rows of ``places``, counted from 0,
             or their number + b for branch b; ``members`` are the runs under the branch.
     """
-    parts = [reps[i].split("/", 3) for i in found.kept]
+    runs = [Rep(*reps[i].split("/", 3)) for i in found.kept]
     table = pd.DataFrame(
-        [(system, dataset, seed.removeprefix("seed")) for dataset, system, seed, _ in parts],
-        columns=PLACES[:3],
+        {
+            "system": [run.system for run in runs],
+            "trained_on": [run.dataset for run in runs],
+            "seed": [run.seed.removeprefix("seed") for run in runs],
+            "x": found.points[:, 0],
+            "y": found.points[:, 1],
+            "var_x": found.spread[:, 0, 0],
+            "var_y": found.spread[:, 1, 1],
+            "cov_xy": found.spread[:, 0, 1],
+            "stress": found.stress,
+            "n": found.n,
+        },
+        columns=PLACES,
     )
-    table[["x", "y"]] = found.points
-    table["var_x"], table["var_y"], table["cov_xy"] = (
-        found.spread[:, 0, 0],
-        found.spread[:, 1, 1],
-        found.spread[:, 0, 1],
+    write_table(table.round(DECIMALS), places)
+    names = [f"{run.dataset}/{run.system}/{run.seed}" for run in runs]
+    members = [" ".join(names[i] for i in sorted(branch)) for branch in clades(found.links)]
+    tree = pd.DataFrame(
+        {
+            "left": found.links[:, 0].astype(int),
+            "right": found.links[:, 1].astype(int),
+            "height": found.links[:, 2],
+            "support": found.support,
+            "members": members,
+        },
+        columns=BRANCHES,
     )
-    write_table(table.assign(stress=found.stress, n=found.n).round(_DIGITS), places)
-    runs = ["/".join(part[:3]) for part in parts]
-    members = [" ".join(runs[i] for i in sorted(branch)) for branch in clades(found.links)]
-    lines = zip(
-        *found.links[:, :2].astype(int).T, found.links[:, 2], found.support, members, strict=True
-    )
-    write_table(pd.DataFrame(lines, columns=BRANCHES).round(_DIGITS), branches)
+    write_table(tree.round(DECIMALS), branches)
 
 
 def links(branches: pd.DataFrame) -> np.ndarray:

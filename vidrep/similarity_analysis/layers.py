@@ -1,9 +1,8 @@
-"""Which layers of two systems correspond, and how alike the layers of one system are after training
-on different data.
-"""
+"""Which layers correspond: of two systems, and of one system after training on different data."""
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,34 +37,38 @@ VERSION_COLUMNS = (
 )
 
 
+class Run(NamedTuple):
+    """A run as similarity tables name it."""
+
+    trained_on: str
+    system: str
+    seed: str
+
+
 def depths(layers: int) -> np.ndarray:
-    """Relative depth of each of so many layers: 0 for the first, 1 for the embedding, which an only
-    layer is.
+    """Relative depth of each of so many layers: 0 for the first, 1 for the embedding.
+
+    An only layer is the embedding.
     """
     return np.linspace(0, 1, layers) if layers > 1 else np.ones(1)
 
 
 class Pairs:
-    """The values of a similarity table, with their intervals, by run: a run is (trained on, system,
-    seed).
-    """
+    """The values of a similarity table, with their intervals, by run."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        reps = representations(table).reset_index(drop=True)
-        self.reps = reps
+        self.reps = representations(table).reset_index(drop=True)
         self.numbers = {
-            name: square(table.assign(value=table[name]), reps["rep"]) for name in NUMBERS
+            name: square(table.assign(value=table[name]), self.reps["rep"]) for name in NUMBERS
         }
-        self.rows = {
-            key: np.asarray(rows)
-            for key, rows in reps.groupby(["dataset", "system", "seed"], sort=False).indices.items()
-        }
+        by_run = self.reps.groupby(["dataset", "system", "seed"], sort=False)
+        self.rows = {Run(*key): np.asarray(rows) for key, rows in by_run.indices.items()}
 
-    def block(self, a: tuple, b: tuple, name: str = "value") -> np.ndarray:
+    def block(self, a: Run, b: Run, name: str = "value") -> np.ndarray:
         """(layers of a, layers of b) values, or one bound of their intervals."""
         return self.numbers[name][np.ix_(self.rows[a], self.rows[b])]
 
-    def layers(self, run: tuple) -> list[str]:
+    def layers(self, run: Run) -> list[str]:
         """Names of a run's layers in depth order."""
         return self.reps["layer"].iloc[self.rows[run]].tolist()
 
@@ -73,8 +76,7 @@ class Pairs:
 def layer_matches(
     table: pd.DataFrame, dataset: str, measure: str, systems: list[str]
 ) -> pd.DataFrame:
-    """For each layer of each system the most similar layer of every other, and the layer at equal
-    relative depth.
+    """For each layer of each system the best layer of every other, and the one at equal depth.
 
     Systems are shown by their first run on the evaluation set, and against themselves by the second
     seed where there is one. The best of several layers is chosen by the value that is then
@@ -92,82 +94,77 @@ def layer_matches(
     """
     pairs = Pairs(table)
     sign = -1 if find(measure).direction == "distance" else 1
-    own = pairs.reps[pairs.reps["dataset"] == dataset]
-    first = {
-        system: (dataset, system, seed)
-        for system, seed in first_seeds(own)[["system", "seed"]].itertuples(index=False)
-    }
+    own = first_seeds(pairs.reps[pairs.reps["dataset"] == dataset])
+    seeds = dict(zip(own["system"], own["seed"], strict=True))
+    first = {name: Run(dataset, name, seeds[name]) for name in systems if name in seeds}
     rows = []
-    for system_a in (name for name in systems if name in first):
-        for system_b in (name for name in systems if name in first):
-            a = first[system_a]
-            b = first[system_b] if system_a != system_b else second_run(pairs, first[system_a])
-            if b is not None:
-                rows += _match_rows(pairs, a, b, sign)
+    for system_a, a in first.items():
+        for system_b, b in first.items():
+            other = second_run(pairs, a) if system_a == system_b else b
+            if other is not None:
+                rows += _match_rows(pairs, a, other, sign)
     return pd.DataFrame(rows, columns=MATCH_COLUMNS)
 
 
-def second_run(pairs: Pairs, run: tuple) -> tuple | None:
+def second_run(pairs: Pairs, run: Run) -> Run | None:
     """The next seed of a trained run; None without one."""
-    seeds = sorted(
-        (k for d, s, k in pairs.rows if (d, s) == run[:2] and k not in (UNTRAINED, run[2])), key=int
-    )
-    return (*run[:2], seeds[0]) if seeds and run[2] != UNTRAINED else None
+    if run.seed == UNTRAINED:
+        return None
+    others = [
+        other
+        for other in pairs.rows
+        if other[:2] == run[:2] and other.seed not in (UNTRAINED, run.seed)
+    ]
+    return min(others, key=lambda other: int(other.seed), default=None)
 
 
-def _match_rows(pairs: Pairs, a: tuple, b: tuple, sign: int) -> Iterator[tuple]:
-    blocks = {name: pairs.block(a, b, name) for name in NUMBERS}
-    layers_a = pairs.layers(a)
+def _match_rows(pairs: Pairs, a: Run, b: Run, sign: int) -> Iterator[tuple]:
+    """Rows of ``MATCH_COLUMNS`` for the layers of run a; ``sign`` is -1 for distances."""
+    values = pairs.block(a, b)
+    low = pairs.block(a, b, "ci_low")
+    high = pairs.block(a, b, "ci_high")
     layers_b = pairs.layers(b)
-    depths_a = depths(len(layers_a))
     depths_b = depths(len(layers_b))
-    for i, layer in enumerate(layers_a):
-        score = np.where(np.isnan(blocks["value"][i]), -np.inf, sign * blocks["value"][i])
+    own_layers = pairs.layers(a)
+    for i, (layer, depth) in enumerate(zip(own_layers, depths(len(own_layers)), strict=True)):
+        score = np.where(np.isnan(values[i]), -np.inf, sign * values[i])
         chosen = {
             "best": int(score.argmax()),
-            "equal_depth": int(np.abs(depths_b - depths_a[i]).argmin()),
+            "equal_depth": int(np.abs(depths_b - depth).argmin()),
         }
         for choice, j in chosen.items():
-            numbers = (blocks[name][i, j] for name in NUMBERS)
-            yield (
-                a[1],
-                a[2],
-                layer,
-                depths_a[i],
-                b[1],
-                b[2],
-                choice,
-                layers_b[j],
-                depths_b[j],
-                *numbers,
-            )
+            own = (a.system, a.seed, layer, depth)
+            other = (b.system, b.seed, choice, layers_b[j], depths_b[j])
+            yield (*own, *other, values[i, j], low[i, j], high[i, j])
 
 
-def version_rows(table: pd.DataFrame, dataset: str, systems: list[str]) -> pd.DataFrame:
+def version_rows(table: pd.DataFrame, systems: list[str]) -> pd.DataFrame:
     """Layer by layer, runs of one system against each other on the same clips.
 
     Returns:
         One row a system, pair of runs and layer; columns ``VERSION_COLUMNS``. ``relation``:
         "versions" (trained on two data sets from the same initial weights), "versions_other_seed"
         (from other ones), "retraining" (the same data set, two seeds: what chance in training
-        leaves alike), "untrained" (a run and its untrained twin: what the initial weights bring).
+        leaves alike), "untrained" (a run and its untrained baseline: what the initial weights
+        bring).
     """
     pairs = Pairs(table)
     rows = []
     for system in systems:
-        runs = [run for run in pairs.rows if run[1] == system]
+        runs = [run for run in pairs.rows if run.system == system]
         for a, b in combinations(runs, 2):
             layers = pairs.layers(a)
-            diagonals = [np.diag(pairs.block(a, b, name)) for name in NUMBERS]
-            kept = zip(layers, depths(len(layers)), *diagonals, strict=True)
-            rows += [(system, relation(a, b), a[0], a[2], b[0], b[2], *line) for line in kept]
+            numbers = [np.diag(pairs.block(a, b, name)) for name in NUMBERS]
+            both = (system, relation(a, b), a.trained_on, a.seed, b.trained_on, b.seed)
+            for line in zip(layers, depths(len(layers)), *numbers, strict=True):
+                rows.append((*both, *line))
     return pd.DataFrame(rows, columns=VERSION_COLUMNS)
 
 
-def relation(a: tuple, b: tuple) -> str:
+def relation(a: Run, b: Run) -> str:
     """How two runs of one system differ, see ``version_rows``."""
-    if UNTRAINED in (a[2], b[2]):
+    if UNTRAINED in (a.seed, b.seed):
         return "untrained"
-    if a[0] == b[0]:
+    if a.trained_on == b.trained_on:
         return "retraining"
-    return "versions" if a[2] == b[2] else "versions_other_seed"
+    return "versions" if a.seed == b.seed else "versions_other_seed"

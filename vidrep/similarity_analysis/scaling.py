@@ -1,5 +1,4 @@
-"""A map of systems: representations in the plane and as a tree, and how far both depend on the
-choice of clips.
+"""A map of systems in the plane and as a tree, and how far both depend on the choice of clips.
 
 Clips are resampled by halves without replacement. A bootstrap would draw clips twice, whose
 likeness to themselves biases every measure (docs/design.md). Half of the clips is the share at
@@ -19,8 +18,8 @@ from vidrep.similarity.engine import compare_all
 from vidrep.similarity_analysis.distances import as_distances, defined
 from vidrep.statistics import FEWEST_FOR_INTERVALS
 
-_STEPS = 500
-_STILL = 1e-5  # a step of this share of the largest distance is the last one
+STEPS = 500
+STILL = 1e-5  # a step of this share of the largest distance is the last one
 
 
 @dataclass(frozen=True)
@@ -64,99 +63,108 @@ def map_systems(
     distances = as_distances(values[np.ix_(kept, kept)], measure)
     points = plane(distances)
     links = tree(distances)
-    halves = list(half_samples([loaded[i] for i in kept], measure, samples, rng))
     spread = np.full((len(kept), 2, 2), np.nan)
     support = np.full(len(links), np.nan)
+    halves = list(half_samples([loaded[i] for i in kept], measure, samples, rng))
     if halves:
         places = [align(half, points) for half in plane(np.array(halves), points)]
         spread = _covariances(np.array(places), points)
-        branches = clades(links)
-        found = [set(clades(tree(half))) for half in halves]
-        support = np.array([np.mean([branch in other for other in found]) for branch in branches])
+        support = _support(links, halves)
     return SystemMap(kept, points, spread, stress(distances, points), links, support, loaded[0].n)
 
 
 def half_samples(
     kernels: Sequence, measure: str, samples: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Distances (R, R) from random halves of the clips; a half on which some distance is not
-    defined is left out.
+    """Distances (R, R) from random halves of the clips.
+
+    A half on which some distance is not defined is left out.
     """
     n = kernels[0].n
-    for _ in range(samples if n >= FEWEST_FOR_INTERVALS else 0):
+    if n < FEWEST_FOR_INTERVALS:
+        return
+    for _ in range(samples):
         rows = np.sort(rng.permutation(n)[: n // 2])
-        distances = as_distances(
-            compare_all([kernel.subset(rows) for kernel in kernels], measure), measure
-        )
+        values = compare_all([kernel.subset(rows) for kernel in kernels], measure)
+        distances = as_distances(values, measure)
         if not np.isnan(distances).any():
             yield distances
 
 
 def plane(distances: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
-    """Places in the plane whose distances come closest by least squares, for one matrix of
-    distances or for several at once.
+    """Places in the plane whose distances come closest by least squares.
 
     Majorisation (SMACOF: de Leeuw 1977; Borg and Groenen 2005, section 8.6): every step lowers the
     stress.
 
     Args:
-        distances: (..., R, R).
+        distances: (..., R, R), one matrix or several at once.
         start: (R, 2) places to start from; those of classical scaling if not given.
 
     Returns:
         (..., R, 2), centred.
     """
     count = distances.shape[-1]
-    points = (
-        classical(distances)
-        if start is None
-        else np.broadcast_to(start, (*distances.shape[:-1], 2))
-    )
-    for _ in range(_STEPS if count > 1 else 0):
+    if start is None:
+        points = classical(distances)
+    else:
+        points = np.broadcast_to(start, (*distances.shape[:-1], 2))
+    for _ in range(STEPS if count > 1 else 0):
+        before = points
         away = points[..., :, None, :] - points[..., None, :, :]
         shown = np.sqrt(np.einsum("...d,...d->...", away, away))
         pull = -np.divide(distances, shown, out=np.zeros_like(distances), where=shown > 0)
-        np.einsum("...ii->...i", pull)[...] = -pull.sum(-1)
-        points, before = pull @ points / count, points
-        if np.abs(points - before).max() < _STILL * distances.max():
+        diagonal = np.einsum("...ii->...i", pull)
+        diagonal[...] = -pull.sum(-1)
+        points = pull @ before / count
+        if np.abs(points - before).max() < STILL * distances.max():
             break
     return points - points.mean(-2, keepdims=True)
 
 
 def classical(distances: np.ndarray) -> np.ndarray:
-    """Classical scaling into the plane, (R, 2): principal coordinates; the largest coordinate of
-    each axis is positive.
+    """Classical scaling into the plane, (R, 2): principal coordinates.
+
+    The largest coordinate of each axis is positive.
     """
     if len(distances) < 2:
         return np.zeros((len(distances), 2))
-    values, vectors = np.linalg.eigh(gram(distances))
-    points = vectors[:, :-3:-1] * np.sqrt(np.maximum(values[:-3:-1], 0))
-    return points * np.sign(points[np.abs(points).argmax(0), range(2)] + 1e-300)
+    values, vectors = np.linalg.eigh(gram(distances))  # from the smallest to the largest
+    lengths = np.sqrt(np.maximum(values[:-3:-1], 0))
+    points = vectors[:, :-3:-1] * lengths
+    largest = points[np.abs(points).argmax(0), range(2)]
+    return points * np.sign(largest + 1e-300)
 
 
 def gram(distances: np.ndarray) -> np.ndarray:
-    """Inner products (R, R) of centred points with these distances; has negative eigenvalues where
-    there are no such points.
+    """Inner products (R, R) of centred points with these distances.
+
+    The matrix has negative eigenvalues where there are no such points.
     """
     squares = distances**2
     return -(squares - squares.mean(0) - squares.mean(1)[:, None] + squares.mean()) / 2
 
 
 def stress(distances: np.ndarray, points: np.ndarray) -> float:
-    """Kruskal's stress-1: root of the squared errors of all distances over the squared distances on
-    the map; NaN without any.
+    """Kruskal's stress-1: how far the distances on the map are from those wanted.
+
+    It is the root of the sum of squared errors over the sum of squared distances on the map; NaN
+    without any distance.
     """
     wanted = squareform(distances, checks=False)
     shown = pdist(points)
+    errors = np.sum((wanted - shown) ** 2)
     with np.errstate(invalid="ignore"):
-        return float(np.sqrt(np.sum((wanted - shown) ** 2) / np.sum(shown**2)))
+        return float(np.sqrt(errors / np.sum(shown**2)))
 
 
 def align(points: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Centred points turned, and mirrored where that helps, to lie on ``target``; their size is
-    kept.
+    """Centred points turned, and mirrored where that helps, to lie on ``target``.
+
+    Their size is kept.
     """
-    return points @ orthogonal_procrustes(points, target)[0]
+    rotation, _ = orthogonal_procrustes(points, target)
+    return points @ rotation
 
 
 def tree(distances: np.ndarray) -> np.ndarray:
@@ -173,6 +181,15 @@ def clades(links: np.ndarray) -> list[frozenset[int]]:
     for left, right in links[:, :2].astype(int):
         members.append(members[left] | members[right])
     return members[count:]
+
+
+def _support(links: np.ndarray, halves: Sequence[np.ndarray]) -> np.ndarray:
+    """(R - 1,) share of half-samples in whose tree each branch of a tree recurs."""
+    found = [set(clades(tree(half))) for half in halves]
+    shares = []
+    for branch in clades(links):
+        shares.append(np.mean([branch in others for others in found]))
+    return np.array(shares)
 
 
 def _covariances(places: np.ndarray, centre: np.ndarray) -> np.ndarray:

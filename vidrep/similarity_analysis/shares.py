@@ -1,5 +1,4 @@
-"""How much of the distances between trained systems is explained by what they are and by what they
-were trained on.
+"""How much of the distances between trained systems their properties and their data explain.
 
 Distance-based partition of variance (Anderson 2001, Austral Ecology 26:32; McArdle and Anderson
 2001, Ecology 82:290): squared distances are split as the sums of squares of a linear model are.
@@ -19,7 +18,7 @@ from vidrep.statistics import permutation_p
 
 DATA = "trained_on"  # the factor that varies within a system; all others belong to systems
 SHARE_COLUMNS = ("factor", "levels", "df", "r2", "p", "r2_only", "r2_only_adjusted", "p_only", "n")
-_SAME = 1e-9  # shares of the whole that differ by less are ties
+SAME = 1e-9  # shares of the whole that differ by less are ties
 
 
 def variance_shares(
@@ -50,47 +49,84 @@ def variance_shares(
     """
     cells, products = cell_products(distances, runs)
     factors = [name for name in factors if cells[name].nunique() > 1]
-    whole = np.trace(products)
     designs = {name: _indicators(cells[name]) for name in factors}
     full = projector(list(designs.values()), len(cells))
     rows = []
     for name in factors:
-        others = [design for other, design in designs.items() if other != name]
-        alone = projector([designs[name]], len(cells))
-        rest = projector(others, len(cells))
-        same = [other for other in factors if other not in (name, DATA)]
-        free, kept = (permuted_cells(cells, name, fixed, permutations, rng) for fixed in ([], same))
-        df = rank(full) - rank(rest)
-        rows.append(
-            {
-                "factor": name,
-                "levels": cells[name].nunique(),
-                "df": df,
-                "r2": share(alone, products) / whole,
-                "p": share_p(alone, products, free),
-                "r2_only": share(full - rest, products) / whole if df else 0.0,
-                "r2_only_adjusted": (
-                    adjusted(full, products) - adjusted(rest, products) if df else 0.0
-                ),
-                "p_only": share_p(full, products, kept) if df else np.nan,
-            }
-        )
+        orders = _orders(cells, name, factors, permutations, rng)
+        rows.append(_factor_row(name, cells, products, designs, full, orders))
+    rows.append(_residual_row(cells, products, full))
+    table = pd.DataFrame(rows).assign(n=len(cells)).reindex(columns=SHARE_COLUMNS)
+    return table.astype({"levels": "Int64"})
+
+
+def _orders(
+    cells: pd.DataFrame,
+    name: str,
+    factors: Sequence[str],
+    permutations: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Orders of the cells by which a factor is judged: by itself, and beside the other factors."""
+    others = [other for other in factors if other not in (name, DATA)]
+    free = permuted_cells(cells, name, [], permutations, rng)
+    kept = permuted_cells(cells, name, others, permutations, rng)
+    return free, kept
+
+
+def _factor_row(
+    name: str,
+    cells: pd.DataFrame,
+    products: np.ndarray,
+    designs: dict[str, np.ndarray],
+    full: np.ndarray,
+    orders: tuple[np.ndarray, np.ndarray],
+) -> dict:
+    """The row of one factor.
+
+    Args:
+        name: the factor.
+        cells, products: see ``cell_products``.
+        designs: columns of each factor.
+        full: projector of the model of all factors.
+        orders: see ``_orders``.
+    """
+    whole = np.trace(products)
+    alone = projector([designs[name]], len(cells))
+    others = [design for other, design in designs.items() if other != name]
+    rest = projector(others, len(cells))
+    df = rank(full) - rank(rest)
+    free, kept = orders
+    row = {
+        "factor": name,
+        "levels": cells[name].nunique(),
+        "df": df,
+        "r2": share(alone, products) / whole,
+        "p": share_p(alone, products, free),
+        "r2_only": 0.0,
+        "r2_only_adjusted": 0.0,
+        "p_only": np.nan,
+    }
+    if df:
+        row["r2_only"] = share(full - rest, products) / whole
+        row["r2_only_adjusted"] = adjusted(full, products) - adjusted(rest, products)
+        row["p_only"] = share_p(full, products, kept)
+    return row
+
+
+def _residual_row(cells: pd.DataFrame, products: np.ndarray, full: np.ndarray) -> dict:
+    """The row of what all factors leave."""
+    whole = np.trace(products)
     # a single cell has nothing to share
     left = 1 - share(full, products) / whole if whole > 0 else np.nan
-    rows.append(
-        {"factor": "residual", "df": len(cells) - 1 - rank(full), "r2": left, "r2_only": left}
-    )
-    return (
-        pd.DataFrame(rows)
-        .assign(n=len(cells))
-        .reindex(columns=SHARE_COLUMNS)
-        .astype({"levels": "Int64"})
-    )
+    df = len(cells) - 1 - rank(full)
+    return {"factor": "residual", "df": df, "r2": left, "r2_only": left}
 
 
 def cell_products(distances: np.ndarray, runs: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """The cells (system, trained_on) of runs, and the inner products of their centres over seeds,
-    centred: (C, C).
+    """The cells (system, trained_on) of runs and inner products (C, C) of their centres.
+
+    A cell's centre is the mean over its seeds; the centres themselves are centred.
     """
     keys = pd.MultiIndex.from_frame(runs[["system", DATA]])
     numbers, found = pd.factorize(keys)
@@ -109,8 +145,9 @@ def _indicators(labels: pd.Series) -> np.ndarray:
 
 
 def projector(designs: Sequence[np.ndarray], count: int) -> np.ndarray:
-    """(C, C) projector on the columns of designs (C, levels) less their mean; zero without
-    designs.
+    """(C, C) projector on the columns of designs (C, levels) less their mean.
+
+    It is zero without designs.
     """
     if not designs:
         return np.zeros((count, count))
@@ -131,8 +168,9 @@ def share(projection: np.ndarray, products: np.ndarray) -> float:
 
 
 def adjusted(projection: np.ndarray, products: np.ndarray) -> float:
-    """Adjusted share of a model: 1 - (1 - R2) (C - 1) / (C - 1 - df), NaN for a model that leaves
-    no freedom.
+    """Adjusted share of a model: 1 - (1 - R2) (C - 1) / (C - 1 - df).
+
+    NaN for a model that leaves no freedom.
     """
     left = len(products) - 1 - rank(projection)
     r2 = share(projection, products) / np.trace(products)
@@ -140,19 +178,18 @@ def adjusted(projection: np.ndarray, products: np.ndarray) -> float:
 
 
 def share_p(projection: np.ndarray, products: np.ndarray, orders: np.ndarray) -> float:
-    """Share of permutations of the cells, the given order among them, that reach the observed sum
-    of squares.
+    """Share of permutations of the cells, the given order among them, that reach the observed sum.
 
     Designs stay and points move, which for these permutations is the same as moving one factor's
     labels: the other factors of the model are unchanged by them, so that the sum of squares orders
     permutations as the pseudo-F does.
     """
-    drawn = permuted_sums(projection, products, orders)
+    permuted = permuted_sums(projection, products, orders)
     observed = share(projection, products)
-    close = _SAME * np.trace(products)
-    if np.all(np.abs(drawn - observed) < close):
+    close = SAME * np.trace(products)
+    if np.all(np.abs(permuted - observed) < close):
         return np.nan
-    return permutation_p(observed, drawn, tolerance=close)
+    return permutation_p(observed, permuted, tolerance=close)
 
 
 def permuted_cells(
@@ -171,6 +208,10 @@ def permuted_cells(
     own = list(cells.groupby("system", sort=False).indices.values())
     if factor == DATA:
         return shuffled(len(cells), own, permutations, rng)
-    blocks = [rows[np.argsort(cells[DATA].to_numpy()[rows])] for rows in own]
-    kinds = [(*cells[DATA].iloc[rows], *cells.iloc[rows[0]][list(fixed)]) for rows in blocks]
+    data = cells[DATA].to_numpy()
+    blocks = [rows[np.argsort(data[rows])] for rows in own]
+    kinds = []
+    for rows in blocks:
+        properties = cells.iloc[rows[0]][list(fixed)]
+        kinds.append((*data[rows], *properties))
     return exchanged(len(cells), blocks, kinds, permutations, rng)

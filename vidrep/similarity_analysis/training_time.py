@@ -1,5 +1,6 @@
-"""How the layers of one run change while it is trained: all pairs of times at which its weights
-were kept.
+"""How the layers of one run change while it is trained.
+
+All pairs of times at which its weights were kept are compared.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,8 +37,9 @@ Layers = dict[str, np.ndarray]
 def layers_in_time(
     folder: Path, epochs: Sequence[int], split: Split, rows: int, policy: Policy, device: Device
 ) -> dict[int, Layers]:
-    """Activations of a run's layers at each time, by the number of epochs; the last one has the
-    weights that the run ended with.
+    """Activations of a run's layers at each time, by the number of epochs.
+
+    The last one has the weights that the run ended with.
 
     Args:
         folder: the run's.
@@ -70,8 +72,16 @@ def pair_rows(found: dict[int, Layers], measure: str) -> Iterator[tuple]:
     for depth, layer in enumerate(found[end]):
         result = all_pairs([found[epoch][layer] for epoch in times], measure, intervals=True)
         for i, j in zip(*np.triu_indices(len(times), 1), strict=True):
-            numbers = [
-                number(values[i, j]) for values in (result.values, result.ci_low, result.ci_high)
-            ]
-            when = (times[i], times[j], times[j] == end)
-            yield layer, depth, *when, measure, *numbers, int(result.n[i, j]), result.flags[i, j]
+            yield (
+                layer,
+                depth,
+                times[i],
+                times[j],
+                times[j] == end,
+                measure,
+                number(result.values[i, j]),
+                number(result.ci_low[i, j]),
+                number(result.ci_high[i, j]),
+                int(result.n[i, j]),
+                result.flags[i, j],
+            )
