@@ -23,8 +23,7 @@ class DataShape:
 
 
 class Objective(nn.Module):
-    """A model without a task: the base of all objectives, and by itself the objective "none" of
-    controls.
+    """A model without a task: the base of all objectives, by itself the objective "none".
 
     Args:
         model: the network.
@@ -44,16 +43,12 @@ class Objective(nn.Module):
 
     @staticmethod
     def model_clip_shape(clip_shape: tuple, **params) -> tuple:
-        """The (C, T, H, W) that the model sees; all of the clip unless an objective hides
-        frames.
-        """
+        """The (C, T, H, W) that the model sees: the whole clip unless an objective hides frames."""
         return clip_shape
 
     @staticmethod
     def split_targets(**params) -> tuple[str, ...]:
-        """Targets beside the labels that batches must carry, see ``vidrep.training.targets``; none
-        unless stated.
-        """
+        """Targets beside the labels that batches must carry; see ``vidrep.training.targets``."""
         return ()
 
     def model_inputs(self, batch: dict[str, Tensor]) -> list[Tensor]:
@@ -68,11 +63,10 @@ class Objective(nn.Module):
         """Freeze and unfreeze parts for ``stage``."""
 
     def prepare(self, stage: str, batches: Iterable[dict[str, Tensor]]) -> None:
-        """Fit what ``stage`` needs in closed form from the training clips, in their order, before
-        its first epoch.
+        """Fit what ``stage`` needs in closed form before its first epoch.
 
-        A resumed run does not call this again for the stage it is in: what is fitted here lives in
-        buffers or parameters.
+        The training clips come in their order. A resumed run does not call this again for the stage
+        it is in: what is fitted here lives in buffers or parameters.
         """
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
@@ -84,14 +78,20 @@ class Objective(nn.Module):
         return {}
 
     def readers(self) -> dict[str, nn.Module]:
-        """The modules that read classes, by stream: what ``score`` gives them is the readout of a
-        clip; none without classes.
+        """The modules that read classes, by stream; none without classes.
+
+        What ``score`` gives them is the readout of a clip.
         """
         return {}
 
     def steps_read(self, read: Tensor) -> Tensor:
-        """Of what a reader was given, (B, D) or (B, S, D), the steps that the answer rests on: (B,
-        S, D).
+        """The steps that the answer rests on, of what a reader was given.
+
+        Args:
+            read: (B, D) or (B, S, D).
+
+        Returns:
+            (B, S, D), where some steps may be missing.
         """
         return read if read.ndim == 3 else read[:, None]
 
@@ -113,7 +113,9 @@ class Objective(nn.Module):
 
 def distribution(shares: Tensor) -> Tensor:
     """Non-negative shares (B, classes) of classes that exclude each other, scaled to sum to 1."""
-    return shares / shares.sum(-1, keepdim=True).clamp_min(torch.finfo(shares.dtype).tiny)
+    smallest = torch.finfo(shares.dtype).tiny
+    total = shares.sum(-1, keepdim=True).clamp_min(smallest)
+    return shares / total
 
 
 def embedding_sizes(objective: Objective) -> dict[str, int]:

@@ -9,16 +9,15 @@ from vidrep.objectives.base import DataShape
 
 
 def needed_targets(definition: dict) -> tuple[str, ...]:
-    """Names of the targets beside the labels that a system is trained on: see
-    ``vidrep.training.targets``.
-    """
+    """Targets beside the labels that a system is trained on; see ``vidrep.training.targets``."""
     objective = resolve(definition["objective"], OBJECTIVES, "objective")
     return objective.split_targets(**definition["objective_params"])
 
 
 def build(definition: dict, shape: DataShape) -> nn.Module:
-    """The objective of a system with its model inside, freshly initialised from torch's global
-    generator.
+    """The objective of a system with its model inside, freshly initialised.
+
+    Weights come from torch's global generator.
 
     Args:
         definition: a system's definition: model, params, objective, objective_params
@@ -36,9 +35,10 @@ def build(definition: dict, shape: DataShape) -> nn.Module:
         clip_shape=objective.model_clip_shape(shape.clip, **params),
         **definition["params"],
     )
-    if set(model.inputs) != set(definition.get("inputs", model.inputs)):
+    stated = definition.get("inputs", model.inputs)
+    if set(model.inputs) != set(stated):
         raise ValueError(
             f"system {definition['name']}: its model is fed {', '.join(model.inputs)}; "
-            f"set its inputs to that, not {', '.join(definition['inputs'])}"
+            f"set its inputs to that, not {', '.join(stated)}"
         )
     return objective(model, shape, **params)

@@ -1,9 +1,8 @@
-"""Margin loss on the lengths of class capsules, with a decoder of each class alone (Sabour
-et al., arXiv 1710.09829).
+"""Margin loss on the lengths of class capsules, with a decoder of each class alone.
 
-A class is present where its capsule is longer than 0.5. The margin loss is one term a class, so
-that clips of several digits need no change. As in the paper's MultiMNIST, the decoder sees one
-class capsule at a time, all others masked with zeros.
+Sabour et al., arXiv 1710.09829. A class is present where its capsule is longer than 0.5. The margin
+loss is one term a class, so that clips of several digits need no change. As in the paper's
+MultiMNIST, the decoder sees one class capsule at a time, all others masked with zeros.
 
 Deviations:
 * what is reconstructed of a video is its middle frame;
@@ -85,17 +84,20 @@ class CapsuleMargin(Objective):
         self.read = nn.Identity()  # marks what classes are read from
         channels, _, height, width = shape.clip
         widths = [capsules * size, *decoder]
-        hidden = [layer for pair in pairwise(widths) for layer in (nn.Linear(*pair), nn.ReLU())]
-        self.decoder = nn.Sequential(
-            *hidden,
+        layers = []
+        for width_in, width_out in pairwise(widths):
+            layers += [nn.Linear(width_in, width_out), nn.ReLU()]
+        layers += [
             nn.Linear(widths[-1], channels * height * width),
             nn.Sigmoid(),
             nn.Unflatten(1, (channels, height, width)),
-        )
+        ]
+        self.decoder = nn.Sequential(*layers)
 
     def class_capsules(self, batch: dict[str, Tensor]) -> Tensor:
         """(B, classes, D) float32."""
-        return self.read(self.embed(batch).float()).unflatten(1, (self.shape.classes, -1))
+        read = self.read(self.embed(batch).float())
+        return read.unflatten(1, (self.shape.classes, -1))
 
     def decode(self, capsules: Tensor, labels: Tensor) -> Tensor:
         """One image a class present, decoded from its capsule alone.
@@ -108,22 +110,21 @@ class CapsuleMargin(Objective):
             (B, classes, C, H, W) in [0, 1]; 0 for absent classes.
         """
         clips, classes = labels.nonzero(as_tuple=True)
-        # (pairs, classes, D)
-        alone = F.one_hot(classes, self.shape.classes)[:, :, None] * capsules[clips]
-        images = self.decoder(alone.flatten(1)).float()
-        return images.new_zeros(*labels.shape, *images.shape[1:]).index_put(
-            (clips, classes), images
-        )
+        mask = F.one_hot(classes, self.shape.classes)[:, :, None]
+        alone = mask * capsules[clips]  # (pairs, classes, D)
+        images = self.decoder(alone.flatten(1)).float()  # (pairs, C, H, W)
+        nothing = images.new_zeros(*labels.shape, *images.shape[1:])
+        return nothing.index_put((clips, classes), images)
 
     def losses(self, batch: dict[str, Tensor], capsules: Tensor) -> Tensor:
         """Margin loss plus weighted squared error of the middle frame, (B,)."""
-        loss = margin_loss(capsules.norm(dim=-1), batch["labels"])
-        if self.reconstruction:
-            together = self.decode(capsules, batch["labels"]).sum(1)
-            loss = loss + self.reconstruction * (
-                together - middle_frame(batch["clip"])
-            ).square().sum((1, 2, 3))
-        return loss
+        labels = batch["labels"]
+        loss = margin_loss(capsules.norm(dim=-1), labels)
+        if not self.reconstruction:
+            return loss
+        together = self.decode(capsules, labels).sum(1)  # (B, C, H, W)
+        difference = together - middle_frame(batch["clip"])
+        return loss + self.reconstruction * difference.square().sum((1, 2, 3))
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean over clips."""
@@ -140,6 +141,7 @@ class CapsuleMargin(Objective):
         """
         capsules = self.class_capsules(batch)
         lengths = capsules.norm(dim=-1)
+        present = lengths > THRESHOLD
         truth = batch["labels"] > 0
 
         def exact(predicted: Tensor) -> Tensor:
@@ -147,10 +149,8 @@ class CapsuleMargin(Objective):
 
         scores = {
             "loss": self.losses(batch, capsules),
-            "exact_set": exact(
-                lengths > THRESHOLD if self.shape.multi_label else longest(lengths, 1)
-            ),
-            "present_above_half": ((lengths > THRESHOLD) | ~truth).all(-1).float(),
+            "exact_set": exact(present if self.shape.multi_label else longest(lengths, 1)),
+            "present_above_half": (present | ~truth).all(-1).float(),
         }
         if self.shape.multi_label:
             scores["exact_set_top2"] = exact(longest(lengths, min(2, self.shape.classes)))
@@ -161,14 +161,17 @@ class CapsuleMargin(Objective):
 
     def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """See ``Objective.answer``: from the lengths of the capsules."""
-        lengths = read["capsules"][:, 0].unflatten(1, (self.shape.classes, -1)).norm(dim=-1)
+        capsules = read["capsules"][:, 0].unflatten(1, (self.shape.classes, -1))
+        lengths = capsules.norm(dim=-1)
         if self.shape.multi_label:
             return lengths.clamp_max(1), lengths > THRESHOLD
         return distribution(lengths), longest(lengths, 1)
 
     def reconstruct(self, batch: dict[str, Tensor]) -> Tensor:
-        """The middle frame, decoded class by class: (B, classes, C, H, W) in [0, 1], 0 for classes
-        that are not in the clip.
+        """The middle frame, decoded class by class.
+
+        Returns:
+            (B, classes, C, H, W) in [0, 1]; 0 for classes that are not in the clip.
         """
         return self.decode(self.class_capsules(batch), batch["labels"])
 
@@ -180,4 +183,5 @@ def middle_frame(clip: Tensor) -> Tensor:
 
 def longest(lengths: Tensor, count: int) -> Tensor:
     """(B, classes) bool: is a capsule among the ``count`` longest of its clip?"""
-    return torch.zeros_like(lengths, dtype=torch.bool).scatter(1, lengths.topk(count).indices, True)
+    none = torch.zeros_like(lengths, dtype=torch.bool)
+    return none.scatter(1, lengths.topk(count).indices, True)

@@ -1,9 +1,9 @@
-"""CNN first, then LSTM: classification in two training stages (the public comparison framework of
-2018-2020).
+"""CNN first, then LSTM: classification in two training stages.
 
-Stage "frames" trains the CNN with an auxiliary head, every frame labelled with its clip's labels.
-Stage "sequence" freezes the CNN, batch-norm statistics included (the reference let them drift), and
-trains the recurrent part with the loss at every step; clips are scored at the last step.
+After the public comparison framework of 2018-2020. Stage "frames" trains the CNN with an auxiliary
+head, every frame labelled with its clip's labels. Stage "sequence" freezes the CNN, batch-norm
+statistics included (the reference let them drift), and trains the recurrent part with the loss at
+every step; clips are scored at the last step.
 """
 
 import torch
@@ -56,7 +56,8 @@ class FramesThenSequence(Classification):
         """Frame scores in stage "frames", sequence scores from then on: (B, T, outputs)."""
         frozen = self.stage != "frames"
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            frames = self.model.frame_features(*self.model_inputs(batch))
-        if frozen:
-            return {"": self.heads["all"](self.model.sequence(frames)).float()}
-        return {"": self.frame_head(frames).float()}
+            frames = self.model.frame_features(*self.model_inputs(batch))  # (B, T, F)
+        if not frozen:
+            return {"": self.frame_head(frames).float()}
+        sequence = self.model.sequence(frames)  # (B, T, D)
+        return {"": self.heads["all"](sequence).float()}

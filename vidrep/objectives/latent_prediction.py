@@ -96,11 +96,9 @@ class LatentPrediction(Objective):
         """One step of the average."""
         if self.average is not None:
             own = dict(self.model.named_parameters())
-            torch._foreach_lerp_(
-                list(self.average.buffers()),
-                [own[n] for n, _ in self.average.named_buffers()],
-                1 - self.momentum,
-            )
+            averages = list(self.average.buffers())
+            latest = [own[name] for name, _ in self.average.named_buffers()]
+            torch._foreach_lerp_(averages, latest, 1 - self.momentum)
 
     def targets(self, clip: Tensor, order: Tensor) -> Tensor:
         """What is to be predicted at the masked places, (B, T, masked, D)."""
@@ -111,20 +109,22 @@ class LatentPrediction(Objective):
 
     def errors(self, batch: dict[str, Tensor], order: Tensor) -> Tensor:
         """Mean absolute error of each clip's predictions, (B,) float32."""
-        predicted = self.predictor(
-            encode_some(self.model, batch["clip"], order[:, : self.seen]), order
-        )
-        return (predicted - self.targets(batch["clip"], order)).float().abs().mean((1, 2, 3))
+        clip = batch["clip"]
+        tokens = encode_some(self.model, clip, order[:, : self.seen])
+        predicted = self.predictor(tokens, order)
+        difference = predicted - self.targets(clip, order)
+        return difference.float().abs().mean((1, 2, 3))
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Mean absolute error at the masked places under masks drawn anew; in training the average
-        takes its step first.
+        """Mean absolute error at the masked places under masks drawn anew.
+
+        In training the average takes its step first.
         """
         if self.training:
             self.follow()
-        return self.errors(
-            batch, random_order(len(batch["clip"]), self.places, batch["clip"].device)
-        ).mean()
+        clip = batch["clip"]
+        order = random_order(len(clip), self.places, clip.device)
+        return self.errors(batch, order).mean()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """``loss`` under fixed masks, and two numbers that warn of collapse, each (B,).
@@ -141,24 +141,21 @@ class LatentPrediction(Objective):
 
 
 def untrained_copy(model: nn.Module) -> nn.Module:
-    """A copy of a model whose parameters are buffers: they are saved, and never trained or
-    counted.
-    """
-    twin = copy.deepcopy(model)
-    for module in twin.modules():
+    """A copy of a model whose parameters are buffers: saved, but never trained or counted."""
+    copied = copy.deepcopy(model)
+    for module in copied.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             delattr(module, name)
             module.register_buffer(name, parameter.detach())
-    return twin
+    return copied
 
 
 def spread(embeddings: Tensor) -> tuple[Tensor, Tensor]:
-    """How far apart embeddings (B, D) lie: the mean standard deviation of their features, and their
-    effective rank.
+    """How far apart embeddings (B, D) lie: mean standard deviation, and effective rank.
 
-    The effective rank is the exponential of the entropy of the normalised singular values, here of
-    the centred embeddings, in [1, min(B, D)] (Roy & Vetterli, EUSIPCO 2007); 1 if all embeddings
-    are the same.
+    The deviation is that of features over clips. The effective rank is the exponential of the
+    entropy of the normalised singular values, here of the centred embeddings, in [1, min(B, D)]
+    (Roy & Vetterli, EUSIPCO 2007); 1 if all embeddings are the same.
     """
     centred = embeddings - embeddings.mean(0)
     values = torch.linalg.svdvals(centred)

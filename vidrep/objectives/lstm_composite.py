@@ -1,9 +1,8 @@
-"""Reconstruction and / or future prediction of frames by LSTM decoders that start from the
-encoder's state.
+"""Reconstruction and future prediction of frames by LSTM decoders.
 
-Srivastava, Mansimov, Salakhutdinov, ICML 2015, arXiv 1502.04681; see
-``vidrep.objectives.state_decoders``. Logistic outputs and cross-entropy as for Moving MNIST, or
-linear ones and squared error as for image patches.
+They start from the encoder's state. Srivastava, Mansimov, Salakhutdinov, ICML 2015, arXiv
+1502.04681; see ``vidrep.objectives.state_decoders``. Logistic outputs and cross-entropy as for
+Moving MNIST, or linear ones and squared error as for image patches.
 """
 
 from torch import Tensor
@@ -28,14 +27,13 @@ class LSTMComposite(StateDecoders):
 
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Predicted frames in the order of time: name -> (B, C, steps, H, W) in [0, 1]."""
-        generated = {
-            name: self.pictures(values)
-            for name, (values, _) in self.decode(batch, teacher=False).items()
-        }
-        return {
-            name: frames.flip(2) if name == "reconstruction" else frames
-            for name, frames in generated.items()
-        }
+        generated = {}
+        for name, (values, _) in self.decode(batch, teacher=False).items():
+            frames = self.pictures(values)
+            if name == "reconstruction":  # it is decoded from the last frame to the first
+                frames = frames.flip(2)
+            generated[name] = frames
+        return generated
 
     def rollout(self, batch: dict[str, Tensor], steps: int) -> Tensor:
         """The prediction, carried on for any number of steps: (B, C, steps, H, W) in [0, 1].
@@ -49,15 +47,16 @@ class LSTMComposite(StateDecoders):
         """
         if "prediction" not in self.decoders:
             raise ValueError("objective lstm_composite: no rollout without the part prediction")
-        return self.pictures(
-            self.decoders["prediction"](self.states(self.embed(batch)), steps).float()
-        )
+        states = self.states(self.embed(batch))
+        values = self.decoders["prediction"](states, steps)
+        return self.pictures(values.float())
 
     def pictures(self, values: Tensor) -> Tensor:
-        """A decoder's values (B, steps, C * H * W) as frames (B, C, steps, H, W) in [0, 1]; linear
-        ones are clipped to that.
+        """A decoder's values (B, steps, C * H * W) as frames (B, C, steps, H, W) in [0, 1].
+
+        Linear ones are clipped to that.
         """
         channels, _, height, width = self.shape.clip
-        # (B, steps, C, H, W)
-        frames = OUTPUTS[self.output](values).unflatten(2, (channels, height, width))
+        flat = OUTPUTS[self.output](values)
+        frames = flat.unflatten(2, (channels, height, width))  # (B, steps, C, H, W)
         return frames.transpose(1, 2).clamp(0, 1)

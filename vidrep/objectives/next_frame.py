@@ -98,7 +98,12 @@ class NextFrame(Objective):
         self.observed = observed
         self.smoothness = smoothness
         self.reconstruction = reconstruction
-        self.gradient, self.intensity = (1.0, intensity) if domain == "gradient" else (0.0, 1.0)
+        if domain == "gradient":
+            self.gradient = 1.0
+            self.intensity = intensity
+        else:
+            self.gradient = 0.0
+            self.intensity = 1.0
         self.first = -1 if loss_at == "last" else 0  # first step at which the loss is taken
         self.decoder = nn.Sequential(
             nn.Upsample(scale_factor=(1, model.pool, model.pool)),
@@ -132,58 +137,53 @@ class NextFrame(Objective):
         ``steps`` end at the last frame but one of ``clip``.
         """
         predicted = self.next_frames(steps)
-        target = clip[:, :, -predicted.shape[2] :]
-        loss = self.intensity * mean_square(predicted - target)
+        count = predicted.shape[2]
+        difference = predicted - clip[:, :, -count:]
+        loss = self.intensity * mean_square(difference)
         if self.gradient:
-            loss = loss + self.gradient * mean_square(
-                torch.stack(central_differences(predicted - target), dim=1)
-            )
+            slopes = torch.stack(central_differences(difference), dim=1)
+            loss = loss + self.gradient * mean_square(slopes)
         if steps.flow is not None and self.smoothness:
             loss = loss + self.smoothness * roughness(steps.flow).flatten(1).mean(1)
         if self.reconstruction:
-            seen = clip[:, :, -predicted.shape[2] - 1 : -1]
+            seen = clip[:, :, -count - 1 : -1]
             loss = loss + self.reconstruction * mean_square(self.reconstruct(steps) - seen)
         return loss, predicted
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean loss of the clips."""
         clip = batch["clip"]
-        return self.clip_losses(clip, self.model.unroll(clip[:, :, :-1]).since(self.first))[
-            0
-        ].mean()
+        steps = self.model.unroll(clip[:, :, :-1])
+        losses, _ = self.clip_losses(clip, steps.since(self.first))
+        return losses.mean()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss``, and of the frames after the first ``observed``, each (B,), sums over a frame's
-        values, means over frames:
+        """``loss``, and errors of the frames after the first ``observed``, each (B,).
 
-        ``next_frame_...``: predicted from all true frames before; ``prediction_...``: rolled out
-        from the observed frames alone; ``copy_last_...``: every frame repeats the true one before
-        it. ``..._squared_error_per_frame`` and, but for the copy, ``..._nats_per_frame``.
+        Errors are sums over a frame's values and means over frames. ``next_frame_...``: predicted
+        from all true frames before; ``prediction_...``: rolled out from the observed frames alone;
+        ``copy_last_...``: every frame repeats the true one before it.
+        ``..._squared_error_per_frame`` and, but for the copy, ``..._nats_per_frame``.
         """
         clip = batch["clip"]
         seen = self.observe(batch)
-        steps = (
-            seen.followed_by(self.model.unroll(clip[:, :, self.observed : -1], seen.state))
-            if self.future > 1
-            else seen
-        )
+        steps = seen
+        if self.future > 1:
+            rest = self.model.unroll(clip[:, :, self.observed : -1], seen.state)
+            steps = seen.followed_by(rest)
         loss, frames = self.clip_losses(clip, steps.since(self.first))
         if frames.shape[2] < self.future:
             frames = self.next_frames(steps.since(self.observed - 1))
-        predicted = {
-            "next_frame": frames[:, :, -self.future :],
-            "prediction": self.roll_out(seen, self.future)[0],
-        }
+        rolled_out, _ = self.roll_out(seen, self.future)
+        predicted = {"next_frame": frames[:, :, -self.future :], "prediction": rolled_out}
         true = clip[:, :, self.observed :]
         scores = {"loss": loss}
         for name, frames in predicted.items():
-            scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(
-                frames.clamp(0, 1), true
-            )
+            error = squared_error_per_frame(frames.clamp(0, 1), true)
+            scores[f"{name}_squared_error_per_frame"] = error
             scores[f"{name}_nats_per_frame"] = nats_per_frame(frames, true, FLOOR).mean(1)
-        scores["copy_last_squared_error_per_frame"] = squared_error_per_frame(
-            clip[:, :, self.observed - 1 : -1], true
-        )
+        last = clip[:, :, self.observed - 1 : -1]
+        scores["copy_last_squared_error_per_frame"] = squared_error_per_frame(last, true)
         return scores
 
     @property
@@ -196,8 +196,9 @@ class NextFrame(Objective):
         return self.model.unroll(batch["clip"][:, :, : self.observed])
 
     def roll_out(self, seen: Steps, steps: int) -> tuple[Tensor, Tensor | None]:
-        """Frames after those ``seen``, each predicted from the model's own outputs, with the memory
-        carried on.
+        """Frames after those ``seen``, each predicted from the model's own outputs.
+
+        The memory is carried on.
 
         Returns:
             (B, C, steps, H, W) in [0, 1], and the backward flow (B, 2, steps, h, w) behind them,
@@ -207,39 +208,46 @@ class NextFrame(Objective):
         frames = []
         flows = []
         for number in range(steps):
-            last = self.model.unroll(frames[-1], last.state) if number else last
+            if number > 0:
+                last = self.model.unroll(frames[-1], last.state)
             frames.append(self.next_frames(last).clamp(0, 1))
             flows.append(last.flow)
-        return torch.cat(frames, dim=2), None if flows[0] is None else torch.cat(flows, dim=2)
+        flow = None if last.flow is None else torch.cat(flows, dim=2)
+        return torch.cat(frames, dim=2), flow
 
     def rollout(self, batch: dict[str, Tensor], steps: int) -> Tensor:
         """The ``steps`` frames after the observed ones: (B, C, steps, H, W) in [0, 1]."""
         return self.roll_out(self.observe(batch), steps)[0]
 
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Frames in [0, 1]: ``prediction`` (B, C, T - observed, H, W) and, where it is trained,
-        ``reconstruction`` of the others.
+        """Frames in [0, 1], and flow where the model has it.
 
-        With a flow head also ``flow`` (B, 2, T - observed, H, W) in pixels. It is the network's
-        with its sign flipped: the displacement that brought the content of each place of a
-        predicted frame there, noted at that place and not, as exact flow is, where it came from.
+        ``prediction`` is (B, C, T - observed, H, W); where it is trained, ``reconstruction`` shows
+        the other frames. With a flow head also ``flow`` (B, 2, T - observed, H, W) in pixels. It is
+        the network's with its sign flipped: the displacement that brought the content of each place
+        of a predicted frame there, noted at that place and not, as exact flow is, where it came
+        from.
         """
         seen = self.observe(batch)
         frames, flow = self.roll_out(seen, self.future)
-        predicted = {"prediction": frames} | (
-            {} if flow is None else {"flow": self.displacement(flow)}
-        )
+        predicted = {"prediction": frames}
+        if flow is not None:
+            predicted["flow"] = self.displacement(flow)
         if self.reconstruction:
             predicted["reconstruction"] = self.reconstruct(seen).clamp(0, 1)
         return predicted
 
     def displacement(self, flow: Tensor) -> Tensor:
-        """Backward flow (B, 2, T, h, w) in pixels of the maps -> motion (B, 2, T, H, W) in pixels
-        of the clip, place by place.
+        """Motion in pixels of the clip, from backward flow in pixels of the maps.
+
+        Args:
+            flow: (B, 2, T, h, w).
+
+        Returns:
+            (B, 2, T, H, W), place by place.
         """
-        return F.interpolate(
-            -self.model.pool * flow, scale_factor=(1, self.model.pool, self.model.pool)
-        )
+        pool = self.model.pool
+        return F.interpolate(-pool * flow, scale_factor=(1, pool, pool))
 
 
 def mean_square(values: Tensor) -> Tensor:
@@ -248,29 +256,33 @@ def mean_square(values: Tensor) -> Tensor:
 
 
 def squared_error_per_frame(frames: Tensor, true: Tensor) -> Tensor:
-    """(B, C, T, H, W) twice -> (B,): squared error summed over a frame's values, averaged over
-    frames.
+    """Squared error (B,) summed over a frame's values, averaged over frames.
+
+    Both arguments are (B, C, T, H, W).
     """
     return (frames - true).square().sum((1, 3, 4)).mean(1)
 
 
 def central_differences(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivatives (-1/2, 0, 1/2) of maps (B, C, T, H, W) along x and y, same shape; borders repeat
-    the outermost value.
+    """Derivatives (-1/2, 0, 1/2) of maps (B, C, T, H, W) along x and y, of the same shape.
+
+    At borders the outermost value is repeated.
     """
     padded = F.pad(maps, (1, 1, 1, 1, 0, 0), mode="replicate")
-    across = padded[..., 1:-1, :]
-    down = padded[..., 1:-1]
-    return (across[..., 2:] - across[..., :-2]) / 2, (down[..., 2:, :] - down[..., :-2, :]) / 2
+    rows = padded[..., 1:-1, :]
+    columns = padded[..., 1:-1]
+    along_x = (rows[..., 2:] - rows[..., :-2]) / 2
+    along_y = (columns[..., 2:, :] - columns[..., :-2, :]) / 2
+    return along_x, along_y
 
 
 def roughness(flow: Tensor) -> Tensor:
-    """Huber function of the length of each flow component's gradient: (B, 2, T, H, W) -> the same
-    shape.
+    """Huber function of the length of each flow component's gradient, (B, 2, T, H, W).
 
     Of a length a it is a^2 / 2 up to ``DELTA`` and DELTA (a - DELTA / 2) beyond.
     """
     x, y = central_differences(flow)
     square = x.square() + y.square()
     length = square.clamp_min(DELTA**2).sqrt()  # clamped: the root has no gradient at 0
-    return torch.where(square <= DELTA**2, square / 2, DELTA * (length - DELTA / 2))
+    linear = DELTA * (length - DELTA / 2)
+    return torch.where(square <= DELTA**2, square / 2, linear)

@@ -1,5 +1,4 @@
-"""Reconstruction and / or future prediction of percepts: features that a frozen network finds in
-single frames.
+"""Reconstruction and future prediction of percepts: features of single frames.
 
 Srivastava, Mansimov, Salakhutdinov, ICML 2015, arXiv 1502.04681, section 4; see
 ``vidrep.objectives.state_decoders``. Linear outputs and squared error. No frames are generated.
@@ -54,6 +53,5 @@ class PerceptComposite(StateDecoders):
     ) -> dict[str, tuple[Tensor, Tensor]]:
         """As ``StateDecoders.decode``; the trunk runs once."""
         percepts = self.frame_vectors(batch).float()
-        return self.decode_from(
-            self.model.encode(percepts[:, : self.observed]), percepts, teacher=teacher
-        )
+        embedding = self.model.encode(percepts[:, : self.observed])
+        return self.decode_from(embedding, percepts, teacher=teacher)

@@ -1,5 +1,6 @@
-"""Windows first, then their sequence: a 3-D ConvNet, then an LSTM (Baccouche et al., HBU 2011, LNCS
-7065, hal-01354493).
+"""Windows first, then their sequence: a 3-D ConvNet, then an LSTM.
+
+Baccouche et al., HBU 2011, LNCS 7065, hal-01354493.
 
 Stage "windows" trains the ConvNet and a small classifier, every window labelled with its clip's
 labels. Stage "sequence" freezes both, standardises the features with the statistics of the training
@@ -27,18 +28,19 @@ FIRST = (1, 2, 4, 8, 16)  # clips are also scored after so many windows, where t
 
 
 def accumulated(evidence: Tensor) -> Tensor:
-    """Mean over steps, (B, S, classes) -> (B, classes); sorted first, so that their order does not
-    even change the rounding.
+    """Mean over steps, (B, S, classes) -> (B, classes).
+
+    Steps are sorted first, so that their order does not even change the rounding.
     """
     return evidence.sort(dim=1).values.mean(1)
 
 
 class WindowsThenSequence(Classification):
-    """For models with ``window_features(clip) -> (B, S, F)`` and ``sequence(windows) -> (B, S,
-    D)``.
+    """For models with features of windows and a sequence of them.
 
     Args:
-        model: e.g. ``vidrep.models.window_lstm.WindowLSTM``, its parts called ``cnn``,
+        model: with ``window_features(clip) -> (B, S, F)`` and ``sequence(windows) -> (B, S, D)``,
+            e.g. ``vidrep.models.window_lstm.WindowLSTM``, its parts called ``cnn``,
             ``standardise`` and ``lstm``.
         shape: the data set.
         hidden: neurons between the features of a window and its scores.
@@ -97,13 +99,9 @@ class WindowsThenSequence(Classification):
     def logits(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Scores of what the stage trains, (B, S, outputs)."""
         features = self.window_features(batch)
-        return {
-            "": (
-                self.window_logits(features)
-                if self.stage == "windows"
-                else self.sequence_logits(features)
-            )
-        }
+        if self.stage == "windows":
+            return {"": self.window_logits(features)}
+        return {"": self.sequence_logits(features)}
 
     def evidence(self, logits: Tensor) -> Tensor:
         """What each step says about each class, (B, S, outputs) -> (B, S, classes) float64.
@@ -136,7 +134,8 @@ class WindowsThenSequence(Classification):
 
     def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """See ``Objective.answer``: from the evidence of all steps of the LSTM, accumulated."""
-        evidence = accumulated(self.evidence(self.heads["all"](read["all"])))
+        logits = self.heads["all"](read["all"])
+        evidence = accumulated(self.evidence(logits))
         scores = evidence.sigmoid() if self.shape.multi_label else evidence.softmax(-1)
         return scores.float(), self.decide(evidence)
 
@@ -144,14 +143,10 @@ class WindowsThenSequence(Classification):
         """``score`` of clips whose window features (B, S, F) are known; ``labels`` (B, classes)."""
 
         def exact(evidence: Tensor) -> Tensor:
-            return (
-                (
-                    self.decide(evidence)
-                    == (labels[:, None] if evidence.ndim == 3 else labels).bool()
-                )
-                .all(-1)
-                .float()
-            )
+            """Are the label sets right that evidence (B, classes) or (B, S, classes) leads to?"""
+            truth = labels[:, None] if evidence.ndim == 3 else labels
+            right = self.decide(evidence) == truth.bool()
+            return right.all(-1).float()
 
         logits = self.window_logits(features)
         votes = self.evidence(logits)
@@ -171,9 +166,11 @@ class WindowsThenSequence(Classification):
             "loss": self.cross_entropy(logits, labels).mean(1),
             "exact_set": exact(accumulated(steps)),
             **voting,
+            "exact_set_lstm_last": exact(steps[:, -1]),
         }
-        scores["exact_set_lstm_last"] = exact(steps[:, -1])
-        for count in (count for count in FIRST if count < steps.shape[1]):
+        for count in FIRST:
+            if count >= steps.shape[1]:
+                break
             scores[f"exact_set_voting_first{count}"] = exact(accumulated(votes[:, :count]))
             scores[f"exact_set_lstm_first{count}"] = exact(accumulated(steps[:, :count]))
         return scores
