@@ -158,3 +158,13 @@ def test_the_script_writes_table_and_page(results):
         SOURCES["two_stream"],
         SOURCES["capsules"],
     ]
+
+
+def test_the_pages_state_the_claims_as_they_are():
+    """The pages in docs are written from the claims; who rewords a claim changes them as well."""
+    pages = ["fidelity.md", "fidelity_predictive.md"]
+    text = "".join((ROOT / "docs" / name).read_text() for name in pages)
+    for claim in page.claims():
+        assert f". {claim.text}: **" in text, claim.text
+        assert f"* expected: {claim.expected}\n" in text, claim.text
+        assert f"* how: {claim.how}\n" in text, claim.text

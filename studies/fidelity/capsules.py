@@ -1,6 +1,4 @@
-"""Claims about capsules (Sabour et al., arXiv 1710.09829): present classes have long capsules, each
-of which reconstructs its digit.
-"""
+"""Claims about capsules with dynamic routing (Sabour et al., arXiv 1710.09829)."""
 
 import numpy as np
 import torch
@@ -34,9 +32,10 @@ def digits_alone(patches: np.ndarray, corners: np.ndarray, size: int) -> np.ndar
     Returns:
         (n, k, size, size) uint8.
     """
-    alone = [
-        compose(patches[:, [k]], corners[:, None, [k]], size)[:, 0] for k in range(patches.shape[1])
-    ]
+    alone = []
+    for k in range(patches.shape[1]):
+        clips = compose(patches[:, [k]], corners[:, None, [k]], size)  # of one frame
+        alone.append(clips[:, 0])
     return np.stack(alone, axis=1)
 
 
@@ -45,12 +44,18 @@ def correlations(decoded: np.ndarray, true: np.ndarray) -> np.ndarray:
 
     (n, k, H, W) twice -> (n, k, k).
     """
-    decoded, true = (
-        images.reshape(*images.shape[:2], -1).astype(np.float64) for images in (decoded, true)
-    )
-    decoded, true = (rows - rows.mean(-1, keepdims=True) for rows in (decoded, true))
-    scale = np.linalg.norm(decoded, axis=-1)[:, :, None] * np.linalg.norm(true, axis=-1)[:, None]
+    decoded = _centred(decoded)
+    true = _centred(true)
+    decoded_norm = np.linalg.norm(decoded, axis=-1)
+    true_norm = np.linalg.norm(true, axis=-1)
+    scale = decoded_norm[:, :, None] * true_norm[:, None]
     return decoded @ true.swapaxes(1, 2) / np.maximum(scale, 1e-12)
+
+
+def _centred(images: np.ndarray) -> np.ndarray:
+    """Flat images of mean 0: (n, k, H, W) -> (n, k, H * W)."""
+    flat = images.reshape(*images.shape[:2], -1).astype(np.float64)
+    return flat - flat.mean(-1, keepdims=True)
 
 
 @torch.no_grad()
@@ -58,20 +63,20 @@ def _decoded_apart(results: Results) -> Finding:
     objective = results.load(DATASET, SYSTEM)
     split = results.split(DATASET)
     middle = split.clips.shape[1] // 2
-    with open_clips(results.folder / "datasets" / DATASET / "test.h5") as file:
+    with open_clips(results.clips_file(DATASET, "test")) as file:
         digits = file.factors["digit"]
         overlap = file.factors["overlap"][:, middle]
-        alone = digits_alone(
-            file.extras["patches"][:], file.extras["corners"][:, middle], split.clips.shape[-1]
-        )
+        patches = file.extras["patches"][:]
+        corners = file.extras["corners"][:, middle]
+    alone = digits_alone(patches, corners, split.clips.shape[-1])
     chosen = np.flatnonzero(overlap & (digits[:, 0] != digits[:, 1]))
     batch = {
         "clip": split.clips[chosen].float().div(255)[:, None],
         "labels": split.labels[chosen].float(),
     }
-    images = objective.reconstruct(batch)[:, :, 0].numpy()
-    # (n, 2, H, W), in the order of the digits
-    decoded = images[np.arange(len(chosen))[:, None], digits[chosen]]
+    images = objective.reconstruct(batch)[:, :, 0].numpy()  # (n, classes, H, W)
+    rows = np.arange(len(chosen))[:, None]
+    decoded = images[rows, digits[chosen]]  # (n, 2, H, W), in the order of the digits
     found = correlations(decoded, alone[chosen])
     own = np.diagonal(found, axis1=1, axis2=2)
     other = found[:, [0, 1], [1, 0]]

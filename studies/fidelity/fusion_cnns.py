@@ -1,6 +1,10 @@
-"""Claims about fusion CNNs (Karpathy et al., CVPR 2014, and the re-implementation
-BunmiA/msc-exploring-neural-networks).
+"""Claims about fusion CNNs (Karpathy et al., CVPR 2014).
+
+Some are those of the re-implementation BunmiA/msc-exploring-neural-networks.
 """
+
+import pandas as pd
+import torch
 
 from studies.fidelity.claim import (
     Claim,
@@ -9,9 +13,13 @@ from studies.fidelity.claim import (
     Score,
     all_hold,
     at_least,
+    compared,
+    cpu_batches,
     greater,
     share_difference,
 )
+from vidrep.activations.capture import capturing
+from vidrep.models import create
 
 SOURCE = "fusion_cnns"
 FUSIONS = ("single", "early", "late", "slow")
@@ -28,45 +36,30 @@ def narrow(name: str) -> str:
 
 def within(a: Score, b: Score, margin: float = FEW_POINTS) -> Finding:
     """Do two scores lie within a margin of each other?"""
-    value, low, high = share_difference(a, b)
-    return Finding(
-        f"{a}, {b}: {100 * value:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]",
-        abs(value) <= margin,
-    )
+    value, _, _ = share_difference(a, b)
+    return Finding(compared(a, b), abs(value) <= margin)
 
 
 def output_shapes(model, clip_shape: tuple) -> dict[str, tuple]:
     """Shapes (C, T, H, W) or (D,) of all layers of a model on the meta device."""
-    import torch
-
-    found = {}
-    for name in model.layers:
-        model.get_submodule(name).register_forward_hook(
-            lambda _, inputs, output, name=name: found.update({name: output.shape[1:]})
-        )
-    model(torch.empty(2, *clip_shape, device="meta"))
-    return {name: tuple(shape) for name, shape in found.items()}
+    with capturing(model, model.layers) as captured:
+        model(torch.empty(2, *clip_shape, device="meta"))
+        return {name: tuple(captured[name].shape[1:]) for name in model.layers}
 
 
 def _shapes(results: Results) -> Finding:
-    import torch
-
-    from vidrep.models import create
-
     clip = (3, 16, 170, 170)
     with torch.device("meta"):
-        valid = {
-            name: create("fusion", clip_shape=clip, fusion=name, padding="valid").eval()
-            for name in FUSIONS
-        }
+        single = create("fusion", clip_shape=clip, fusion="single", padding="valid").eval()
+        late = create("fusion", clip_shape=clip, fusion="late", padding="valid").eval()
+        slow = create("fusion", clip_shape=clip, fusion="slow", padding="valid").eval()
         paper = create("fusion", clip_shape=clip, fusion="single").eval()
-    maps = {name: list(output_shapes(model, clip).values())[:5] for name, model in valid.items()}
-    sides = [shape[2] for shape in maps["slow"]]
-    times = [shape[1] for shape in maps["slow"]]
+    convolutions = list(output_shapes(slow, clip).values())[:5]
+    sides = [shape[2] for shape in convolutions]
+    times = [shape[1] for shape in convolutions]
     last = output_shapes(paper, clip)["full.conv5"]
-    tower, two = (
-        sum(p.numel() for p in valid[name].full.parameters()) for name in ("single", "late")
-    )
+    tower = sum(parameter.numel() for parameter in single.full.parameters())
+    two = sum(parameter.numel() for parameter in late.full.parameters())
     return Finding(
         f"sides {sides}; slow fusion's time steps {times[:3]}; with padding {last[2]} x {last[3]} x"
         f" {last[0]} before the fully connected layers; convolution parameters {tower:,} for one"
@@ -79,28 +72,24 @@ def _shapes(results: Results) -> Finding:
 
 
 def _single_reads_no_speed(results: Results) -> Finding:
-    return within(
-        results.score(narrow("single"), "velocity_only"), results.majority("velocity_only")
-    )
+    score = results.score(narrow("single"), "velocity_only")
+    return within(score, results.majority("velocity_only"))
 
 
 def _early_and_slow_read_speed(results: Results) -> Finding:
     scores = {name: results.score(narrow(name), "velocity_only") for name in FUSIONS}
-    return all_hold(
-        [
-            greater(scores[name], scores[other])
-            for name in ("early", "slow")
-            for other in ("single", "late")
-        ]
-    )
+    findings = []
+    for name in ("early", "slow"):
+        findings.append(greater(scores[name], scores["single"]))
+        findings.append(greater(scores[name], scores["late"]))
+    return all_hold(findings)
 
 
 def _late_reads_some_speed(results: Results) -> Finding:
+    single = results.score(narrow("single"), "velocity_only")
     late = results.score(narrow("late"), "velocity_only")
     slower = results.score(narrow("late"), "velocity_only_slow")
-    return all_hold(
-        [at_least(late, results.score(narrow("single"), "velocity_only")), greater(slower, late)]
-    )
+    return all_hold([at_least(late, single), greater(slower, late)])
 
 
 def _overlaps_resolve(results: Results) -> Finding:
@@ -112,20 +101,14 @@ def _slow_and_early(results: Results) -> Finding:
     return at_least(results.score(narrow("slow"), BOTH), results.score(narrow("early"), BOTH))
 
 
+@torch.no_grad()
 def ensemble(objectives: list, split) -> float:
     """Share of clips whose label set the mean of the objectives' probabilities gets right."""
-    import torch
-
-    from vidrep.training.device import choose
-
     right = 0.0
-    with torch.no_grad():
-        for batch in split.batches(100, choose(0, "float32")):
-            each = [
-                objective.probabilities(objective.logits(batch))[""] for objective in objectives
-            ]
-            predicted = objectives[0].predict(torch.stack(each).mean(0))
-            right += (predicted == (batch["labels"] > 0)).all(-1).sum().item()
+    for batch in cpu_batches(split):
+        each = [objective.probabilities(objective.logits(batch))[""] for objective in objectives]
+        predicted = objectives[0].predict(torch.stack(each).mean(0))
+        right += (predicted == (batch["labels"] > 0)).all(-1).sum().item()
     return right / len(split)
 
 
@@ -133,26 +116,28 @@ def _ensemble(results: Results) -> Finding:
     split = results.split(BOTH)
     mean = ensemble([results.load(BOTH, narrow(name)) for name in FUSIONS], split)
     singles = [results.score(narrow(name), BOTH) for name in FUSIONS]
-    return at_least(
-        Score(mean, len(split), f"mean of four {BOTH}"), max(singles, key=lambda score: score.value)
-    )
+    best = max(singles, key=lambda score: score.value)
+    return at_least(Score(mean, len(split), f"mean of four {BOTH}"), best)
 
 
-def epochs_to(history, level: float) -> float:
+def validation_scores(history: pd.DataFrame) -> pd.DataFrame:
+    """The rows of learning curves that are exact-set scores of validation clips."""
+    return history[(history["split"] == "validation") & (history["metric"] == "exact_set")]
+
+
+def epochs_to(history: pd.DataFrame, level: float) -> float:
     """First epoch at which the validation score reaches a level; infinite if none does."""
-    rows = history[
-        (history["split"] == "validation")
-        & (history["metric"] == "exact_set")
-        & (history["value"] >= level)
-    ]
-    return float(rows["epoch"].min()) if len(rows) else float("inf")
+    scores = validation_scores(history)
+    reached = scores[scores["value"] >= level]
+    return float(reached["epoch"].min()) if len(reached) else float("inf")
 
 
 def _batch_norm_trains_faster(results: Results) -> Finding:
-    histories = {name: results.history(BOTH, name) for name in (narrow("slow"), LRN)}
-    scores = histories[LRN].query("split == 'validation' and metric == 'exact_set'")["value"]
-    level = float(scores.max())
-    batch, local = (epochs_to(history, level) for history in histories.values())
+    batch_history = results.history(BOTH, narrow("slow"))
+    local_history = results.history(BOTH, LRN)
+    level = float(validation_scores(local_history)["value"].max())
+    batch = epochs_to(batch_history, level)
+    local = epochs_to(local_history, level)
     return Finding(
         f"epochs until validation reaches {100 * level:.1f} %: batch {batch:g}, local {local:g}",
         batch < local,
@@ -168,20 +153,16 @@ def _alpha_1_is_worse(results: Results) -> Finding:
 
 
 def _multires(results: Results) -> Finding:
-    import torch
-
-    full, both = (results.load(BOTH, name).model for name in (narrow("slow"), narrow("multires")))
     clip = torch.zeros(1, *results.split(BOTH, count=1).shape.clip)
-    pixels = [
-        sum(model.view(name, clip).numel() for name in model.streams) for model in (full, both)
-    ]
+
+    def pixels(system: str) -> int:
+        model = results.load(BOTH, system).model
+        return sum(model.view(name, clip).numel() for name in model.streams)
+
+    share = pixels(narrow("multires")) / pixels(narrow("slow"))
+    fewer = Finding(f"{share:.2f} of the pixels", share <= 0.55)
     close = within(results.score(narrow("multires"), BOTH), results.score(narrow("slow"), BOTH))
-    return all_hold(
-        [
-            Finding(f"{pixels[1] / pixels[0]:.2f} of the pixels", pixels[1] / pixels[0] <= 0.55),
-            close,
-        ]
-    )
+    return all_hold([fewer, close])
 
 
 def _fovea_and_context(results: Results) -> Finding:
@@ -189,24 +170,20 @@ def _fovea_and_context(results: Results) -> Finding:
 
 
 def _order_free(results: Results) -> Finding:
-    pairs = [
-        [results.score(narrow(n), "digits_only", split=s) for s in ("test_shuffled", "test")]
-        for n in ("single", "late")
-    ]
-    return all_hold([within(*pair) for pair in pairs])
+    findings = []
+    for name in ("single", "late"):
+        shuffled = results.score(narrow(name), "digits_only", split="test_shuffled")
+        findings.append(within(shuffled, results.score(narrow(name), "digits_only")))
+    return all_hold(findings)
 
 
 def _order_bound(results: Results) -> Finding:
     findings = []
     for name in ("early", "slow"):
-        ordered, shuffled = (
-            results.score(narrow(name), "velocity_only", split=split)
-            for split in ("test", "test_shuffled")
-        )
-        findings += [
-            greater(ordered, shuffled),
-            Finding("half of it lost", shuffled.value <= ordered.value / 2),
-        ]
+        ordered = results.score(narrow(name), "velocity_only")
+        shuffled = results.score(narrow(name), "velocity_only", split="test_shuffled")
+        findings.append(greater(ordered, shuffled))
+        findings.append(Finding("half of it lost", shuffled.value <= ordered.value / 2))
     return all_hold(findings)
 
 

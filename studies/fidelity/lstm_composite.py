@@ -336,8 +336,8 @@ CLAIMS = [
             " last ten frames; untrained below 1 % after ten"
         ),
         how=(
-            f"{COMPOSITE} on 200 test clips of {SHAPES} and its untrained twin; squared differences"
-            " summed over a frame"
+            f"{COMPOSITE} on 200 test clips of {SHAPES} and its untrained baseline; squared"
+            " differences summed over a frame"
         ),
         measure=_extrapolation,
         if_fails=(

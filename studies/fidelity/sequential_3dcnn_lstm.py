@@ -1,11 +1,23 @@
 """Claims of "3-D CNN, then LSTM" (Baccouche et al., HBU 2011)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-from studies.fidelity.claim import Claim, Finding, Results, Score, all_hold, at_least, greater
+from studies.fidelity.claim import (
+    Claim,
+    Finding,
+    Results,
+    Score,
+    all_hold,
+    at_least,
+    cpu_batches,
+    greater,
+)
+from vidrep.models import create
+from vidrep.objectives.windows_then_sequence import accumulated
 
 SOURCE = "sequential_3dcnn_lstm"
 SYSTEM = "window_lstm_narrow"
@@ -25,16 +37,19 @@ def window_length(objective) -> int:
 
 
 def shuffled_inside(objective, clip: Tensor) -> Tensor:
-    """Window features (B, S, F), the frames of every window in a random order of its own: clip (B,
-    C, T, H, W).
+    """Window features of clips whose frames stand, window by window, in a random order.
+
+    (B, C, T, H, W) -> (B, S, F).
     """
     length = window_length(objective)
     generator = torch.Generator().manual_seed(0)
-    # (B * S, C, length, H, W)
-    windows = clip.unfold(2, length, 1).permute(0, 2, 1, 5, 3, 4).flatten(0, 1)
+    windows = clip.unfold(2, length, 1)  # (B, C, S, H, W, length)
+    windows = windows.permute(0, 2, 1, 5, 3, 4).flatten(0, 1)  # (B*S, C, length, H, W)
     order = torch.rand(len(windows), length, generator=generator).argsort(1)
-    shuffled = windows[torch.arange(len(windows))[:, None], :, order].transpose(1, 2)
-    return objective.model.window_features(shuffled).squeeze(1).unflatten(0, (len(clip), -1))
+    rows = torch.arange(len(windows))[:, None]
+    shuffled = windows[rows, :, order].transpose(1, 2)
+    features = objective.model.window_features(shuffled)  # (B*S, 1, F)
+    return features.squeeze(1).unflatten(0, (len(clip), -1))
 
 
 @torch.no_grad()
@@ -49,33 +64,29 @@ def scored(
         read: (objective, clip) -> window features (B, S, F).
         permute: put the windows of each clip in a random order.
     """
-    from vidrep.training.device import choose
-
     objective = results.load(dataset, SYSTEM)
     split = results.split(dataset)
     sums = {}
     generator = torch.Generator().manual_seed(0)
-    for batch in split.batches(100, choose(0, "float32")):
+    for batch in cpu_batches(split):
         features = read(objective, batch["clip"])
         if permute:
             order = torch.rand(features.shape[:2], generator=generator).argsort(1)
             features = features.gather(1, order[..., None].expand_as(features))
         for name, values in objective.score_windows(features, batch["labels"]).items():
             sums[name] = sums.get(name, 0.0) + values.double().sum().item()
-    return {
-        name: Score(value / len(split), len(split), f"{SYSTEM} {dataset} {name}")
-        for name, value in sums.items()
-    }
+    scores = {}
+    for name, value in sums.items():
+        scores[name] = Score(value / len(split), len(split), f"{SYSTEM} {dataset} {name}")
+    return scores
 
 
-def percent(values) -> str:
+def percent(values: Iterable[float]) -> str:
     """Shares as one line of percentages."""
     return ", ".join(f"{100 * value:.1f}" for value in values) + " %"
 
 
 def _published_sizes(results: Results) -> Finding:
-    from vidrep.models import create
-
     with torch.device("meta"):
         model = create("window_lstm", clip_shape=(1, 9, 34, 54))
         maps = torch.empty(1, 1, 9, 34, 54)
@@ -89,40 +100,38 @@ def _published_sizes(results: Results) -> Finding:
 
 
 def _lstm_not_below_voting(results: Results) -> Finding:
-    return all_hold(
-        [
-            at_least(results.score(SYSTEM, v), results.score(SYSTEM, v, metric=VOTING))
-            for v in VERSIONS
-        ]
-    )
+    findings = []
+    for version in VERSIONS:
+        voting = results.score(SYSTEM, version, metric=VOTING)
+        findings.append(at_least(results.score(SYSTEM, version), voting))
+    return all_hold(findings)
 
 
 def _gap(results: Results) -> Finding:
-    gaps = {
-        v: results.score(SYSTEM, v).value - results.score(SYSTEM, v, metric=VOTING).value
-        for v in VERSIONS
-    }
+    gaps = {}
+    for version in VERSIONS:
+        voting = results.score(SYSTEM, version, metric=VOTING)
+        gaps[version] = results.score(SYSTEM, version).value - voting.value
     text = ", ".join(f"{version} {100 * gap:+.1f}" for version, gap in gaps.items())
-    return Finding(
-        f"LSTM minus voting in points: {text}", max(gaps, key=gaps.get) == "velocity_only"
-    )
+    widest = max(gaps, key=gaps.get)
+    return Finding(f"LSTM minus voting in points: {text}", widest == "velocity_only")
 
 
 def _by_windows(results: Results, kind: str) -> tuple[list[int], list[float]]:
-    """Numbers of windows and accuracies after them, averaged over the versions."""
-    table = results.table("accuracy")
-    counts = sorted(
-        int(name.rpartition("first")[2])
-        for name in table["metric"].unique()
-        if f"{kind}_first" in name
-    )
-    whole = VOTING if kind == "voting" else "exact_set"
-    names = [*(f"exact_set_{kind}_first{count}" for count in counts), whole]
-    values = [
-        sum(results.score(SYSTEM, v, metric=name).value for v in VERSIONS) / len(VERSIONS)
-        for name in names
-    ]
-    return counts, values
+    """Numbers of windows, and accuracies after them and after all, averaged over the versions."""
+    counts = []
+    for name in results.table("accuracy")["metric"].unique():
+        _, found, count = name.rpartition(f"{kind}_first")
+        if found:
+            counts.append(int(count))
+    counts.sort()
+    names = [f"exact_set_{kind}_first{count}" for count in counts]
+    names.append(VOTING if kind == "voting" else "exact_set")
+    means = []
+    for name in names:
+        values = [results.score(SYSTEM, version, metric=name).value for version in VERSIONS]
+        means.append(sum(values) / len(VERSIONS))
+    return counts, means
 
 
 def _voting_saturates(results: Results) -> Finding:
@@ -144,19 +153,17 @@ def _lstm_rises(results: Results) -> Finding:
 @torch.no_grad()
 def step_scores(results: Results, dataset: str) -> list[Score]:
     """Accuracy of each step of the LSTM alone."""
-    from vidrep.training.device import choose
-
     objective = results.load(dataset, SYSTEM)
     split = results.split(dataset)
     right = []
-    for batch in split.batches(100, choose(0, "float32")):
+    for batch in cpu_batches(split):
         evidence = objective.evidence(objective.logits(batch)[""])
-        right.append((objective.decide(evidence) == (batch["labels"] > 0)[:, None]).all(-1))
-    shares = torch.cat(right).double().mean(0).tolist()
-    return [
-        Score(share, len(split), f"{dataset}, step {step}")
-        for step, share in enumerate(shares, start=1)
-    ]
+        truth = batch["labels"] > 0
+        right.append((objective.decide(evidence) == truth[:, None]).all(-1))  # (B, S)
+    scores = []
+    for step, share in enumerate(torch.cat(right).double().mean(0).tolist(), start=1):
+        scores.append(Score(share, len(split), f"{dataset}, step {step}"))
+    return scores
 
 
 def _last_step_is_best(results: Results) -> Finding:
@@ -179,7 +186,8 @@ def _windows_see_speed(results: Results) -> Finding:
 
 def _voting_ignores_order(results: Results) -> Finding:
     version = "velocity_only_slow"
-    plain, mixed = (scored(results, version, permute=permute)[VOTING] for permute in (False, True))
+    plain = scored(results, version)[VOTING]
+    mixed = scored(results, version, permute=True)[VOTING]
     return Finding(
         f"in order {100 * plain.value:.2f} %, shuffled {100 * mixed.value:.2f} %",
         plain.value == mixed.value,
@@ -188,9 +196,8 @@ def _voting_ignores_order(results: Results) -> Finding:
 
 def _lstm_hardly_needs_order(results: Results) -> Finding:
     version = "velocity_only_slow"
-    plain, mixed = (
-        scored(results, version, permute=permute)["exact_set"] for permute in (False, True)
-    )
+    plain = scored(results, version)["exact_set"]
+    mixed = scored(results, version, permute=True)["exact_set"]
     text = f"in order {100 * plain.value:.1f} %, shuffled {100 * mixed.value:.1f} %"
     return Finding(text, mixed.value >= plain.value - SLIGHTLY)
 
@@ -201,45 +208,40 @@ def _frames_inside_windows_matter(results: Results) -> Finding:
         plain = scored(results, version)
         mixed = scored(results, version, shuffled_inside)
         for name, label in ((VOTING, "voting"), ("exact_set", "LSTM")):
+            in_order = plain[name]
+            shuffled = mixed[name]
             text = (
-                f"{version}, {label}: in order {100 * plain[name].value:.1f} %, shuffled"
-                f" {100 * mixed[name].value:.1f} %"
+                f"{version}, {label}: in order {100 * in_order.value:.1f} %, shuffled"
+                f" {100 * shuffled.value:.1f} %"
             )
-            holds = (
-                greater(plain[name], mixed[name]).holds
-                and mixed[name].value <= plain[name].value / 2
-            )
-            findings.append(Finding(text, holds))
+            half_lost = shuffled.value <= in_order.value / 2
+            findings.append(Finding(text, greater(in_order, shuffled).holds and half_lost))
     return all_hold(findings)
 
 
 @torch.no_grad()
 def _log_odds_against_one_vote(results: Results) -> Finding:
-    from vidrep.objectives.windows_then_sequence import accumulated
-    from vidrep.training.device import choose
-
     version = "digits_only"
     objective = results.load(version, SYSTEM)
-    split = results.split(version)
-    right = []
-    for batch in split.batches(100, choose(0, "float32")):
-        truth = batch["labels"] > 0
-        votes = objective.evidence(objective.window_logits(objective.window_features(batch)))
-        winner = torch.nn.functional.one_hot(votes.argmax(-1), truth.shape[1]).sum(1).argmax(1)
-        answers = (
-            objective.decide(accumulated(votes)),
-            torch.nn.functional.one_hot(winner, truth.shape[1]).bool(),
-        )
-        right.append(
-            torch.stack([(answer == truth).all(1) for answer in answers], 1)[truth.sum(1) > 1]
-        )
-    shares = torch.cat(right).double()
-    names = ("log-odds accumulated", "most votes of single windows")
+    by_log_odds = []
+    by_votes = []
+    for batch in results.batches(version):
+        truth = batch["labels"] > 0  # (B, classes)
+        evidence = objective.evidence(objective.window_logits(objective.window_features(batch)))
+        votes = one_hot(evidence.argmax(-1), truth.shape[1]).sum(1)
+        winner = one_hot(votes.argmax(1), truth.shape[1]).bool()
+        two_labels = truth.sum(1) > 1
+        right = (objective.decide(accumulated(evidence)) == truth).all(1)
+        by_log_odds.append(right[two_labels])
+        by_votes.append((winner == truth).all(1)[two_labels])
+
+    def share(right: list[Tensor], name: str) -> Score:
+        values = torch.cat(right).double()
+        return Score(values.mean().item(), len(values), name)
+
     return greater(
-        *(
-            Score(share, len(shares), name)
-            for share, name in zip(shares.mean(0).tolist(), names, strict=True)
-        )
+        share(by_log_odds, "log-odds accumulated"),
+        share(by_votes, "most votes of single windows"),
     )
 
 

@@ -278,7 +278,7 @@ CLAIMS = [
         SOURCE,
         "At initialisation the flow is exactly zero",
         expected="zero",
-        how=f"flow of the untrained twin of {FLOW} on the test clips of {FAST}",
+        how=f"flow of the untrained baseline of {FLOW} on the test clips of {FAST}",
         measure=_zero_at_first,
     ),
     Claim(

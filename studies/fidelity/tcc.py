@@ -173,7 +173,8 @@ CLAIMS = [
             f"{TCC}, all pairs of test videos of {DATASET}, whose digits were never trained on:"
             " interval above 0.8; within 0.1 of 0 for random vectors (features that do not depend"
             " on pixels) and for 40 videos of one_digit as long as the others, which move on"
-            " random straight lines. The untrained twin sees pixels, so its tau is no chance level"
+            " random straight lines. The untrained baseline sees pixels, so its tau is no chance"
+            " level"
         ),
         measure=_aligned,
     ),

@@ -1,13 +1,12 @@
-"""What the studies that others anchor on say about networks with and without time, and their rules
-for an honest comparison.
+"""Claims about networks with and without time, and rules for an honest comparison.
 
-Among them: TimeSformer (arXiv 2102.05095), TSM (arXiv 1811.08383), Courtney & Sreenivas 2020 (arXiv
-2009.07338), Kowal et al. 2022 (arXiv 2206.02846), Broome et al. 2021 (arXiv 2112.12175), Manttari
-et al. 2020 (arXiv 2002.00367).
+They are those of the studies that others anchor on. Among them: TimeSformer (arXiv 2102.05095), TSM
+(arXiv 1811.08383), Courtney & Sreenivas 2020 (arXiv 2009.07338), Kowal et al. 2022 (arXiv
+2206.02846), Broome et al. 2021 (arXiv 2112.12175), Manttari et al. 2020 (arXiv 2002.00367).
 """
 
-from itertools import permutations
-from pathlib import Path
+from functools import partial
+from itertools import combinations, permutations
 
 from studies.fidelity.claim import (
     Claim,
@@ -23,94 +22,87 @@ from vidrep.datasets.store import open_clips
 from vidrep.runs import UNTRAINED
 
 SOURCE = "video_learning_anchors"
-# with time: the same without
-TWINS = {"timesformer_narrow": "timesformer_space_narrow", "tsm_narrow": "tsn_narrow"}
-MOVING = ("timesformer_narrow", "tsm_narrow", "vivit_narrow", "slowfast_narrow")
-SYSTEMS = (*MOVING, *TWINS.values())
+TSM = "tsm_narrow"
+TSN = "tsn_narrow"  # TSM without its shift
+# each with time, and the same without
+WITHOUT_TIME = {"timesformer_narrow": "timesformer_space_narrow", TSM: TSN}
+MOVING = ("timesformer_narrow", TSM, "vivit_narrow", "slowfast_narrow")
+SYSTEMS = (*MOVING, *WITHOUT_TIME.values())
+APPEARANCE = "digits_only"
 MOTION = "velocity_only"  # only the speed of identical squares tells the classes
 BOTH = "digits_and_velocity"
 CONTROLS = ("shuffled", "reversed", "frozen", "one_frame")
 NEAR = 0.05  # of the floor
 NAMED = (
-    *(
-        "dataset",
-        "digit_source",
-        "digit_sha256",
-        "seed",
-        "step",
-        "class_velocity",
-        "frames",
-        "size",
-        "patch",
-        "digits",
-        "clips",
-    ),
-    *("run's seed", "run's epochs", "run's batch", "run's lr"),
+    "dataset",
+    "digit_source",
+    "digit_sha256",
+    "seed",
+    "step",
+    "class_velocity",
+    "frames",
+    "size",
+    "patch",
+    "digits",
+    "clips",
+    "run's seed",
+    "run's epochs",
+    "run's batch",
+    "run's lr",
 )
 
 
 def _gain_of_time(results: Results) -> Finding:
-    return all_hold(
-        [
-            greater(results.score(timed, MOTION), results.score(twin, MOTION))
-            for timed, twin in TWINS.items()
-        ]
-    )
+    findings = []
+    for timed, still in WITHOUT_TIME.items():
+        findings.append(greater(results.score(timed, MOTION), results.score(still, MOTION)))
+    return all_hold(findings)
 
 
 def _floor_without_time(results: Results) -> Finding:
     floor = results.majority(MOTION)
     findings = []
-    for twin in TWINS.values():
-        score = results.score(twin, MOTION)
+    for still in WITHOUT_TIME.values():
+        score = results.score(still, MOTION)
         findings.append(Finding(f"{score}, {floor}", score.value - floor.value <= NEAR))
     return all_hold(findings)
 
 
 def _tie_on_appearance(results: Results) -> Finding:
-    pairs = [
-        (results.score(twin, "digits_only"), results.score(timed, "digits_only"))
-        for timed, twin in TWINS.items()
-    ]
-    return all_hold([at_least(twin, timed) for twin, timed in pairs])
+    findings = []
+    for timed, still in WITHOUT_TIME.items():
+        without = results.score(still, APPEARANCE)
+        findings.append(at_least(without, results.score(timed, APPEARANCE)))
+    return all_hold(findings)
 
 
 def _order_free(results: Results) -> Finding:
     findings = []
-    for twin in TWINS.values():
-        intact = results.score(twin, MOTION)
-        shuffled = results.score(twin, MOTION, split="test_shuffled")
+    for still in WITHOUT_TIME.values():
+        intact = results.score(still, MOTION)
+        shuffled = results.score(still, MOTION, split="test_shuffled")
         findings.append(Finding(f"{intact}, {shuffled}", intact.value == shuffled.value))
     return all_hold(findings)
 
 
-def _needs(control: str):
-    """A measure: do all networks with time lose clearly under a control, where motion alone tells
-    the classes?
-    """
-
-    def measure(results: Results) -> Finding:
-        pairs = [
-            (results.score(name, MOTION), results.score(name, MOTION, split=f"test_{control}"))
-            for name in MOVING
-        ]
-        return all_hold([greater(intact, broken) for intact, broken in pairs])
-
-    return measure
+def _loses_under(results: Results, control: str) -> Finding:
+    """Do all networks with time lose clearly under a control, where motion tells the classes?"""
+    findings = []
+    for name in MOVING:
+        broken = results.score(name, MOTION, split=f"test_{control}")
+        findings.append(greater(results.score(name, MOTION), broken))
+    return all_hold(findings)
 
 
 def _static_bias(results: Results) -> Finding:
-    """Which networks keep at least half of their accuracy when the frames are shuffled, where both
-    cues tell the classes?
-    """
+    """Which networks keep half of their accuracy on shuffled frames, where both cues are there?"""
     kept = []
     lost = []
     for name in MOVING:
         intact = results.score(name, BOTH)
         shuffled = results.score(name, BOTH, split="test_shuffled")
-        (kept if shuffled.value >= intact.value / 2 else lost).append(
-            f"{intact}, shuffled {100 * shuffled.value:.1f} %"
-        )
+        group = kept if shuffled.value >= intact.value / 2 else lost
+        group.append(f"{intact}, shuffled {100 * shuffled.value:.1f} %")
     return Finding(
         f"keep half: {'; '.join(kept) or 'none'}; lose more: {'; '.join(lost) or 'none'}",
         len(kept) > len(lost),
@@ -123,7 +115,8 @@ def _untrained(results: Results) -> Finding:
     for name in SYSTEMS:
         scores = {dataset: results.score(name, dataset) for dataset in _datasets(results, name)}
         best = max(scores, key=lambda dataset: scores[dataset].value)
-        findings.append(greater(scores[best], results.score(f"{name}@{UNTRAINED}", best)))
+        baseline = results.score(f"{name}@{UNTRAINED}", best)
+        findings.append(greater(scores[best], baseline))
     return all_hold(findings)
 
 
@@ -134,74 +127,62 @@ def _datasets(results: Results, system: str) -> list[str]:
         NotRun: none.
     """
     table = results.table("accuracy")
-    found = sorted(
-        table.loc[(table["system"] == system) & (table["seed"] != UNTRAINED), "trained_on"].unique()
-    )
-    if not found:
+    rows = table[(table["system"] == system) & (table["seed"] != UNTRAINED)]
+    if rows.empty:
         raise NotRun(system)
-    return found
+    return sorted(rows["trained_on"].unique())
 
 
 def _winner_depends_on_the_version(results: Results) -> Finding:
     """Is there a pair of systems that changes sides, clearly both times?"""
-    scores = {
-        name: [results.score(name, dataset) for dataset in ("digits_only", MOTION)]
-        for name in (*TWINS, *TWINS.values())
-    }
+    on_appearance = {}
+    on_motion = {}
+    for name in (*WITHOUT_TIME, *WITHOUT_TIME.values()):
+        on_appearance[name] = results.score(name, APPEARANCE)
+        on_motion[name] = results.score(name, MOTION)
     for name in ("c3d_narrow", "cnn_lstm_narrow"):
         try:
-            scores[name] = [results.score(name, dataset) for dataset in ("digits_only", MOTION)]
+            scores = results.score(name, APPEARANCE), results.score(name, MOTION)
         except NotRun:
             continue
+        on_appearance[name], on_motion[name] = scores
     best = [
-        max(values, key=lambda score: score.value) for values in zip(*scores.values(), strict=True)
+        max(on_appearance.values(), key=lambda score: score.value),
+        max(on_motion.values(), key=lambda score: score.value),
     ]
-    crossing = [
-        (a, b)
-        for a, b in permutations(scores, 2)
-        if share_difference(scores[a][0], scores[b][0])[1] > 0
-        and share_difference(scores[b][1], scores[a][1])[1] > 0
-    ]
-    pairs = (
-        "; ".join(f"{a} wins the first and {b} the second" for a, b in crossing)
-        or "no pair changes sides clearly"
-    )
+    crossing = []
+    for a, b in permutations(on_appearance, 2):
+        _, low, _ = share_difference(on_appearance[a], on_appearance[b])
+        _, low_turned, _ = share_difference(on_motion[b], on_motion[a])
+        if low > 0 and low_turned > 0:
+            crossing.append(f"{a} wins the first and {b} the second")
+    pairs = "; ".join(crossing) or "no pair changes sides clearly"
     return Finding(f"best: {best[0]}; {best[1]}; {pairs}", bool(crossing))
 
 
 def _free_shift(results: Results) -> Finding:
     cost = results.table("cost").set_index("system")
-    if missing := [name for name in ("tsm_narrow", "tsn_narrow") if name not in cost.index]:
+    missing = [name for name in (TSM, TSN) if name not in cost.index]
+    if missing:
         raise NotRun(", ".join(missing))
-    shifted, plain = (
-        cost.loc[name, ["parameters", "macs_per_clip"]].astype(int).tolist()
-        for name in ("tsm_narrow", "tsn_narrow")
-    )
+    columns = ["parameters", "macs_per_clip"]
+    shifted = cost.loc[TSM, columns].astype(int).tolist()
+    plain = cost.loc[TSN, columns].astype(int).tolist()
     return Finding(
         f"parameters and multiply-adds: {shifted} with, {plain} without the shift", shifted == plain
     )
 
 
-def _clips(results: Results, split: str) -> Path:
-    """File of a split of the motion version.
-
-    Raises:
-        NotRun: there is none.
-    """
-    path = results.folder / "datasets" / MOTION / f"{split}.h5"
-    if not path.exists():
-        raise NotRun(f"clips of {MOTION}")
-    return path
+# --- Rules. ---
 
 
 def _everything_is_named(results: Results) -> Finding:
-    with open_clips(_clips(results, "train")) as file:
+    with open_clips(results.clips_file(MOTION, "train")) as file:
         found = {**file.attrs, **file.attrs["recipe"], "clips": len(file)}
-    found |= {
-        f"run's {key}": value
-        for key, value in results.record(MOTION, "tsm_narrow")["system"]["recipe"].items()
-    }
-    found["run's seed"] = results.record(MOTION, "tsm_narrow")["seed"]
+    record = results.record(MOTION, TSM)
+    for key, value in record["system"]["recipe"].items():
+        found[f"run's {key}"] = value
+    found["run's seed"] = record["seed"]
     missing = [name for name in NAMED if name not in found]
     told = ", ".join(f"{name} {found[name]}" for name in NAMED if name in found)
     return Finding(f"{told}; missing: {', '.join(missing) or 'nothing'}", not missing)
@@ -210,12 +191,9 @@ def _everything_is_named(results: Results) -> Finding:
 def _disjoint_splits(results: Results) -> Finding:
     sources = {}
     for split in ("train", "validation", "test"):
-        with open_clips(_clips(results, split)) as file:
+        with open_clips(results.clips_file(MOTION, split)) as file:
             sources[split] = set(file.factors["digit_image"].ravel().tolist())
-    shared = sum(
-        len(sources[a] & sources[b])
-        for a, b in (("train", "validation"), ("train", "test"), ("validation", "test"))
-    )
+    shared = sum(len(a & b) for a, b in combinations(sources.values(), 2))
     sizes = ", ".join(f"{len(images)} in {split}" for split, images in sources.items())
     return Finding(f"digit images: {sizes}; {shared} in two splits", shared == 0)
 
@@ -228,21 +206,19 @@ def _controls_are_there(results: Results) -> Finding:
     if splits.empty:
         raise NotRun(", ".join(SYSTEMS))
     wanted = {f"test_{control}" for control in CONTROLS}
-    bare = [
-        f"{system} on {dataset}"
-        for (system, dataset), found in splits.items()
-        if not wanted <= found
-    ]
+    bare = []
+    for (system, dataset), found in splits.items():
+        if not wanted <= found:
+            bare.append(f"{system} on {dataset}")
     return Finding(f"{len(splits)} runs; without all four: {', '.join(bare) or 'none'}", not bare)
 
 
-def _not_here(why: str):
-    """A measure that decides nothing, and says why."""
-    return lambda results: Finding(why, None)
+def _not_here(results: Results, why: str) -> Finding:
+    """Decides nothing, and says why."""
+    return Finding(why, None)
 
 
-def _claim(text: str, expected: str, how: str, measure, if_fails: str = "") -> Claim:
-    return Claim(SOURCE, text, expected, how, measure, if_fails)
+_claim = partial(Claim, SOURCE)
 
 
 ORDER_UNREAD = (
@@ -259,20 +235,20 @@ CLAIMS = [
     ),
     _claim(
         "Without time there is little to see where only speed tells the classes",
-        f"both twins within {100 * NEAR:.0f} points of the commonest label set",
+        f"both counterparts within {100 * NEAR:.0f} points of the commonest label set",
         f"exact sets on {MOTION}; squares at the walls betray some speed to single frames",
         _floor_without_time,
     ),
     _claim(
         "Motion is barely needed where appearance tells the classes (Kinetics: space-only 76.9,"
         " divided 77.7)",
-        "the twins without time are not clearly below",
+        "the counterparts without time are not clearly below",
         "exact sets on digits_only",
         _tie_on_appearance,
         if_fails=(
-            "TSM and its twin tie, as claimed; the transformers are little trained, and frames of"
-            " two overlapping digits tell more together than apart, which only the network with"
-            " time can use"
+            "TSM and its counterpart tie, as claimed; the transformers are little trained, and"
+            " frames of two overlapping digits tell more together than apart, which only the"
+            " network with time can use"
         ),
     ),
     _claim(
@@ -286,10 +262,10 @@ CLAIMS = [
             f"What networks with time know of speed is gone {words}",
             "intact clearly above",
             f"exact sets on {MOTION} of {', '.join(MOVING)}",
-            _needs(control),
-            why,
+            partial(_loses_under, control=control),
+            if_fails,
         )
-        for control, words, why in (
+        for control, words, if_fails in (
             ("shuffled", "when frames are shuffled", ORDER_UNREAD),
             ("frozen", "when one frame is repeated", ""),
             ("one_frame", "when one frame is shown alone", ""),
@@ -302,7 +278,7 @@ CLAIMS = [
         _static_bias,
     ),
     _claim(
-        "Training is what does it: every system beats its untrained twin",
+        "Training is what does it: every system beats its untrained baseline",
         "clearly above, for all",
         "exact sets on the version that each of them does best on",
         _untrained,
@@ -310,7 +286,7 @@ CLAIMS = [
     _claim(
         "Which family wins depends on the task (Courtney & Sreenivas)",
         f"two systems whose order on digits_only turns round on {MOTION}, both clearly",
-        "exact sets of the four twins, C3D and the CNN with LSTM",
+        "exact sets of these four, C3D and the CNN with LSTM",
         _winner_depends_on_the_version,
     ),
     _claim(
@@ -323,16 +299,17 @@ CLAIMS = [
         "Recurrent and attention networks leave their domain better than 3-D CNNs (Broome et al.)",
         "a smaller drop on another version than C3D's",
         "needs five seeds and versions that differ in texture",
-        _not_here(
-            "the versions of this experiment share their texture, and runs are scored on their own"
-            " version"
+        partial(
+            _not_here,
+            why="the versions of this experiment share their texture, and runs are scored on their"
+            " own version",
         ),
     ),
     _claim(
         "3-D CNNs concentrate on shorter events than ConvLSTMs (Manttari et al.)",
         "shorter learnt temporal masks",
         "needs a mask learnt for every clip",
-        _not_here("temporal masks are not part of this project"),
+        partial(_not_here, why="temporal masks are not part of this project"),
     ),
     _claim(
         "Rule: name generator, digits, speed law, lengths, clips, updates, seeds",
@@ -353,7 +330,7 @@ CLAIMS = [
         _controls_are_there,
     ),
     *(
-        _claim(f"Rule: {rule}", "so written", "by reading", _not_here(why))
+        _claim(f"Rule: {rule}", "so written", "by reading", partial(_not_here, why=why))
         for rule, why in (
             (
                 "errors of frames as mean and as sum, SSIM on a stated range",
@@ -361,10 +338,8 @@ CLAIMS = [
             ),
             (
                 "short runs never beside long ones",
-                (
-                    "runs of this page share their training clips; how often they see them stands"
-                    " in the catalogue"
-                ),
+                "runs of this page share their training clips; how often they see them stands"
+                " in the catalogue",
             ),
             (
                 "choices of a probe are made on validation clips and counted",
