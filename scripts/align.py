@@ -15,21 +15,22 @@ def main() -> None:
     slots = gpu_slots.claim(args.gpus)
 
     from vidrep.alignment import job
+    from vidrep.alignment.videos import baseline, embed_frames, read_videos
     from vidrep.training import device
     from vidrep.training.run import load_run
     from vidrep.training.split import load_split
 
     protocol = job.Protocol(tuple(args.few_shot), args.episodes, args.seed)
-    fit_videos = job.read_videos(args.train.clips, args.train_count)
-    test_videos = job.read_videos(args.test.clips, args.test_count)
+    fit_videos = read_videos(args.train.clips, args.train_count)
+    test_videos = read_videos(args.test.clips, args.test_count)
     if args.baseline:
-        fit = job.baseline(args.baseline, fit_videos, protocol.rng("chance", "train"))
-        test = job.baseline(args.baseline, test_videos, protocol.rng("chance", "test"))
+        fit = baseline(args.baseline, fit_videos, protocol.rng("chance", "train"))
+        test = baseline(args.baseline, test_videos, protocol.rng("chance", "test"))
     else:
         where = device.choose(args.gpus, "float32", args.threads)
         objective, _ = load_run(args.run, where)
-        fit = job.embed_frames(objective, load_split(args.train, args.train_count), where)
-        test = job.embed_frames(objective, load_split(args.test, args.test_count), where)
+        fit = embed_frames(objective, load_split(args.train, args.train_count), where)
+        test = embed_frames(objective, load_split(args.test, args.test_count), where)
     job.write_matches(args.matches, test, test_videos)
     rows = [] if test is None else job.score_rows(fit, fit_videos, test, test_videos, protocol)
     write_rows(args.scores, job.ALIGNMENT_COLUMNS, rows)

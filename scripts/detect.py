@@ -25,8 +25,8 @@ def add_labeller_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", required=True, type=int, help="videos a step")
 
 
-def main() -> None:
-    """Read the command line, train, detect, write probabilities, detections and scores."""
+def parse() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--features",
@@ -57,7 +57,12 @@ def main() -> None:
         type=Path,
         help="the .csv file to write: head, split, k, alpha, metric, value",
     )
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read the command line, train, detect, write probabilities, detections and scores."""
+    args = parse()
     slots = gpu_slots.claim(args.gpus)
 
     from vidrep.detection import job

@@ -15,8 +15,8 @@ from vidrep.command_line import run
 ROOT = Path(__file__).parent.parent
 
 
-def main() -> None:
-    """Read the command line, plan, print, and keep the plan for the comparison afterwards."""
+def parse() -> tuple[argparse.Namespace, list[str]]:
+    """The options, and what is left for Snakemake."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog="All other options are Snakemake's, such as --workflow-profile."
     )
@@ -38,7 +38,12 @@ def main() -> None:
         default=os.cpu_count(),
         help="cores in use at a time (default: this machine's)",
     )
-    args, others = parser.parse_known_args()
+    return parser.parse_known_args()
+
+
+def main() -> None:
+    """Read the command line, plan, print, and keep the plan for the comparison afterwards."""
+    args, others = parse()
     directory = args.directory.resolve()  # absolute, because Snakemake changes folders
     files = [Path(path).resolve() for path in args.configfile]
 

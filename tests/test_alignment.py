@@ -12,6 +12,7 @@ from sklearn.metrics import r2_score
 
 from vidrep.activations.extract import store_activations
 from vidrep.alignment import job, measures
+from vidrep.alignment.videos import baseline, read_videos
 from vidrep.datasets.recipes import sequence_recipe
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
@@ -277,12 +278,12 @@ def files(tmp_path_factory):
 
 def test_frame_numbers_align_unwarped_videos_perfectly_and_random_vectors_do_not(files, tmp_path):
     protocol = job.Protocol((1, 2), 4, seed=0)
-    fit = job.read_videos(files / "train.h5", 12)
-    test = job.read_videos(files / "test.h5", 10)
+    fit = read_videos(files / "train.h5", 12)
+    test = read_videos(files / "test.h5", 10)
     tables = {}
     for name in ("frame_index", "chance"):
         x, y = (
-            job.baseline(name, videos, protocol.rng(name, place))
+            baseline(name, videos, protocol.rng(name, place))
             for place, videos in enumerate((fit, test))
         )
         rows = job.score_rows(x, fit, y, test, protocol)

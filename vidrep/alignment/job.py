@@ -10,53 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidrep.alignment import BASELINES, measures
-from vidrep.datasets.store import open_clips
+from vidrep.alignment import measures
+from vidrep.alignment.videos import Videos
 from vidrep.files import whole
 from vidrep.random_streams import stream
 from vidrep.statistics import bootstrap_counts, normal_interval
-from vidrep.training.device import Device
-from vidrep.training.split import Split
 
 ALIGNMENT_COLUMNS = ("metric", "labelled_videos", "value", "ci_low", "ci_high")
 SHARES = (0.1, 0.5, 1.0)  # of the training videos, whose phases are known
 REPEATS = 5  # random subsets of the smaller shares
 DRAWS = 500  # bootstrap samples of the test videos
-BATCH = 50  # videos embedded together
-CHANCE_WIDTH = 16  # features of the random embeddings
 # Wider embeddings are projected on so many principal components before labels are used: a
 # support-vector machine on raw pixels takes minutes.
 COMPONENTS = 64
 QUERIES = 3  # videos shown with the frames that match theirs
 OTHERS = 3  # videos that each query is matched to
-FACTORS = ("phase", "progress", "events")  # what a script gives every video
 
 # from a metric and a number of labelled videos to a function of the weights of the test videos
 Statistics = dict[tuple[str, int | None], Callable[[np.ndarray], np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Videos:
-    """Videos of one split and what is known of them: n videos of T frames with E events.
-
-    Attributes:
-        clips: (n, T, H, W) or (n, T, H, W, C) uint8.
-        phase: (n, T) int.
-        progress: (n, T) float32, script time.
-        events: (n, E) int, first frame at or after each event.
-        digit: (n,) int.
-    """
-
-    clips: np.ndarray
-    phase: np.ndarray
-    progress: np.ndarray
-    events: np.ndarray
-    digit: np.ndarray
-
-    def each_frame(self, name: str) -> np.ndarray:
-        """``phase`` or ``digit`` of every frame, (n, T) int."""
-        values = getattr(self, name)
-        return np.broadcast_to(values.reshape(len(values), -1), self.phase.shape)
 
 
 @dataclass(frozen=True)
@@ -76,97 +47,6 @@ class Protocol:
     def rng(self, *purpose: str | int) -> np.random.Generator:
         """A stream of its own for each purpose, the same for all runs."""
         return stream(self.seed, "alignment", *purpose)
-
-
-def read_videos(path: str | Path, count: int) -> Videos:
-    """The first ``count`` videos of a split.
-
-    Raises:
-        ValueError: a data set whose videos follow no common script.
-    """
-    with open_clips(path) as file:
-        missing = [name for name in FACTORS if name not in file.factors]
-        if missing:
-            raise ValueError(
-                f"{path}: no factor {', '.join(missing)}; only sequences, which follow one script,"
-                " can be aligned"
-            )
-        return Videos(
-            clips=file.clips[:count],
-            phase=file.factors["phase"][:count],
-            progress=file.factors["progress"][:count],
-            events=file.factors["events"][:count],
-            digit=file.factors["digit"][:count, 0],
-        )
-
-
-@torch.no_grad()
-def embed_frames(objective, split: Split, device: Device) -> Tensor | None:
-    """Embeddings of all frames of a split.
-
-    Args:
-        objective: the frozen run.
-        split: the videos.
-        device: where to compute.
-
-    Returns:
-        (n, T, D) float32 on the CPU; None for a run that does not embed every frame.
-    """
-    objective.eval()
-    frames = split.shape.clip[1]
-    embedded = []
-    for batch in split.batches(BATCH, device):
-        embedding = objective.embed(batch)
-        if not _has_each_frame(embedding, frames):
-            return None
-        embedded.append(embedding)
-    return torch.cat(embedded).float().cpu()
-
-
-def _has_each_frame(embedding: Tensor | dict[str, Tensor], frames: int) -> bool:
-    """Is it one embedding a frame, (B, T, D)?"""
-    is_sequence = isinstance(embedding, Tensor) and embedding.ndim == 3
-    return is_sequence and embedding.shape[1] == frames
-
-
-def _frame_index(videos: Videos, rng: np.random.Generator) -> np.ndarray:
-    """The number of each frame, from 0 to 1: (n, T, 1)."""
-    count, frames = videos.phase.shape
-    index = np.linspace(0, 1, frames)[:, None]  # (T, 1)
-    return np.tile(index, (count, 1, 1))
-
-
-def _raw_pixels(videos: Videos, rng: np.random.Generator) -> np.ndarray:
-    """The pixels of each frame in [0, 1]: (n, T, C*H*W)."""
-    return videos.clips.reshape(*videos.phase.shape, -1) / 255
-
-
-def _chance(videos: Videos, rng: np.random.Generator) -> np.ndarray:
-    """Random numbers: (n, T, CHANCE_WIDTH)."""
-    return rng.normal(size=(*videos.phase.shape, CHANCE_WIDTH))
-
-
-_EMBEDDINGS = {"frame_index": _frame_index, "raw_pixels": _raw_pixels, "chance": _chance}
-
-
-def baseline(name: str, videos: Videos, rng: np.random.Generator) -> Tensor:
-    """What stands in for embeddings: the number of a frame, its pixels, or random numbers.
-
-    Args:
-        name: one of ``vidrep.alignment.BASELINES``.
-        videos: the videos to embed.
-        rng: of the random numbers.
-
-    Returns:
-        (n, T, D) float32.
-
-    Raises:
-        ValueError: unknown name.
-    """
-    if name not in BASELINES:
-        raise ValueError(f"unknown baseline {name!r}: give one of {', '.join(BASELINES)}")
-    embeddings = _EMBEDDINGS[name](videos, rng)
-    return torch.from_numpy(embeddings.astype(np.float32))
 
 
 def score_rows(
