@@ -280,6 +280,7 @@ def test_a_store_holds_what_the_layers_compute(
         assert scores[name] == pytest.approx(value, rel=1e-6), "over all clips, stored or not"
 
 
+@pytest.mark.slow
 def test_every_narrow_system_can_be_opened_up(narrow, tiny_system, make_split, cpu, tmp_path):
     split = make_split(4)
     torch.manual_seed(0)

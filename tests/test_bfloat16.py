@@ -100,6 +100,7 @@ def excess(tiny_system, make_split, cpu):
 
 
 @needs_bfloat16
+@pytest.mark.slow
 def test_gradients_of_every_narrow_system(narrow, excess):
     """The kernels' gradients are as close to emulated ones as these are to float32.
 

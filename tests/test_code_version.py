@@ -166,6 +166,7 @@ def built_on(*names: str) -> set[str]:
         ("training/loop.py", set(systems.catalogue())),
     ],
 )
+@pytest.mark.slow
 def test_an_edit_touches_the_runs_that_use_it(copy, file, touched):
     before = system_digests(copy)
     edit(copy / "vidrep" / file)

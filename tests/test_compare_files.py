@@ -113,6 +113,7 @@ def test_intervals_and_p_values_on_request(arrays, tmp_path):
 
 
 @pytest.mark.parametrize("chosen", ["auto", "cuda"])
+@pytest.mark.slow
 def test_a_gpu_where_there_is_one(chosen, arrays, tmp_path):
     many = write(tmp_path / "many.npz", arrays)
     done = command(many, "--device", chosen, "--memory-mb", 64)

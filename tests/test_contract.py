@@ -237,6 +237,7 @@ def test_layers_are_real_and_in_order_and_end_in_the_embedding(case, cpu):
 
 
 @pytest.mark.parametrize("name", sorted(catalogue()))
+@pytest.mark.slow
 def test_every_system_is_built_at_its_size_and_fits_its_recipe(name):
     """On the meta device: reference sizes need gigabytes."""
     chosen = system(name)
@@ -350,6 +351,7 @@ def test_deterministic_under_a_seed_and_through_a_file(case, tmp_path, cpu):
 
 
 @in_grey
+@pytest.mark.slow
 def test_smallest_legal_sizes_run_and_smaller_ones_say_why(case):
     frames = case.clips.shape.clip[1]
     classes = case.clips.shape.classes

@@ -142,6 +142,7 @@ def test_golden_speeds_and_wall_hits(step, label):
         ("velocity_only_slow", 0.34, None),
     ],
 )
+@pytest.mark.slow
 def test_golden_overlaps(large_digits, name, frames_overlap, always_overlap):
     overlap = render(recipe(name, frames=16, size=64, patch=28), large_digits, count=3000, seed=1)[
         2
@@ -308,6 +309,7 @@ def wall_free_speed(corners: np.ndarray, free_px: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("name", "naive_share"), [("velocity_only", 0.14), ("velocity_only_slow", 0.52)]
 )
+@pytest.mark.slow
 def test_labels_can_be_read_from_the_boxes(large_digits, name, naive_share):
     version = recipe(name, frames=16, size=64, patch=28)
     rendered = render_split(version, large_digits, "test", 4000, 1)

@@ -123,6 +123,7 @@ def test_claims_are_complete_and_distinct():
     assert all(claim.expected and claim.how for claim in claims)
 
 
+@pytest.mark.slow
 def test_the_script_writes_table_and_page(results):
     """On an experiment that holds next to nothing, every claim that needs a run is reported as not
     run.

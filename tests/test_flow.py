@@ -327,6 +327,7 @@ def run_script(name: str, *arguments) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 def test_scripts_write_flow_and_its_error(tmp_path, digits):
     rendered, truth = rendered_with_flow(digits, "digits_only", count=6)
     attrs = {"dataset": "digits_only", "split": "test", "recipe": {}, "multi_label": True}

@@ -292,6 +292,7 @@ def test_a_models_method_may_be_inherited(tmp_path, monkeypatch):
 # --- The CNN trained on still digits. ---
 
 
+@pytest.mark.slow
 def test_still_digits_are_learnt_and_repeatable(cpu):
     digits = load_digits({"kind": "sklearn"}, patch=8, seed=0)
     state, record = train_on_digits(digits, canvas=8, seed=0, device=cpu, steps=60)

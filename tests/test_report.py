@@ -121,6 +121,7 @@ def test_missing_files_of_a_figure_are_named(results, tmp_path, monkeypatch):
         draw(kept, monkeypatch)
 
 
+@pytest.mark.slow
 def test_same_bytes_in_another_process(results, tmp_path):
     for i in (1, 2):
         command = synthetic.figure_command(FIGURE_OF["accuracy"], results, tmp_path / str(i))

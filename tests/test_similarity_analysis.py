@@ -244,6 +244,7 @@ def test_seeds_do_not_count_as_systems():
     )
 
 
+@pytest.mark.slow
 def test_planted_factors_are_found_and_others_at_their_level():
     """Family planted, objective and data set not: over 120 experiments these are found in 5 %."""
     runs = design(12, 3)
@@ -344,6 +345,7 @@ def test_agreement_is_spearman_of_the_pairs_whatever_their_order():
     assert found.loc["own", "spearman"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_unrelated_sets_agree_in_five_percent():
     p = []
     for seed in range(100):

@@ -406,6 +406,7 @@ def test_what_does_not_fit_is_said_in_one_line(shape, options, message):
         tiny_model(memory="slow")
 
 
+@pytest.mark.slow
 def test_flow_that_is_learnt_tells_the_motion():
     """Spots that move 1.5 px a frame to the right or to the left: memory must tell which, and the
     flow must show it.
@@ -500,6 +501,7 @@ def results(tmp_path_factory) -> Results:
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=[claim.text for claim in CLAIMS])
+@pytest.mark.slow
 def test_claims_are_measured(claim, results, tmp_path):
     finding = claim.measure(results)
     assert finding.holds in (True, False) and finding.measured and "nan" not in finding.measured

@@ -317,6 +317,7 @@ def trained(make_split, cpu, tmp_path, **options) -> tuple[dict, dict]:
     return before, evaluate(objective, splits[1], cpu)
 
 
+@pytest.mark.slow
 def test_coherence_teaches_what_two_stills_cannot(make_split, cpu, tmp_path):
     _, alone = trained(make_split, cpu, tmp_path, coherence=0.0)
     before, coherent = trained(make_split, cpu, tmp_path, coherence=0.1)
@@ -325,6 +326,7 @@ def test_coherence_teaches_what_two_stills_cannot(make_split, cpu, tmp_path):
     assert coherent["negative_distance"] > 3 * coherent["positive_distance"]
 
 
+@pytest.mark.slow
 def test_without_pairs_apart_the_embedding_collapses(make_split, cpu, tmp_path):
     before, collapsed = trained(make_split, cpu, tmp_path, coherence=1.0, negatives=False)
     assert collapsed["variance"] < 0.2 * before["variance"]

@@ -861,6 +861,7 @@ def test_devices_are_chosen_in_one_place(monkeypatch):
         device.choose(1)
 
 
+@pytest.mark.slow
 def test_the_narrow_systems_end_to_end(narrow, tiny_system, splits, tmp_path, cpu):
     stages = len(tiny_system(narrow).recipe["epochs"])
     system: System = tiny_system(narrow, recipe={"epochs": [1] * stages, "batch": 7})
