@@ -175,13 +175,21 @@ class FusionCNN(nn.Module):
             self.add_module(stream, layers)
             convolutions += [f"{stream}.{name}" for name, _ in layers.named_children()]
             features += values
-        self.dense = tuple(f"fc{number}" for number, _ in enumerate(dense, start=len(convs) + 1))
-        for name, units in zip(self.dense, dense, strict=True):
-            layer = nn.Sequential(nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout))
-            self.add_module(name, layer)
-            features = units
+        self.dense = self._add_dense(features, dense, first=len(convs) + 1, dropout=dropout)
         self.apply(initialise)
         self.layers = (*convolutions, *self.dense)
+
+    def _add_dense(
+        self, features: int, dense: Sequence[int], *, first: int, dropout: float
+    ) -> tuple[str, ...]:
+        """Add the fully connected layers, numbered from ``first`` on, and return their names."""
+        names = []
+        for number, units in enumerate(dense, start=first):
+            layer = nn.Sequential(nn.Linear(features, units), nn.ReLU(), nn.Dropout(dropout))
+            names.append(f"fc{number}")
+            self.add_module(names[-1], layer)
+            features = units
+        return tuple(names)
 
     def view(self, stream: str, frames: Tensor) -> Tensor:
         """What a stream sees of frames.

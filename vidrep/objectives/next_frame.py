@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidrep.frame_errors import nats_per_frame
-from vidrep.models.st_autoencoder import Steps, frame_conv
+from vidrep.models.frame_memories import frame_conv
+from vidrep.models.st_autoencoder import Steps
 from vidrep.objectives.base import Objective
 
 DOMAINS = ("intensity", "gradient")
