@@ -1,16 +1,28 @@
-"""Claims about temporal activity detection (Montes et al., arXiv 1608.08128), on the detections
-made with one narrow C3D.
+"""Claims about temporal activity detection (Montes et al., arXiv 1608.08128).
+
+They are judged on the detections made with one narrow C3D.
 """
+
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from studies.fidelity.claim import Claim, Finding, NotRun, Results, Score, at_least
+from vidrep.detection.evaluate import detection_map
+from vidrep.detection.features import read_features
+from vidrep.detection.job import Settings, full_scores, segment_scores, segments_found
+from vidrep.detection.labeller import LabellerRecipe, predict, train_labeller
+from vidrep.detection.postprocess import true_segments
 from vidrep.statistics import wilson_interval
+from vidrep.training.device import choose
 
+SOURCE = "temporal_activity_detection"
 DATASET = "velocity_only"
 SYSTEM = "c3d_narrow"
 RUN = f"{DATASET}--{SYSTEM}--seed0"
+MAP = "map@0.5"  # at an overlap (tIoU) of one half
 FLICKER = 0.15  # share of clips whose probabilities are swapped for those of another clip
 NOISE_FEATURES = 64
 
@@ -26,8 +38,9 @@ def _rows(results: Results) -> pd.DataFrame:
     return rows
 
 
-def _chosen(rows: pd.DataFrame) -> tuple[int, float]:
+def _chosen(results: Results) -> tuple[int, float]:
     """The k and alpha in use: those at which clip accuracy stands."""
+    rows = _rows(results)
     row = rows[rows["metric"] == "clip_accuracy"].iloc[0]
     return int(row["k"]), float(row["alpha"])
 
@@ -41,29 +54,25 @@ def _grid(results: Results, metric: str, head: str = "lstm") -> pd.DataFrame:
 
 def _videos(results: Results) -> dict:
     """The splits of the run's features."""
-    from vidrep.detection.features import read_features
-
     path = results.folder / "detection" / f"{RUN}.features.h5"
     if not path.exists():
         raise NotRun(f"no {path.name}")
-    return read_features(path)[0]
+    videos, *_ = read_features(path)
+    return videos
 
 
 def _perfect(results: Results) -> Finding:
-    from vidrep.detection.evaluate import detection_map
-    from vidrep.detection.job import segments_found
-    from vidrep.detection.postprocess import true_segments
-
     test = _videos(results)["test"]
+    _, alpha = _chosen(results)
     one_hot = np.eye(test.classes + 1)[test.labels]
-    found = segments_found(one_hot, test, 0, _chosen(_rows(results))[1])
+    found = segments_found(one_hot, test, 0, alpha)
     truth = true_segments(test.segments, test.segment_class, test.fps)
     value = float(detection_map(found, truth, (0.5,))[0])
     if len(found) != len(truth):
         return Finding(f"mAP {value:.3f}, {len(found)} segments for {len(truth)} true ones", False)
-    error = max(
-        np.abs(found.start_s - truth.start_s).max(), np.abs(found.end_s - truth.end_s).max()
-    )
+    start_error = np.abs(found.start_s - truth.start_s).max()
+    end_error = np.abs(found.end_s - truth.end_s).max()
+    error = max(start_error, end_error)
     half = test.clip_frames / test.fps / 2
     text = (
         f"mAP {value:.3f} at tIoU 0.5; largest error of a boundary {error:.2f} s, half a clip is"
@@ -73,22 +82,13 @@ def _perfect(results: Results) -> Finding:
 
 
 def _random(results: Results) -> Finding:
-    from dataclasses import replace
-
-    from vidrep.detection.job import Settings, full_scores
-    from vidrep.detection.labeller import LabellerRecipe, predict, train_labeller
-    from vidrep.training.device import choose
-
     rng = np.random.default_rng(0)
     device = choose(0, "float32")
-    splits = {
-        name: replace(
-            videos,
-            features=rng.normal(size=(len(videos.labels), NOISE_FEATURES)).astype(np.float32),
-        )
-        for name, videos in _videos(results).items()
-        if name in ("train", "validation", "test")
-    }
+    splits = {}
+    for name, videos in _videos(results).items():
+        if name in ("train", "validation", "test"):
+            noise = rng.normal(size=(len(videos.labels), NOISE_FEATURES)).astype(np.float32)
+            splits[name] = replace(videos, features=noise)
     recipe = LabellerRecipe(
         units=32, layers=1, dropout=0.5, background_weight=0.3, lr=3e-3, epochs=5, batch=16
     )
@@ -96,34 +96,32 @@ def _random(results: Results) -> Finding:
         "lstm", splits["train"], splits["validation"], recipe, seed=0, device=device
     )
     test = splits["test"]
-    scores = full_scores(
-        predict(labeller, test, device), test, Settings(*_chosen(_rows(results)), (), ())
-    )
-    low, high = wilson_interval(scores["hit@1"], len(test))
+    k, alpha = _chosen(results)
+    scores = full_scores(predict(labeller, test, device), test, Settings(k, alpha, (), ()))
+    accuracy = scores["hit@1"]
+    low, high = wilson_interval(accuracy, len(test))
     text = (
-        f"video accuracy {100 * scores['hit@1']:.1f} % [{100 * low:.1f}, {100 * high:.1f}], mAP"
-        f" {scores['map@0.5']:.3f}"
+        f"video accuracy {100 * accuracy:.1f} % [{100 * low:.1f}, {100 * high:.1f}], mAP"
+        f" {scores[MAP]:.3f} at tIoU 0.5"
     )
-    return Finding(
-        f"{text} at tIoU 0.5", bool(low <= 1 / test.classes <= high and scores["map@0.5"] < 0.1)
-    )
+    near_chance = low <= 1 / test.classes <= high
+    return Finding(text, bool(near_chance and scores[MAP] < 0.1))
 
 
 def _lstm(results: Results) -> Finding:
-    rows = _rows(results)
     clips = len(_videos(results)["test"].labels)
-    rows = rows[(rows["split"] == "test") & (rows["metric"] == "clip_accuracy")].set_index("head")[
-        "value"
-    ]
+    rows = _rows(results)
+    rows = rows[(rows["split"] == "test") & (rows["metric"] == "clip_accuracy")]
+    accuracy = rows.set_index("head")["value"]
     return at_least(
-        *(Score(float(rows[head]), clips, f"clip accuracy, {head}") for head in ("lstm", "softmax"))
+        Score(float(accuracy["lstm"]), clips, "clip accuracy, lstm"),
+        Score(float(accuracy["softmax"]), clips, "clip accuracy, softmax"),
     )
 
 
 def _smoothing(results: Results) -> Finding:
-    from vidrep.detection.job import segment_scores
-
-    test, (k, alpha) = _videos(results)["test"], _chosen(_rows(results))
+    test = _videos(results)["test"]
+    k, alpha = _chosen(results)
     with np.load(results.folder / "detection" / f"{RUN}.npz") as file:
         probabilities = file["test_lstm"]
     rng = np.random.default_rng(0)
@@ -132,7 +130,7 @@ def _smoothing(results: Results) -> Finding:
     flickering[hit] = probabilities[rng.integers(0, len(probabilities), len(hit))]
 
     def score(values: np.ndarray, width: int) -> float:
-        return segment_scores(values, test, width, alpha, (0.5,))["map@0.5"]
+        return segment_scores(values, test, width, alpha, (0.5,))[MAP]
 
     with_filter = score(flickering, k)
     without = score(flickering, 0)
@@ -145,8 +143,9 @@ def _smoothing(results: Results) -> Finding:
 
 
 def _large_k(results: Results) -> Finding:
-    test, (k, alpha) = _videos(results)["test"], _chosen(_rows(results))
-    values = _grid(results, "map@0.5").loc[alpha]
+    test = _videos(results)["test"]
+    k, alpha = _chosen(results)
+    values = _grid(results, MAP).loc[alpha]
     segments = _grid(results, "segments").loc[alpha]
     true = float((test.segment_class >= 0).sum() / len(test))
     widest = max(values.index)
@@ -158,70 +157,70 @@ def _large_k(results: Results) -> Finding:
 
 
 def _alpha(results: Results) -> Finding:
-    grid, (k, _) = _grid(results, "map@0.5"), _chosen(_rows(results))
-    best = [
-        f"k = {width}: best alpha {grid[width].idxmax():g} (mAP {grid[width].max():.3f})"
-        for width in grid.columns
-    ]
+    grid = _grid(results, MAP)
+    k, _ = _chosen(results)
+    best = []
+    for width in grid.columns:
+        column = grid[width]
+        best.append(f"k = {width}: best alpha {column.idxmax():g} (mAP {column.max():.3f})")
     low = grid.loc[grid.index < 0.5, k].max()
     high = grid.loc[grid.index >= 0.5, k].max()
     text = (
         f"k = {k} (in use): {low:.3f} at the best alpha below 0.5, {high:.3f} at the best from 0.5"
-        " on; " + ", ".join(best)
+        f" on; {', '.join(best)}"
     )
     return Finding(text, bool(low > high))
 
 
 def _overlap(results: Results) -> Finding:
+    k, alpha = _chosen(results)
     rows = _rows(results)
     rows = rows[
-        (rows["split"] == "test") & rows["metric"].str.startswith("map@") & (rows["head"] == "lstm")
+        (rows["split"] == "test")
+        & (rows["head"] == "lstm")
+        & (rows["k"] == k)
+        & (rows["alpha"] == alpha)
+        & rows["metric"].str.startswith("map@")
     ]
-    k, alpha = _chosen(_rows(results))
-    values = (
-        rows[(rows["k"] == k) & (rows["alpha"] == alpha)].set_index("metric")["value"].sort_index()
-    )
+    values = rows.set_index("metric")["value"].sort_index()
     text = ", ".join(f"{name.removeprefix('map@')}: {value:.3f}" for name, value in values.items())
     return Finding(f"mAP at tIoU {text}", bool(values.is_monotonic_decreasing))
 
 
 def _counts(results: Results) -> Finding:
-    (_, alpha), segments, lasting = (
-        _chosen(_rows(results)),
-        _grid(results, "segments"),
-        _grid(results, "detected_s"),
-    )
+    _, alpha = _chosen(results)
+    segments = _grid(results, "segments")
+    lasting = _grid(results, "detected_s")
+    in_use = segments.loc[alpha]
     decreasing = [bool(row.is_monotonic_decreasing) for _, row in segments.iterrows()]
     shorter = all(column.is_monotonic_decreasing for _, column in lasting.items())
+    counts = ", ".join(f"{value:.2f} (k = {k})" for k, value in in_use.items())
     text = (
-        f"segments a video at alpha {alpha:g}: "
-        + ", ".join(f"{value:.2f} (k = {k})" for k, value in segments.loc[alpha].items())
-        + f"; decreasing with k at {sum(decreasing)} of {len(decreasing)} values of alpha; "
-        + f"seconds detected {'decrease' if shorter else 'do not decrease'} with alpha at every k"
+        f"segments a video at alpha {alpha:g}: {counts}; decreasing with k at {sum(decreasing)} of"
+        f" {len(decreasing)} values of alpha; seconds detected"
+        f" {'decrease' if shorter else 'do not decrease'} with alpha at every k"
     )
-    return Finding(text, bool(segments.loc[alpha].is_monotonic_decreasing and shorter))
+    return Finding(text, bool(in_use.is_monotonic_decreasing and shorter))
 
 
 def _two_activities(results: Results) -> Finding:
     rows = _rows(results)
-    rows = rows[(rows["split"] == "test_two_activities") & (rows["head"] == "lstm")].set_index(
-        "metric"
-    )["value"]
+    rows = rows[(rows["split"] == "test_two_activities") & (rows["head"] == "lstm")]
     if rows.empty:
         raise NotRun("no videos with two activities")
+    values = rows.set_index("metric")["value"]
+    returned = values["classes_returned"]
     text = (
-        f"of the two classes of each video {100 * rows['classes_returned']:.1f} % are returned; mAP"
-        f" {rows['map@0.5']:.3f}"
+        f"of the two classes of each video {100 * returned:.1f} % are returned; mAP"
+        f" {values[MAP]:.3f} at tIoU 0.5"
     )
-    return Finding(f"{text} at tIoU 0.5", bool(rows["classes_returned"] <= 0.5))
+    return Finding(text, bool(returned <= 0.5))
 
 
 _TABLE = f"tables/detection.csv, {SYSTEM} on {DATASET}, LSTM, test videos"
 
 
-def _claim(text: str, expected: str, how: str, measure) -> Claim:
-    return Claim("temporal_activity_detection", text, expected, how, measure)
-
+_claim = partial(Claim, SOURCE)
 
 CLAIMS = [
     _claim(
