@@ -323,14 +323,11 @@ def test_backward_flow_is_of_the_method_of_the_forward_flow():
 
 def test_flow_methods_are_those_used_or_scored():
     fed = {"name": "two_stream_narrow", "flow": "farneback"}
-    assert Experiment(default(systems=["pixels"], flow={"estimators": []})).flow_methods() == [
-        "true"
-    ]
-    assert Experiment(default(systems=[fed], flow={"estimators": ["dis"]})).flow_methods() == [
-        "dis",
-        "farneback",
-        "true",
-    ]
+    plain = Experiment(default(systems=["pixels"], flow={"estimators": []}))
+    assert plain.flow_methods("digits_only") == ["true"] and plain.flow_scored_on() == []
+    scored = Experiment(default(systems=[fed], flow={"estimators": ["dis"]}))
+    assert scored.flow_methods("digits_only") == ["dis", "farneback", "true"]
+    assert scored.flow_scored_on() == scored.datasets
 
 
 STARTER = {

@@ -192,10 +192,20 @@ class Experiment:
         path = self.config["similarity"]["verdicts"]
         return [path] if Path(path).is_file() else []
 
-    def flow_methods(self) -> list[str]:
-        """Methods of forward flow that a system is fed or that the configuration asks to score."""
-        used = {system.flow for system in self.systems.values() if system.flow}
-        return sorted(used | {"true"} | set(self.config["flow"]["estimators"]))
+    def flow_methods(self, dataset: str) -> list[str]:
+        """Methods of forward flow of a data set: the truth where it knows it, and what is asked for.
+
+        Asked for are estimates to be scored, and what the systems evaluated on it are fed.
+        """
+        fed = {self.systems[run.system].flow for run in self.evaluated_on(dataset)} - {None}
+        asked = {"true", *self.config["flow"]["estimators"], *fed}
+        return sorted(filter(self.sets[dataset].has_flow, asked))
+
+    def flow_scored_on(self) -> list[str]:
+        """The data sets whose exact flow estimates are held against, if there are estimates."""
+        if not self.config["flow"]["estimators"]:
+            return []
+        return [name for name, data_set in self.sets.items() if data_set.has_flow("true")]
 
     def matched_sets(self) -> list[str]:
         """Evaluation sets on which layers can be matched: two systems, or two seeds of one."""
@@ -280,7 +290,7 @@ class Experiment:
         names = ["accuracy", "probes", "confusion", "cost", "nearest", *ANALYSIS_TABLES]
         if self.followed_runs():
             names.append("training_time")
-        if self.config["flow"]["estimators"] and self.sets_with_true_flow():
+        if self.flow_scored_on():
             names.append("flow_error")
         if self.detection_runs():
             names.append("detection")
@@ -289,7 +299,3 @@ class Experiment:
         if self.sequences():
             names.append("alignment")
         return names
-
-    def sets_with_true_flow(self) -> list[str]:
-        """The data sets whose exact flow is known."""
-        return [name for name, data_set in self.sets.items() if data_set.has_flow("true")]

@@ -11,6 +11,7 @@ from vidrep.report.selection import (
     data_sets,
     data_sets_and_first_measure,
     data_sets_and_measures,
+    data_sets_with_flow,
     detecting_runs,
     embeddings,
     families,
@@ -61,7 +62,7 @@ wheel. Behind each estimator stands its mean end-point error on moving pixels of
         inputs={"errors": flow_errors},
         own_inputs={"clips": "<results>/datasets/{dataset}/test.h5", "flow": test_flow},
         per=("dataset",),
-        of=data_sets,
+        of=data_sets_with_flow,
     ),
     Figure(
         name="learning",

@@ -19,6 +19,11 @@ def data_sets(experiment: Experiment) -> list[Item]:
     return [(dataset,) for dataset in experiment.datasets]
 
 
+def data_sets_with_flow(experiment: Experiment) -> list[Item]:
+    """Data sets whose flow is known or asked for."""
+    return [(dataset,) for dataset in experiment.datasets if experiment.flow_methods(dataset)]
+
+
 def matched_sets(experiment: Experiment) -> list[Item]:
     """Data sets on which layers can be matched."""
     return [(dataset,) for dataset in experiment.matched_sets()]
@@ -110,13 +115,12 @@ def test_clips(experiment: Experiment) -> list[str]:
 def test_flow(experiment: Experiment, dataset: str) -> list[str]:
     """The flow of a data set's test clips by all methods."""
     folder = f"<results>/flow/{dataset}/test"
-    return [f"{folder}/{method}.zarr" for method in experiment.flow_methods()]
+    return [f"{folder}/{method}.zarr" for method in experiment.flow_methods(dataset)]
 
 
 def flow_errors(experiment: Experiment) -> list[str]:
-    """The table of errors of estimated flow; none where nothing is estimated."""
-    asked = experiment.config["flow"]["estimators"]
-    return ["<results>/tables/flow_error.csv"] if asked else []
+    """The table of errors of estimated flow; none where nothing is estimated or known exactly."""
+    return ["<results>/tables/flow_error.csv"] if experiment.flow_scored_on() else []
 
 
 def verdicts(experiment: Experiment) -> list[str]:

@@ -3,8 +3,6 @@
 from vidrep.flow import SHARD
 
 ESTIMATORS = config["flow"]["estimators"]
-# The data sets whose flow is known exactly, which estimates are held against.
-EXACT_SETS = [name for name, chosen in SETS.items() if chosen.has_flow("true")]
 
 
 def flow_mb(wildcards):
@@ -39,11 +37,11 @@ rule compute_flow:
 
 rule flow_error:
     input:
-        truth=collect("<results>/flow/{dataset}/test/true.zarr", dataset=EXACT_SETS),
+        truth=collect("<results>/flow/{dataset}/test/true.zarr", dataset=EXPERIMENT.flow_scored_on()),
         estimate=[
             f"<results>/flow/{dataset}/test/{method}.zarr"
             for method in ESTIMATORS
-            for dataset in EXACT_SETS
+            for dataset in EXPERIMENT.flow_scored_on()
         ],
     output:
         table="<results>/tables/flow_error.csv",
