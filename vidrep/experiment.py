@@ -193,7 +193,7 @@ class Experiment:
         return [path] if Path(path).is_file() else []
 
     def flow_methods(self, dataset: str) -> list[str]:
-        """Methods of forward flow of a data set: the truth where it knows it, and what is asked for.
+        """Forward flow methods of a data set: the truth where it is known, and what is asked for.
 
         Asked for are estimates to be scored, and what the systems evaluated on it are fed.
         """
