@@ -7,6 +7,7 @@ import pytest
 
 from vidrep.similarity import all_pairs
 from vidrep.similarity.calibrate import adjusted, calibrate, over_seeds
+from vidrep.similarity.rep import Rep
 from vidrep.similarity.table import write_pairs
 
 REPS = [
@@ -142,7 +143,7 @@ def test_mean_and_spread_over_seeds():
     rng = np.random.default_rng(0)
     values = rng.uniform(size=(6, 6))
     values = (values + values.T) / 2
-    found = over_seeds(values, [name.split("/", 3) for name in names])
+    found = over_seeds(values, [Rep.parse(name) for name in names])
     assert (
         found["seeds_a"][0, 4] == 2
         and found["seeds_b"][0, 4] == 1
@@ -172,7 +173,7 @@ def test_spread_over_seeds_is_that_of_training_both_sides_anew():
         run = rng.normal(size=6)
         values = np.add.outer(run, run) + rng.normal(size=(6, 6))
         values = np.triu(values) + np.triu(values, 1).T
-        found = over_seeds(values, [name.split("/", 3) for name in names])
+        found = over_seeds(values, [Rep.parse(name) for name in names])
         between.append(found["seed_sd"][0, 3] ** 2)
         within.append(found["seed_sd"][0, 1])
     assert np.mean(between) == pytest.approx(3, rel=0.15) and np.isnan(within).all()

@@ -1,3 +1,1 @@
-"""Functional comparison: do runs that share a task give the same answers, and can one run's head
-read another's features?
-"""
+"""Do runs that share a task answer alike, and can one run's head read another's features?"""

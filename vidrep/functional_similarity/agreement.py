@@ -16,7 +16,8 @@ SHIFTS = 20  # re-pairings of clips behind the chance level of the divergence
 def categories(sets: np.ndarray) -> np.ndarray:
     """Label sets (R, n, classes) as numbers (R, n): equal where the sets are."""
     runs, n, classes = sets.shape
-    return np.unique(sets.reshape(-1, classes), axis=0, return_inverse=True)[1].reshape(runs, n)
+    _, numbers = np.unique(sets.reshape(-1, classes), axis=0, return_inverse=True)
+    return numbers.reshape(runs, n)
 
 
 def means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -26,26 +27,30 @@ def means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def agreement(given: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Share of clips to which both runs give the same answer, from categories (R, n)."""
-    return means((given[:, None] == given[None]).astype(np.float64), weights)
+    same = given[:, None] == given[None]
+    return means(same.astype(np.float64), weights)
 
 
 def chance_agreement(given: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Expected agreement of answers that are re-paired at random: sum over answers of both runs'
-    shares of them.
+    """Expected agreement of answers that are re-paired at random.
+
+    It is the sum over answers of the product of both runs' shares of them.
     """
-    # (R, categories, n)
-    one_hot = (given[:, None] == np.arange(given.max() + 1)[:, None]).astype(np.float64)
-    shares = means(one_hot, weights)
+    answers = np.arange(given.max() + 1)
+    one_hot = given[:, None] == answers[:, None]  # (R, answers, n)
+    shares = means(one_hot.astype(np.float64), weights)
     return shares @ shares.transpose(0, 2, 1)
 
 
 def kappa(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Agreement beyond chance as a share of what is possible (Cohen 1960); NaN where chance alone
-    gives full agreement.
+    """Agreement beyond chance as a share of what is possible (Cohen 1960).
+
+    NaN where chance alone gives full agreement.
     """
     possible = 1 - expected
     undefined = possible <= 1e-12
-    return np.where(undefined, np.nan, (observed - expected) / np.where(undefined, 1, possible))
+    share = (observed - expected) / np.where(undefined, 1, possible)
+    return np.where(undefined, np.nan, share)
 
 
 def cohen(given: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -54,20 +59,25 @@ def cohen(given: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def error_consistency(right: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Kappa of being right and wrong on the same clips, from (R, n) bool: Geirhos et al. 2020
-    (arXiv:2006.16736), eq. 1 to 3.
+    """Kappa of being right and wrong on the same clips, from (R, n) bool.
+
+    Geirhos et al. 2020 (arXiv:2006.16736), eq. 1 to 3.
     """
-    share = means(right.astype(np.float64), weights)
-    expected = share[:, :, None] * share[:, None] + (1 - share[:, :, None]) * (1 - share[:, None])
+    share = means(right.astype(np.float64), weights)  # (draws, R)
+    first = share[:, :, None]
+    second = share[:, None]
+    expected = first * second + (1 - first) * (1 - second)
     return kappa(agreement(right, weights), expected)
 
 
 def entropy(scores: np.ndarray, multi_label: bool) -> np.ndarray:
-    """Entropy in bits of (..., classes): of the distribution over classes; with several labels mean
-    over yes-or-no classes.
+    """Entropy in bits of (..., classes): of the distribution over classes.
+
+    With several labels it is the mean over yes-or-no classes.
     """
     if multi_label:
-        return (entr(scores) + entr(1 - scores)).mean(axis=-1) / np.log(2)
+        nats = (entr(scores) + entr(1 - scores)).mean(axis=-1)
+        return nats / np.log(2)
     return entr(scores).sum(axis=-1) / np.log(2)
 
 
@@ -83,15 +93,15 @@ def divergences(scores: np.ndarray, multi_label: bool, shift: int = 0) -> np.nda
         (R, R, n).
     """
     other = np.roll(scores, -shift, axis=1)
-    own = entropy(scores, multi_label)
-    mixed = np.array([entropy((row + other) / 2, multi_label) for row in scores])
-    return np.maximum(mixed - (own[:, None] + np.roll(own, -shift, axis=1)) / 2, 0)
+    mixed = np.array([entropy((row + other) / 2, multi_label) for row in scores])  # (R, R, n)
+    own = entropy(scores, multi_label)  # (R, n)
+    mean = (own[:, None] + np.roll(own, -shift, axis=1)) / 2
+    return np.maximum(mixed - mean, 0)
 
 
 def chance_divergence(scores: np.ndarray, multi_label: bool) -> np.ndarray:
     """(R, R) mean divergence of clips re-paired by up to ``SHIFTS`` evenly spread shifts."""
     n = scores.shape[1]
     shifts = np.unique(np.linspace(1, n - 1, min(SHIFTS, n - 1)).astype(int))
-    return np.mean(
-        [divergences(scores, multi_label, shift).mean(axis=-1) for shift in shifts], axis=0
-    )
+    found = [divergences(scores, multi_label, shift).mean(axis=-1) for shift in shifts]
+    return np.mean(found, axis=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,12 +34,12 @@ class Answers:
 
     def streams(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         """Readouts (n, p) cut into streams (n, S, D)."""
-        sizes = [steps * width for steps, width in self.shapes.values()]
-        parts = np.split(flat, np.cumsum(sizes)[:-1], axis=1)
-        return {
-            name: part.reshape(-1, *shape)
-            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
-        }
+        ends = np.cumsum([steps * width for steps, width in self.shapes.values()])
+        parts = np.split(flat, ends[:-1], axis=1)
+        streams = {}
+        for (name, shape), part in zip(self.shapes.items(), parts, strict=True):
+            streams[name] = part.reshape(-1, *shape)
+        return streams
 
 
 def load_answers(
@@ -81,16 +81,20 @@ def load_answers(
 
 def _read(root, run: str) -> Answers:
     shapes = {name: array.shape[1:] for name, array in sorted(root["readout"].arrays())}
-    test, fit = (
-        np.concatenate(
-            [
-                group["readout"][name][:].reshape(group["readout"][name].shape[0], -1)
-                for name in shapes
-            ],
-            axis=1,
-        )
-        for group in (root, root["fit"])
+    return Answers(
+        run,
+        scores=root["scores"][:].astype(np.float64),
+        sets=root["answers"][:],
+        shapes=shapes,
+        test=_readouts(root, shapes),
+        fit=_readouts(root["fit"], shapes),
     )
-    scores = root["scores"][:].astype(np.float64)
-    sets = root["answers"][:]
-    return Answers(run, scores, sets, shapes, test.astype(np.float64), fit.astype(np.float64))
+
+
+def _readouts(group, streams: Iterable[str]) -> np.ndarray:
+    """(n, p) float64, all streams' readouts side by side."""
+    parts = []
+    for name in streams:
+        readout = group["readout"][name][:]  # (n, S, D)
+        parts.append(readout.reshape(len(readout), -1))
+    return np.concatenate(parts, axis=1).astype(np.float64)

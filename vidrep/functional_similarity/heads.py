@@ -15,27 +15,32 @@ from vidrep.training.run import load_run
 def load_heads(
     folders: Iterable[Path], wanted: Container[str]
 ) -> dict[str, Callable[[dict[str, np.ndarray]], np.ndarray]]:
-    """Run -> function from readouts by stream, (n, S, D), to predicted label sets, (n, classes)
-    bool.
+    """The heads of runs as functions, by run.
+
+    A head takes readouts by stream, (n, S, D), to predicted label sets, (n, classes) bool.
 
     Args:
         folders: the runs' folders.
         wanted: ``<dataset>/<system>/seed<k>`` of the runs to load; the others are left alone.
     """
     where = device.choose(0, "float32", 1)
-    named = {"/".join(folder.parts[-3:]): folder for folder in folders}
-    return {
-        name: _head(load_run(folder, where)[0]) for name, folder in named.items() if name in wanted
-    }
+    heads = {}
+    for folder in folders:
+        name = "/".join(folder.parts[-3:])
+        if name in wanted:
+            objective, _ = load_run(folder, where)
+            heads[name] = _head(objective)
+    return heads
 
 
 def _head(objective) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
     @torch.no_grad()
     def answer(read: dict[str, np.ndarray]) -> np.ndarray:
-        tensors = {
-            name: torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-            for name, values in read.items()
-        }
-        return objective.answer(tensors)[1].numpy()
+        tensors = {}
+        for name, values in read.items():
+            single = np.ascontiguousarray(values, dtype=np.float32)
+            tensors[name] = torch.from_numpy(single)
+        _, sets = objective.answer(tensors)
+        return sets.numpy()
 
     return answer

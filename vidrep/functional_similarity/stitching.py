@@ -16,8 +16,9 @@ from vidrep.measures.linear_r2 import PENALTIES
 
 
 class Stitcher:
-    """Ridge regressions from one run's readouts: one decomposition serves all targets and
-    penalties.
+    """Ridge regressions from one run's readouts.
+
+    One decomposition serves all targets and penalties.
 
     Args:
         fit: (m, p) readouts of the fitting clips.

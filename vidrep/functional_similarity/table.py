@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -44,6 +46,47 @@ def share_interval(hits: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+@dataclass(frozen=True)
+class Metric:
+    """A symmetric metric of all pairs of R runs.
+
+    Attributes:
+        name: in the table.
+        statistic: from weights of n clips, (draws, n), to values (draws, R, R).
+        chance: (R, R) values for answers that are re-paired at random.
+    """
+
+    name: str
+    statistic: Callable[[np.ndarray], np.ndarray]
+    chance: np.ndarray
+
+
+def metrics(
+    runs: Sequence[Answers], truth: np.ndarray, multi_label: bool, equal: np.ndarray
+) -> list[Metric]:
+    """All symmetric metrics of runs; ``equal``: (1, n) equal weights of the clips."""
+    scores = np.array([run.scores for run in runs])
+    sets = np.array([run.sets for run in runs])
+    given = agree.categories(sets)
+    right = exact(sets, truth)
+    divergence = agree.divergences(scores, multi_label)
+    none = np.zeros((len(runs), len(runs)))
+    return [
+        Metric(
+            "agreement",
+            partial(agree.agreement, given),
+            agree.chance_agreement(given, equal)[0],
+        ),
+        Metric("kappa", partial(agree.cohen, given), none),
+        Metric("error_consistency", partial(agree.error_consistency, right), none),
+        Metric(
+            "js_divergence",
+            partial(agree.means, divergence),
+            agree.chance_divergence(scores, multi_label),
+        ),
+    ]
+
+
 def agreement_rows(
     runs: Sequence[Answers], truth: np.ndarray, multi_label: bool, seed: int
 ) -> Iterator[tuple]:
@@ -56,53 +99,30 @@ def agreement_rows(
         seed: of the bootstrap.
     """
     n = len(truth)
-    scores = np.array([run.scores for run in runs])
-    sets = np.array([run.sets for run in runs])
-    given = agree.categories(sets)
-    right = (sets == truth).all(axis=-1)
-    divergence = agree.divergences(scores, multi_label)
     equal = np.full((1, n), 1 / n)
-    draws = bootstrap_counts(n, DRAWS, stream(seed, "functional", "bootstrap", n)) / n
-    metrics = {
-        "agreement": (
-            lambda weights: agree.agreement(given, weights),
-            agree.chance_agreement(given, equal)[0],
-        ),
-        "kappa": (lambda weights: agree.cohen(given, weights), None),
-        "error_consistency": (lambda weights: agree.error_consistency(right, weights), None),
-        "js_divergence": (
-            lambda weights: agree.means(divergence, weights),
-            agree.chance_divergence(scores, multi_label),
-        ),
-    }
-    for metric, (statistic, chance) in metrics.items():
-        values = statistic(equal)[0]
-        ends = (
-            percentile_interval(statistic(draws))
-            if n >= FEWEST_FOR_INTERVALS
-            else np.full((2, *values.shape), np.nan)
-        )
+    given = agree.categories(np.array([run.sets for run in runs]))
+    draws = resampled(n, seed)
+    for metric in metrics(runs, truth, multi_label, equal):
+        values = metric.statistic(equal)[0]
+        ends = np.full((2, *values.shape), np.nan)
+        if n >= FEWEST_FOR_INTERVALS:
+            ends = percentile_interval(metric.statistic(draws))
         for i, j in zip(*np.triu_indices(len(runs), 1), strict=True):
-            interval = (
-                share_interval(given[i] == given[j]) if metric == "agreement" else ends[:, i, j]
-            )
-            by_chance = 0.0 if chance is None else chance[i, j]
+            interval = ends[:, i, j]
+            if metric.name == "agreement":
+                interval = share_interval(given[i] == given[j])
             undefined = np.isnan(values[i, j])
-            numbers = (values[i, j], *interval, n, np.nan if undefined else by_chance)
-            yield (
-                runs[i].run,
-                runs[j].run,
-                metric,
-                *map(number, numbers),
-                UNDEFINED if undefined else "",
-            )
+            chance = np.nan if undefined else metric.chance[i, j]
+            cells = map(number, (values[i, j], *interval, n, chance))
+            yield runs[i].run, runs[j].run, metric.name, *cells, UNDEFINED if undefined else ""
 
 
 def stitching_rows(
     runs: Sequence[Answers], heads: Mapping[str, Head], truth: np.ndarray, seed: int
 ) -> Iterator[tuple]:
-    """Rows of both stitching metrics for all ordered pairs, a run with itself among them: that
-    shows what the ridge alone costs.
+    """Rows of both stitching metrics for all ordered pairs of runs.
+
+    A run with itself is among them: that shows what the ridge alone costs.
 
     Args:
         runs: answers on the same n clips.
@@ -111,27 +131,33 @@ def stitching_rows(
         seed: of the bootstrap.
     """
     n = len(truth)
-    draws = bootstrap_counts(n, DRAWS, stream(seed, "functional", "bootstrap", n)) / n
-    constant = {run.run: run.fit.mean(axis=0, keepdims=True) for run in runs}
-    floor = {b.run: exact(heads[b.run](b.streams(constant[b.run])), truth).mean() for b in runs}
+    draws = resampled(n, seed)
+    floor = {run.run: constant_accuracy(run, heads[run.run], truth) for run in runs}
     for a in runs:
         stitcher = Stitcher(a.fit, a.test)
         for b in runs:
-            stitched = exact(heads[b.run](b.streams(stitcher.map(b.fit))), truth)
-            lost = exact(b.sets, truth).astype(float) - stitched
+            read = b.streams(stitcher.map(b.fit))
+            stitched = exact(heads[b.run](read), truth)
+            own = exact(b.sets, truth)
+            accuracy = map(number, (stitched.mean(), *share_interval(stitched), n, floor[b.run]))
+            yield a.run, b.run, "stitched_accuracy", *accuracy, ""
+            lost = own.astype(float) - stitched
             ends = (np.nan, np.nan)
             if n >= FEWEST_FOR_INTERVALS:
                 ends = percentile_interval(draws @ lost)
-            numbers = (stitched.mean(), *share_interval(stitched), n, floor[b.run])
-            yield a.run, b.run, "stitched_accuracy", *map(number, numbers), ""
-            own = exact(b.sets, truth).mean()
-            yield (
-                a.run,
-                b.run,
-                "accuracy_lost",
-                *map(number, (lost.mean(), *ends, n, own - floor[b.run])),
-                "",
-            )
+            loss = map(number, (lost.mean(), *ends, n, own.mean() - floor[b.run]))
+            yield a.run, b.run, "accuracy_lost", *loss, ""
+
+
+def constant_accuracy(run: Answers, head: Head, truth: np.ndarray) -> float:
+    """Accuracy of a run's head that reads the same for every clip: the mean of its features."""
+    mean = run.fit.mean(axis=0, keepdims=True)
+    return exact(head(run.streams(mean)), truth).mean()
+
+
+def resampled(n: int, seed: int) -> np.ndarray:
+    """(``DRAWS``, n) weights of bootstrap samples of n clips."""
+    return bootstrap_counts(n, DRAWS, stream(seed, "functional", "bootstrap", n)) / n
 
 
 def exact(sets: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -151,10 +177,10 @@ def write_functional_table(
 ) -> None:
     """Write all rows; runs that answer with no classes get one row that says so."""
     runs = list(answers.values())
-    rows = (
-        [*agreement_rows(runs, truth, multi_label, seed), *stitching_rows(runs, heads, truth, seed)]
-        if runs
-        else []
-    )
-    rows += [(run, "", "", "", "", "", "", "", NO_CLASSES) for run in without]
+    rows = []
+    if runs:
+        rows += agreement_rows(runs, truth, multi_label, seed)
+        rows += stitching_rows(runs, heads, truth, seed)
+    blank = [""] * (len(FUNCTIONAL_COLUMNS) - 2)
+    rows += [(run, *blank, NO_CLASSES) for run in without]
     write_rows(path, FUNCTIONAL_COLUMNS, rows)

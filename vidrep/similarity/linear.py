@@ -41,9 +41,11 @@ def inner_products(kernels: Sequence[Item]) -> tuple[np.ndarray, np.ndarray, flo
     """
     single = kernels[0].n >= FEWEST_SINGLE and all(kernel.eps > EPS for kernel in kernels)
     dtype = np.dtype(np.float32 if single else np.float64)
-    off, diagonals = (_from_features if _narrow(kernels, dtype) else _from_kernels)(kernels, dtype)
+    multiply = _from_features if _narrow(kernels, dtype) else _from_kernels
+    off_diagonal, diagonals = multiply(kernels, dtype)
     trace = diagonals.sum(axis=1)
-    return off / trace / trace[:, None], diagonals / trace[:, None], float(np.finfo(dtype).eps)
+    inner = off_diagonal / trace / trace[:, None]
+    return inner, diagonals / trace[:, None], float(np.finfo(dtype).eps)
 
 
 def _has_features(kernel: Item) -> bool:
@@ -51,24 +53,19 @@ def _has_features(kernel: Item) -> bool:
 
 
 def _narrow(kernels: Sequence[Item], dtype: np.dtype) -> bool:
-    """Whether products of features cost less than kernels and their products, and fit into
-    memory.
-    """
+    """Whether products of features cost less than those of kernels, and fit into memory."""
     n = kernels[0].n
     d = sum(kernel.d for kernel in kernels)
     cheaper = d * d < d * n + len(kernels) ** 2 * n
-    return (
-        cheaper
-        and d * n * dtype.itemsize < current().bytes / 2
-        and all(map(_has_features, kernels))
-    )
+    fitting = d * n * dtype.itemsize < current().bytes / 2
+    return cheaper and fitting and all(map(_has_features, kernels))
 
 
 def _use(kernel: Item, dtype: np.dtype, use: Callable[[Iterator[np.ndarray]], None]) -> np.ndarray:
-    """Call ``use`` with the centred feature blocks; return the (n,) sums of their squares, NaN for
-    a constant representation.
+    """Call ``use`` with the centred feature blocks; return the (n,) sums of their squares.
 
-    Magnitudes whose products would overflow or vanish are scaled first, in float64, and used again.
+    The sums are NaN for a constant representation. Magnitudes whose products would overflow or
+    vanish are scaled first, in float64, and used again.
     """
     squares = np.zeros(kernel.n)
     mean_square = 0.0
@@ -99,9 +96,7 @@ def _use(kernel: Item, dtype: np.dtype, use: Callable[[Iterator[np.ndarray]], No
 
 
 def _from_features(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Off-diagonal inner products and diagonals by the products of all features with all
-    features.
-    """
+    """Off-diagonal inner products and diagonals by the products of all features with all."""
     ends = np.cumsum([0, *(kernel.d for kernel in kernels)])
     joint = np.empty((ends[-1], kernels[0].n), dtype=dtype)
 
@@ -117,9 +112,9 @@ def _from_features(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray
     def multiply(group: tuple[int, int]) -> np.ndarray:
         first, last = group
         own = joint[ends[first] : ends[last]]
-        product = np.concatenate(
-            [machine.product(own, joint[: ends[first]]), machine.product(own, own)], axis=1
-        )
+        with_earlier = machine.product(own, joint[: ends[first]])
+        with_own = machine.product(own, own)
+        product = np.concatenate([with_earlier, with_own], axis=1)
         product *= product
         within = np.add.reduceat(product, ends[:last], axis=1, dtype=np.float64)
         return np.add.reduceat(within, ends[first:last] - ends[first], axis=0)
@@ -136,9 +131,7 @@ def _from_features(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray
 
 
 def _groups(sizes: Sequence[int], most: float) -> list[tuple[int, int]]:
-    """Consecutive items (first, last + 1) whose sizes add up to at most ``most``, or single
-    ones.
-    """
+    """Consecutive items (first, last + 1) whose sizes add up to ``most``, or single ones."""
     groups = []
     first = 0
     total = 0
@@ -152,30 +145,29 @@ def _groups(sizes: Sequence[int], most: float) -> list[tuple[int, int]]:
 
 
 def _from_kernels(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Off-diagonal inner products and diagonals by row tiles of all kernels, as many tiles at a
-    time as memory holds.
+    """Off-diagonal inner products and diagonals by row tiles of all kernels.
+
+    As many tiles are made at a time as memory holds.
     """
     n = kernels[0].n
-    row = len(kernels) * kernels[0].n * dtype.itemsize
+    entry = len(kernels) * dtype.itemsize  # bytes of one place in all kernels
     half = current().bytes / 2
-    height = int(min(TILE, max(half / row, 1)))
+    height = int(min(TILE, max(half / (entry * n), 1)))
     tiles = [(start, min(start + height, n)) for start in range(0, n, height)]
     total = np.zeros((len(kernels), len(kernels)))
     diagonals = np.zeros((len(kernels), n))
-    for first, last in _groups(
-        [len(kernels) * (stop - start) * stop * dtype.itemsize for start, stop in tiles], half
-    ):
+    sizes = [entry * (stop - start) * stop for start, stop in tiles]
+    for first, last in _groups(sizes, half):
         chosen = tiles[first:last]
-        arrays = [
-            current().lift(np.empty((len(kernels), stop - start, stop), dtype))
-            for start, stop in chosen
-        ]
-        each = [
-            (kernel, dtype, chosen, [array[r] for array in arrays])
-            for r, kernel in enumerate(kernels)
-        ]
+        arrays = []
+        for start, stop in chosen:
+            arrays.append(current().lift(np.empty((len(kernels), stop - start, stop), dtype)))
+
+        def fill(r: int, chosen=chosen, arrays=arrays) -> np.ndarray:
+            return _fill(kernels[r], dtype, chosen, [array[r] for array in arrays])
+
         rows = slice(chosen[0][0], chosen[-1][1])
-        diagonals[:, rows] = np.array(spread(lambda given: _fill(*given), each))[:, rows]
+        diagonals[:, rows] = np.array(spread(fill, range(len(kernels))))[:, rows]
         # the largest first, or one core ends alone with it
         total += sum(spread(_contract, arrays[::-1]))
     return 2 * total, diagonals
@@ -184,10 +176,9 @@ def _from_kernels(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray,
 def _fill(
     kernel: Item, dtype: np.dtype, tiles: Sequence[tuple[int, int]], arrays: Sequence
 ) -> np.ndarray:
-    """Write the strictly lower triangle of some rows of one kernel; return (n,) its diagonal, of
-    these rows at least.
+    """Write the strictly lower triangle of some rows of one kernel; return (n,) its diagonal.
 
-    The diagonal of a constant representation is NaN.
+    The diagonal is that of these rows at least; it is NaN for a constant representation.
     """
 
     def multiply(blocks: Iterator[np.ndarray]) -> None:
@@ -214,8 +205,9 @@ def _fill(
 
 
 def _contract(array) -> np.ndarray:
-    """(R, R) inner products of (R, rows, columns) arrays: short sums in their precision, and sums
-    of these in float64.
+    """(R, R) inner products of (R, rows, columns) arrays.
+
+    Short sums run in their precision, and sums of these in float64.
     """
     flat = array.reshape(len(array), -1)
     total = current().lift(np.zeros((len(array), len(array))))

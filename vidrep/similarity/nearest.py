@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from vidrep.measures import find
-from vidrep.runs import UNTRAINED
 from vidrep.similarity.difference import differences, rows
 from vidrep.similarity.engine import compare_all
 from vidrep.similarity.files import StoredKernel
+from vidrep.similarity.rep import Rep
 
 
 def embeddings(kernels: Sequence[StoredKernel]) -> list[StoredKernel]:
@@ -27,8 +27,9 @@ def embeddings(kernels: Sequence[StoredKernel]) -> list[StoredKernel]:
 def nearest_rows(
     kernels: Sequence[StoredKernel], measure: str, *, intervals: bool, seed: int, memory_mb: float
 ) -> list[list[str]]:
-    """Rows of ``DIFFERENCE_COLUMNS`` for one evaluation set: run, nearest and next system, the two
-    values and their difference.
+    """Rows of ``DIFFERENCE_COLUMNS`` for one evaluation set.
+
+    They tell of each run the nearest and the next system, the two values and their difference.
 
     Args:
         kernels: of all runs on the evaluation set.
@@ -40,47 +41,50 @@ def nearest_rows(
     cells = []
     chosen = []
     names = []
-    distance = find(measure).is_distance(find(measure).settings({}))
     for members in _by_dataset(embeddings(kernels)):
         values = compare_all(members, measure, memory_mb=memory_mb)
+        apart = values if _is_distance(measure) else -values
         for a, others in _rivals(members):
             defined = [b for b in others if not np.isnan(values[a, b])]
-            if len(defined) > 1:
-                b, c, *_ = sorted(
-                    defined, key=lambda b: values[a, b] if distance else -values[a, b]
-                )
-                start = len(chosen)
-                cells.append(((start + a, start + b), (start + a, start + c)))
-                names.append(tuple(members[k].rep for k in (a, b, c)))
+            if len(defined) < 2:
+                continue
+            b, c = sorted(defined, key=lambda other: apart[a, other])[:2]
+            start = len(chosen)
+            cells.append(((start + a, start + b), (start + a, start + c)))
+            names.append((members[a].rep, members[b].rep, members[c].rep))
         chosen += members
     return rows(differences(chosen, cells, measure, intervals=intervals, seed=seed), names)
 
 
+def _is_distance(measure: str) -> bool:
+    spec = find(measure)
+    return spec.is_distance(spec.settings({}))
+
+
 def _by_dataset(kernels: Sequence[StoredKernel]) -> Iterator[list[StoredKernel]]:
-    """Embeddings of the runs on one data set: all trained runs, and of systems that are never
-    trained their only one.
+    """Embeddings of the runs on one data set, without the untrained baselines of trained systems.
+
+    Systems that are never trained keep their only run.
     """
-    for dataset in dict.fromkeys(_part(kernel, 0) for kernel in kernels):
-        members = [kernel for kernel in kernels if _part(kernel, 0) == dataset]
-        trained = {_part(kernel, 1) for kernel in members if _is_trained(kernel)}
+    groups: dict[str, list[StoredKernel]] = {}
+    for kernel in kernels:
+        groups.setdefault(Rep.parse(kernel.rep).dataset, []).append(kernel)
+    for members in groups.values():
+        reps = [Rep.parse(kernel.rep) for kernel in members]
+        trained = {rep.system for rep in reps if rep.trained}
         yield [
-            kernel for kernel in members if _is_trained(kernel) or _part(kernel, 1) not in trained
+            kernel
+            for kernel, rep in zip(members, reps, strict=True)
+            if rep.trained or rep.system not in trained
         ]
 
 
 def _rivals(members: Sequence[StoredKernel]) -> Iterator[tuple[int, list[int]]]:
     """Yield each trained run with the first run of every other system, by position."""
+    reps = [Rep.parse(kernel.rep) for kernel in members]
     first: dict[str, int] = {}
-    for k, kernel in enumerate(members):
-        first.setdefault(_part(kernel, 1), k)
-    for a, kernel in enumerate(members):
-        if _is_trained(kernel):
-            yield a, [b for system, b in first.items() if system != _part(kernel, 1)]
-
-
-def _part(kernel: StoredKernel, place: int) -> str:
-    return kernel.rep.split("/", 3)[place]
-
-
-def _is_trained(kernel: StoredKernel) -> bool:
-    return _part(kernel, 2) != f"seed{UNTRAINED}"
+    for k, rep in enumerate(reps):
+        first.setdefault(rep.system, k)
+    for a, rep in enumerate(reps):
+        if rep.trained:
+            yield a, [b for system, b in first.items() if system != rep.system]

@@ -2,26 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from vidrep.result_tables import write_table
+from vidrep.similarity.rep import Rep
 from vidrep.similarity_analysis.scaling import SystemMap, clades
 
 PLACES = ("system", "trained_on", "seed", "x", "y", "var_x", "var_y", "cov_xy", "stress", "n")
 BRANCHES = ("left", "right", "height", "support", "members")
 DECIMALS = 6  # distances are of order 1, and single-precision kernels support no more
-
-
-class Rep(NamedTuple):
-    """The parts of the id of a representation."""
-
-    dataset: str
-    system: str
-    seed: str
-    layer: str
 
 
 def write_map(
@@ -37,12 +28,12 @@ def write_map(
         branches: table of the tree. ``left`` and ``right`` are rows of ``places``, counted from 0,
             or their number + b for branch b; ``members`` are the runs under the branch.
     """
-    runs = [Rep(*reps[i].split("/", 3)) for i in found.kept]
+    runs = [Rep.parse(reps[i]) for i in found.kept]
     table = pd.DataFrame(
         {
             "system": [run.system for run in runs],
             "trained_on": [run.dataset for run in runs],
-            "seed": [run.seed.removeprefix("seed") for run in runs],
+            "seed": [run.seed for run in runs],
             "x": found.points[:, 0],
             "y": found.points[:, 1],
             "var_x": found.spread[:, 0, 0],
@@ -54,8 +45,7 @@ def write_map(
         columns=PLACES,
     )
     write_table(table.round(DECIMALS), places)
-    names = [f"{run.dataset}/{run.system}/{run.seed}" for run in runs]
-    members = [" ".join(names[i] for i in sorted(branch)) for branch in clades(found.links)]
+    members = [" ".join(runs[i].run for i in sorted(branch)) for branch in clades(found.links)]
     tree = pd.DataFrame(
         {
             "left": found.links[:, 0].astype(int),
