@@ -182,12 +182,12 @@ def test_standardisation_against_numpy():
         (
             (1, 8, 34, 54),
             {},
-            r"a map of \(2, 5, 10\) \(T, H, W\) is smaller than the kernel \(3, 3, 3\)",
+            r"a feature map of \(2, 5, 10\) \(T, H, W\) is smaller than the kernel \(3, 3, 3\)",
         ),
         (
             (1, 9, 6, 54),
             {},
-            r"a map of \(9, 6, 54\) \(T, H, W\) is smaller than the kernel \(5, 7, 7\)",
+            r"a feature map of \(9, 6, 54\) \(T, H, W\) is smaller than the kernel \(5, 7, 7\)",
         ),
         ((1, 9, 7, 54), {}, "too small for pooling"),
         ((1, 9, 34, 54), {"maps": [7, 36, 5]}, "a multiple of the first one's maps"),

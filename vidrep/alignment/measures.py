@@ -194,4 +194,6 @@ def with_interval(statistic, weights: np.ndarray) -> tuple[float, float, float]:
         weights: (draws, n), how often each video is in each bootstrap sample.
     """
     low, high = percentile_interval(statistic(weights))
-    return float(statistic(np.ones(weights.shape[1]))), float(low), float(high)
+    every_video_once = np.ones(weights.shape[1])
+    value = statistic(every_video_once)
+    return float(value), float(low), float(high)

@@ -17,8 +17,9 @@ def overlaps(found: Segments, truth: Segments) -> np.ndarray:
     end_s = np.minimum(found.end_s[:, None], truth.end_s)
     same_video = found.video[:, None] == truth.video
     intersection = np.clip(end_s - start_s, 0, None) * same_video
-    lengths = (found.end_s - found.start_s)[:, None] + (truth.end_s - truth.start_s)
-    union = lengths - intersection
+    found_s = found.end_s - found.start_s
+    true_s = truth.end_s - truth.start_s
+    union = (found_s[:, None] + true_s) - intersection
     return intersection / np.maximum(union, np.finfo(float).tiny)
 
 

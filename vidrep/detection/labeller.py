@@ -153,7 +153,8 @@ def train_labeller(
         validation loss of each epoch.
     """
     torch.manual_seed(stream_seed(seed, "labeller", head, "init"))
-    labeller = make_labeller(head, train.features.shape[1], train.classes, recipe).to(device.device)
+    features = train.features.shape[1]
+    labeller = make_labeller(head, features, train.classes, recipe).to(device.device)
     # Keras' constants
     optimiser = torch.optim.RMSprop(labeller.parameters(), lr=recipe.lr, alpha=0.9, eps=1e-7)
     losses = []

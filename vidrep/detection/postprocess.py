@@ -128,10 +128,12 @@ def runs(marked: np.ndarray, clips: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """
     clip = np.arange(len(marked))
     _, begin, stop = bounds(clips)
-    previous_marked = np.concatenate([[False], marked[:-1]]) & (clip > begin)
-    next_marked = np.concatenate([marked[1:], [False]]) & (clip + 1 < stop)
-    first = np.flatnonzero(marked & ~previous_marked)
-    last = np.flatnonzero(marked & ~next_marked)
+    marked_before = np.concatenate([[False], marked[:-1]])
+    marked_after = np.concatenate([marked[1:], [False]])
+    continues = marked_before & (clip > begin)
+    goes_on = marked_after & (clip + 1 < stop)
+    first = np.flatnonzero(marked & ~continues)
+    last = np.flatnonzero(marked & ~goes_on)
     return first, last + 1
 
 

@@ -61,6 +61,24 @@ def pooled(size: Sequence[int], pool: Triple) -> tuple[int, ...]:
     return after
 
 
+def convolved(size: Sequence[int], kernel: Triple, stride: Triple = 1) -> tuple[int, ...]:
+    """Size (T, H, W) after a convolution without padding.
+
+    Raises:
+        ValueError: a map smaller than the kernel.
+    """
+    kernel = triple(kernel)
+    after = []
+    for side, extent, step in zip(size, kernel, triple(stride), strict=True):
+        if side < extent:
+            raise ValueError(
+                f"a feature map of {tuple(size)} (T, H, W) is smaller than the kernel {kernel}: use"
+                " larger clips"
+            )
+        after.append((side - extent) // step + 1)
+    return tuple(after)
+
+
 def conv_block(
     channels_in: int, channels: int, kernel: Triple, pool: Triple, momentum: float = 0.01
 ) -> nn.Sequential:
@@ -107,6 +125,13 @@ class FlattenFrames(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps.transpose(1, 2).flatten(2)
+
+
+class TimeMean(nn.Module):
+    """Average over frames: (B, T, D) -> (B, D)."""
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return vectors.mean(1)
 
 
 def frame_cnn(

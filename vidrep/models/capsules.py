@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vidrep.models.blocks import Triple, check_clip_shape, triple
+from vidrep.models.blocks import Triple, check_clip_shape, convolved, triple
 
 # axes of (B, types, d, T, H, W) that are averaged
 POOLS = {"none": (), "time": (3,), "space": (4, 5), "space_time": (3, 4, 5)}
@@ -58,24 +58,6 @@ def route(predictions: Tensor, iterations: int = 3) -> tuple[Tensor, Tensor]:
             agreement = torch.einsum("bnjd,bjd->bnj", votes, upper.to(dtype))
             logits = logits + agreement
     return upper, coefficients
-
-
-def convolved(size: Sequence[int], kernel: Triple, stride: Triple) -> tuple[int, ...]:
-    """Size (T, H, W) after a convolution without padding.
-
-    Raises:
-        ValueError: a map smaller than the kernel.
-    """
-    kernel = triple(kernel)
-    after = []
-    for side, extent, step in zip(size, kernel, triple(stride), strict=True):
-        if side < extent:
-            raise ValueError(
-                f"a feature map of {tuple(size)} (T, H, W) is smaller than the kernel {kernel}: use"
-                " larger clips"
-            )
-        after.append((side - extent) // step + 1)
-    return tuple(after)
 
 
 class PrimaryCapsules(nn.Module):

@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from vidrep.models.blocks import FlattenFrames, same_padding
 
-CNN_M = ((96, 7, 2, 2), (256, 5, 2, 2), (512, 3, 1, 1), (512, 3, 1, 1), (512, 3, 1, 2))
+# channels, kernel, stride, pool of each convolution
+CNN_M = (
+    (96, 7, 2, 2),
+    (256, 5, 2, 2),
+    (512, 3, 1, 1),
+    (512, 3, 1, 1),
+    (512, 3, 1, 2),
+)
 NORMS = ("local", "batch")
 
 

@@ -10,17 +10,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from vidrep.models.blocks import check_clip_shape, frame_cnn
+from vidrep.models.blocks import TimeMean, check_clip_shape, frame_cnn
 from vidrep.models.trunks.trunk import Trunk
 
 POOLINGS = ("mean", "attention")
-
-
-class MeanPool(nn.Module):
-    """Average over frames: (B, T, D) -> (B, D)."""
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        return vectors.mean(1)
 
 
 class AttentionPool(nn.Module):
@@ -101,7 +94,7 @@ class FramePooling(nn.Module):
             features = self.trunk.size
             self.layers = tuple(f"trunk.{name}" for name in self.trunk.layers)
         if pooling == "mean":
-            self.embedding = MeanPool()
+            self.embedding = TimeMean()
         else:
             self.embedding = AttentionPool(features, attention_units)
         self.layers += ("embedding",)

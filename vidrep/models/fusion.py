@@ -28,7 +28,14 @@ from torch.nn import functional as F
 from vidrep.models.blocks import check_clip_shape
 from vidrep.models.fusion_trunk import LRN, initialise, trunk
 
-ALEXNET = ((96, 11, 3, 2), (256, 5, 1, 2), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 2))
+# channels, kernel, stride, pool of each convolution
+ALEXNET = (
+    (96, 11, 3, 2),
+    (256, 5, 1, 2),
+    (384, 3, 1, 1),
+    (384, 3, 1, 1),
+    (256, 3, 1, 2),
+)
 SLOW = ((4, 2), (2, 2), (2, 2))  # 10 frames -> 4, 2, 1
 CHOICES = {
     "fusion": ("single", "early", "late", "slow"),

@@ -23,7 +23,14 @@ from torch import Tensor, nn
 
 from vidrep.models.blocks import check_clip_shape, conv_norm, triple
 
-BLOCKS = {10: (1, 1, 1, 1), 16: (2, 2, 2, 1), 18: (2, 2, 2, 2), 26: (2, 3, 4, 3), 34: (3, 4, 6, 3)}
+# residual blocks of each stage, by depth
+BLOCKS = {
+    10: (1, 1, 1, 1),
+    16: (2, 2, 2, 1),
+    18: (2, 2, 2, 2),
+    26: (2, 3, 4, 3),
+    34: (3, 4, 6, 3),
+}
 
 
 def mid_channels(channels_in: int, channels: int, kernel: int = 3) -> int:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrep.models.blocks import check_clip_shape, same_padding
+from vidrep.models.blocks import TimeMean, check_clip_shape, same_padding
 
 
 class TemporalShift(nn.Module):
@@ -81,13 +81,6 @@ class SpaceMean(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps.mean((3, 4)).transpose(1, 2)
-
-
-class TimeMean(nn.Module):
-    """(B, T, D) -> (B, D)."""
-
-    def forward(self, frames: Tensor) -> Tensor:
-        return frames.mean(1)
 
 
 class TSM(nn.Module):

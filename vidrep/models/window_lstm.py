@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from vidrep.models.blocks import FlattenFrames, check_clip_shape, pooled, triple
+from vidrep.models.blocks import FlattenFrames, check_clip_shape, convolved, pooled, triple
 from vidrep.models.recurrent import PeepholeLSTM
 
 
@@ -132,7 +132,7 @@ class WindowLSTM(nn.Module):
             convolution = nn.Conv3d(channels_in, channels, kernel, groups=groups[number - 1])
             layer = nn.Sequential(convolution)
             channels_in = channels
-            size = _valid(size, kernel)
+            size = convolved(size, kernel)
             if batch_norm:
                 layer.append(nn.BatchNorm3d(channels))
             if number <= len(subsampling):
@@ -167,18 +167,3 @@ class WindowLSTM(nn.Module):
             (B, S, units); the last step has seen the whole clip.
         """
         return self.sequence(self.window_features(clip))
-
-
-def _valid(size: Sequence[int], kernel: Sequence[int]) -> tuple[int, ...]:
-    """Size (T, H, W) after a convolution of stride 1 without padding.
-
-    Raises:
-        ValueError: the map is smaller than the kernel.
-    """
-    after = tuple(before - length + 1 for before, length in zip(size, kernel, strict=True))
-    if min(after) < 1:
-        raise ValueError(
-            f"a map of {tuple(size)} (T, H, W) is smaller than the kernel {tuple(kernel)}: use"
-            " larger clips"
-        )
-    return after
