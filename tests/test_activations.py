@@ -16,7 +16,6 @@ from vidrep.activations.extract import extract_run, store_activations
 from vidrep.activations.pooling import pool
 from vidrep.activations.store import (
     LayerWriter,
-    read_ids,
     read_labels,
     read_layer,
     write_ids,
@@ -230,7 +229,10 @@ def test_ids_and_labels_survive(tmp_path):
     group = zarr.open_group(tmp_path / "s.zarr", mode="w").create_group("fit")
     write_ids(group, ["test/000004", "test/000010"])
     write_labels(group, np.array([[0, 1, 1], [1, 0, 0]]))
-    assert read_ids(group) == ["test/000004", "test/000010"] and group["labels"].dtype == np.uint8
+    assert (
+        group["ids"][:].tolist() == ["test/000004", "test/000010"]
+        and group["labels"].dtype == np.uint8
+    )
     assert read_labels(tmp_path / "s.zarr", "fit").tolist() == [
         [False, True, True],
         [True, False, False],
@@ -259,7 +261,8 @@ def test_a_store_holds_what_the_layers_compute(
         "layers": ["conv1", "conv2", "embedding"],
         "pooling": policy,
     }
-    assert read_ids(root) == test.ids[:13] and read_ids(root["fit"]) == fit.ids
+    assert root["ids"][:].tolist() == test.ids[:13]
+    assert root["fit/ids"][:].tolist() == fit.ids
     assert (read_labels(tmp_path / "run.zarr") == (test.labels[:13] > 0).numpy()).all()
     assert (read_labels(tmp_path / "run.zarr", "fit") == (fit.labels > 0).numpy()).all()
     for split, group, rows in ((test, "", 13), (fit, "fit", 9)):
