@@ -10,9 +10,17 @@ from matplotlib.lines import Line2D
 
 from vidrep.datasets.store import clip_counts
 from vidrep.report.style import INK, Look, looks, new_figure
-from vidrep.report.tables import FLOOR, accuracy_rows, line_name, read_accuracy, result_lines, sizes
+from vidrep.report.tables import (
+    FLOOR,
+    accuracy_rows,
+    error_bars,
+    line_name,
+    own_rows,
+    read_accuracy,
+    result_lines,
+    sizes,
+)
 from vidrep.runs import UNTRAINED
-from vidrep.statistics import wilson_interval
 
 
 def draw(accuracy: Path, clips: list[Path], families: dict[str, str]) -> Figure:
@@ -38,13 +46,9 @@ def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     figure = new_figure(1.5 + 0.3 * len(lines), title=title, note=note)
     panels = figure.subplots(1, len(clips), sharey=True, squeeze=False)[0]
     for axes, dataset in zip(panels, clips, strict=True):
-        shown = rows[
-            (rows["evaluated_on"] == dataset)
-            & ((rows["trained_on"] == dataset) | (rows["system"] == FLOOR))
-        ]
-        plot_accuracy(shown, axes, lines=lines, looks=looks, n=clips[dataset]).set_title(
-            dataset, loc="left"
-        )
+        shown = own_rows(rows, dataset)
+        plot_accuracy(shown, axes, lines=lines, looks=looks, n=clips[dataset])
+        axes.set_title(dataset, loc="left")
     panels[0].set_yticks(range(len(lines)), list(map(line_name, lines)))
     panels[0].set_ylim(max(1, len(lines)) - 0.5, -0.5)
     handles = [
@@ -59,24 +63,19 @@ def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
 def plot_accuracy(
     rows: pd.DataFrame, axes: Axes, *, lines: list[tuple[str, str]], looks: dict[str, Look], n: int
 ) -> Axes:
-    """Dots with Wilson intervals for the rows of one version; ``lines`` are the (system, variant)
-    from top to bottom.
-    """
+    """Dots with intervals of the results on one version, ``lines`` from top to bottom."""
     for value in rows.loc[rows["system"] == FLOOR, "value"]:
         axes.axvline(100 * value, color=INK, ls=(0, (2, 2)), lw=1)
     for place, (system, variant) in enumerate(lines):
         found = rows[(rows["system"] == system) & (rows["variant"] == variant)]
         look = looks[system]
-        for offset, (seed, value) in zip(
-            _spread(len(found)), found[["seed", "value"]].itertuples(index=False), strict=True
-        ):
-            low, high = wilson_interval(value, n)
-            face = "white" if seed == UNTRAINED else look.colour
-            error = 100 * np.array([[value - low], [high - value]]).clip(0)
+        offsets = _spread(len(found))
+        for offset, row in zip(offsets, found.itertuples(index=False), strict=True):
+            face = "white" if row.seed == UNTRAINED else look.colour
             axes.errorbar(
-                100 * value,
+                100 * row.value,
                 place + offset,
-                xerr=error,
+                xerr=error_bars(row.value, n),
                 fmt=look.marker,
                 color=look.colour,
                 mfc=face,
@@ -85,9 +84,8 @@ def plot_accuracy(
             )
         trained = found.loc[found["seed"] != UNTRAINED, "value"]
         if len(trained):
-            axes.text(
-                113, place, f"{100 * trained.mean():.1f}", ha="right", va="center", fontsize=7
-            )
+            mean = f"{100 * trained.mean():.1f}"
+            axes.text(113, place, mean, ha="right", va="center", fontsize=7)
     axes.set(xlim=(-2, 114), xticks=range(0, 101, 20), xlabel="accuracy / %")
     axes.spines["bottom"].set_bounds(0, 100)
     axes.grid(axis="x")
@@ -97,4 +95,5 @@ def plot_accuracy(
 
 def _spread(count: int) -> np.ndarray:
     """Small vertical offsets that keep ``count`` dots of one line apart."""
-    return (np.arange(count) - (count - 1) / 2) * min(0.2, 0.6 / max(1, count))
+    step = min(0.2, 0.6 / max(1, count))
+    return (np.arange(count) - (count - 1) / 2) * step

@@ -25,8 +25,9 @@ def draw(confusion: Path, families: dict[str, str], dataset: str) -> Figure:
 
 
 def confusion_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look]) -> Figure:
-    """A row of binary matrices per system (first seed, trained on the evaluation set), a column per
-    class; embedding layer.
+    """A row of 2 x 2 matrices for each system, a column for each class; of the embedding.
+
+    Shown are the first seeds, trained on the evaluation set.
 
     Args:
         table: confusion.csv, layers in depth order.
@@ -37,25 +38,24 @@ def confusion_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look]) 
     rows = only_layer_last(first_seeds(rows), ["system", "seed"])
     systems = [name for name in looks if name in set(rows["system"])]
     classes = list(dict.fromkeys(rows["factor"]))
-    n = (
-        int(rows[(rows["system"] == systems[0]) & (rows["factor"] == classes[0])]["count"].sum())
-        if systems
-        else 0
-    )
+    n = 0
+    if systems:
+        one_probe = (rows["system"] == systems[0]) & (rows["factor"] == classes[0])
+        n = int(rows[one_probe]["count"].sum())
     note = (
         f"Linear probes on the embedding, first seed, {n:,} test clips. Each block: rows truth,"
         " columns answer, no before yes; counts as text, colour is the share of the row. Above a"
         " block: balanced accuracy (chance 50 %)."
     )
     title = f"Is the class in the clip? Confusion of the probes on {dataset}"
-    figure = new_figure(
-        1.5 + 0.95 * len(systems), width=2.4 + 0.86 * len(classes), title=title, note=note
-    )
+    height = 1.5 + 0.95 * len(systems)
+    figure = new_figure(height, width=2.4 + 0.86 * len(classes), title=title, note=note)
     axes = figure.subplots()
     for place, system in enumerate(systems):
         plot_confusions(rows[rows["system"] == system], axes, classes=classes, line=place)
     axes.set(xlim=(-0.2, 2.7 * len(classes) - 0.3), ylim=(3 * len(systems) - 0.3, -0.7))
-    axes.set_xticks(2.7 * np.arange(len(classes)) + 1, [name.replace("_", " ") for name in classes])
+    names = [name.replace("_", " ") for name in classes]
+    axes.set_xticks(2.7 * np.arange(len(classes)) + 1, names)
     axes.set_yticks(3 * np.arange(len(systems)) + 1, systems)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
@@ -76,11 +76,8 @@ def plot_confusions(rows: pd.DataFrame, axes: Axes, *, classes: list[str], line:
     """The matrices of one run, side by side in line number ``line``; each fills a 2 x 2 square."""
     cmap = matplotlib.colormaps[_CMAP]
     matrices = np.zeros((len(classes), 2, 2))
-    np.add.at(
-        matrices,
-        (rows["factor"].map(classes.index), rows["truth"], rows["predicted"]),
-        rows["count"],
-    )
+    places = rows["factor"].map(classes.index)
+    np.add.at(matrices, (places, rows["truth"], rows["predicted"]), rows["count"])
     for place, counts in enumerate(matrices):
         shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
         left = 2.7 * place
@@ -89,9 +86,9 @@ def plot_confusions(rows: pd.DataFrame, axes: Axes, *, classes: list[str], line:
         for truth, predicted in np.ndindex(2, 2):
             colour = contrast(cmap(shares[truth, predicted]))
             text = f"{counts[truth, predicted]:.0f}"
-            cell_text(
-                axes, left + predicted + 0.5, top + truth + 0.5, text, fontsize=6.5, color=colour
-            )
+            x = left + predicted + 0.5
+            y = top + truth + 0.5
+            cell_text(axes, x, y, text, fontsize=6.5, color=colour)
         score = f"{100 * shares.diagonal().mean():.0f} %" if counts.sum(1).all() else "–"
         cell_text(axes, left + 1, top - 0.25, score, fontsize=6.5)
     return axes

@@ -1,10 +1,7 @@
-"""Does a system use motion? Its accuracy on clips whose time is broken, beside that on intact
-ones.
-"""
+"""Does a system use motion? Its accuracy on clips whose time is broken, beside intact ones."""
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,9 +9,17 @@ from matplotlib.lines import Line2D
 
 from vidrep.datasets.store import clip_counts
 from vidrep.report.style import GREY, INK, Look, looks, new_figure
-from vidrep.report.tables import FLOOR, accuracy_rows, line_name, read_accuracy, result_lines, sizes
+from vidrep.report.tables import (
+    FLOOR,
+    accuracy_rows,
+    error_bars,
+    line_name,
+    own_rows,
+    read_accuracy,
+    result_lines,
+    sizes,
+)
 from vidrep.runs import UNTRAINED
-from vidrep.statistics import wilson_interval
 
 INTACT = "test"
 # Split -> what it is called and its marker, from top to bottom of a system's lanes.
@@ -34,8 +39,7 @@ def draw(accuracy: Path, clips: list[Path], families: dict[str, str]) -> Figure:
 
 
 def controls_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str, Look]) -> Figure:
-    """Accuracy of every system on intact and on manipulated test clips, one panel per version it
-    was trained and tested on.
+    """Accuracy of every system on intact and on manipulated clips, a panel for each version.
 
     Args:
         table: accuracy.csv.
@@ -58,25 +62,24 @@ def controls_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     )
     panels = figure.subplots(1, len(clips), sharey=True, squeeze=False)[0]
     for axes, dataset in zip(panels, clips, strict=True):
-        shown = rows[
-            (rows["evaluated_on"] == dataset)
-            & ((rows["trained_on"] == dataset) | (rows["system"] == FLOOR))
-        ]
-        plot_controls(
-            shown, axes, lines=lines, lanes=lanes, looks=looks, n=clips[dataset]
-        ).set_title(dataset, loc="left")
+        shown = own_rows(rows, dataset)
+        plot_controls(shown, axes, lines=lines, lanes=lanes, looks=looks, n=clips[dataset])
+        axes.set_title(dataset, loc="left")
     panels[0].set_yticks(range(len(lines)), list(map(line_name, lines)))
     panels[0].set_ylim(max(1, len(lines)) - 0.5, -0.5)
-    names = [LANES[split] for split in lanes]
-    handles = [
-        Line2D([], [], color=INK, marker=marker, ls="", mew=1.1, label=name)
-        for name, marker in names
-    ]
-    handles.append(
-        Line2D([], [], color=INK, ls=(0, (2, 2)), lw=1, label="always the commonest label set")
-    )
+    handles = _handles(lanes)
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     return figure
+
+
+def _handles(lanes: list[str]) -> list[Line2D]:
+    handles = []
+    for split in lanes:
+        name, marker = LANES[split]
+        handles.append(Line2D([], [], color=INK, marker=marker, ls="", mew=1.1, label=name))
+    floor = "always the commonest label set"
+    handles.append(Line2D([], [], color=INK, ls=(0, (2, 2)), lw=1, label=floor))
+    return handles
 
 
 def plot_controls(
@@ -88,36 +91,31 @@ def plot_controls(
     looks: dict[str, Look],
     n: int,
 ) -> Axes:
-    """The rows of one version: a band for each (system, variant) of ``lines``, in it a lane for
-    each split of ``lanes``.
-    """
+    """The results on one version: a band for each of ``lines``, in it a lane for each split."""
     for value in rows.loc[rows["system"] == FLOOR, "value"]:
         axes.axvline(100 * value, color=INK, ls=(0, (2, 2)), lw=1)
-    means = (
-        rows.assign(twin=rows["seed"] == UNTRAINED)
-        .groupby(["system", "variant", "twin", "split"])["value"]
-        .mean()
-    )
+    rows = rows.assign(untrained=rows["seed"] == UNTRAINED)
+    means = rows.groupby(["system", "variant", "untrained", "split"])["value"].mean()
     step = 1 / (len(lanes) + 1)
     for place, line in enumerate(lines):
         if place % 2:
             axes.axhspan(place - 0.5, place + 0.5, color="#f5f5f5", lw=0, zorder=0)
         for lane, split in enumerate(lanes):
             height = place + (lane - (len(lanes) - 1) / 2) * step
-            for twin in (True, False):
-                if (key := (*line, twin, split)) in means.index:
-                    intact = means.get((*line, twin, INTACT), means[key])
-                    look = looks[line[0]]
-                    _mark(
-                        axes,
-                        means[key],
-                        height,
-                        intact,
-                        colour=look.colour,
-                        marker=LANES[split][1],
-                        hollow=twin,
-                        n=n,
-                    )
+            for untrained in (True, False):
+                key = (*line, untrained, split)
+                if key not in means.index:
+                    continue
+                _mark(
+                    axes,
+                    means[key],
+                    height,
+                    means.get((*line, untrained, INTACT), means[key]),
+                    colour=looks[line[0]].colour,
+                    marker=LANES[split][1],
+                    hollow=untrained,
+                    n=n,
+                )
     axes.set(xlim=(-2, 102), xticks=range(0, 101, 20), xlabel="accuracy / %")
     axes.grid(axis="x")
     axes.tick_params(left=False)
@@ -135,28 +133,22 @@ def _mark(
     hollow: bool,
     n: int,
 ) -> None:
-    """One share with its interval, and the way to it from the share of intact clips; hollow ones
-    are in the background.
+    """One share with its interval, and the way to it from the share of intact clips.
+
+    Hollow marks are in the background, without either.
     """
-    low, high = wilson_interval(value, n)
-    error = 100 * np.array([[value - low], [high - value]]).clip(0)
-    colour, face = (GREY, "white") if hollow else (colour, colour)
-    if not hollow:
-        axes.hlines(
-            height,
-            100 * min(value, intact),
-            100 * max(value, intact),
-            color=colour,
-            lw=2.2,
-            alpha=0.3,
-        )
+    if hollow:
+        axes.errorbar(100 * value, height, fmt=marker, color=GREY, mfc="white", mew=1.0, ms=4)
+        return
+    way = (100 * min(value, intact), 100 * max(value, intact))
+    axes.hlines(height, *way, color=colour, lw=2.2, alpha=0.3)
     axes.errorbar(
         100 * value,
         height,
-        xerr=None if hollow else error,
+        xerr=error_bars(value, n),
         fmt=marker,
         color=colour,
-        mfc=face,
+        mfc=colour,
         mew=1.0,
         ms=4,
         elinewidth=0.9,

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,10 +10,9 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from vidrep.datasets.store import clip_counts
 from vidrep.report.style import Look, looks, new_figure
-from vidrep.report.tables import accuracy_rows, read_accuracy, sizes
+from vidrep.report.tables import accuracy_rows, error_bars, read_accuracy, sizes
 from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
-from vidrep.statistics import wilson_interval
 
 
 def draw(accuracy: Path, cost: Path, clips: list[Path], families: dict[str, str]) -> Figure:
@@ -28,11 +26,8 @@ def cost_figure(
 ) -> Figure:
     """Accuracy against multiply-accumulates and parameters, one column per version."""
     rows = accuracy_rows(accuracy)
-    rows = rows[
-        (rows["seed"] != UNTRAINED)
-        & (rows["variant"] == "")
-        & (rows["trained_on"] == rows["evaluated_on"])
-    ]
+    trained = (rows["seed"] != UNTRAINED) & (rows["variant"] == "")
+    rows = rows[trained & (rows["trained_on"] == rows["evaluated_on"])]
     rows = rows.merge(cost.drop_duplicates("system"), on="system")
     note = f"One mark per seed; bars: 95 % Wilson interval over test clips (n: {sizes(clips)})."
     figure = new_figure(5.4, title="Accuracy against cost", note=note)
@@ -41,13 +36,15 @@ def cost_figure(
     for line, (column, unit) in zip(panels, units.items(), strict=True):
         for axes, dataset in zip(line, clips, strict=True):
             shown = rows[rows["evaluated_on"] == dataset]
-            plot_cost(shown, axes, column=column, looks=looks, n=clips[dataset]).set_xlabel(unit)
+            plot_cost(shown, axes, column=column, looks=looks, n=clips[dataset])
+            axes.set_xlabel(unit)
             axes.set_title(dataset, loc="left")
         line[0].set_ylabel("accuracy / %")
+    shown = set(rows["system"])
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, ls="", label=name)
         for name, look in looks.items()
-        if name in set(rows["system"])
+        if name in shown
     ]
     figure.legend(handles=handles, loc="outside right upper")
     return figure
@@ -58,11 +55,15 @@ def plot_cost(
 ) -> Axes:
     """Accuracy against ``column``, which has a logarithmic axis; one mark per run."""
     for system, value, cost in rows[["system", "value", column]].itertuples(index=False):
-        low, high = wilson_interval(value, n)
         look = looks[system]
-        error = 100 * np.array([[value - low], [high - value]]).clip(0)
         axes.errorbar(
-            cost, 100 * value, yerr=error, fmt=look.marker, color=look.colour, elinewidth=1, ms=5.5
+            cost,
+            100 * value,
+            yerr=error_bars(value, n),
+            fmt=look.marker,
+            color=look.colour,
+            elinewidth=1,
+            ms=5.5,
         )
     axes.set(xscale="log", ylim=(-3, 103))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -1,12 +1,11 @@
-"""Temporal activity detection: time lines of a few videos, and mean average precision against
-temporal overlap.
-"""
+"""Activities detected in videos: time lines, and mean average precision against overlap."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -35,53 +34,62 @@ def draw(detections: Path, probabilities: Path, scores: Path, dataset: str, syst
 
 
 def activity_curves(probabilities: np.ndarray, clips: np.ndarray, k: int) -> list[np.ndarray]:
-    """Of each video the smoothed probability that a clip is not background; (N, K + 1) and (V,) as
-    in ``vidrep.detection``.
+    """Of each video the smoothed probability that a clip is not background.
+
+    Args:
+        probabilities: (N, K + 1) of the clips of all videos, background first.
+        clips: (V,) number of clips of each video.
+        k: half-width of the mean filter.
     """
-    return np.split(1 - smooth(probabilities, clips, k)[:, 0], np.cumsum(clips)[:-1])
+    activity = 1 - smooth(probabilities, clips, k)[:, 0]
+    ends = np.cumsum(clips)
+    return np.split(activity, ends[:-1])
 
 
 def detection_figure(
     found: dict, curves: list[np.ndarray], scores: pd.DataFrame, run: str, count: int
 ) -> Figure:
-    """Time lines of the first ``count`` test videos beside mAP against temporal overlap, and mAP of
-    all settings tried.
+    """Time lines of the first test videos, and mAP against overlap and for all settings tried.
 
     Args:
         found: the detections of a run, as ``vidrep.detection.job`` writes them.
         curves: activity curve of each video.
         scores: head, split, k, alpha, metric, value of the run.
         run: for the title.
+        count: time lines.
     """
     videos = found["videos"]
+    clip_s = found["clip_frames"] / found["fps"]
     note = (
         f"Left: the first {count} of {len(videos)} test videos, LSTM, mean filter k = {found['k']}"
         f" ({2 * found['k'] + 1} clips), threshold alpha = {found['alpha']:g}; numbers: class"
-        f" (score). A clip lasts {found['clip_frames'] / found['fps']:.2f} s. Right: all test"
+        f" (score). A clip lasts {clip_s:.2f} s. Right: all test"
         " videos; mAP: mean average precision."
     )
     figure = new_figure(1.3 + 0.95 * count, title=f"Activities detected with {run}", note=note)
     left, right = figure.subfigures(1, 2, width_ratios=[2.3, 1])
     panels = left.subplots(count, 1, squeeze=False, sharex=True)[:, 0]
     for axes, video, curve in zip(panels, videos, curves, strict=False):
-        plot_timeline(
-            video, curve, axes, clip_s=found["clip_frames"] / found["fps"], alpha=found["alpha"]
-        )
+        plot_timeline(video, curve, axes, clip_s=clip_s, alpha=found["alpha"])
     panels[-1].set_xlabel("time / s")
     left.supylabel("1 - p(background)", fontsize=8)
-    handles = [
+    left.legend(handles=_timeline_handles(), loc="outside upper left", ncols=5)
+    upper, lower = right.subplots(2, 1, height_ratios=[1.3, 1])
+    plot_overlap(scores, upper, k=found["k"], alpha=found["alpha"])
+    plot_sweep(scores, lower)
+    heads, _ = upper.get_legend_handles_labels()
+    right.legend(handles=heads, loc="outside upper left", ncols=2)
+    return figure
+
+
+def _timeline_handles() -> list[Artist]:
+    return [
         Patch(color=INK, label="truth"),
         Patch(color=RIGHT, label="detected, right class"),
         Patch(fc=WRONG, hatch="////", ec="white", lw=0, label="detected, wrong class"),
         Line2D([], [], color=_HEADS["lstm"][1], label="activity curve"),
         Line2D([], [], color=INK, lw=0.8, ls=":", label="alpha"),
     ]
-    left.legend(handles=handles, loc="outside upper left", ncols=5)
-    upper, lower = right.subplots(2, 1, height_ratios=[1.3, 1])
-    plot_overlap(scores, upper, k=found["k"], alpha=found["alpha"])
-    plot_sweep(scores, lower)
-    right.legend(handles=upper.get_legend_handles_labels()[0], loc="outside upper left", ncols=2)
-    return figure
 
 
 def plot_timeline(
@@ -99,19 +107,13 @@ def plot_timeline(
     axes.stairs(curve, clip_s * np.arange(len(curve) + 1), color=_HEADS["lstm"][1], baseline=None)
     axes.axhline(alpha, color=INK, lw=0.8, ls=":")
     true_labels = {segment["label"] for segment in video["truth"]}
-    for lane, (name, segments) in enumerate((("truth", video["truth"]), ("found", video["lstm"]))):
-        bottom = -0.12 - (lane + 1) * 1.25 * _LANE
-        for segment in segments:
-            wrong = segment["label"] not in true_labels
-            colour = INK if name == "truth" else WRONG if wrong else RIGHT
-            length = segment["end_s"] - segment["start_s"]
-            hatch = {"hatch": "////", "ec": "white", "lw": 0} if wrong else {}
-            axes.broken_barh([(segment["start_s"], length)], (bottom, _LANE), fc=colour, **hatch)
-            score = f" ({segment['score']:.2f})" if "score" in segment else ""
-            place = segment["end_s"] + 0.06, bottom + _LANE / 2
-            axes.text(
-                *place, f"{segment['label']}{score}", fontsize=6.5, va="center", in_layout=False
-            )
+    for segment in video["truth"]:
+        _plot_segment(segment, axes, lane=0, colour=INK)
+    for segment in video["lstm"]:
+        if segment["label"] in true_labels:
+            _plot_segment(segment, axes, lane=1, colour=RIGHT)
+        else:
+            _plot_segment(segment, axes, lane=1, colour=WRONG, hatch="////", ec="white", lw=0)
     axes.set(ylim=(-0.75, 1.06), yticks=[0, 1], xlim=(0, None))
     axes.set_title(video["name"], loc="left", fontsize=7, color=GREY, pad=1)
     axes.spines["bottom"].set_visible(False)
@@ -119,15 +121,25 @@ def plot_timeline(
     return axes
 
 
+def _plot_segment(segment: dict, axes: Axes, *, lane: int, colour: str, **style) -> None:
+    """A bar below the curve with its class, and its score if it was detected."""
+    bottom = -0.12 - (lane + 1) * 1.25 * _LANE
+    length = segment["end_s"] - segment["start_s"]
+    axes.broken_barh([(segment["start_s"], length)], (bottom, _LANE), fc=colour, **style)
+    text = segment["label"]
+    if "score" in segment:
+        text = f"{text} ({segment['score']:.2f})"
+    x = segment["end_s"] + 0.06
+    y = bottom + _LANE / 2
+    axes.text(x, y, text, fontsize=6.5, va="center", in_layout=False)
+
+
 def plot_overlap(scores: pd.DataFrame, axes: Axes, *, k: int, alpha: float) -> Axes:
-    """Mean average precision of both heads against the temporal overlap asked for, at the chosen
-    settings.
-    """
-    rows = scores[(scores["split"] == "test") & (scores["k"] == k) & (scores["alpha"] == alpha)]
-    rows = rows[rows["metric"].str.startswith("map@")]
-    rows = rows.assign(overlap=rows["metric"].str.removeprefix("map@").astype(float)).sort_values(
-        "overlap"
-    )
+    """mAP of both heads against the temporal overlap asked for, at the chosen settings."""
+    chosen = (scores["split"] == "test") & (scores["k"] == k) & (scores["alpha"] == alpha)
+    rows = scores[chosen & scores["metric"].str.startswith("map@")]
+    overlap = rows["metric"].str.removeprefix("map@").astype(float)
+    rows = rows.assign(overlap=overlap).sort_values("overlap")
     for head, (label, colour, marker) in _HEADS.items():
         line = rows[rows["head"] == head]
         axes.plot(line["overlap"], 100 * line["value"], color=colour, marker=marker, label=label)
@@ -143,13 +155,13 @@ def plot_overlap(scores: pd.DataFrame, axes: Axes, *, k: int, alpha: float) -> A
 
 def plot_sweep(scores: pd.DataFrame, axes: Axes) -> Axes:
     """mAP at tIoU 0.5 of the LSTM for every threshold and filter that was tried, as a heat map."""
-    rows = scores[
-        (scores["split"] == "test") & (scores["metric"] == "map@0.5") & (scores["head"] == "lstm")
-    ]
+    chosen = (scores["split"] == "test") & (scores["metric"] == "map@0.5")
+    rows = scores[chosen & (scores["head"] == "lstm")]
     table = 100 * rows.pivot(index="alpha", columns="k", values="value")
-    limits = 0, max(1.0, np.nanmax(table))
-    axes.imshow(table, aspect="auto", cmap="cividis", vmin=limits[0], vmax=limits[1])
-    write_cells(axes, table.to_numpy(), table.map("{:.0f}".format).to_numpy(), limits, "cividis", 7)
+    largest = max(1.0, np.nanmax(table))
+    axes.imshow(table, aspect="auto", cmap="cividis", vmin=0, vmax=largest)
+    texts = table.map("{:.0f}".format).to_numpy()
+    write_cells(axes, table.to_numpy(), texts, (0, largest), "cividis", 7)
     axes.set_xticks(range(table.shape[1]), table.columns)
     axes.set_yticks(range(table.shape[0]), [f"{alpha:g}" for alpha in table.index])
     axes.set_title("LSTM: mAP at tIoU 0.5 / %", loc="left")

@@ -1,6 +1,4 @@
-"""What an LSTM encoder and its decoders have learnt: their weights as pictures, and predictions far
-beyond the clip.
-"""
+"""What an LSTM encoder and its decoders learn: weights as pictures, predictions beyond the clip."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,34 +60,32 @@ def draw(
 
 
 def weight_pictures(objective) -> dict[str, np.ndarray]:
-    """Input weights of the encoder's first layer by gate, and output weights of each decoder,
-    strongest first.
+    """Input weights of the first layer by gate and output weights of each decoder.
 
     Args:
         objective: ``LSTMComposite`` with an LSTM encoder on pixels.
 
     Returns:
-        Title -> (k, C, H, W): the weights of the at most ``TILES`` units with the largest L2 norm.
+        Title -> (k, C, H, W): the weights of the at most ``TILES`` units with the largest L2 norm,
+            strongest first.
     """
-    channels, _, height, width = objective.shape.clip
-    gates = objective.model.cells[0].weight_input.detach().chunk(4)  # (units, C * H * W) each
-    weights = {f"input weights, {gate}": rows for gate, rows in zip(GATES, gates, strict=True)}
+    weights = {}  # each (units, C * H * W)
+    gates = objective.model.cells[0].weight_input.detach().chunk(4)
+    for gate, rows in zip(GATES, gates, strict=True):
+        weights[f"input weights, {gate}"] = rows
     for name, decoder in objective.decoders.items():
-        weights[f"output weights, {name}"] = decoder.readout.weight.detach().T  # (units, C * H * W)
-    strongest = {
-        title: rows[rows.norm(dim=1).argsort(descending=True)[:TILES]]
-        for title, rows in weights.items()
-    }
-    return {
-        title: rows.unflatten(1, (channels, height, width)).cpu().numpy()
-        for title, rows in strongest.items()
-    }
+        weights[f"output weights, {name}"] = decoder.readout.weight.detach().T
+    channels, _, height, width = objective.shape.clip
+    pictures = {}
+    for title, rows in weights.items():
+        order = rows.norm(dim=1).argsort(descending=True)
+        strongest = rows[order[:TILES]]
+        pictures[title] = strongest.unflatten(1, (channels, height, width)).cpu().numpy()
+    return pictures
 
 
 def frame_energy(frames: torch.Tensor) -> torch.Tensor:
-    """Squared differences of neighbouring frames, summed over a frame's values: (B, C, T, H, W) ->
-    (B, T - 1).
-    """
+    """Squared differences of neighbouring frames: (B, C, T, H, W) -> sums (B, T - 1)."""
     return frames.diff(dim=2).square().sum((1, 3, 4))
 
 
@@ -110,7 +106,8 @@ def roll_out(objectives: dict[str, object], batch: dict[str, torch.Tensor]) -> R
         chosen = predicted[:CLIPS, :, [0, *range(EVERY - 1, STEPS, EVERY)]]
         strips[name] = _as_pictures(torch.cat([last, chosen], dim=2))
         energies[name] = frame_energy(predicted).mean(0).numpy()
-    return Rollouts(strips, energies, float(frame_energy(batch["clip"]).mean()), observed - 1)
+    data_energy = float(frame_energy(batch["clip"]).mean())
+    return Rollouts(strips, energies, data_energy, last=observed - 1)
 
 
 def _as_pictures(frames: torch.Tensor) -> np.ndarray:
@@ -120,24 +117,26 @@ def _as_pictures(frames: torch.Tensor) -> np.ndarray:
 
 
 def mosaic(weights: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
-    """Weights (k, C, H, W) as tiles in rows: (height, width, 3) in [0, 1], 0 in middle grey, white
-    between tiles.
+    """Weights (k, C, H, W) as tiles in rows: (height, width, 3) in [0, 1].
 
+    Weights of 0 are middle grey, and white lies between tiles.
     All tiles share a scale: black and white stand for the 99.5th percentile of the weights' size.
     """
     count, channels, height, width = weights.shape
     scale = max(float(np.percentile(np.abs(weights), 99.5)), 1e-12)
     pictures = np.clip(0.5 + 0.5 * weights / scale, 0, 1).transpose(0, 2, 3, 1)  # (k, H, W, C)
     rows = -(-count // columns)
-    tiles = np.ones((rows * columns, height + _GAP, width + _GAP, 3))
+    tile_height = height + _GAP
+    tile_width = width + _GAP
+    tiles = np.ones((rows * columns, tile_height, tile_width, 3))
     tiles[:count, :height, :width] = pictures if channels == 3 else pictures.mean(-1, keepdims=True)
-    grid = tiles.reshape(rows, columns, height + _GAP, width + _GAP, 3).swapaxes(1, 2)
-    return grid.reshape(rows * (height + _GAP), columns * (width + _GAP), 3)[:-_GAP, :-_GAP]
+    grid = tiles.reshape(rows, columns, tile_height, tile_width, 3).swapaxes(1, 2)
+    picture = grid.reshape(rows * tile_height, columns * tile_width, 3)
+    return picture[:-_GAP, :-_GAP]
 
 
 def features_figure(weights: dict[str, np.ndarray], rollouts: Rollouts | None, run: str) -> Figure:
-    """Weights as tiles, and below, where frames are predicted, what is predicted far beyond the
-    clip.
+    """Weights as tiles, and below them what is predicted far beyond the clip, if anything.
 
     Args:
         weights: of ``weight_pictures``.
@@ -151,7 +150,9 @@ def features_figure(weights: dict[str, np.ndarray], rollouts: Rollouts | None, r
         " encoder, top layer of the decoders."
     )
     lines = -(-len(weights) // 2)
-    heights = [2.0 * lines] + ([2.9] if rollouts else [])
+    heights = [2.0 * lines]
+    if rollouts:
+        heights.append(2.9)
     figure = new_figure(0.9 + sum(heights), title=f"Features learnt by {run}", note=note)
     parts = np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights))
     panels = parts[0].subplots(lines, 2, squeeze=False).ravel()
@@ -169,32 +170,26 @@ def draw_rollouts(part, rollouts: Rollouts) -> None:
     """Strips of predicted frames on the left, the energy of their differences on the right."""
     left, right = part.subfigures(1, 2, width_ratios=[2, 1])
     lines = [(name, strip) for name, strips in rollouts.strips.items() for strip in strips]
-    first = rollouts.last + 1
-    numbers = [
-        rollouts.last,
-        first,
-        *range(rollouts.last + EVERY, rollouts.last + STEPS + 1, EVERY),
-    ]
-    for place, (axes, (name, strip)) in enumerate(
-        zip(left.subplots(len(lines), 1), lines, strict=True)
-    ):
+    last = rollouts.last
+    numbers = [last, last + 1, *range(last + EVERY, last + STEPS + 1, EVERY)]
+    panels = left.subplots(len(lines), 1)
+    for place, (axes, (name, strip)) in enumerate(zip(panels, lines, strict=True)):
         plot_strip(strip, axes, label=name if place % CLIPS == 0 else "")
         ticks = axes.get_xticks()
         axes.set_xticks(ticks, numbers if place == len(lines) - 1 else [])
     left.suptitle(
-        f"frame {rollouts.last}, the last one seen, and the prediction (every {EVERY}th frame)",
+        f"frame {last}, the last one seen, and the prediction (every {EVERY}th frame)",
         fontsize=8.5,
     )
     plot_energy(right.subplots(), rollouts)
 
 
 def plot_energy(axes: Axes, rollouts: Rollouts) -> Axes:
-    """Energy of the differences of neighbouring predicted frames against the frame's number, with
-    the data's.
-    """
+    """Energy of the differences of neighbouring predicted frames, and that of the data."""
     # a logarithmic axis has no place for pictures that stand still
     floor = _STILL * rollouts.data_energy
-    for (name, energy), dash in zip(rollouts.energies.items(), ("-", (0, (3, 1.2))), strict=False):
+    dashes = ("-", (0, (3, 1.2)))
+    for (name, energy), dash in zip(rollouts.energies.items(), dashes, strict=False):
         frames = rollouts.last + 2 + np.arange(len(energy))
         axes.plot(frames, np.maximum(energy, floor), color=INK, ls=dash, label=name)
     axes.axhline(rollouts.data_energy, color=GREY, lw=0.8, label="data")

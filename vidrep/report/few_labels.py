@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,9 +10,8 @@ from matplotlib.ticker import NullLocator
 
 from vidrep.datasets.store import clip_counts
 from vidrep.report.style import INK, Look, looks, new_figure
-from vidrep.report.tables import FLOOR, accuracy_rows, read_accuracy, sizes
+from vidrep.report.tables import FLOOR, accuracy_rows, error_bars, read_accuracy, sizes
 from vidrep.runs import UNTRAINED
-from vidrep.statistics import wilson_interval
 
 
 def draw(
@@ -31,8 +29,7 @@ def few_labels_figure(
     lines: dict[str, dict[str, int]],
     looks: dict[str, Look],
 ) -> Figure:
-    """Test accuracy against labelled training clips, a panel for each version that some of the
-    systems were trained on.
+    """Test accuracy against labelled training clips, a panel for each version trained on.
 
     Args:
         table: accuracy.csv.
@@ -42,13 +39,7 @@ def few_labels_figure(
         looks: look of each line.
     """
     rows = accuracy_rows(table)
-    counts = {system: count for line in lines.values() for system, count in line.items()}
-    own = rows[
-        (rows["trained_on"] == rows["evaluated_on"])
-        & rows["system"].isin(counts)
-        & (rows["variant"] == "")
-    ]
-    own = own[own["seed"] != UNTRAINED].assign(labelled=lambda found: found["system"].map(counts))
+    own = labelled_rows(rows, lines)
     shown = [dataset for dataset in clips if dataset in set(own["evaluated_on"])]
     note = (
         "Dots: one seed each; lines: mean over seeds; bars: 95 % Wilson interval over test clips"
@@ -60,14 +51,12 @@ def few_labels_figure(
     figure = new_figure(4.4, width=width, title="Accuracy with few labels", note=note)
     panels = figure.subplots(1, max(1, len(shown)), sharey=True, squeeze=False)[0]
     for dataset, axes in zip(shown, panels, strict=False):
-        for value in rows.loc[
-            (rows["system"] == FLOOR) & (rows["evaluated_on"] == dataset), "value"
-        ]:
+        floor = rows[(rows["system"] == FLOOR) & (rows["evaluated_on"] == dataset)]
+        for value in floor["value"]:
             axes.axhline(100 * value, color=INK, ls=(0, (2, 2)), lw=1)
         found = own[own["evaluated_on"] == dataset]
-        plot_few_labels(found, axes, lines=lines, looks=looks, n=clips[dataset]).set_title(
-            dataset, loc="left"
-        )
+        plot_few_labels(found, axes, lines=lines, looks=looks, n=clips[dataset])
+        axes.set_title(dataset, loc="left")
     panels[0].set_ylabel("accuracy / %")
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, ls=look.dash, label=name)
@@ -80,11 +69,22 @@ def few_labels_figure(
     return figure
 
 
+def labelled_rows(rows: pd.DataFrame, lines: dict[str, dict[str, int]]) -> pd.DataFrame:
+    """Accuracies of the trained systems of ``lines`` on their own data, with their ``labelled``."""
+    counts = {}
+    for systems in lines.values():
+        counts |= systems
+    trained = (rows["seed"] != UNTRAINED) & (rows["trained_on"] == rows["evaluated_on"])
+    own = rows[trained & rows["system"].isin(counts) & (rows["variant"] == "")]
+    return own.assign(labelled=own["system"].map(counts))
+
+
 def plot_few_labels(
     rows: pd.DataFrame, axes: Axes, *, lines: dict, looks: dict[str, Look], n: int
 ) -> Axes:
-    """One line for each of ``lines`` over a logarithmic axis of labelled clips; ``rows`` have a
-    column ``labelled``.
+    """A line for each of ``lines`` over a logarithmic axis of labelled clips.
+
+    ``rows`` have a column ``labelled``.
     """
     for place, (name, systems) in enumerate(lines.items()):
         look = looks[name]
@@ -92,12 +92,10 @@ def plot_few_labels(
         beside = 1.05 ** (place - (len(lines) - 1) / 2)  # keeps intervals of several lines apart
         means = 100 * found.groupby("labelled")["value"].mean()
         axes.plot(means.index * beside, means, color=look.colour, ls=look.dash)
-        low, high = wilson_interval(found["value"], n)
-        error = 100 * np.array([found["value"] - low, high - found["value"]]).clip(0)
         axes.errorbar(
             found["labelled"] * beside,
             100 * found["value"],
-            yerr=error,
+            yerr=error_bars(found["value"], n),
             fmt=look.marker,
             color=look.colour,
             elinewidth=1.1,

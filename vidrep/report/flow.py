@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from vidrep.datasets.store import open_clips
 from vidrep.flow.colour import colour_flow
 from vidrep.flow.store import open_flow
-from vidrep.report.strips import FRAME_INCHES, plot_strip, plot_wheel
+from vidrep.report.strips import FRAME_INCHES, longest_px, plot_strip, plot_wheel
 from vidrep.report.style import new_figure
 from vidrep.result_tables import read_table
 
@@ -24,9 +24,7 @@ def draw(errors: list[Path], clips: Path, flow: list[Path], dataset: str) -> Fig
 
 
 def flow_errors(paths: list[Path], dataset: str, split: str) -> dict[str, float]:
-    """Mean end-point error in pixels of each flow method on one split, from the tables that tell
-    it.
-    """
+    """Mean end-point error in pixels of each flow method on one split."""
     errors = {}
     for path in paths:
         table = read_table(path, ("dataset", "split", "method", "epe_px"))
@@ -48,9 +46,7 @@ def flow_figure(
         errors: method to mean end-point error in pixels over the whole split.
     """
     methods = sorted(flows, key=lambda method: method != "true")
-    longest = max(
-        float(np.hypot(*np.moveaxis(flows[methods[0]].astype(np.float32), 2, 0)).max()), 1e-6
-    )
+    longest = longest_px(flows[methods[0]])
     count, frames = clips.shape[:2]
     rows = count * (1 + len(flows))
     note = (
@@ -59,9 +55,8 @@ def flow_figure(
     )
     height = 1.0 + rows * (FRAME_INCHES + 0.14)
     width = 3.0 + FRAME_INCHES * 1.03 * frames
-    figure = new_figure(
-        height, width=width, title=f"Optical flow on {dataset}: truth and estimates", note=note
-    )
+    title = f"Optical flow on {dataset}: truth and estimates"
+    figure = new_figure(height, width=width, title=title, note=note)
     left, right = figure.subfigures(1, 2, width_ratios=[width - 1.3, 1.3])
     panels = iter(left.subplots(rows, 1, squeeze=False)[:, 0])
     for i in range(count):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vidrep.report.heat_map import plot_heat_map, read_similarities, scale_of
-from vidrep.report.style import colour_bar, looks, new_figure
+from vidrep.report.style import Look, colour_bar, looks, new_figure
 from vidrep.result_tables import first_seeds, representations, square
 from vidrep.runs import EXTERNAL
 from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
@@ -29,17 +30,17 @@ def layer_figure(
     families: dict[str, str],
     verdicts: dict[str, Verdict],
 ) -> Figure:
-    """Similarity of all layers, in depth order, of all systems trained on the evaluation set (first
-    seeds) and external ones.
+    """Similarity of all layers of the systems trained on the evaluation set, and external ones.
+
+    Args:
+        table: similarity/<dataset>/<measure>.csv.
+        dataset: the evaluation set.
+        measure: name of the measure.
+        families: family of each system, in the order of the figure.
+        verdicts: on measures, of ``read_verdicts``.
     """
     scale = scale_of(measure)
-    shown_as = looks(families)
-    reps = representations(table)
-    reps = first_seeds(
-        reps[reps["dataset"].isin([dataset, EXTERNAL]) & reps["system"].isin(families)]
-    )
-    place = {system: i for i, system in enumerate(families)}
-    reps = reps.iloc[np.argsort(reps["system"].map(place), kind="stable")]
+    reps = shown_layers(representations(table), dataset, list(families))
     values = square(table, reps["rep"])
     note = (
         f"n = {table['n'].max():,.0f} clips. First seed of each system; its layers from the input"
@@ -51,18 +52,36 @@ def layer_figure(
     figure = new_figure(side + 1.8, width=min(side + 3.4, 13.0), title=title, note=note)
     axes = figure.subplots()
     plot_heat_map(values, axes, scale=scale)
+    label_layers(axes, reps, looks(families))
+    colour_bar(figure, [axes], scale.label, scale.limits, scale.cmap, shrink=0.6, aspect=30)
+    return figure
+
+
+def shown_layers(reps: pd.DataFrame, dataset: str, systems: list[str]) -> pd.DataFrame:
+    """The layers of the first runs trained on ``dataset`` and of external networks.
+
+    They are ordered as ``systems``, those of a system in depth order.
+    """
+    shown = reps["dataset"].isin([dataset, EXTERNAL]) & reps["system"].isin(systems)
+    reps = first_seeds(reps[shown])
+    place = {system: i for i, system in enumerate(systems)}
+    order = np.argsort(reps["system"].map(place), kind="stable")
+    return reps.iloc[order]
+
+
+def label_layers(axes: Axes, reps: pd.DataFrame, shown_as: dict[str, Look]) -> None:
+    """Name layers on the left and systems below, and part the systems by white lines."""
+    systems = reps["system"].tolist()
     axes.set_yticks(range(len(reps)), reps["layer"], fontsize=6)
-    edges = [i for i in range(1, len(reps)) if reps["system"].iloc[i] != reps["system"].iloc[i - 1]]
+    edges = [i for i in range(1, len(systems)) if systems[i] != systems[i - 1]]
     for edge in edges:
         axes.axhline(edge - 0.5, color="white", lw=1.6)
         axes.axvline(edge - 0.5, color="white", lw=1.6)
-    starts = [0, *edges, len(reps)]
+    starts = [0, *edges, len(systems)]
     middles = [(low + high - 1) / 2 for low, high in pairwise(starts)]
-    names = [reps["system"].iloc[start] for start in starts[:-1]]
+    names = [systems[start] for start in starts[:-1]]
     axes.set_xticks(middles, names, rotation=20, ha="right", rotation_mode="anchor")
     for label, system in zip(axes.get_xticklabels(), names, strict=True):
         label.set_color(shown_as[system].colour)
-    for label, system in zip(axes.get_yticklabels(), reps["system"], strict=True):
+    for label, system in zip(axes.get_yticklabels(), systems, strict=True):
         label.set_color(shown_as[system].colour)
-    colour_bar(figure, [axes], scale.label, scale.limits, scale.cmap, shrink=0.6, aspect=30)
-    return figure

@@ -22,14 +22,13 @@ def draw(histories: list[Path], families: dict[str, str], dataset: str) -> Figur
 
 
 def read_histories(paths: list[Path]) -> pd.DataFrame:
-    """Learning curves of several runs in one table; data set, system and seed come from the place
-    of each file.
-    """
+    """Learning curves of several runs, whose names come from the place of each file."""
     tables = []
     for path in paths:
-        dataset, system, seed = path.parts[-4:-1]
+        dataset, system, folder = path.parts[-4:-1]
+        seed = folder.removeprefix("seed")
         table = read_table(path, ("epoch", "split", "metric", "value"))
-        tables.append(table.assign(dataset=dataset, system=system, seed=seed.removeprefix("seed")))
+        tables.append(table.assign(dataset=dataset, system=system, seed=seed))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -63,7 +62,8 @@ def learning_figure(histories: pd.DataFrame, dataset: str, looks: dict[str, Look
             bottom.set_axis_off()
             continue
         system = systems[place]
-        plot_run_curves(histories[histories["system"] == system], top, bottom, look=looks[system])
+        runs = histories[histories["system"] == system]
+        plot_run_curves(runs, top, bottom, look=looks[system])
         top.set_title(broken(system, 22), loc="left")
         if place % columns == 0:
             top.set_ylabel("loss")
@@ -91,9 +91,8 @@ def plot_history(rows: pd.DataFrame, axes: Axes, *, look: Look) -> Axes:
     """One metric of one system over epochs."""
     for (split, _), line in rows.groupby(["split", "seed"], sort=True):
         marker = "." if len(line) == 1 else ""
-        axes.plot(
-            line["epoch"], line["value"], color=look.colour, ls=_SPLIT_DASHES[split], marker=marker
-        )
+        dash = _SPLIT_DASHES[split]
+        axes.plot(line["epoch"], line["value"], color=look.colour, ls=dash, marker=marker)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid()
     return axes

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -13,6 +14,7 @@ from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
 
 _COLUMNS = ("system", "trained_on", "evaluated_on", "seed", "layer", "factor")
+_UNTRAINED = (0, (3, 1.2))  # dashes
 
 
 def draw(probes: Path, confusion: Path, families: dict[str, str], dataset: str) -> Figure:
@@ -25,14 +27,12 @@ def draw(probes: Path, confusion: Path, families: dict[str, str], dataset: str) 
 def probed_clips(confusion: pd.DataFrame, dataset: str) -> int:
     """Test clips that the probes on one evaluation set are scored on."""
     rows = confusion[confusion["evaluated_on"] == dataset]
-    return int(
-        rows.groupby(["system", "trained_on", "seed", "layer", "factor"])["count"].sum().max()
-    )
+    probe = ["system", "trained_on", "seed", "layer", "factor"]
+    return int(rows.groupby(probe)["count"].sum().max())
 
 
 def probe_figure(probes: pd.DataFrame, dataset: str, n: int, looks: dict[str, Look]) -> Figure:
-    """Layer-by-layer probe curves on one evaluation set: a panel per system, trained on that set
-    against its untrained twin.
+    """What probes read from each layer on one evaluation set: a panel for each system.
 
     Args:
         probes: probes.csv, layers in depth order.
@@ -40,11 +40,8 @@ def probe_figure(probes: pd.DataFrame, dataset: str, n: int, looks: dict[str, Lo
         n: test clips the probes are scored on.
         looks: look of each system, in the order of the panels.
     """
-    rows = probes[
-        (probes["metric"] == "balanced_accuracy")
-        & (probes["evaluated_on"] == dataset)
-        & (probes["trained_on"] == dataset)
-    ]
+    own = (probes["evaluated_on"] == dataset) & (probes["trained_on"] == dataset)
+    rows = probes[own & (probes["metric"] == "balanced_accuracy")]
     systems = [name for name in looks if name in set(rows["system"])]
     classes = rows["factor"].nunique()
     note = (
@@ -54,48 +51,47 @@ def probe_figure(probes: pd.DataFrame, dataset: str, n: int, looks: dict[str, Lo
     )
     columns = min(4, max(1, len(systems)))
     height = 1.1 + grid_height(len(systems), columns, 2.3)
-    figure = new_figure(
-        height, title=f"What linear probes read from each layer on {dataset}", note=note
-    )
+    title = f"What linear probes read from each layer on {dataset}"
+    figure = new_figure(height, title=title, note=note)
     panels = panel_grid(figure, len(systems), columns, sharey=True)
     for place, (system, axes) in enumerate(zip(systems, panels, strict=True)):
-        plot_probes(rows[rows["system"] == system], axes, look=looks[system]).set_title(
-            system, loc="left"
-        )
+        plot_probes(rows[rows["system"] == system], axes, look=looks[system])
+        axes.set_title(system, loc="left")
         if place % columns == 0:
             axes.set_ylabel("balanced accuracy / %")
-    handles = [
+    figure.legend(handles=_handles(), loc="outside upper right", ncols=4)
+    return figure
+
+
+def _handles() -> list[Artist]:
+    return [
         Line2D([], [], color=INK, marker="o", label="trained"),
-        Line2D(
-            [], [], color=GREY, marker="o", mfc="white", ls=(0, (3, 1.2)), label="untrained twin"
-        ),
+        Line2D([], [], color=GREY, marker="o", mfc="white", ls=_UNTRAINED, label="untrained twin"),
         Line2D([], [], color=INK, lw=0.8, ls=":", label="chance"),
         Patch(color=GREY, alpha=0.25, label="spread over classes"),
     ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=4)
-    return figure
 
 
 def plot_probes(rows: pd.DataFrame, axes: Axes, *, look: Look) -> Axes:
     """Mean over classes of balanced accuracy against depth, of all seeds of one system."""
     layers = list(dict.fromkeys(rows["layer"]))
     axes.axhline(100 * rows["chance"].mean(), color=INK, lw=0.8, ls=":")
+    x = range(len(layers))
     trained_seeds = 0
     for seed, line in rows.groupby("seed", sort=True):
-        by_layer = 100 * line.groupby("layer", sort=False)["value"].agg(["mean", "std"]).reindex(
-            layers
-        )
-        twin = seed == UNTRAINED
-        style = (
-            {"color": GREY, "ls": (0, (3, 1.2)), "mfc": "white"} if twin else {"color": look.colour}
-        )
-        axes.plot(range(len(layers)), by_layer["mean"], marker=look.marker, **style)
-        if twin or not trained_seeds:
-            low = by_layer["mean"] - by_layer["std"]
-            high = by_layer["mean"] + by_layer["std"]
-            axes.fill_between(range(len(layers)), low, high, color=style["color"], alpha=0.15, lw=0)
-        trained_seeds += not twin
-    axes.set_xticks(range(len(layers)), layers, rotation=40, ha="right", rotation_mode="anchor")
+        values = 100 * line.groupby("layer", sort=False)["value"].agg(["mean", "std"])
+        mean = values["mean"].reindex(layers)
+        spread = values["std"].reindex(layers)
+        if seed == UNTRAINED:
+            colour = GREY
+            axes.plot(x, mean, marker=look.marker, color=colour, ls=_UNTRAINED, mfc="white")
+        else:
+            colour = look.colour
+            axes.plot(x, mean, marker=look.marker, color=colour)
+            trained_seeds += 1
+        if seed == UNTRAINED or trained_seeds == 1:
+            axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.15, lw=0)
+    axes.set_xticks(x, layers, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_ylim(38, 102)
     axes.grid(axis="y")
     return axes

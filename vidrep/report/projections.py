@@ -67,8 +67,7 @@ def read_embedding(store: Path) -> Embedding:
 
 
 def label_slots(labels: np.ndarray) -> np.ndarray:
-    """The smallest and the largest class of each clip, (n, 2), or the class alone, (n, 1), if no
-    clip has several.
+    """The smallest and the largest class of each clip, (n, 2), or its only class, (n, 1).
 
     Args:
         labels: (n, classes) multi-hot; every clip has a label.
@@ -76,7 +75,8 @@ def label_slots(labels: np.ndarray) -> np.ndarray:
     first = labels.argmax(1)
     if labels.sum(1).max(initial=1) <= 1:
         return first[:, None]
-    return np.stack([first, labels.shape[1] - 1 - labels[:, ::-1].argmax(1)], axis=1)
+    last = labels.shape[1] - 1 - labels[:, ::-1].argmax(1)
+    return np.stack([first, last], axis=1)
 
 
 def slot_names(slots: int) -> tuple[str, ...]:
@@ -85,8 +85,9 @@ def slot_names(slots: int) -> tuple[str, ...]:
 
 
 def project(embedding: Embedding) -> dict[tuple[str, int], np.ndarray]:
-    """The shown clips in the plane, (n, 2), for each method and label slot (only LDA depends on the
-    slot).
+    """The shown clips in the plane, (n, 2), for each method and label slot.
+
+    Only LDA depends on the slot.
     """
     count = min(COMPONENTS, *embedding.fit.shape)
     solver = "full" if embedding.fit.shape[1] < _WIDE else "randomized"
@@ -114,17 +115,17 @@ def neighbour_map(points: np.ndarray) -> np.ndarray:
 
 
 def discriminants(fit: np.ndarray, classes: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """The first two linear discriminants of ``shown`` (n, 2), fitted on ``fit`` and its ``classes``
-    only.
-    """
+    """The first two linear discriminants of ``shown``, (n, 2), fitted on ``fit`` alone."""
     if len(np.unique(classes)) < 2:
         return np.zeros((len(shown), 2))
-    return _plane(LinearDiscriminantAnalysis().fit(fit, classes).transform(shown))
+    lda = LinearDiscriminantAnalysis().fit(fit, classes)
+    return _plane(lda.transform(shown))
 
 
 def _plane(points: np.ndarray) -> np.ndarray:
     """The first two columns, filled up with zeros."""
-    return np.pad(points[:, :2], ((0, 0), (0, max(0, 2 - points.shape[1]))))
+    missing = max(0, 2 - points.shape[1])
+    return np.pad(points[:, :2], ((0, 0), (0, missing)))
 
 
 def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[str]) -> Figure:
@@ -161,32 +162,40 @@ def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[s
     shown_as = [broken(embedding.name, 21) for embedding in embeddings]
     rows[0].set_xticks(_PITCH * np.arange(len(embeddings)) + 0.5, shown_as)
     rows[0].tick_params(labeltop=True, labelsize=8.5)
-    named = zip(class_colours(len(classes)), classes, strict=True)
-    handles = [
-        Line2D([], [], color=colour, marker="o", ls="", ms=4, label=name) for colour, name in named
-    ]
-    figure.legend(
-        handles=handles[:40], title="class", loc="outside right upper", ncols=1 + len(handles) // 25
-    )
+    handles = _class_handles(classes)
+    columns = 1 + len(handles) // 25
+    figure.legend(handles=handles[:40], title="class", loc="outside right upper", ncols=columns)
     return figure
+
+
+def _class_handles(classes: list[str]) -> list[Line2D]:
+    colours = class_colours(len(classes))
+    return [
+        Line2D([], [], color=colour, marker="o", ls="", ms=4, label=name)
+        for colour, name in zip(colours, classes, strict=True)
+    ]
 
 
 def plot_row(
     planes: list[np.ndarray], classes_shown: list[np.ndarray], axes: Axes, *, classes: int
 ) -> Axes:
-    """Scatters side by side, each stretched to a box of its own; points (n, 2) are coloured by
-    class number (n,).
+    """Scatters side by side, each stretched to a box of its own.
+
+    Args:
+        planes: points (n, 2) of each scatter.
+        classes_shown: their class numbers (n,).
+        axes: where to draw.
+        classes: number of classes.
     """
-    points = np.concatenate(
-        [_unit_box(plane) + np.array([_PITCH * i, 0]) for i, plane in enumerate(planes)]
-    )
-    colours = np.asarray(class_colours(classes))[np.concatenate(classes_shown)]
-    axes.scatter(*points.T, c=colours, s=5, lw=0, alpha=0.85, rasterized=True)
+    boxes = [_unit_box(plane) + np.array([_PITCH * i, 0]) for i, plane in enumerate(planes)]
+    points = np.concatenate(boxes)
+    palette = np.asarray(class_colours(classes))
+    colours = palette[np.concatenate(classes_shown)]
+    axes.scatter(points[:, 0], points[:, 1], c=colours, s=5, lw=0, alpha=0.85, rasterized=True)
     for i in range(len(planes)):
         axes.add_patch(Rectangle((_PITCH * i, 0), 1, 1, fill=False, ec="#bbbbbb", lw=0.6))
-    axes.set(
-        xticks=[], yticks=[], xlim=(-0.01, _PITCH * len(planes) - _PITCH + 1.01), ylim=(-0.02, 1.02)
-    )
+    right = _PITCH * (len(planes) - 1) + 1
+    axes.set(xticks=[], yticks=[], xlim=(-0.01, right + 0.01), ylim=(-0.02, 1.02))
     axes.tick_params(length=0, labelbottom=False)
     axes.spines[:].set_visible(False)
     return axes

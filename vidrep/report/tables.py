@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from vidrep.result_tables import read_table
+from vidrep.statistics import wilson_interval
 
 ACCURACIES = ("exact_set", "top1")  # what "accuracy" means: many labels a clip, or one
 FLOOR = "majority_set"
@@ -39,6 +41,19 @@ def result_lines(rows: pd.DataFrame, systems: Iterable[str]) -> list[tuple[str, 
             for variant in rows.loc[rows["system"] == system, "variant"]
         )
     )
+
+
+def own_rows(rows: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """Of results on ``dataset`` those of runs trained on it, and of the floor."""
+    here = rows[rows["evaluated_on"] == dataset]
+    return here[(here["trained_on"] == dataset) | (here["system"] == FLOOR)]
+
+
+def error_bars(shares: float | np.ndarray, n: int) -> np.ndarray:
+    """Wilson intervals of shares of ``n``, as lengths of bars in %: (2, k), down and up."""
+    shares = np.atleast_1d(np.asarray(shares, float))
+    low, high = wilson_interval(shares, n)
+    return 100 * np.array([shares - low, high - shares]).clip(0)
 
 
 def line_name(line: tuple[str, str]) -> str:

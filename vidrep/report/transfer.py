@@ -32,8 +32,12 @@ def draw(accuracy: Path, clips: list[Path], families: dict[str, str]) -> Figure:
 
 
 def transfer_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str, Look]) -> Figure:
-    """One matrix per system: rows trained on, columns evaluated on; mean accuracy over its trained
-    seeds.
+    """A matrix for each system, mean over its seeds: rows trained on, columns evaluated on.
+
+    Args:
+        table: accuracy.csv.
+        clips: test clips of each data set.
+        looks: look of each system, in the order of the panels.
     """
     rows = accuracy_rows(table)
     rows = rows[(rows["seed"] != UNTRAINED) & (rows["variant"] == "")]
@@ -51,9 +55,8 @@ def transfer_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     figure = new_figure(height, width=width, title=title, note=note)
     panels = panel_grid(figure, count, columns, sharex=True, sharey=True)
     for system, axes in zip(systems, panels, strict=False):
-        plot_transfer(rows[rows["system"] == system], axes, datasets=list(clips)).set_title(
-            system, loc="left"
-        )
+        plot_transfer(rows[rows["system"] == system], axes, datasets=list(clips))
+        axes.set_title(system, loc="left")
     colour_bar(figure, panels, "accuracy / %", _PERCENT, _CMAP, shrink=0.7, aspect=30)
     return figure
 

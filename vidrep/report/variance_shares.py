@@ -1,6 +1,4 @@
-"""Bars: how much of the distances between trained systems their properties and their training data
-explain.
-"""
+"""Bars: how much of the distances between trained systems their properties and data explain."""
 
 from pathlib import Path
 
@@ -38,7 +36,8 @@ def shares_figure(shares: pd.DataFrame, verdicts: dict[str, Verdict]) -> Figure:
         shares: variance_shares.csv.
         verdicts: on measures, of ``read_verdicts``.
     """
-    datasets, measures = (list(dict.fromkeys(shares[key])) for key in ("evaluated_on", "measure"))
+    datasets = list(dict.fromkeys(shares["evaluated_on"]))
+    measures = list(dict.fromkeys(shares["measure"]))
     factors = list(dict.fromkeys(shares["factor"]))
     note = (
         f"Trained runs, seeds averaged: {_numbers(shares['n'])} pairs of system and data set."
@@ -48,22 +47,17 @@ def shares_figure(shares: pd.DataFrame, verdicts: dict[str, Verdict]) -> Figure:
         " level for every system, so that nothing can be exchanged."
     )
     columns = min(_COLUMNS, len(datasets))
-    height = 1.3 + grid_height(
-        len(datasets), columns, 0.5 + len(factors) * (0.25 + 0.16 * len(measures))
-    )
+    panel_height = 0.5 + len(factors) * (0.25 + 0.16 * len(measures))
+    height = 1.3 + grid_height(len(datasets), columns, panel_height)
     title = "What explains which trained systems are alike?"
-    figure = new_figure(
-        height,
-        width=max(6.0, 1.9 + 3.2 * columns),
-        title=title,
-        note=note + warning(verdicts, *measures),
-    )
+    note += warning(verdicts, *measures)
+    figure = new_figure(height, width=max(6.0, 1.9 + 3.2 * columns), title=title, note=note)
     panels = panel_grid(figure, len(datasets), columns, sharex=True, sharey=True)
     colours = {measure: _COLOURS[i % len(_COLOURS)] for i, measure in enumerate(measures)}
     for dataset, axes in zip(datasets, panels, strict=True):
-        plot_shares(
-            shares[shares["evaluated_on"] == dataset], axes, factors=factors, colours=colours
-        ).set_title(dataset, loc="left")
+        rows = shares[shares["evaluated_on"] == dataset]
+        plot_shares(rows, axes, factors=factors, colours=colours)
+        axes.set_title(dataset, loc="left")
         axes.set_xlabel("share of squared distances / %")
     handles = [
         Patch(color=colour, label=scale_of(measure).label) for measure, colour in colours.items()
@@ -82,18 +76,25 @@ def plot_shares(
     rows: pd.DataFrame, axes: Axes, *, factors: list[str], colours: dict[str, str]
 ) -> Axes:
     """The shares on one evaluation set, factors from top to bottom."""
-    pitch = 1 / (len(colours) + 1)
+    measures = list(colours)
+    pitch = 1 / (len(measures) + 1)
+    thickness = 0.85 * pitch
     for row in rows.itertuples(index=False):
-        y = factors.index(row.factor) + pitch * (
-            list(colours).index(row.measure) - (len(colours) - 1) / 2
-        )
+        lane = measures.index(row.measure) - (len(measures) - 1) / 2
+        y = factors.index(row.factor) + pitch * lane
         colour = colours[row.measure]
-        residual = row.factor == "residual"
-        axes.barh(y, 100 * row.r2, 0.85 * pitch, fc="none", ec=colour, lw=0.9)
-        axes.barh(y, 100 * row.r2_only, 0.85 * pitch, color=colour, alpha=0.35 if residual else 1.0)
+        opacity = 0.35 if row.factor == "residual" else 1.0
+        axes.barh(y, 100 * row.r2, thickness, fc="none", ec=colour, lw=0.9)
+        axes.barh(y, 100 * row.r2_only, thickness, color=colour, alpha=opacity)
         if np.isfinite(row.p):
-            place = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": 6}
-            axes.annotate(f"p = {row.p:.3f}", (100 * max(row.r2, row.r2_only), y), **place)
+            axes.annotate(
+                f"p = {row.p:.3f}",
+                (100 * max(row.r2, row.r2_only), y),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=6,
+            )
     axes.set_yticks(range(len(factors)), [_NAMES.get(name, name) for name in factors])
     axes.set(xlim=(0, 100), ylim=(len(factors) - 0.5, -0.5))
     axes.tick_params(axis="y", length=0)
