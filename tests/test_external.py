@@ -14,6 +14,8 @@ import pytest
 import zarr
 
 from vidrep.activations.store import write_ids
+from vidrep.datasets.recipes import recipe
+from vidrep.datasets.render import render
 from vidrep.datasets.store import open_clips, write_clips
 from vidrep.report.layers import layer_figure
 from vidrep.report.similarity import embedding_figure
@@ -101,6 +103,36 @@ def test_rows_are_put_in_the_order_of_the_clips(suffix, layers, test_clips, tmp_
     assert [store[name].dtype for name in layers] == [np.float16, np.float64, np.float64]
     for name, expected in layers.items():
         np.testing.assert_array_equal(store[name][:], expected)
+
+
+@pytest.mark.parametrize(
+    ("made_on", "message"),
+    [
+        (
+            ("digits_only", 1),
+            r"of other clips: ids names digits_only/test/000000-\w+, but",
+        ),
+        (("velocity_only", 0), "3 of the 3 clips .* ids names velocity_only/test/000000-"),
+    ],
+)
+def test_activations_of_another_seed_or_version_are_refused(made_on, message, tmp_path):
+    """As they were made when a seed was changed since, or for another data set by mistake."""
+    for name, seed in (("digits_only", 0), made_on):
+        source = recipe(name, frames=4, size=20, patch=8)
+        clips, labels, _ = render(source, split="test", count=3, seed=seed)
+        attrs = {"dataset": name, "split": "test", "multi_label": True}
+        write_clips(
+            tmp_path / f"{name}{seed}.h5",
+            {"clips": clips, "labels": labels, "factors": {}},
+            {**attrs, "classes": list("0123456789")},
+        )
+    with open_clips(tmp_path / "{}{}.h5".format(*made_on)) as made:
+        layers = {"pixels": made.clips[:].reshape(3, -1)}
+        file = write(tmp_path / "a.npz", layers, made.ids)
+    with pytest.raises(ValueError, match=message):
+        import_activations(
+            file, tmp_path / "digits_only0.h5", tmp_path / "store.zarr", count=3, attrs=ATTRS
+        )
 
 
 def test_a_store_of_them_is_compared_as_any_other(layers, test_clips, tmp_path):
