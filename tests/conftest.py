@@ -20,17 +20,13 @@ NARROW = sorted(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that run Snakemake take minutes: they go first, so that no worker is left alone with
-    one in the end.
-    """
+    """Put tests that run Snakemake first, so that no worker ends alone with these minutes."""
     items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
 
 
 @pytest.fixture(scope="session")
 def make_split() -> Callable[..., Split]:
-    """Factory of splits of random clips with random labels and flow; a lit corner of the clip tells
-    its first label.
-    """
+    """Factory of splits of random clips and flow; a lit corner tells a clip's first label."""
 
     def make(
         count: int = 12,

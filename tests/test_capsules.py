@@ -89,8 +89,9 @@ def test_routing_against_loops(iterations):
 
 
 def test_routing_follows_agreement():
-    """Six capsules agree on class 0 and scatter on class 1: the longer they route, the longer class
-    0 and the shorter class 1.
+    """Six capsules agree on class 0 and scatter on class 1.
+
+    The longer they route, the longer class 0 and the shorter class 1.
     """
     predictions = torch.zeros(1, 6, 2, 6)
     predictions[0, :, 0, 0] = 1
@@ -100,9 +101,7 @@ def test_routing_follows_agreement():
 
 
 def test_gradient_is_that_of_the_last_round():
-    """With the coefficients of the last round as constants, the gradient is the same; the full
-    gradient is another.
-    """
+    """Constant coefficients of the last round give the same gradient; the full gradient differs."""
     predictions = random_predictions().requires_grad_()
     upper, coefficients = route(predictions, 3)
     direction = torch.randn(upper.shape, generator=torch.Generator().manual_seed(1))
@@ -163,9 +162,7 @@ def test_coordinates_tell_the_centre_of_mass():
 
 
 def test_first_class_capsules_have_a_raw_length_near_one():
-    """Whatever their number, unit capsules give one round of routing something to squash to about
-    1/2.
-    """
+    """Unit capsules, however many, give one round of routing something to squash to about 1/2."""
     for types in (4, 64):
         torch.manual_seed(0)
         options = {"coordinates": False, "capsules": 10, "size": 16, "iterations": 1}

@@ -1,6 +1,4 @@
-"""Every system of the catalogue can be built, is complete, and the reference ones have the
-published sizes.
-"""
+"""Every entry of the catalogue is complete; reference systems have the published sizes."""
 
 import json
 import re
@@ -23,9 +21,7 @@ every_entry = pytest.mark.parametrize("name", sorted(systems.catalogue()))
 
 
 def build_without_memory(name: str, **changes) -> Objective:
-    """A system for grey clips as long and as large as it is described for, on the meta device:
-    reference sizes need gigabytes.
-    """
+    """A system for grey clips of its size, on the meta device: reference sizes need gigabytes."""
     chosen = systems.system({"name": name, **changes})
     with torch.device("meta"):
         return build(

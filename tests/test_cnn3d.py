@@ -1,6 +1,4 @@
-"""3-D CNNs: data flow of the pseudo-3-D blocks, parameter counts in closed form, the single-label
-head.
-"""
+"""3-D CNNs: data flow of pseudo-3-D blocks, parameters in closed form, the single-label head."""
 
 import numpy as np
 import pytest
@@ -31,9 +29,7 @@ def on_meta(name: str, shape: DataShape = REFERENCE) -> nn.Module:
 
 
 def unlike_fresh(module: nn.Module) -> nn.Module:
-    """The module in evaluation, its batch normalisations with statistics and weights that do
-    something.
-    """
+    """The module in evaluation, its batch normalisations with statistics that do something."""
     for norm in module.modules():
         if isinstance(norm, nn.BatchNorm3d):
             for values in (norm.running_mean, norm.weight.data, norm.bias.data):
@@ -45,9 +41,7 @@ def unlike_fresh(module: nn.Module) -> nn.Module:
 def functional(
     layer: nn.Sequential, maps: torch.Tensor, *, stride: int = 1, relu: bool = True
 ) -> torch.Tensor:
-    """Convolution with zeros around the map, batch normalisation and ReLU, from the weights
-    alone.
-    """
+    """Convolution with zeros around the map, batch normalisation, ReLU; from the weights alone."""
     convolution = layer[0]
     norm = layer[1]
     padding = [size // 2 for size in convolution.weight.shape[2:]]
@@ -164,9 +158,7 @@ def conv_norm(before: int, after: int, volume: int) -> int:
 
 
 def residual_network(stem: int, widths: list[int], blocks: tuple[int, ...], block) -> int:
-    """Stem, then ``block(before, after)`` and, where a stage begins with other channels or size, a
-    projection.
-    """
+    """Stem, then ``block(before, after)``, with a projection where a stage changes sizes."""
     total = stem
     before = widths[0]
     for stage, (after, number) in enumerate(zip(widths[1:], blocks, strict=True)):
@@ -252,8 +244,9 @@ def test_parameters_of_p3d(name):
 
 
 def test_p3d_is_a_resnet_50_with_time_convolutions():
-    """A 2-D ResNet-50 for colour has 25,557,032 parameters with its 1000-class head and without
-    biases of convolutions.
+    """A 2-D ResNet-50 for colour has 25,557,032 parameters.
+
+    That is with its head of 1000 classes and without biases of convolutions.
     """
     with torch.device("meta"):
         model = models.create("p3d", clip_shape=(3, 16, 64, 64))
@@ -269,9 +262,7 @@ def test_p3d_is_a_resnet_50_with_time_convolutions():
 
 
 def test_single_label_head_of_c3d_against_the_definition():
-    """One output a class; element-wise sigmoid cross-entropy, averaged over everything; the largest
-    output wins.
-    """
+    """Sigmoid cross-entropy of one output a class, averaged over all; the largest output wins."""
     shape = DataShape((1, 8, 16, 16), 6, multi_label=False)
     torch.manual_seed(0)
     objective = build(system("c3d_narrow").definition(), shape).eval()

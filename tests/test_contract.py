@@ -190,9 +190,7 @@ def smallest_side(chosen: System, channels: int, frames: int, classes: int) -> i
 
 
 def check_layers(objective: Objective, batch: dict, count: int) -> None:
-    """Layers are real, run in their order, give one tensor each, batch first, and end in the
-    embedding.
-    """
+    """Layers are real, run in order, give one tensor, batch first, and end in the embedding."""
     objective.eval()
     layers = tuple(objective.model.layers)
     by_hand = {}

@@ -1,6 +1,4 @@
-"""Efficient video CNNs: what the shift and the two pathways see, and weights at the published
-sizes.
-"""
+"""Efficient video CNNs: what the shift and the two pathways see; weights at published sizes."""
 
 import numpy as np
 import pytest
@@ -167,9 +165,7 @@ def test_any_number_of_frames_meets_in_the_lateral_connections(frames):
 
 
 def test_slowfast_4x16_on_resnet_50_as_published():
-    """PyTorchVideo's table of models: 34.48 M parameters, 36.69 G multiply-adds a view of 256
-    pixels.
-    """
+    """PyTorchVideo's table: 34.48 M parameters, 36.69 G multiply-adds a view of 256 pixels."""
     with torch.device("meta"), torch.no_grad():
         model = models.create(
             "slowfast", clip_shape=(3, 32, 256, 256), alpha=8, width=64, blocks=[3, 4, 6, 3]
@@ -182,9 +178,7 @@ def test_slowfast_4x16_on_resnet_50_as_published():
 
 
 def bottleneck(before: int, inner: int, time: int) -> int:
-    """Weights of a bottleneck whose shortcut is a convolution; every convolution has a batch
-    normalisation.
-    """
+    """Weights of a bottleneck with a convolution as shortcut; each has its normalisation."""
     outer = 4 * inner
     return (
         inner * (before * time + 2)

@@ -1,6 +1,4 @@
-"""Fusion CNNs: published shapes and sizes, what each fusion and each stream sees, and the two
-normalisations.
-"""
+"""Fusion CNNs: published shapes, what each fusion and stream sees, the two normalisations."""
 
 import numpy as np
 import pandas as pd
@@ -218,9 +216,7 @@ def test_late_fusion_is_one_tower_run_twice():
 
 
 def test_slow_fusion_against_overlapping_windows():
-    """The first layer by hand: windows of four frames, two apart, through one 3-D kernel; then
-    pairs.
-    """
+    """The first layers by hand: windows of four frames, two apart, by one kernel; then pairs."""
     model = build((1, 10, 20, 20), fusion="slow", norm="batch", **TINY).eval()
     frames = clip(10)
     first = model.full.conv1[0]

@@ -1,6 +1,4 @@
-"""LSTM encoders and their decoders, autoencoders with codes, percepts, rollouts, and what is shown
-of them.
-"""
+"""LSTM encoders and decoders, autoencoders with codes, percepts, rollouts, their figures."""
 
 import copy
 
@@ -121,9 +119,7 @@ def test_maps_of_the_convolutional_autoencoders():
 
 
 def test_wirings_of_the_catalogue():
-    """Every wiring of the paper's table has a narrow system; the released file's two-layer model
-    has a reference.
-    """
+    """Every wiring of the paper has a narrow system; its two-layer model has a reference."""
     entries = {name: systems.system(name) for name in systems.catalogue()}
     wirings = {
         (

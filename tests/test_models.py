@@ -1,6 +1,4 @@
-"""Every architecture keeps the model contract; sizes, cells and samplers agree with independent
-derivations.
-"""
+"""Every architecture keeps the model contract; sizes and cells agree with other derivations."""
 
 import io
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""Predictors of frames and self-supervised transformers: sizes as published, slow independent
-forms, and what may see what.
-"""
+"""Predictors of frames and self-supervised transformers against slow independent forms."""
 
 import json
 
@@ -96,9 +94,7 @@ def test_reference_sizes_are_those_of_the_table(name, weights, published):
 
 
 def pred_rnn_by_hand(model, decoder, clip: torch.Tensor, steps: int) -> torch.Tensor:
-    """The equations gate by gate, frame after frame, patches cut by hand: (C, T, H, W) -> (C,
-    steps, H, W).
-    """
+    """The equations gate by gate and frame by frame: (C, T, H, W) -> (C, steps, H, W)."""
     side = model.patch
     size = model.cells[0].channels
 

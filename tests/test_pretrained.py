@@ -1,6 +1,4 @@
-"""Pretrained weights: files are read and refused in one line, runs start from them, and real ones
-give the recorded scores.
-"""
+"""Pretrained weights: read or refused in one line, started from, and right in the real files."""
 
 import json
 import os

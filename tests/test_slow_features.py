@@ -1,6 +1,4 @@
-"""Slow features find slow sources, agree with a plain solution and are fitted through the training
-loop; and controls.
-"""
+"""Slow features find slow sources, agree with a plain solution, fit through the loop; controls."""
 
 import math
 
@@ -67,9 +65,7 @@ def test_linear_slow_features_are_the_sources_slowest_first(mixture):
 
 
 def test_quadratic_slow_features_undo_a_quadratic_mixture():
-    """Of s (slow) and f (fast) only f and s + f^2 are seen: linear functions cannot give s,
-    quadratic ones can.
-    """
+    """Only f and s + f^2 are seen of s (slow) and f (fast): linear functions cannot give s."""
     slow = sources()[..., 0]
     fast = sources(seed=5)[..., 4]
     clips = as_clips(torch.stack([fast, slow + fast**2], dim=-1), 1, 2)

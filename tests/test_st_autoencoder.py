@@ -1,6 +1,4 @@
-"""Spatio-temporal autoencoder: warping is exact, memory is carried on, losses are as defined, flow
-finds the motion.
-"""
+"""Spatio-temporal autoencoder: exact warping, memory that lasts, losses, flow that finds motion."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -408,8 +406,7 @@ def test_what_does_not_fit_is_said_in_one_line(shape, options, message):
 
 @pytest.mark.slow
 def test_flow_that_is_learnt_tells_the_motion():
-    """Spots that move 1.5 px a frame to the right or to the left: memory must tell which, and the
-    flow must show it.
+    """Spots move 1.5 px a frame, right or left: memory must tell which, and the flow must show it.
 
     Only the difference is tested: encoder and decoder can shift everything by one constant that the
     flow takes back.

@@ -1,6 +1,4 @@
-"""Temporal coherence is what its equations say, costs nothing where it weighs nothing, and teaches
-what the labels cannot.
-"""
+"""Temporal coherence: its equations, no cost without weight, and what it teaches beyond labels."""
 
 import numpy as np
 import pandas as pd
@@ -75,9 +73,7 @@ def test_small_frames_are_refused():
 
 
 def test_without_coherence_it_is_classification_bit_for_bit():
-    """Some steps from the same weights on the same labelled clips; the clips without labels leave
-    no trace.
-    """
+    """Without weight, steps on the same labelled clips are those without unlabelled clips."""
     plain = Classification(lenet(), SHAPE)
     mixed = TemporalCoherence(lenet(), SHAPE, coherence=0.0, stills=None)
     mixed.heads.load_state_dict(plain.heads.state_dict())
@@ -268,9 +264,7 @@ def test_other_networks_of_frames_fit():
 
 
 def moving_bars(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Clips of 8 frames of a bar that lies or stands somewhere else in every frame, and how it
-    lies.
-    """
+    """Clips of 8 frames of a bar, somewhere else in every frame, and whether it lies or stands."""
     rng = np.random.default_rng(seed)
     clips = np.zeros((count, 8, 16, 16), np.uint8)
     kind = rng.integers(2, size=count)

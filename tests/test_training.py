@@ -1,6 +1,4 @@
-"""Training: it learns, repeats itself byte for byte, goes on where it was killed, and keeps the
-right weights.
-"""
+"""Training repeats itself byte for byte, goes on where it was killed, keeps the right weights."""
 
 import copy
 import csv
@@ -117,13 +115,6 @@ def train(
 def fresh(definition: dict, split: Split, where: Device, seed: int = 0) -> Objective:
     torch.manual_seed(seed)
     return where.place(build(definition, split.shape))
-
-
-def with_labelled(objective: Objective, batch: dict) -> dict:
-    """A batch as the objective is trained on it: all its clips labelled where it learns from clips
-    without labels as well.
-    """
-    return {**batch, "labelled": batch} if objective.semi_supervised else batch
 
 
 def same(one: dict, two: dict) -> bool:
@@ -476,8 +467,10 @@ def test_optimisers_train_what_is_not_frozen(name, kind):
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
 def test_every_optimiser_solves_least_squares(name, schedule):
-    """What a known bug made impossible: ``epsilon=10^-8`` is -14 in Python, and Adam and RMSprop
-    then climb.
+    """Every optimiser descends.
+
+    A known bug made that impossible: ``epsilon=10^-8`` is -14 in Python, and Adam and RMSprop then
+    climb.
     """
     torch.manual_seed(0)
     inputs = torch.randn(64, 3)

@@ -1,6 +1,4 @@
-"""Video transformers: attention against a loop over tokens, what may mix with what, and weights at
-the published sizes.
-"""
+"""Video transformers: attention against loops, what may mix with what, published sizes."""
 
 import itertools
 import math
@@ -239,9 +237,7 @@ def vit_base(attention: str, patch, frames: int, **params) -> int:
 
 
 def test_parameters_of_timesformer_as_published():
-    """Its paper's table of schemes gives 85.9 M (joint) and 121.4 M (divided) with the 174 classes
-    of Something-Something.
-    """
+    """Its paper gives 85.9 M (joint) and 121.4 M (divided) with 174 classes."""
     left_out = 2 * 768 + 174 * (768 + 1)  # class token and its position, classifier
     temporal_linear = 12 * (768 * 768 + 768)  # of the authors' code
     assert round((vit_base("joint", [1, 16, 16], 8) + left_out) / 1e6, 1) == 85.9
@@ -251,9 +247,7 @@ def test_parameters_of_timesformer_as_published():
 
 
 def test_parameters_of_vivit_as_published():
-    """Models 1 and 2 of ViViT-B/16x2 on 32 frames have 88.9 M and 115.1 M parameters with the 400
-    classes of Kinetics.
-    """
+    """Models 1 and 2 of ViViT-B/16x2 on 32 frames have 88.9 M and 115.1 M with 400 classes."""
     classes = 400 * (768 + 1)
     # one for each token instead of space and time apart
     joint_positions = (16 * 196 - 16 - 196) * 768

@@ -1,6 +1,4 @@
-"""Published networks: names and shapes of their state dicts, their outputs against other code, and
-what is built on them.
-"""
+"""Published networks: their state dicts, their outputs against other code, what uses them."""
 
 import math
 import re
@@ -244,8 +242,9 @@ def test_vgg19_gives_the_maps_of_torchvision():
 
 
 def plain_i3d(state: dict, clips: torch.Tensor) -> torch.Tensor:
-    """I3D written from its published names alone, with TensorFlow's formula of padding: output
-    ceil(n / s), odd pixel last.
+    """I3D written from its published names alone.
+
+    Padding follows TensorFlow's formula: output ceil(n / s), the odd pixel last.
     """
 
     def padded(x, kernel, stride):
@@ -416,9 +415,7 @@ def test_slow_fusion_of_ten_frames_merges_to_one_step():
 
 
 def test_what_each_fusion_sees():
-    """Early, late and slow fusion see late frames of a clip and the order of frames; a single frame
-    tells of neither.
-    """
+    """All fusions but that of a single frame see late frames and the order of frames."""
     torch.manual_seed(0)
     clip = torch.rand(1, 3, 16, 20, 20)
     for fusion in FUSIONS:

@@ -1,6 +1,4 @@
-"""Two-stream networks: stacks of flow against plain loops, the layer table of the paper, multi-task
-training.
-"""
+"""Two-stream networks: stacks of flow, the paper's table of layers, multi-task training."""
 
 import itertools
 import math
@@ -93,9 +91,7 @@ def test_stacks_against_a_loop_over_pixels(length, bidirectional, trajectory, su
 
 
 def indexed_flow(fields: int, sign: int = 1) -> torch.Tensor:
-    """(2, 2, fields, 3, 3): x of field t is 100 clip + t, y its negative; or the other way
-    round.
-    """
+    """(2, 2, fields, 3, 3): x of field t is 100 clip + t, y its negative, or the reverse."""
     value = sign * (torch.arange(fields)[None, :] + 100.0 * torch.arange(2)[:, None])  # (B, T-1)
     return torch.stack([value, -value], 1)[..., None, None].expand(-1, -1, -1, 3, 3)
 
@@ -117,9 +113,7 @@ def test_bidirectional_stacks_go_away_from_their_frame():
 
 
 def bouncing_square() -> tuple[np.ndarray, np.ndarray]:
-    """Exact flow (1, 2, T-1, 20, 20) of a square that bounces twice, and its moves (T-1, 2) as (x,
-    y).
-    """
+    """Exact flow (1, 2, T-1, 20, 20) of a square that bounces, and its moves (T-1, 2), x first."""
     patches = np.full((1, 1, 4, 4), 255, np.uint8)
     left = [0, 4, 8, 12, 16, 12, 8, 4, 0]
     top = [10, 12, 14, 16, 14, 12, 10, 8, 6]
@@ -285,9 +279,7 @@ def test_parameters_of_the_reference_networks(side, last, stack):
 
 
 def test_layer_table_of_cnn_m_2048():
-    """Section 4 of the paper: kernels, widths, strides, normalisation, pooling, dropout; maps of a
-    224 px crop.
-    """
+    """The layers of the paper's section 4, and their maps of a 224 px crop."""
     with torch.device("meta"):
         model = models.create("two_stream", clip_shape=(3, 11, 224, 224)).eval()
     table = [

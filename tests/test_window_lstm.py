@@ -1,6 +1,4 @@
-"""3-D ConvNet on windows, then LSTM: the published table, windows one by one, the two stages,
-voting and sequence scores.
-"""
+"""3-D ConvNet on windows, then LSTM: published table, windows one by one, two stages, voting."""
 
 import numpy as np
 import pytest
