@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 @contextmanager
 def capturing(model: nn.Module, layers: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
-    """Within the block, every forward pass fills the yielded dict: layer name -> output, batch
-    first, as float32.
+    """Keep what layers output: every forward pass within the block fills the yielded dict.
+
+    Its keys are layer names, its values outputs, batch first, as float32.
 
     Raises:
         ValueError: ``model`` has no submodule of that name.
@@ -38,9 +39,10 @@ def capturing(model: nn.Module, layers: tuple[str, ...]) -> Iterator[dict[str, T
 
 @contextmanager
 def reading(objective) -> Iterator[dict[str, Tensor]]:
-    """Within the block, every pass fills the yielded dict: stream -> what its class head was given,
-    (B, S, D) float32, on which the answer rests; nothing for objectives that answer with no
-    classes.
+    """Keep what class heads are given: every forward pass within the block fills the yielded dict.
+
+    Its keys are streams, its values (B, S, D) float32, the steps on which the answer rests. It
+    stays empty for objectives that answer with no classes.
     """
     read: dict[str, Tensor] = {}
 
@@ -50,9 +52,8 @@ def reading(objective) -> Iterator[dict[str, Tensor]]:
 
         return hook
 
-    handles = [
-        module.register_forward_pre_hook(keep(name)) for name, module in objective.readers().items()
-    ]
+    readers = objective.readers()
+    handles = [module.register_forward_pre_hook(keep(name)) for name, module in readers.items()]
     try:
         yield read
     finally:

@@ -12,8 +12,7 @@ Policy = str | list[int]
 
 
 def by_clip(activation: Tensor, rows: int) -> Tensor:
-    """One layer's activations with one row a clip, where a model was fed ``rows`` windows of each
-    clip.
+    """One layer's activations with one row a clip, where a model was fed windows of clips.
 
     Args:
         activation: (B*rows, C, T, H, W), (B*rows, T, D) or (B*rows, D).
@@ -24,10 +23,12 @@ def by_clip(activation: Tensor, rows: int) -> Tensor:
     """
     if rows == 1:
         return activation
-    windows = activation.unflatten(0, (-1, rows))
+    windows = activation.unflatten(0, (-1, rows))  # (B, rows, ...)
     if activation.ndim == 5:
         return windows.transpose(1, 2).flatten(2, 3)
-    return windows.flatten(1, 2) if activation.ndim == 3 else windows
+    if activation.ndim == 3:
+        return windows.flatten(1, 2)
+    return windows
 
 
 def pool(activation: Tensor, policy: Policy) -> Tensor:
@@ -57,8 +58,8 @@ def pool(activation: Tensor, policy: Policy) -> Tensor:
             f"config key activations.pooling: {policy!r}; give none, space_mean or a grid [t, h, w]"
         )
     if activation.ndim == 3:
-        return F.adaptive_avg_pool1d(
-            activation.transpose(1, 2), min(policy[0], activation.shape[1])
-        ).transpose(1, 2)
+        steps = min(policy[0], activation.shape[1])
+        by_feature = activation.transpose(1, 2)  # (B, D, T)
+        return F.adaptive_avg_pool1d(by_feature, steps).transpose(1, 2)
     grid = [min(cells, size) for cells, size in zip(policy, activation.shape[2:], strict=True)]
     return F.adaptive_avg_pool3d(activation, grid)

@@ -1,5 +1,6 @@
 """Activation stores: one sharded Zarr array a layer, written batch by batch."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -38,37 +39,45 @@ class LayerWriter:
         if self.array is None:
             self.array = self._create(values.shape[1:], original_shape)
         self.waiting.append(values.astype(self.dtype))
-        held = sum(map(len, self.waiting))
-        if held >= self.array.shards[0] or self.written + held == self.rows:
+        if self.held >= self.array.shards[0] or self.written + self.held == self.rows:
             self._flush()
 
+    @property
+    def held(self) -> int:
+        """Rows that wait to be written."""
+        return sum(len(values) for values in self.waiting)
+
     def _check(self, values: np.ndarray) -> None:
-        flat = np.abs(values.reshape(len(values), -1)).max(1, initial=0.0)
-        bad = ~(flat <= np.finfo(self.dtype).max)
-        if bad.any():
-            clip = self.written + sum(map(len, self.waiting)) + int(np.argmax(bad))
-            raise ValueError(
-                f"layer {self.name}, clip {clip}: activation of size {flat[np.argmax(bad)]:g} does"
-                f" not fit {self.dtype}; set config key activations.dtype to float32, or look into"
-                " the run if it is not finite"
-            )
+        largest = np.abs(values.reshape(len(values), -1)).max(1, initial=0.0)  # (b,)
+        bad = ~(largest <= np.finfo(self.dtype).max)
+        if not bad.any():
+            return
+        row = int(np.argmax(bad))
+        clip = self.written + self.held + row
+        raise ValueError(
+            f"layer {self.name}, clip {clip}: activation of size {largest[row]:g} does not fit"
+            f" {self.dtype}; set config key activations.dtype to float32, or look into the run if"
+            " it is not finite"
+        )
 
     def _create(self, features: tuple[int, ...], original_shape: tuple[int, ...]) -> zarr.Array:
-        first = max(1, FEATURES_PER_CHUNK // max(1, int(np.prod(features[1:]))))
+        """An array whose chunks hold blocks of the first feature axis, and shards all of them."""
+        first, *others = features
+        block = max(1, FEATURES_PER_CHUNK // max(1, math.prod(others)))
+        block = min(block, first)
+        blocks = math.ceil(first / block)
         rows = min(ROWS_PER_SHARD, self.rows)
-        chunks = (rows, min(first, features[0]), *features[1:])
-        shards = (rows, -(-features[0] // chunks[1]) * chunks[1], *features[1:])
-        array = self.group.create_array(
+        return self.group.create_array(
             self.name,
             shape=(self.rows, *features),
             dtype=self.dtype,
-            chunks=chunks,
-            shards=shards,
+            chunks=(rows, block, *others),
+            shards=(rows, blocks * block, *others),
             attributes={"original_shape": list(original_shape)},
         )
-        return array
 
     def _flush(self) -> None:
+        """Write what fills whole shards; the last shard need not be full."""
         rows = np.concatenate(self.waiting)
         step = self.array.shards[0]
         final = self.written + len(rows) == self.rows
@@ -99,23 +108,30 @@ class AnswerWriter:
         self.written = 0
 
     def add(self, read: dict, answer: tuple) -> None:
-        """Append clips: tensors (b, S, D) by stream, and (scores, label sets) of at least as many
-        clips.
+        """Append clips.
+
+        Args:
+            read: stream -> (b, S, D) tensor.
+            answer: scores and label sets, (b, classes), of these clips or of more.
         """
+        scores, answers = answer
         if not self.readouts:
-            place = self.group.create_group("readout")
-            self.readouts = {name: LayerWriter(place, name, self.rows, self.dtype) for name in read}
-            for name, values, dtype in zip(
-                ("scores", "answers"), answer, (np.float32, bool), strict=True
-            ):
-                shape = (self.rows, values.shape[1])
-                self.group.create_array(name, shape=shape, chunks=shape, dtype=dtype)
+            self._create(tuple(read), classes=scores.shape[1])
         for name, values in read.items():
             self.readouts[name].add(values.cpu().numpy(), tuple(values.shape[1:]))
         count = len(next(iter(read.values())))
-        for name, values in zip(("scores", "answers"), answer, strict=True):
-            self.group[name][self.written : self.written + count] = values[:count].cpu().numpy()
+        place = slice(self.written, self.written + count)
+        self.group["scores"][place] = scores[:count].cpu().numpy()
+        self.group["answers"][place] = answers[:count].cpu().numpy()
         self.written += count
+
+    def _create(self, names: tuple[str, ...], classes: int) -> None:
+        """Make the arrays, empty; ``names`` of streams."""
+        readout = self.group.create_group("readout")
+        self.readouts = {name: LayerWriter(readout, name, self.rows, self.dtype) for name in names}
+        shape = (self.rows, classes)
+        self.group.create_array("scores", shape=shape, chunks=shape, dtype=np.float32)
+        self.group.create_array("answers", shape=shape, chunks=shape, dtype=bool)
 
 
 def write_ids(group: zarr.Group, ids: list[str]) -> None:
@@ -130,17 +146,17 @@ def write_labels(group: zarr.Group, labels: np.ndarray) -> None:
 
 
 def read_layer(store: str | Path, layer: str, group: str = "") -> np.ndarray:
-    """A layer's activations, (n, features) float32; ``group`` "fit" gives those of the fitting
-    clips.
-    """
-    root = zarr.open_group(str(store), mode="r")
-    values = np.asarray((root[group] if group else root)[layer])
+    """A layer's activations, (n, features) float32; of the fitting clips in the group "fit"."""
+    values = np.asarray(_open(store, group)[layer])
     return values.reshape(len(values), -1).astype(np.float32)
 
 
 def read_labels(store: str | Path, group: str = "") -> np.ndarray:
-    """Which classes each row's clip shows, (n, classes) bool; ``group`` "fit" gives those of the
-    fitting clips.
-    """
+    """Which classes each clip shows, (n, classes) bool; of the fitting clips in the group "fit"."""
+    return _open(store, group)["labels"][:] > 0
+
+
+def _open(store: str | Path, group: str) -> zarr.Group:
+    """A group of a store, "" for its root."""
     root = zarr.open_group(str(store), mode="r")
-    return (root[group] if group else root)["labels"][:] > 0
+    return root[group] if group else root
