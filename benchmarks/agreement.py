@@ -1,5 +1,6 @@
-"""How far our measures are from other people's code: the largest differences over some pairs, as
-the table of docs/comparison.md.
+"""How far our measures are from other people's code.
+
+Prints the largest differences over some pairs, as the table of docs/comparison.md.
 
     python benchmarks/agreement.py [--clips 120] [--pairs 5]
 
@@ -135,8 +136,9 @@ def divergences(x, y):
 
 
 def u_centring(x, y):
-    """Ours and ckatorch's unbiased HSIC of distances: the mean product of U-centred matrices
-    (Szekely and Rizzo 2014).
+    """Ours and ckatorch's unbiased HSIC of distances.
+
+    It is the mean product of U-centred matrices (Szekely and Rizzo 2014).
     """
     n = len(x)
     distances = [cdist(z, z) for z in (x, y)]

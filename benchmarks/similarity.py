@@ -1,5 +1,6 @@
-"""All pairs of R representations: this library against public packages, pairwise textbook code and
-the bare matrix products.
+"""All pairs of R representations: this library against others.
+
+Against public packages, pairwise textbook code and the bare matrix products.
 
     python benchmarks/similarity.py                          # R = 40, n = 2000, d = 64, 512, 4096
     python benchmarks/similarity.py --growth                 # cost as R, n and d grow
@@ -206,8 +207,9 @@ def functions(measure: str) -> dict[str, Callable[[Arrays], np.ndarray]]:
 
 
 def child(path: str, measure: str, name: str, count: int, repeats: int) -> None:
-    """Time one competitor on the first ``count`` arrays of a file; print seconds, processor
-    seconds, memory, values as JSON.
+    """Time one competitor on the first ``count`` arrays of a file.
+
+    Prints seconds, processor seconds, memory, values as JSON.
     """
     function = functions(measure)[name]
     arrays = list(np.load(path)[:count])
@@ -237,8 +239,9 @@ def child(path: str, measure: str, name: str, count: int, repeats: int) -> None:
 
 
 def resident_mb() -> float:
-    """Largest memory of this process so far; that of ``getrusage`` counts what its parent had when
-    it forked.
+    """Largest memory of this process so far.
+
+    That of ``getrusage`` counts what its parent had when it forked.
     """
     status = Path("/proc/self/status")
     if not status.exists():
@@ -255,8 +258,9 @@ def measure_one(path: str, measure: str, name: str, count: int, repeats: int) ->
 
 
 def timed(path: str, measure: str, name: str, count: int, repeats: int) -> dict:
-    """A competitor's result for all representations, from fewer of them where all would take too
-    long.
+    """A competitor's result for all representations.
+
+    It comes from fewer of them where all would take too long.
 
     Pairwise code costs b for each pair, which 2 tell; other code a for each representation besides,
     which 2 and 8 tell apart.
@@ -293,8 +297,9 @@ def table(
     gpu: bool,
     folder: str,
 ) -> None:
-    """Print the rows of one size; with ``gpu`` those of this library alone, on the CPU and on a
-    CUDA device.
+    """Print the rows of one size.
+
+    With ``gpu`` those of this library alone, on the CPU and on a CUDA device.
     """
     path = os.path.join(folder, "arrays.npy")
     np.save(path, np.array(make_arrays(count, clips, features)))
@@ -349,8 +354,9 @@ def line(measure: str, name: str, result: dict, base: float, own: dict | None) -
 
 
 def growth(repeats: int, measures: Sequence[str], folder: str) -> None:
-    """Print how the cost of this library grows with the number of representations, clips and
-    features.
+    """Print how the cost of this library grows.
+
+    With the number of representations, clips and features.
     """
     print("\n### Growth\n\n| measure | R | n | d | seconds | processor s | peak MB | x floor |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")

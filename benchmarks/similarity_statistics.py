@@ -1,5 +1,6 @@
-"""Do intervals and p values of the comparison engine keep their promise? Simulation, printed as
-Markdown.
+"""Do intervals and p values of the comparison engine keep their promise?
+
+Simulation, printed as Markdown.
 
     python benchmarks/similarity_statistics.py --repeats 60
 
@@ -92,8 +93,9 @@ GROUPED = (
 
 
 def limit(population: Population, measure: str) -> float:
-    """The value of the first two at many clips, averaged over three draws; of a biased estimator
-    the unbiased one's value.
+    """The value of the first two at many clips, averaged over three draws.
+
+    Of a biased estimator it is the unbiased one's value.
     """
     if measure in LIMIT_DEPENDS_ON_N:
         return math.nan
@@ -125,8 +127,9 @@ def one_draw(
 
 
 def bootstrap_draw(population: Population, measure: str, clips: int, repeat: int) -> tuple:
-    """value and the naive interval of debiased CKA: quantiles over clips drawn with replacement,
-    copies and all.
+    """Value and naive interval of debiased CKA.
+
+    Quantiles over clips drawn with replacement, copies and all.
     """
     rng = np.random.default_rng([repeat, clips])
     kernels = [x @ x.T for x in (x - x.mean(axis=0) for x in population.draw(clips, rng)[:2])]

@@ -1,6 +1,4 @@
-"""Functional comparison of all runs on one evaluation set: agreement, divergence and stitching, as
-a long table.
-"""
+"""How alike the runs on one evaluation set answer: agreement, divergence and stitching."""
 
 from pathlib import Path
 

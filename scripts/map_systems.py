@@ -1,5 +1,6 @@
-"""A map of the embeddings of all runs on one evaluation set: places in the plane, a tree, and how
-stable both are.
+"""A map of the embeddings of all runs on one evaluation set, and how stable it is.
+
+Places in the plane, and a tree.
 """
 
 from vidrep.command_line import make_parser, run

@@ -1,5 +1,6 @@
-"""What the similarity tables of all evaluation sets mean: variance shares, agreement, matching
-layers, training versions.
+"""What the similarity tables of all evaluation sets mean.
+
+Variance shares, agreement, matching layers, training versions.
 """
 
 import json

@@ -1,6 +1,4 @@
-"""Command line of the library: list the catalogue and the measures, compare representations from
-anybody's files.
-"""
+"""Command line of the library: catalogue, measures, comparison of anybody's files."""
 
 import argparse
 import json

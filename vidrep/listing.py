@@ -14,8 +14,9 @@ CLIPS = {"reference": (1, 16, 64, 64), "narrow": (1, 16, 20, 20), "control": (1,
 
 
 def clip_shape(name: str) -> tuple[int, int, int, int]:
-    """The clips that a system of the catalogue is described for: its own ``clip`` key, else the
-    usual ones of its preset.
+    """The clips that a system of the catalogue is described for.
+
+    Its own ``clip`` key, else the usual ones of its preset.
     """
     entry = catalogue()[name]
     return tuple(entry.get("clip", CLIPS[entry["preset"]]))
@@ -24,8 +25,9 @@ def clip_shape(name: str) -> tuple[int, int, int, int]:
 def blank_batch(
     shape: tuple[int, int, int, int], clips: int = 1, classes: int = CLASSES
 ) -> dict[str, torch.Tensor]:
-    """A batch of all that a system may be fed: row numbers, and zeros as clips (B, C, T, H, W),
-    flow, labels, targets.
+    """A batch of all that a system may be fed.
+
+    Row numbers, and zeros as clips (B, C, T, H, W), flow, labels, targets.
     """
     channels, frames, height, width = shape
     flow = torch.zeros(clips, 2, frames - 1, height, width)

@@ -53,8 +53,9 @@ class Stitcher:
         return mean + self.projected @ (rotated / (self.values + penalty)[:, None])
 
     def _left_out(self, rotated: np.ndarray) -> list[float]:
-        """Sum of squared leave-one-out errors at each penalty, for centred targets in the basis of
-        the vectors, (m, q).
+        """Sum of squared leave-one-out errors at each penalty.
+
+        Targets are centred and in the basis of the vectors, (m, q).
 
         A row of the residual has the square length v^T S G S v: v the row of the vectors, S the
         share that the penalty takes, G the inner products of the targets. So wide targets cost no

@@ -1,5 +1,4 @@
-"""Representational similarity analysis: rank correlation of two vectors of pairwise
-dissimilarities.
+"""Representational similarity analysis: rank correlation of pairwise dissimilarities.
 
 Kriegeskorte et al. 2008 (doi:10.3389/neuro.06.004.2008). All dissimilarities come from the kernel
 summary; the second-order correlation is an inner product of centred, unit-norm rank vectors, so
@@ -34,8 +33,9 @@ BINS = 1 << 15  # levels of the quick ranks
 
 
 def products(kernel: Kernel, options: dict) -> np.ndarray:
-    """(n, n) products between rows: of centred or raw features, for Pearson with the mean of every
-    row removed as well.
+    """(n, n) products between rows of centred or raw features.
+
+    For Pearson the mean of every row is removed as well.
     """
     dtype = np.float32 if options.get("quick") else np.float64
     matrix = kernel.matrix.astype(dtype)
@@ -71,8 +71,9 @@ def dissimilarities(kernel: Kernel, options: dict) -> tuple[np.ndarray, np.ndarr
 
 
 def _quick_unit_ranks(distance: np.ndarray, dtype: np.dtype) -> Prepared:
-    """``_unit_ranks`` of all clips after rounding to ``BINS`` levels: no sorting, precise enough
-    for standard errors.
+    """``_unit_ranks`` of all clips after rounding to ``BINS`` levels.
+
+    No sorting, and precise enough for standard errors.
     """
     n = len(distance)
     low = float(distance.min())
@@ -91,8 +92,9 @@ def _quick_unit_ranks(distance: np.ndarray, dtype: np.dtype) -> Prepared:
 
 
 def _unit_ranks(distance: np.ndarray, kept: np.ndarray, options: dict, dtype: np.dtype) -> Prepared:
-    """The symmetric array whose inner products are correlations over the distinct pairs of the
-    ``kept`` clips.
+    """The symmetric array whose inner products are the correlations.
+
+    They are over the distinct pairs of the ``kept`` clips.
 
     For Kendall's tau the dissimilarities themselves, (pairs,).
     """
@@ -160,8 +162,9 @@ def _taus(rows: Rows, columns: Rows) -> np.ndarray:
 
 
 def _by_missing(side: Rows) -> list[tuple[list[int], np.ndarray]]:
-    """Positions that lack the same clips, with the mask of these clips; representations without a
-    value are left out.
+    """Positions that lack the same clips, with the mask of these clips.
+
+    Representations without a value are left out.
     """
     groups: dict[bytes, list[int]] = {}
     for position, item in enumerate(side):
@@ -176,8 +179,9 @@ def _without(side: Rows, positions: list[int], mask: np.ndarray) -> list[Prepare
 
 
 def _null(rows: Rows, columns: Rows, orders: np.ndarray) -> np.ndarray:
-    """Counts as in ``bilinear.shift_null``; NaN for Kendall's tau, and where clips are missing
-    (re-pairing moves the gaps).
+    """Counts as in ``bilinear.shift_null``.
+
+    NaN for Kendall's tau, and where clips are missing (re-pairing moves the gaps).
     """
     if any(item.data is not None and item.data.ndim == 1 for item in (*rows, *columns)):
         return np.full((len(rows), len(columns)), np.nan)

@@ -59,8 +59,9 @@ class ProbeResult:
 def principal_components(
     fit: np.ndarray, test: np.ndarray, count: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets of features (n, d) as float64, projected on the first ``count`` principal
-    components of ``fit``.
+    """Both sets of features (n, d) as float64 on principal components of ``fit``.
+
+    There are ``count`` of them; None keeps the features.
     """
     fit, test = (x.reshape(len(x), -1).astype(np.float64) for x in (fit, test))
     if count is None or count >= min(fit.shape):
@@ -72,8 +73,9 @@ def principal_components(
 
 
 def unit_variance(fit: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets of features (n, d) divided by one number, so that those of ``fit`` have a mean
-    variance of 1.
+    """Both sets of features (n, d) divided by one number.
+
+    Those of ``fit`` then have a mean variance of 1.
 
     C then means the same for all representations; without it, layers of small activations
     (untrained twins above all) are always answered with "no". Features keep their relative sizes. A
@@ -144,8 +146,9 @@ def probe_layer(
 
 
 def probe_store(store: str, protocol: Protocol) -> list[tuple]:
-    """Probe a run on one evaluation set: all its layers on the data set it was made for, its
-    embedding on any other.
+    """Probe a run on one evaluation set.
+
+    All its layers on the data set it was made for, its embedding on any other.
 
     Args:
         store: activation store (.zarr).

@@ -1,6 +1,4 @@
-"""Comparing representations: one kernel summary per representation, then light measures from
-kernels.
-"""
+"""One kernel summary per representation, then light measures of all pairs from kernels."""
 
 from vidrep.measures import find
 from vidrep.measures import names as measures

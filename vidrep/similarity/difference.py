@@ -1,5 +1,6 @@
-"""Is one representation more like a second than like a third? Differences of two values on the same
-clips.
+"""Is one representation more like a second than like a third?
+
+What is compared is the difference of two values on the same clips.
 
 The two values share clips, and often a representation, so that they rise and fall together; the
 difference is known better than either value. Its standard error comes from leaving out the same
@@ -68,8 +69,9 @@ class Difference:
 
     @property
     def value(self) -> float:
-        """first - second: of a similarity positive, of a distance negative where the first two are
-        more alike.
+        """first - second.
+
+        Of a similarity it is positive, of a distance negative where the first two are more alike.
         """
         return self.first - self.second
 
@@ -160,8 +162,9 @@ def _values(
     cells: Sequence[Pair],
     group: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Values of some cells, without a group of rows if one is given; NaN where ranks alone force
-    part of a value.
+    """Values of some cells, without a group of rows if one is given.
+
+    NaN where ranks alone force part of a value.
     """
     used = sorted({k for cell in cells for k in cell})
     ready = {

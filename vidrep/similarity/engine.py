@@ -1,5 +1,6 @@
-"""All pairs of representations under one measure: values, reasons, intervals, permutation nulls and
-chance levels.
+"""All pairs of representations under one measure, with all that belongs beside a value.
+
+That is reasons for missing values, intervals, permutation nulls and chance levels.
 
 The work per representation is done once per block of representations; two blocks at a time fit the
 memory budget. Measures then treat whole blocks of pairs with matrix products.
@@ -228,8 +229,9 @@ def _prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
 def _block_sizes(
     spec: Measure, n: int, memory_mb: float, most: int, values_only: bool
 ) -> tuple[int, int]:
-    """Representations on both sides of a block. Those of the second side are prepared again for
-    every block, so it is short.
+    """How many representations stand on either side of a block.
+
+    Those of the second side are prepared again for every block, so it is short.
 
     Intervals and nulls make arrays of both sides, so that they share the memory evenly.
     """
@@ -252,8 +254,9 @@ def _blocks(
     sizes: tuple[int, int],
     symmetric: bool,
 ) -> Iterator[tuple]:
-    """Yield (row positions, column positions, rows, columns) of prepared representations, at most
-    ``sizes`` of them.
+    """Yield (row positions, column positions, rows, columns) of prepared representations.
+
+    There are at most ``sizes`` of them on either side.
 
     With one list the rows meet themselves in one block; with ``symmetric`` those before them only,
     else all others.
@@ -300,8 +303,9 @@ def _fill(
 def _null(
     spec: Measure, options: dict, units: list, permutations: int, seed: int, size: int
 ) -> Callable | None:
-    """What fills in the null of a block: cyclic shifts at once where the measure can and each row
-    is a clip, else re-pairings.
+    """What fills in the null of a block.
+
+    Cyclic shifts at once where the measure can and each row is a clip, else re-pairings.
     """
     if not permutations:
         return None
@@ -339,8 +343,9 @@ def _null(
 def _margins(
     spec: Measure, options: dict, blocks: tuple, items: tuple, units: list, seed: int
 ) -> np.ndarray:
-    """Half widths of the intervals of one block, from standard errors in closed form where there
-    are any.
+    """Half widths of the intervals of one block.
+
+    They come from standard errors in closed form where there are any.
     """
     if callable(spec.jackknife) and all(len(unit) == 1 for unit in units):
         return jackknife_margin(spec.jackknife(*blocks, options), len(units))

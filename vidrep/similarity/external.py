@@ -1,5 +1,4 @@
-"""Activations that somebody else's network computed on our clips, made an activation store as any
-run has one.
+"""Activations that somebody else's network computed on our clips, made an activation store.
 
 From there on they are a representation like all others: id ``<trained on>/<name>/seed<k>/<layer>``.
 """
@@ -29,8 +28,9 @@ def import_activations(
     count: int,
     attrs: dict,
 ) -> None:
-    """Write an activation store from a file of activations: its arrays are the layers, in the order
-    of the file.
+    """Write an activation store from a file of activations.
+
+    The arrays of the file are the layers, in the order of the file.
 
     Numbers keep their precision; integers become float64. Rows are put in the order of the clips;
     the file may hold more of them.
@@ -132,8 +132,9 @@ def _check(array, clips: int, label: str) -> None:
 
 
 def _read_rows(array, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Some rows of a NumPy, HDF5 or Zarr array at a time: their numbers (b,), and their values (b,
-    features, ...) float.
+    """Some rows of a NumPy, HDF5 or Zarr array at a time.
+
+    Yields their numbers (b,), and their values (b, features, ...) float.
     """
     # Zarr means something else by array[numbers]
     select = getattr(array, "get_orthogonal_selection", array.__getitem__)

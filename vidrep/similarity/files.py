@@ -1,5 +1,6 @@
-"""Kernel summaries on disk: from an activation store (Zarr) to one HDF5 file with a group per
-layer, and back.
+"""Kernel summaries on disk: from an activation store to one HDF5 file, and back.
+
+The file has a group per layer.
 
 Kernels and factors are stored in float32 after all sums ran in float64; the columns of a factor
 keep their relative precision, so that small singular values survive. The file names its store, for
@@ -123,8 +124,9 @@ def summarise_layer(root, layer: str, path: str | os.PathLike) -> Kernel:
 
 
 def summarise_array(array, label: str) -> Kernel:
-    """The kernel summary of an array (n, features, ...) of NumPy, HDF5 or Zarr, read in feature
-    blocks.
+    """The kernel summary of an array (n, features, ...), read in feature blocks.
+
+    The array is one of NumPy, HDF5 or Zarr.
 
     Raises:
         ValueError: not such an array, or numbers that are not finite; the line starts with

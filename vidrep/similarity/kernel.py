@@ -1,5 +1,6 @@
-"""One summary per representation from which every measure of the room follows: its centred kernel
-and a few vectors.
+"""One summary per representation from which every measure follows.
+
+It is the centred kernel and a few vectors.
 
 With Xc the column-centred activations divided by their Frobenius norm, the summary holds K = Xc
 Xc^T (trace 1), a = Xc m, b = Xc 1, ||m||^2, 1^T m for the column means m (in the same unit), and
@@ -73,22 +74,25 @@ class Kernel:
 
     @property
     def product_dtype(self) -> np.dtype:
-        """Precision of arrays made from the kernel that are only multiplied: single where it was
-        stored so and time matters.
+        """Precision of arrays made from the kernel that are only multiplied.
+
+        Single where it was stored so and time matters.
         """
         single = self.eps > EPS and self.n >= FEWEST_SINGLE
         return np.dtype(np.float32) if single else self.matrix.dtype
 
     def matrix_rows(self, start: int, stop: int) -> np.ndarray:
-        """(stop - start, stop) part of the matrix left of and on its diagonal; of a stored kernel
-        no more is read.
+        """(stop - start, stop) part of the matrix left of and on its diagonal.
+
+        Of a stored kernel no more is read.
         """
         given = self.given
         return given.rows(start, stop) if hasattr(given, "rows") else self.matrix[start:stop, :stop]
 
     def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Centred blocks (n, f) of activations in ``dtype``, in any unit, with their column means;
-        where ``columns`` are kept.
+        """Centred blocks (n, f) of activations in ``dtype``, with their column means.
+
+        They are in any unit, and there where ``columns`` are kept.
         """
         for block in feature_blocks(self.columns, width):
             yield block.astype(dtype), np.zeros(block.shape[1])
@@ -128,8 +132,7 @@ class Kernel:
         return self.rank_of(self.singular_values) if not self.flag else 0
 
     def rank_of(self, values: np.ndarray) -> int:
-        """How many of the singular values ``values`` are above what rounding to the stored
-        precision could produce.
+        """How many singular values are above what rounding to the stored precision could make.
 
         The cut is the expected largest singular value of the rounding errors, taken as independent
         and uniform: eps / sqrt(12) * rms * (sqrt(n) + sqrt(d)), or what rounding of the
@@ -240,8 +243,9 @@ def _check_finite(block: np.ndarray, name: str) -> None:
 
 
 def _centre_single(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """``_centre`` of numbers stored in single precision or less, with no more lost than by rounding
-    its result to float32.
+    """``_centre`` of numbers stored in single precision or less.
+
+    No more is lost than by rounding its result to float32.
 
     The mean is subtracted in two parts that add up to it in float64: the first difference is exact
     where cancellation is strong.
@@ -260,8 +264,9 @@ def _centre_single(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray
 
 
 def _centre(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A block (n, f) centred in float64, and its column means; a constant column becomes exactly
-    zero.
+    """A block (n, f) centred in float64, and its column means.
+
+    A constant column becomes exactly zero.
     """
     _check_finite(block, name)
     centred = block.astype(np.float64)

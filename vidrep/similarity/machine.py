@@ -49,8 +49,9 @@ class Machine:
         return array if self.torch_device is None else array.cpu().numpy()
 
     def product(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """a @ b^T of NumPy arrays, computed on the device; half the work if they are the same
-        array.
+        """a @ b^T of NumPy arrays, computed on the device.
+
+        Half the work if they are the same array.
         """
         left = self.lift(a)
         return self.lower(left @ (left if b is a else self.lift(b)).T)
@@ -105,8 +106,9 @@ def threads() -> int:
 
 
 def spread(function: Callable, items: Sequence) -> list:
-    """``[function(item) for item in items]``, on all cores: one core for each item serves many
-    items better than all for one.
+    """``[function(item) for item in items]``, on all cores.
+
+    One core for each item serves many items better than all for one.
 
     What an item yields depends neither on the number of cores nor on the other items.
     """

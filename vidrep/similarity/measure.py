@@ -167,8 +167,9 @@ def check_range(options: dict, key: str, low: float, high: float) -> None:
 
 
 def pair_flags(rows: Rows, columns: Rows) -> np.ndarray:
-    """(A, B) reasons why a pair has no value: that of its first representation, else that of its
-    second.
+    """(A, B) reasons why a pair has no value.
+
+    It is that of its first representation, else that of its second.
     """
     return np.array([[a.flag or b.flag for b in columns] for a in rows], dtype=object).reshape(
         len(rows), len(columns)
@@ -182,8 +183,9 @@ def cells(
     remarks: np.ndarray | None = None,
     n: np.ndarray | None = None,
 ) -> Cells:
-    """Cells with NaN where a representation is undefined; ``remarks`` stand beside the values that
-    exist.
+    """Cells with NaN where a representation is undefined.
+
+    ``remarks`` stand beside the values that exist.
     """
     flags = pair_flags(rows, columns)
     values = np.where(flags == "", values, np.nan)

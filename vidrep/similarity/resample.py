@@ -1,5 +1,4 @@
-"""Leaving out and re-pairing clips: standard errors and permutation nulls of any measure by
-computing it anew.
+"""Standard errors and permutation nulls of any measure, by leaving out and re-pairing clips.
 
 The unit of both is the independent stimulus. Rows that come from one clip (its frames, crops,
 overlapping pieces) are left out together, and stay together in order when clips are re-paired;
@@ -48,8 +47,9 @@ def units_of(groups, n: int) -> list[np.ndarray]:
 
 
 def left_out(units: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
-    """Rows to leave out in turn: those of each clip up to ``MOST_SINGLE`` clips, otherwise those of
-    ``GROUPS`` random groups.
+    """Rows to leave out in turn.
+
+    Those of each clip up to ``MOST_SINGLE`` clips, otherwise those of ``GROUPS`` random groups.
     """
     if len(units) <= MOST_SINGLE:
         return list(units)
@@ -175,8 +175,9 @@ def replicates(
 
 
 def has_interval(flags: np.ndarray) -> np.ndarray:
-    """Whether an interval says anything: not where ranks alone force part of the value, whatever
-    the clips.
+    """Whether an interval says anything.
+
+    Not where ranks alone force part of the value, whatever the clips.
     """
     return flags != SATURATED
 
@@ -190,8 +191,9 @@ def re_pairing_null(
     orders: np.ndarray,
     size: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How often re-paired values are at least as extreme as the observed ones, and their mean; both
-    (A, B).
+    """How often re-paired values are at least as extreme as observed ones, and their mean.
+
+    Both are (A, B).
 
     Args:
         rows: the first representations, prepared.

@@ -1,5 +1,4 @@
-"""Representations from anybody's files: NumPy (.npy, .npz), HDF5 (.h5, .hdf5) and Zarr, ours and
-others'.
+"""Representations from anybody's files: NumPy (.npy, .npz), HDF5 (.h5, .hdf5) and Zarr.
 
 Whatever numeric arrays a file holds are representations; an array called ``ids`` names the rows,
 and one called ``groups`` the clips that rows belong to where several rows are of one clip. Arrays
@@ -170,8 +169,9 @@ def open_file(path: str | os.PathLike) -> Contents:
 
 
 def _arrays(path: Path) -> dict[str, object]:
-    """Arrays of a file by name: those of at least two dimensions, in the order of layers where the
-    file tells it, ids, groups.
+    """Arrays of a file by name: those of at least two dimensions, ids and groups.
+
+    They are in the order of layers where the file tells it.
     """
     if path.suffix == ".npy":
         found = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)}
@@ -196,8 +196,9 @@ def _arrays(path: Path) -> dict[str, object]:
 
 
 def _members(root, arrays: dict[str, object]) -> dict[str, object]:
-    """The arrays of a Zarr or HDF5 group; those that its attribute ``layers`` lists, in that order,
-    where it has one.
+    """The arrays of a Zarr or HDF5 group.
+
+    Those that its attribute ``layers`` lists, in that order, where it has one.
     """
     layers = [str(name) for name in root.attrs.get("layers", ())]
     return (
