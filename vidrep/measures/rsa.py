@@ -41,10 +41,15 @@ def products(kernel: Kernel, options: dict) -> np.ndarray:
     matrix = kernel.matrix.astype(dtype)
     correlation = options["dissimilarity"] == "correlation"
     if correlation:
-        matrix -= np.outer(kernel.b.astype(dtype), (kernel.b / kernel.d).astype(dtype))
+        mean = kernel.b / kernel.d
+        matrix -= np.outer(kernel.b.astype(dtype), mean.astype(dtype))
     if options["centre"] == "none":
-        a = kernel.a - kernel.b * (kernel.mean_sum / kernel.d) if correlation else kernel.a
-        matrix += a[:, None] + a + (kernel.mean_spread if correlation else kernel.mean_square)
+        a = kernel.a
+        square = kernel.mean_square
+        if correlation:
+            a = a - kernel.b * (kernel.mean_sum / kernel.d)
+            square = kernel.mean_spread
+        matrix += a[:, None] + a + square
     return matrix
 
 
@@ -55,9 +60,9 @@ def dissimilarities(kernel: Kernel, options: dict) -> tuple[np.ndarray, np.ndarr
     inner = products(kernel, options)
     power = np.diag(inner).copy()
     precision = float(np.finfo(kernel.matrix.dtype).eps)
-    largest = float(np.max(np.diag(kernel.matrix))) + (
-        kernel.mean_square if options["centre"] == "none" else 0
-    )
+    largest = float(np.max(np.diag(kernel.matrix)))
+    if options["centre"] == "none":
+        largest += kernel.mean_square
     defined = power > 64 * precision * largest / kernel.n
     inverse = 1 / np.sqrt(np.where(defined, power, 1))
     distance = inner
@@ -65,8 +70,9 @@ def dissimilarities(kernel: Kernel, options: dict) -> tuple[np.ndarray, np.ndarr
     distance *= inverse
     distance += 1
     if not options.get("quick"):
-        snap = 64 * EPS * kernel.d + (64 * precision if precision > EPS else 0)
-        distance[np.abs(distance) < snap] = 0  # equal patterns tie whatever the order of summation
+        smallest = 64 * EPS * kernel.d + (64 * precision if precision > EPS else 0)
+        # equal patterns tie whatever the order of summation
+        distance[np.abs(distance) < smallest] = 0
     return distance, defined
 
 
@@ -78,9 +84,10 @@ def _quick_unit_ranks(distance: np.ndarray, dtype: np.dtype) -> Prepared:
     n = len(distance)
     low = float(distance.min())
     high = float(distance.max())
-    distance = (distance - low) * ((BINS - 1) / ((high - low) or 1))
-    level = distance.astype(np.intp).ravel()
-    counts = np.bincount(level, minlength=BINS) - np.bincount(level[:: n + 1], minlength=BINS)
+    step = (BINS - 1) / ((high - low) or 1)
+    level = ((distance - low) * step).astype(np.intp).ravel()
+    on_diagonal = np.bincount(level[:: n + 1], minlength=BINS)
+    counts = np.bincount(level, minlength=BINS) - on_diagonal
     ranks = np.cumsum(counts) - counts / 2
     ranks -= n * (n - 1) / 2
     norm = np.sqrt(counts @ ranks**2)
@@ -134,21 +141,16 @@ def _prepare(kernel: Kernel, options: dict, left_out: np.ndarray | None = None) 
 
 def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
     """All pairs; clips that one side lacks are left out on both, and the rest is ranked again."""
+    correlate = _taus if options["order"] == "kendall" else bilinear.inner_products
+    clips = [len(item.missing) for item in (*rows, *columns) if item.missing is not None]
     values = np.full((len(rows), len(columns)), np.nan)
-    used = np.full(
-        values.shape,
-        max(
-            (len(item.missing) for item in (*rows, *columns) if item.missing is not None), default=0
-        ),
-    )
+    used = np.full(values.shape, max(clips, default=0))
     for i, row_mask in _by_missing(rows):
         for j, column_mask in _by_missing(columns):
             union = row_mask | column_mask
             left = _without(rows, i, union)
-            right = _without(columns, j, union)
-            same = columns is rows and i == j
-            correlate = _taus if options["order"] == "kendall" else bilinear.inner_products
-            values[np.ix_(i, j)] = correlate(left, left if same else right)
+            right = left if columns is rows and i == j else _without(columns, j, union)
+            values[np.ix_(i, j)] = correlate(left, right)
             used[np.ix_(i, j)] -= union.sum()
     remarks = np.where(used < used.max(initial=0), DROPPED_ROWS, "").astype(object)
     return cells(values, rows, columns, remarks, used)
@@ -174,8 +176,12 @@ def _by_missing(side: Rows) -> list[tuple[list[int], np.ndarray]]:
 
 
 def _without(side: Rows, positions: list[int], mask: np.ndarray) -> list[Prepared]:
-    chosen = [side[position] for position in positions]
-    return [item if np.array_equal(item.missing, mask) else item.again(mask) for item in chosen]
+    """Some representations, prepared without the clips of a mask."""
+    chosen = []
+    for item in (side[position] for position in positions):
+        ready = np.array_equal(item.missing, mask)
+        chosen.append(item if ready else item.again(mask))
+    return chosen
 
 
 def _null(rows: Rows, columns: Rows, orders: np.ndarray) -> np.ndarray:
@@ -186,12 +192,14 @@ def _null(rows: Rows, columns: Rows, orders: np.ndarray) -> np.ndarray:
     if any(item.data is not None and item.data.ndim == 1 for item in (*rows, *columns)):
         return np.full((len(rows), len(columns)), np.nan)
     counts = bilinear.shift_null(rows, columns, orders).astype(float)
-    gaps = [
-        np.array([item.missing is not None and item.missing.any() for item in side], dtype=bool)
-        for side in (rows, columns)
-    ]
-    counts[gaps[0][:, None] | gaps[1]] = np.nan
+    counts[_gaps(rows)[:, None] | _gaps(columns)] = np.nan
     return counts
+
+
+def _gaps(side: Rows) -> np.ndarray:
+    """(R,) whether a representation lacks clips."""
+    gaps = [item.missing is not None and item.missing.any() for item in side]
+    return np.array(gaps, dtype=bool)
 
 
 def _check(options: dict) -> None:

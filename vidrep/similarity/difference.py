@@ -90,7 +90,7 @@ def difference(
     Args:
         first, second: pairs of representations, each an array (n, features, ...) or a kernel
             summary: ``(a, b)`` and ``(a, c)`` ask whether a is more like b than like c; any two
-                pairs can be compared.
+            pairs can be compared.
         measure, options: as of ``compare``.
         groups: (n,) the clip that each row belongs to; None if each row is a clip.
         seed: of the random groups of clips that are left out.
@@ -106,9 +106,11 @@ def difference(
     items = dict(zip(unique, summaries(list(unique.values())), strict=True))
     place = {key: k for k, key in enumerate(items)}
     a, b, c, d = (place[id(item)] for item in given)
-    return differences(
-        list(items.values()), [((a, b), (c, d))], measure, groups=groups, seed=seed, **options
-    )[0]
+    cells = [((a, b), (c, d))]
+    (found,) = differences(
+        list(items.values()), cells, measure, groups=groups, seed=seed, **options
+    )
+    return found
 
 
 def differences(
@@ -135,24 +137,34 @@ def differences(
     units = resample.units_of(groups, n)
     chosen = sorted({cell for pair in cells for cell in pair})
     values = dict(zip(chosen, _values(spec, settings, items, chosen).tolist(), strict=True))
-    out = resample.left_out(units, seed) if intervals and len(units) >= FEWEST_FOR_INTERVALS else []
-    left = [_values(spec, {**settings, "quick": True}, items, chosen, group) for group in out]
-    column = {cell: k for k, cell in enumerate(chosen)}
+    left_out = []
+    if intervals and len(units) >= FEWEST_FOR_INTERVALS:
+        quick = {**settings, "quick": True}
+        for group in resample.left_out(units, seed):
+            without_group = _values(spec, quick, items, chosen, group)
+            left_out.append(dict(zip(chosen, without_group, strict=True)))
     found = []
     for first, second in cells:
-        low = np.nan
-        high = np.nan
-        p = np.nan
-        if left:
-            paired = np.array([row[column[first]] - row[column[second]] for row in left])
-            change = values[first] - values[second]
-            error = jackknife_error(paired)
-            margin = jackknife_margin(error, len(left)) + 0 * change  # none without a value
-            low = change - margin
-            high = change + margin
-            p = float(jackknife_p(change, error, len(left)))
-        found.append(Difference(values[first], values[second], float(low), float(high), p, n))
+        change = values[first] - values[second]
+        paired = np.array([row[first] - row[second] for row in left_out])
+        low, high, p = _uncertainty(change, paired)
+        found.append(Difference(values[first], values[second], low, high, p, n))
     return found
+
+
+def _uncertainty(change: float, left_out: np.ndarray) -> tuple[float, float, float]:
+    """Ends of the interval of a difference, and its p value.
+
+    Args:
+        change: the difference.
+        left_out: (J,) the same without each group of clips; none if nothing is asked.
+    """
+    if not len(left_out):
+        return float("nan"), float("nan"), float("nan")
+    error = jackknife_error(left_out)
+    margin = jackknife_margin(error, len(left_out)) + 0 * change  # none without a value
+    p = jackknife_p(change, error, len(left_out))
+    return float(change - margin), float(change + margin), float(p)
 
 
 def _values(
@@ -166,17 +178,16 @@ def _values(
 
     NaN where ranks alone force part of a value.
     """
-    used = sorted({k for cell in cells for k in cell})
-    ready = {
-        k: resample.prepared(
-            items[k] if group is None else resample.without(items[k], group), spec, options
-        )
-        for k in used
-    }
-    found = [spec.cross([ready[a]], [ready[b]], options) for a, b in cells]
-    return np.array(
-        [np.where(resample.has_interval(cell.flags), cell.values, np.nan)[0, 0] for cell in found]
-    )
+    ready = {}
+    for k in sorted({k for cell in cells for k in cell}):
+        kernel = items[k] if group is None else resample.without(items[k], group)
+        ready[k] = resample.prepared(kernel, spec, options)
+    values = []
+    for a, b in cells:
+        found = spec.cross([ready[a]], [ready[b]], options)
+        known = resample.has_interval(found.flags)
+        values.append(np.where(known, found.values, np.nan)[0, 0])
+    return np.array(values)
 
 
 def rows(found: Sequence[Difference], names: Sequence[tuple[str, str, str]]) -> list[list[str]]:
@@ -185,13 +196,11 @@ def rows(found: Sequence[Difference], names: Sequence[tuple[str, str, str]]) -> 
     All are one family for q.
     """
     q = adjusted_p(np.array([item.p for item in found]))
-    return [
-        [
-            *triple,
-            *map(number, (d.first, d.second, d.value, d.ci_low, d.ci_high, d.p, adjusted, d.n)),
-        ]
-        for d, triple, adjusted in zip(found, names, q, strict=True)
-    ]
+    lines = []
+    for d, triple, adjusted in zip(found, names, q, strict=True):
+        numbers = (d.first, d.second, d.value, d.ci_low, d.ci_high, d.p, adjusted, d.n)
+        lines.append([*triple, *map(number, numbers)])
+    return lines
 
 
 def write_differences(

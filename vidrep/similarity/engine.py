@@ -21,8 +21,6 @@ from vidrep.similarity.machine import spread, threads, using
 from vidrep.similarity.measure import Measure, Prepared
 from vidrep.statistics import FEWEST_FOR_INTERVALS, jackknife_error, jackknife_margin, p_of_counts
 
-NUMBERS = ("values", "ci_low", "ci_high", "null_p", "chance", "rank_a", "rank_b")
-
 
 @dataclass
 class Comparison:
@@ -173,7 +171,7 @@ def _all_pairs(
     columns = items if others is None else others
     n = common_n([*items, *columns])
     units = resample.units_of(groups, n)
-    result = _empty(spec, options, len(items), len(columns), n, len(units))
+    result = _empty(spec, options, (len(items), len(columns)), n, len(units))
     with_intervals = intervals and len(units) >= FEWEST_FOR_INTERVALS
     sizes = _block_sizes(
         spec,
@@ -194,10 +192,8 @@ def _all_pairs(
         if with_intervals:
             margin = _margins(spec, options, (rows, partners), kernels, units, seed)
             margin = np.where(resample.has_interval(result.flags[block]), margin, np.nan)
-            result.ci_low[block], result.ci_high[block] = (
-                result.values[block] - margin,
-                result.values[block] + margin,
-            )
+            result.ci_low[block] = result.values[block] - margin
+            result.ci_high[block] = result.values[block] + margin
         if result.symmetric and columns is items and rows is not partners:
             _mirror(result, i, j)
     return result
@@ -211,12 +207,23 @@ def common_n(items: Sequence[Kernel]) -> int:
     return items[0].n if items else 0
 
 
-def _empty(spec: Measure, options: dict, a: int, b: int, n: int, clips: int) -> Comparison:
-    numbers = {name: np.full((a, b), np.nan) for name in NUMBERS}
-    symmetric = spec.symmetric and not (spec.one_sided and spec.one_sided(options))
-    flags = np.full((a, b), "", dtype=object)
+def _empty(spec: Measure, options: dict, shape: tuple[int, int], n: int, clips: int) -> Comparison:
+    """A comparison that knows nothing yet."""
+    one_sided = spec.one_sided is not None and spec.one_sided(options)
     return Comparison(
-        spec.name, options, symmetric, flags=flags, n=np.full((a, b), n), clips=clips, **numbers
+        measure=spec.name,
+        options=options,
+        symmetric=spec.symmetric and not one_sided,
+        values=np.full(shape, np.nan),
+        flags=np.full(shape, "", dtype=object),
+        n=np.full(shape, n),
+        ci_low=np.full(shape, np.nan),
+        ci_high=np.full(shape, np.nan),
+        null_p=np.full(shape, np.nan),
+        chance=np.full(shape, np.nan),
+        rank_a=np.full(shape, np.nan),
+        rank_b=np.full(shape, np.nan),
+        clips=clips,
     )
 
 
@@ -242,7 +249,8 @@ def _block_sizes(
         return size, size
     if spec.tiled:
         return max(most, 1), max(most, 1)
-    places = int((memory - threads() * spec.arrays_per_rep * array) / (spec.arrays_kept * array))
+    at_work = threads() * spec.arrays_per_rep * array
+    places = int((memory - at_work) / (spec.arrays_kept * array))
     return max(1, places - places // 5), max(1, places // 5)
 
 
@@ -265,13 +273,13 @@ def _blocks(
     for start in range(0, len(items), size):
         i = range(start, min(start + size, len(items)))
         rows = spread(lambda k: _prepare(items[k], spec, options), i)
-        others = [range(0, len(columns))]
+        spans = [range(0, len(columns))]
         if columns is items:
             yield i, i, rows, rows
-            others = (
-                [range(0, start)] if symmetric else [range(0, start), range(i.stop, len(columns))]
-            )
-        for span in others:
+            spans = [range(0, start)]
+            if not symmetric:
+                spans.append(range(i.stop, len(columns)))
+        for span in spans:
             for first in range(span.start, span.stop, width):
                 j = range(first, min(first + width, span.stop))
                 yield i, j, rows, spread(lambda k: _prepare(columns[k], spec, options), j)
@@ -288,16 +296,21 @@ def _fill(
 ) -> None:
     """Values, flags, ranks and, where each row is a clip, chance of one block."""
     cells = spec.cross(rows, columns, options)
-    result.values[block], result.flags[block] = cells.values, cells.flags
+    result.values[block] = cells.values
+    result.flags[block] = cells.flags
     if cells.n is not None:
         result.n[block] = cells.n
-    for target, side, axis in ((result.rank_a, rows, 1), (result.rank_b, columns, 0)):
-        ranks = [np.nan if item.rank is None else item.rank for item in side]
-        target[block] = np.expand_dims(np.array(ranks, dtype=float), axis)
+    result.rank_a[block] = _ranks(rows)[:, None]
+    result.rank_b[block] = _ranks(columns)
     if spec.chance and chance:
-        result.chance[block] = np.where(
-            np.isnan(cells.values), np.nan, spec.chance(rows, columns, options)
-        )
+        expected = spec.chance(rows, columns, options)
+        result.chance[block] = np.where(np.isnan(cells.values), np.nan, expected)
+
+
+def _ranks(side: list) -> np.ndarray:
+    """(R,) ranks that the measure worked with, NaN where it uses none."""
+    ranks = [np.nan if item.rank is None else item.rank for item in side]
+    return np.array(ranks, dtype=float)
 
 
 def _null(
@@ -331,7 +344,8 @@ def _null(
         counts, mean = resample.re_pairing_null(spec, options, rows, loaded, values, orders, size)
         if result.symmetric and rows is columns:  # one draw for both orders of a pair
             upper = np.tri(len(rows), dtype=bool).T
-            counts, mean = (np.where(upper, array, array.T) for array in (counts, mean))
+            counts = np.where(upper, counts, counts.T)
+            mean = np.where(upper, mean, mean.T)
         p = p_of_counts(counts, len(orders))
         result.null_p[block] = np.where(np.isnan(values), np.nan, p)
         unknown = np.isnan(result.chance[block])

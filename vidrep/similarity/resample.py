@@ -54,7 +54,8 @@ def left_out(units: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
     if len(units) <= MOST_SINGLE:
         return list(units)
     order = stream(seed, "similarity", "groups", len(units)).permutation(len(units))
-    return [np.concatenate([units[k] for k in part]) for part in np.array_split(order, GROUPS)]
+    groups = np.array_split(order, GROUPS)
+    return [np.concatenate([units[k] for k in group]) for group in groups]
 
 
 def re_pairings(units: Sequence[np.ndarray], permutations: int, seed: int) -> np.ndarray:
@@ -109,13 +110,15 @@ def without(kernel: Kernel, rows: np.ndarray) -> Kernel:
     @cache
     def factors() -> tuple[np.ndarray, np.ndarray]:
         scores = kernel.factor[kept].astype(np.float64)
-        left, values, _ = np.linalg.svd((scores - scores.mean(axis=0)) / unit, full_matrices=False)
+        centred = (scores - scores.mean(axis=0)) / unit
+        left, values, _ = np.linalg.svd(centred, full_matrices=False)
         keep = values > max(scores.shape) * EPS * values[0]
         return np.ascontiguousarray(left[:, keep] * values[keep]), values[keep]
 
     def features() -> Iterator[np.ndarray]:
         for block in kernel.features():
-            yield (block[kept] - block[kept].mean(axis=0)) / unit
+            some = block[kept]
+            yield (some - some.mean(axis=0)) / unit
 
     later = _Later(
         matrix=lambda: part.matrix,
@@ -164,13 +167,15 @@ def replicates(
         same: whether both are the same list.
     """
     options = {**options, "quick": True}
-    kernels = [[item.load() for item in side] for side in items[: 1 if same else 2]]
+    rows = [item.load() for item in items[0]]
+    columns = rows if same else [item.load() for item in items[1]]
     results = []
     for group in groups:
-        sides = [
-            [prepared(without(kernel, group), spec, options) for kernel in side] for side in kernels
-        ]
-        results.append(spec.cross(sides[0], sides[-1], options).values)
+        left = [prepared(without(kernel, group), spec, options) for kernel in rows]
+        right = left
+        if not same:
+            right = [prepared(without(kernel, group), spec, options) for kernel in columns]
+        results.append(spec.cross(left, right, options).values)
     return np.array(results)
 
 
@@ -209,12 +214,12 @@ def re_pairing_null(
     sign = -1 if spec.is_distance(options) else 1
     step = max(1, min(BATCH, size // max(len(kernels), 1)))
     for start in range(0, len(orders), step):
-        moved = [
-            prepared(re_paired(k, order), spec, options)
-            for order in orders[start : start + step]
-            for k in kernels
-        ]
-        drawn = spec.cross(rows, moved, options).values.reshape(len(rows), -1, len(kernels))
-        counts += (~(sign * drawn < (sign * observed - tolerance)[:, None])).sum(axis=1)
-        total += drawn.sum(axis=1)
+        moved = []
+        for order in orders[start : start + step]:
+            moved += [prepared(re_paired(kernel, order), spec, options) for kernel in kernels]
+        values = spec.cross(rows, moved, options).values
+        values = values.reshape(len(rows), -1, len(kernels))  # (A, draws, B)
+        below = sign * values < (sign * observed - tolerance)[:, None]
+        counts += (~below).sum(axis=1)  # NaN is not below
+        total += values.sum(axis=1)
     return counts, total / len(orders)
