@@ -14,6 +14,7 @@ NOT_RUN = "not run"
 UNDECIDED = "undecided"
 HOLDS = "holds"
 FAILS = "fails"
+VERDICTS = {True: HOLDS, False: FAILS, None: UNDECIDED}
 CLAIM_COLUMNS = (
     "source",
     "number",
@@ -29,11 +30,10 @@ UNEXPLAINED = "none known"
 
 def claims(sources: Sequence[str] = ()) -> list[Claim]:
     """All claims of some sources, all by default, source by source."""
-    return [
-        claim
-        for source in chosen_sources(sources)
-        for claim in importlib.import_module(f"studies.fidelity.{source}").CLAIMS
-    ]
+    found = []
+    for source in chosen_sources(sources):
+        found += importlib.import_module(f"studies.fidelity.{source}").CLAIMS
+    return found
 
 
 def judge(claim: Claim, results: Results) -> tuple[str, str]:
@@ -42,7 +42,7 @@ def judge(claim: Claim, results: Results) -> tuple[str, str]:
         finding: Finding = claim.measure(results)
     except NotRun as missing:
         return f"not in this experiment: {missing}", NOT_RUN
-    return finding.measured, {True: HOLDS, False: FAILS, None: UNDECIDED}[finding.holds]
+    return finding.measured, VERDICTS[finding.holds]
 
 
 def judge_all(
@@ -57,14 +57,13 @@ def judge_all(
     for claim in claims(sources):
         started = time.monotonic()
         numbers[claim.source] += 1
+        number = numbers[claim.source]
         measured, verdict = judge(claim, results)
         explanation = (claim.if_fails or UNEXPLAINED) if verdict == FAILS else ""
-        head = (claim.source, numbers[claim.source], claim.text, claim.expected, claim.how)
+        head = (claim.source, number, claim.text, claim.expected, claim.how)
         rows.append((*head, measured, explanation, verdict))
-        report(
-            f"{claim.source} {numbers[claim.source]}: {verdict} ({time.monotonic() - started:.1f}"
-            f" s): {claim.text}"
-        )
+        seconds = time.monotonic() - started
+        report(f"{claim.source} {number}: {verdict} ({seconds:.1f} s): {claim.text}")
     return rows
 
 
@@ -76,11 +75,8 @@ def page(rows: list[tuple], setting: str) -> str:
         setting: one paragraph: on what data and at which scale all this was measured.
     """
     counts = Counter(row[-1] for row in rows)
-    total = ", ".join(
-        f"{counts[verdict]} {verdict}"
-        for verdict in (HOLDS, FAILS, UNDECIDED, NOT_RUN)
-        if counts[verdict]
-    )
+    given = [verdict for verdict in (HOLDS, FAILS, UNDECIDED, NOT_RUN) if counts[verdict]]
+    total = ", ".join(f"{counts[verdict]} {verdict}" for verdict in given)
     lines = [
         "# Fidelity",
         "",
@@ -93,19 +89,25 @@ def page(rows: list[tuple], setting: str) -> str:
     ]
     for source in dict.fromkeys(row[0] for row in rows):
         lines += [f"## {SOURCES[source]}", ""]
-        for _, number, text, expected, how, measured, explanation, verdict in (
-            row for row in rows if row[0] == source
-        ):
-            lines += [
-                f"### {number}. {text}: **{verdict}**",
-                "",
-                f"* expected: {expected}",
-                f"* measured: {measured}",
-                f"* how: {how}",
-                *([f"* why not: {explanation}"] if explanation else []),
-                "",
-            ]
+        for row in rows:
+            if row[0] == source:
+                lines += _claim_lines(row)
     return "\n".join(lines)
+
+
+def _claim_lines(row: tuple) -> list[str]:
+    """The lines on one claim."""
+    _, number, text, expected, how, measured, explanation, verdict = row
+    lines = [
+        f"### {number}. {text}: **{verdict}**",
+        "",
+        f"* expected: {expected}",
+        f"* measured: {measured}",
+        f"* how: {how}",
+    ]
+    if explanation:
+        lines.append(f"* why not: {explanation}")
+    return [*lines, ""]
 
 
 _INTRODUCTION = (

@@ -1,5 +1,6 @@
-"""Changed versions of a layer: without leading or trailing principal components, and with noise;
-and what a probe then loses.
+"""Changed versions of a layer, and what a probe then loses.
+
+They are without leading or trailing principal components, or with noise.
 """
 
 from __future__ import annotations
@@ -65,30 +66,32 @@ def change(
     fit, test = component_scores(fit, test)
     rank = fit.shape[1]
     counts = sorted({max(1, round(share * rank)) for share in REMOVED} - {rank})
-    kept = [slice(count, None) for count in counts] + [
-        slice(None, rank - count) for count in counts
-    ]
-    accuracy = probe_accuracies(fit, fit_labels, test, test_labels, [slice(None), *kept])
-    kernels = [summarise(test[:, part]) for part in kept]
+    without_leading = [slice(count, None) for count in counts]
+    without_trailing = [slice(None, rank - count) for count in counts]
+    parts = [slice(None), *without_leading, *without_trailing]
+    accuracy = probe_accuracies(fit, fit_labels, test, test_labels, parts)
     draw = stream(seed, "sanity", "noise", run.dataset, run.system, run.seed, layer)
     spread = np.sqrt(test.var(axis=0).mean())
-    noisy = [summarise(test + level * spread * draw.standard_normal(test.shape)) for level in NOISE]
-    losses = accuracy[0] - accuracy[1:]
+    noisy = []
+    for level in NOISE:
+        noise = draw.standard_normal(test.shape)
+        noisy.append(summarise(test + level * spread * noise))
     return Series(
         run.system,
         run.seed,
         layer,
-        summarise(test),
-        kernels[: len(counts)],
-        kernels[len(counts) :],
-        noisy,
-        losses,
+        original=summarise(test),
+        leading=[summarise(test[:, part]) for part in without_leading],
+        trailing=[summarise(test[:, part]) for part in without_trailing],
+        noisy=noisy,
+        losses=accuracy[0] - accuracy[1:],
     )
 
 
 def component_scores(fit: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets of activations (m, d) and (n, d) in the principal components of ``fit``, largest
-    first: (m, r) and (n, r).
+    """Both sets of activations in the principal components of ``fit``, largest first.
+
+    (m, d) and (n, d) -> (m, r) and (n, r).
     """
     mean = fit.mean(axis=0, dtype=np.float64)
     _, values, directions = np.linalg.svd(fit - mean, full_matrices=False)
@@ -115,23 +118,26 @@ def probe_accuracies(
             side share or lack is left out.
         parts: which components each probe sees.
     """
-    used = [np.ptp(side, axis=0) for side in (fit_labels.astype(int), test_labels.astype(int))]
-    fit_labels, test_labels = (
-        labels[:, np.minimum(*used) > 0] for labels in (fit_labels, test_labels)
-    )
+    used = _varies(fit_labels) & _varies(test_labels)
+    fit_labels = fit_labels[:, used]
+    test_labels = test_labels[:, used]
     squares = (fit**2).sum(axis=0)
-    weights = (
-        fit.T
-        @ (fit_labels - fit_labels.mean(axis=0))
-        / (squares + PENALTY * squares.mean())[:, None]
-    )
-    result = []
+    products = fit.T @ (fit_labels - fit_labels.mean(axis=0))
+    weights = products / (squares + PENALTY * squares.mean())[:, None]
+    accuracies = []
     for part in parts:
         scores = fit[:, part] @ weights[part]
-        shown = test[:, part] @ weights[part]
-        said = shown > (_mean_of(scores, fit_labels) + _mean_of(scores, ~fit_labels)) / 2
-        result.append(np.mean(_mean_of(said, test_labels) + _mean_of(~said, ~test_labels)) / 2)
-    return np.array(result)
+        halfway = (_mean_of(scores, fit_labels) + _mean_of(scores, ~fit_labels)) / 2
+        said = test[:, part] @ weights[part] > halfway
+        found = _mean_of(said, test_labels)
+        rejected = _mean_of(~said, ~test_labels)
+        accuracies.append(np.mean(found + rejected) / 2)
+    return np.array(accuracies)
+
+
+def _varies(labels: np.ndarray) -> np.ndarray:
+    """Which classes some clips have and others lack, (classes,)."""
+    return labels.any(axis=0) & ~labels.all(axis=0)
 
 
 def _mean_of(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:

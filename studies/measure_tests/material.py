@@ -1,6 +1,4 @@
-"""What the tests are made of: layers of the runs of an experiment, changed versions of them, and
-the answers of the runs.
-"""
+"""What the tests are made of: layers of runs, changed versions of them, answers of the runs."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 import zarr
 
 from studies.fidelity.claim import Results
@@ -61,7 +60,8 @@ def gather(folder: Path, runs: Sequence[Run], seed: int, report: Callable[[str],
 
     Args:
         folder: ``results/<experiment>``.
-        runs: trained runs of one data set, all opened up on it; several seeds of each system.
+        runs: trained runs of one data set, with their activations on it; several seeds of each
+            system.
         seed: of the experiment.
         report: receives lines of progress.
 
@@ -75,27 +75,27 @@ def gather(folder: Path, runs: Sequence[Run], seed: int, report: Callable[[str],
     for run in runs:
         store = folder / "activations" / dataset / f"{run.stem}.zarr"
         names = zarr.open_group(store, mode="r").attrs["layers"]
-        found = distinct({name: summarise(read_layer(store, name), name) for name in names})
-        layers += [Layer(run.system, run.seed, name, kernel) for name, kernel in found.items()]
-        labels = read_labels(store, "fit"), read_labels(store)
-        kept = list(found)
-        for name in dict.fromkeys((kept[len(kept) // 2], kept[-1])):
-            series.append(
-                change(
-                    read_layer(store, name, "fit"),
-                    read_layer(store, name),
-                    *labels,
-                    run=run,
-                    layer=name,
-                    seed=seed,
-                )
+        kernels = distinct({name: summarise(read_layer(store, name), name) for name in names})
+        layers += [Layer(run.system, run.seed, name, kernel) for name, kernel in kernels.items()]
+        kept = list(kernels)
+        middle = kept[len(kept) // 2]
+        for name in dict.fromkeys((middle, kept[-1])):
+            changed = change(
+                read_layer(store, name, "fit"),
+                read_layer(store, name),
+                read_labels(store, "fit"),
+                read_labels(store),
+                run=run,
+                layer=name,
+                seed=seed,
             )
+            series.append(changed)
         report(f"{run.stem}: {', '.join(kept)}")
-    answers = {
-        (run.system, run.seed): found
-        for run in runs
-        if (found := answers_of(folder, run, layers[0].kernel.n)) is not None
-    }
+    answers = {}
+    for run in runs:
+        given = answers_of(folder, run, layers[0].kernel.n)
+        if given is not None:
+            answers[run.system, run.seed] = given
     return Material(layers, series, answers, seed)
 
 
@@ -106,47 +106,43 @@ def check(runs: Sequence[Run]) -> None:
         seeds.setdefault(run.system, set()).add(run.seed)
     few = [name for name, found in seeds.items() if len(found) < 3]
     if len(seeds) < 2 or few or len(set(map(frozenset, seeds.values()))) > 1:
+        got = ", ".join(f"{name} with seeds {sorted(found)}" for name, found in seeds.items())
         raise ValueError(
             "config key systems: the tests of measures need at least two systems with the same"
-            " three seeds or more; got "
-            + ", ".join(f"{name} with seeds {sorted(found)}" for name, found in seeds.items())
+            f" three seeds or more; got {got}"
         )
 
 
 def distinct(kernels: dict[str, Kernel]) -> dict[str, Kernel]:
-    """Layers without those that a later one only repeats (an embedding that is a flattened map):
-    they cannot be told apart.
+    """Layers without those that a later one only repeats, which cannot be told apart.
+
+    An example is an embedding that is a flattened map.
     """
+
+    def same(name: str, later: str) -> bool:
+        return np.abs(kernels[name].matrix - kernels[later].matrix).max() < SAME
+
     names = list(kernels)
-    return {
-        name: kernels[name]
-        for i, name in enumerate(names)
-        if not any(
-            np.abs(kernels[name].matrix - kernels[later].matrix).max() < SAME
-            for later in names[i + 1 :]
-        )
-    }
+    kept = {}
+    for i, name in enumerate(names):
+        if not any(same(name, later) for later in names[i + 1 :]):
+            kept[name] = kernels[name]
+    return kept
 
 
 def answers_of(folder: Path, run: Run, clips: int) -> np.ndarray | None:
-    """Which classes a run says are in each of the first test clips, (n, classes) bool; None for
-    runs that do not classify.
+    """Which classes a run says are in each of the first test clips, (n, classes) bool.
+
+    None for runs that do not classify.
     """
-    import torch
-
-    from vidrep.training.device import choose
-
     results = Results(folder)
     objective = results.load(run.dataset, run.system, run.seed)
     if not hasattr(objective, "probabilities"):
         return None
-    split = results.split(run.dataset, system=run.system, count=clips)
+    predicted = []
     with torch.no_grad():
-        streams = [
-            objective.probabilities(objective.logits(batch))
-            for batch in split.batches(100, choose(0, "float32"))
-        ]
-        predicted = [
-            objective.predict(torch.stack(list(scores.values())).mean(0)) for scores in streams
-        ]
+        for batch in results.batches(run.dataset, system=run.system, count=clips):
+            streams = objective.probabilities(objective.logits(batch))
+            mean = torch.stack(list(streams.values())).mean(0)
+            predicted.append(objective.predict(mean))
     return torch.cat(predicted).numpy()

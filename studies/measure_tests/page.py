@@ -35,38 +35,31 @@ def failures(table: Sequence[dict]) -> dict[str, list[str]]:
 
 
 def _dataset(table: list[dict], dataset: str) -> list[str]:
-    names = [trial.name for trial in TRIALS if any(row["test"] == trial.name for row in table)]
+    """The lines on one data set: values of all measures, then who failed and who passed."""
+    asked = {row["test"]: row for row in table}  # chance and bar are the same for all measures
+    names = [trial.name for trial in TRIALS if trial.name in asked]
     measures = list(dict.fromkeys(row["measure"] for row in table))
-    cells = {
-        (row["measure"], row["test"]): f"{_short(row['value'])}{_MARKS[row['verdict']]}"
-        for row in table
-    }
-    failed = failures(table)
-    lines = [
-        f"## {dataset}",
-        "",
-        f"| measure | {' | '.join(names)} |",
-        "|---" * (1 + len(names)) + "|",
-    ]
-    lines += [
-        f"| {measure} | {' | '.join(cells[measure, name] for name in names)} |"
-        for measure in measures
-    ]
-    lines += [f"| *chance* | {' | '.join(_short(_of(table, name)['chance']) for name in names)} |"]
-    lines += [f"| *bar* | {' | '.join(_of(table, name)['bar'] for name in names)} |", ""]
-    lines += ["✗ failed, or no value for most of what was asked; ? undecided; no mark: passed.", ""]
-    listed = [f"{name} ({', '.join(tests)})" for name, tests in failed.items()]
-    lines += [f"**Failed:** {'; '.join(listed) or 'no measure'}.", ""]
-    passed = [
-        name
-        for name in measures
-        if all(row["verdict"] == PASSED for row in table if row["measure"] == name)
-    ]
+    cells = {(row["measure"], row["test"]): _cell(row) for row in table}
+    lines = [f"## {dataset}", "", _line("measure", names), "|---" * (1 + len(names)) + "|"]
+    for measure in measures:
+        lines.append(_line(measure, [cells[measure, name] for name in names]))
+    lines.append(_line("*chance*", [_short(asked[name]["chance"]) for name in names]))
+    lines.append(_line("*bar*", [asked[name]["bar"] for name in names]))
+    legend = "✗ failed, or no value for most of what was asked; ? undecided; no mark: passed."
+    failed = [f"{name} ({', '.join(tests)})" for name, tests in failures(table).items()]
+    lines += ["", legend, "", f"**Failed:** {'; '.join(failed) or 'no measure'}.", ""]
+    not_passed = {row["measure"] for row in table if row["verdict"] != PASSED}
+    passed = [name for name in measures if name not in not_passed]
     return [*lines, f"**Passed everything:** {', '.join(passed) or 'no measure'}.", ""]
 
 
-def _of(table: list[dict], name: str) -> dict:
-    return next(row for row in table if row["test"] == name)
+def _line(first: str, cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
+    return f"| {' | '.join([first, *cells])} |"
+
+
+def _cell(row: dict) -> str:
+    return f"{_short(row['value'])}{_MARKS[row['verdict']]}"
 
 
 def _short(number: str) -> str:
@@ -75,28 +68,30 @@ def _short(number: str) -> str:
 
 def _setting(config: dict) -> str:
     """Data and runs in one paragraph."""
-    items = [item if isinstance(item, dict) else {"name": item} for item in config["systems"]]
-    runs = "; ".join(
-        f"{item['name']} with seeds {', '.join(map(str, item.get('seeds', [0])))}" for item in items
-    )
+    runs = []
+    for item in config["systems"]:
+        item = item if isinstance(item, dict) else {"name": item}
+        seeds = ", ".join(map(str, item.get("seeds", [0])))
+        runs.append(f"{item['name']} with seeds {seeds}")
     video = config["video"]
     clips = config["clips"]
     chosen = config["activations"]
     return (
         f"Experiment `{config['experiment']}`, seed {config['seed']}: {config['digits']['kind']}"
         f" digits, clips of {video['frames']} frames, {video['size_px']} x {video['size_px']} px,"
-        f" {clips['train']:,} training clips. Runs: {runs}. Measures compare {chosen['clips']:,}"
-        f" test clips; probes are fitted on {chosen['fit_clips']:,} training clips."
+        f" {clips['train']:,} training clips. Runs: {'; '.join(runs)}. Measures compare"
+        f" {chosen['clips']:,} test clips; probes are fitted on {chosen['fit_clips']:,}"
+        " training clips."
     )
 
 
 def _explanation() -> list[str]:
     lines = ["## The tests", ""]
     for trial in BY_NAME.values():
-        lines += [
+        lines.append(
             f"* `{trial.name}`: {trial.question} Value: {trial.how}; passed above {trial.bar:g}. n"
             f" counts {trial.unit}."
-        ]
+        )
     return [*lines, ""]
 
 

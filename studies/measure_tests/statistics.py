@@ -1,5 +1,6 @@
-"""The numbers behind the tests, from matrices of likeness. Pairs without a value are left out; a
-test with few pairs has none.
+"""The numbers behind the tests, from matrices of likeness.
+
+Pairs without a value are left out; a test with few pairs has none.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ def retrieved(likeness: np.ndarray, runs: Sequence, names: Sequence[str]) -> np.
     for i in range(len(runs)):
         others = [run for run in np.unique(runs) if run != runs[i]]
         for run in others:
-            row = likeness[i, runs == run]
-            same = names[runs == run] == names[i]
+            here = runs == run
+            row = likeness[i, here]
+            same = names[here] == names[i]
             if np.isnan(row).all():
                 continue
             best = row >= np.nanmax(row) - TIED
@@ -41,7 +43,7 @@ def retrieved(likeness: np.ndarray, runs: Sequence, names: Sequence[str]) -> np.
 
 def auc(alike: np.ndarray, unlike: np.ndarray) -> float:
     """Probability that a value of ``alike`` exceeds one of ``unlike``; ties count half."""
-    if _mostly_missing(alike) or _mostly_missing(unlike):
+    if mostly_missing(alike) or mostly_missing(unlike):
         return float("nan")
     alike = alike[~np.isnan(alike)]
     unlike = unlike[~np.isnan(unlike)]
@@ -50,18 +52,17 @@ def auc(alike: np.ndarray, unlike: np.ndarray) -> float:
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation; 0 if one side does not vary, because it then tells nothing of
-    the other.
-    """
-    if _mostly_missing(a) or _mostly_missing(b):
+    """Spearman's rank correlation; 0 if one side does not vary, and so tells nothing."""
+    if mostly_missing(a) or mostly_missing(b):
         return float("nan")
     known = ~(np.isnan(a) | np.isnan(b))
     return float(np.mean(standard_ranks(a[known]) * standard_ranks(b[known])))
 
 
 def standard_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks of an array of any shape with mean 0 and standard deviation 1; 0 for missing values and
-    where nothing varies.
+    """Ranks of an array of any shape with mean 0 and standard deviation 1.
+
+    They are 0 for missing values, and where nothing varies.
     """
     known = ~np.isnan(values)
     ranks = centred_ranks(np.round(values[known] / TIED))
@@ -74,19 +75,22 @@ def standard_ranks(values: np.ndarray) -> np.ndarray:
 def shuffled_correlations(
     a: np.ndarray, b: np.ndarray, draws: int, draw: np.random.Generator
 ) -> np.ndarray:
-    """Rank correlations (draws,) of ``a`` with ``b`` in random order; entries missing in ``a`` are
-    left out.
+    """Rank correlations (draws,) of ``a`` with ``b`` in random order.
+
+    Entries missing in ``a`` are left out.
     """
     known = ~np.isnan(a)
-    orders = draw.permuted(np.tile(standard_ranks(b[known]), (draws, 1)), axis=1)
+    copies = np.tile(standard_ranks(b[known]), (draws, 1))
+    orders = draw.permuted(copies, axis=1)
     return orders @ standard_ranks(a[known]) / max(known.sum(), 1)
 
 
 def reordered_correlations(
     a: np.ndarray, b: np.ndarray, draws: int, draw: np.random.Generator
 ) -> np.ndarray:
-    """Mantel's test: rank correlations of two symmetric matrices, observed and with rows and
-    columns of ``b`` in random orders.
+    """Mantel's test: rank correlations of two symmetric matrices.
+
+    The first one is that observed; for the others rows and columns of ``b`` stand in random orders.
 
     Returns:
         (1 + draws,), the observed one first. Pairs missing in ``a`` count nothing.
@@ -98,24 +102,30 @@ def reordered_correlations(
     other = np.zeros(b.shape)
     other[upper] = standard_ranks(b[upper])
     other += other.T
-    orders = [np.arange(len(a)), *(draw.permutation(len(a)) for _ in range(draws))]
-    return np.array([other[np.ix_(order, order)][upper] @ ranks for order in orders]) / max(
-        len(ranks), 1
-    )
+    orders = [np.arange(len(a))]
+    orders += [draw.permutation(len(a)) for _ in range(draws)]
+    products = [other[np.ix_(order, order)][upper] @ ranks for order in orders]
+    return np.array(products) / max(len(ranks), 1)
 
 
 def growing(distances: np.ndarray) -> float:
-    """Share of steps at which distances (k,), the first one that of a layer to itself, grow; a step
-    without a value does not.
+    """Share of steps at which distances (k,) grow; a step without a value does not.
+
+    The first one is that of a layer to itself.
     """
-    return float("nan") if _mostly_missing(distances) else float(np.mean(np.diff(distances) > TIED))
+    if mostly_missing(distances):
+        return float("nan")
+    return float(np.mean(np.diff(distances) > TIED))
 
 
 def mean(values: Sequence[float]) -> float:
     """Their mean without those that are NaN; NaN if most are."""
     values = np.asarray(values, float)
-    return float("nan") if _mostly_missing(values) else float(np.nanmean(values))
+    if mostly_missing(values):
+        return float("nan")
+    return float(np.nanmean(values))
 
 
-def _mostly_missing(values: np.ndarray) -> bool:
+def mostly_missing(values: np.ndarray) -> bool:
+    """Whether more than half of the values are NaN, or there are none."""
     return len(values) == 0 or np.isnan(values).mean() > 0.5

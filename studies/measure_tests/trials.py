@@ -144,9 +144,15 @@ def verdict(trial: Trial, found: Outcome) -> str:
     return FAILED if not found.high > trial.bar else UNDECIDED
 
 
+def undefined(n: int, chance: float) -> Outcome:
+    """Of a measure that has no value for most of what a test asks."""
+    return Outcome(math.nan, math.nan, math.nan, n, chance)
+
+
 def of_share(hits: np.ndarray, chance: float) -> Outcome:
-    """The mean of shares (n,) in [0, 1] with Wilson's interval for n trials, which is cautious when
-    each is itself a mean.
+    """The mean of shares (n,) in [0, 1] with Wilson's interval for n trials.
+
+    The interval is cautious when each share is itself a mean.
     """
     n = len(hits)
     share = float(np.mean(hits))
@@ -157,11 +163,16 @@ def of_share(hits: np.ndarray, chance: float) -> Outcome:
 def of_replicates(
     value: float, left_out: np.ndarray, trial: Trial, n: int, chance: float, p: float = math.nan
 ) -> Outcome:
-    """A value with its delete-one jackknife interval (Student's t), cut to what is possible;
-    ``left_out``: k replicates.
+    """A value with its delete-one jackknife interval (Student's t), cut to what is possible.
+
+    Args:
+        value: of all replicates.
+        left_out: (k,) values, each without one replicate.
+        trial: knows what is possible.
+        n, chance, p: see ``Outcome``.
     """
     if math.isnan(value) or np.isnan(left_out).any():
-        return Outcome(math.nan, math.nan, math.nan, n, chance)
+        return undefined(n, chance)
     k = len(left_out)
     half = float(jackknife_margin(jackknife_error(left_out), k))
     low, high = trial.limits
