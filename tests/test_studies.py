@@ -1,12 +1,15 @@
 """Studies use the library, never the other way round; their rules and scripts stand beside them."""
 
 import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import studies
 from studies.fidelity import SOURCES, chosen_sources
 from vidrep.code_version import code_version
 
@@ -89,3 +92,9 @@ def test_a_study_depends_on_its_own_modules(tmp_path):
         for folder in tmp_path.iterdir()
     }
     assert digests["1one"] == digests["1two"] == digests["2two"] != digests["2one"]
+
+
+def test_every_module_of_a_study_can_be_imported():
+    for module in pkgutil.walk_packages(studies.__path__, "studies."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)

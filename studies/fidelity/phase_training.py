@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from vidrep.alignment.job import Videos, read_videos
+from vidrep.alignment.videos import Videos, read_videos
 
 STEPS = 60  # of Adam
 VIDEOS = 4  # a step

@@ -8,8 +8,8 @@ import torch
 from studies.fidelity.alignment_scores import Measured, above, measured, named
 from studies.fidelity.claim import Claim, Finding, Results, all_hold
 from studies.fidelity.phase_training import RATE, STEPS, phase_accuracy
-from vidrep.alignment.job import read_videos
 from vidrep.alignment.measures import matched_frames
+from vidrep.alignment.videos import read_videos
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
 from vidrep.objectives.cycle_losses import cycle_back, nearest_frames
