@@ -1,6 +1,4 @@
-"""Temporal activity detection: videos, clip labels, labeller, post-processing and evaluation
-against loops and closed forms.
-"""
+"""Temporal activity detection against loops and closed forms, from videos to evaluation."""
 
 import dataclasses
 from pathlib import Path
@@ -70,8 +68,9 @@ def make_recipe(name: str = "velocity_only", activities: int = 1) -> UntrimmedRe
 
 
 def walk(start, direction, steps, edges):
-    """One point, frame by frame: move, clamp, turn round at a wall; the speed is that of the piece
-    the frame lies in.
+    """One point, frame by frame: move, clamp, turn round at a wall.
+
+    The speed is that of the piece that the frame lies in.
     """
     places = []
     place = start
@@ -132,43 +131,32 @@ def test_videos_are_as_their_factors_say(digits, name):
 
 def test_activities_show_digits_of_their_class_and_background_hides_them(digits):
     rendered = render_untrimmed(make_recipe("digits_only"), digits, "test", 10, seed=2)
-    for clip, corners, factors in zip(
-        rendered["clips"],
-        rendered["corners"],
-        zip(*rendered["factors"].values(), strict=True),
-        strict=True,
-    ):
-        frames, segments, classes, images = factors
+    square = np.pad(np.full((4, 4), 255, np.uint8), 2)
+    for i, clip in enumerate(rendered["clips"]):
+        corners = rendered["corners"][i]
+        frames, segments, classes, images = (values[i] for values in rendered["factors"].values())
         for which, (first, end) in enumerate(segments[segments[:, 0] >= 0]):
             assert (digits.labels[images[which]] == classes[which]).all()
-            for frame, inside in (
-                (first, True),
-                (end - 1, True),
-                (first - 1, False),
-                (min(end, frames - 1), False),
-            ):
+            inside = (first, end - 1)
+            outside = (first - 1, min(end, frames - 1))
+            for frame in (*inside, *outside):
                 canvas = np.zeros((20, 20), np.uint8)
                 for (top, left), image in zip(corners[frame], images[which], strict=True):
-                    patch = (
-                        digits.images[image]
-                        if inside
-                        else np.pad(np.full((4, 4), 255, np.uint8), 2)
-                    )
+                    patch = digits.images[image] if frame in inside else square
                     part = canvas[top : top + 8, left : left + 8]
                     np.maximum(part, patch, out=part)
                 np.testing.assert_array_equal(clip[frame], canvas)
 
 
 def test_splits_share_neither_digits_nor_trajectories(digits):
-    rendered = {
-        name: render_untrimmed(make_recipe("digits_only"), digits, name, 20, 0)
-        for name in ("train", "test")
-    }
-    train, test = (set(part["factors"]["digit_image"].ravel()) - {-1} for part in rendered.values())
-    assert not train & test
-    assert not np.array_equal(rendered["train"]["corners"][:, 0], rendered["test"]["corners"][:, 0])
+    train = render_untrimmed(make_recipe("digits_only"), digits, "train", 20, 0)
+    test = render_untrimmed(make_recipe("digits_only"), digits, "test", 20, 0)
+    train_images = set(train["factors"]["digit_image"].ravel()) - {-1}
+    test_images = set(test["factors"]["digit_image"].ravel()) - {-1}
+    assert not train_images & test_images
+    assert not np.array_equal(train["corners"][:, 0], test["corners"][:, 0])
     again = render_untrimmed(make_recipe("digits_only"), digits, "test", 20, 0)
-    np.testing.assert_array_equal(again["clips"], rendered["test"]["clips"])
+    np.testing.assert_array_equal(again["clips"], test["clips"])
 
 
 def test_two_activities_differ(digits):
@@ -197,12 +185,12 @@ def random_truth(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lengths, segments and classes of videos with one or two segments that do not overlap."""
     frames = rng.integers(120, 300, videos)
-    edges = np.sort(
-        np.stack([rng.choice(n, 2 * segments, replace=False) for n in frames]), 1
-    ).reshape(videos, segments, 2)
+    places = np.stack([rng.choice(length, 2 * segments, replace=False) for length in frames])
+    edges = np.sort(places, 1).reshape(videos, segments, 2)
     classes = np.repeat(rng.integers(0, CLASSES, (videos, 1)), segments, 1)
     single = rng.random(videos) < 0.5
-    edges[single, 1:], classes[single, 1:] = -1, -1
+    edges[single, 1:] = -1
+    classes[single, 1:] = -1
     return frames, edges, classes
 
 
@@ -221,9 +209,8 @@ def test_clip_labels_against_counting_frames(offset):
         for (first, end), name in zip(places, names, strict=True):
             by_frame[max(first, 0) : max(end, 0)] = name + 1
         for i in range((total - offset) // 16):
-            counts = np.bincount(
-                by_frame[offset + 16 * i : offset + 16 * (i + 1)], minlength=CLASSES + 1
-            )[1:]
+            clip = by_frame[offset + 16 * i : offset + 16 * (i + 1)]
+            counts = np.bincount(clip, minlength=CLASSES + 1)[1:]
             expected.append(counts.argmax() + 1 if counts.max() >= 8 else 0)
     np.testing.assert_array_equal(labels, expected)
     assert clips.sum() == len(labels)
@@ -288,7 +275,15 @@ def make_videos(seed: int, videos: int = 12, *, noise: float = 0.0, offset: int 
     )
     features = np.eye(CLASSES + 1)[labels] + noise * rng.normal(size=(len(labels), CLASSES + 1))
     return Videos(
-        features.astype(np.float32), clips, labels, segments, classes, CLASSES, 16, offset, 8.0
+        features=features.astype(np.float32),
+        clips=clips,
+        labels=labels,
+        segments=segments,
+        segment_class=classes,
+        classes=CLASSES,
+        clip_frames=16,
+        offset=offset,
+        fps=8.0,
     )
 
 
@@ -349,21 +344,20 @@ def test_perfect_features_give_perfect_detections():
     videos = make_videos(5, 40)
     lengths = np.diff(videos.segments, axis=2)[..., 0]
     gaps = videos.segments[:, 1, 0] - videos.segments[:, 0, 1]
-    clear = np.where(videos.segment_class >= 0, lengths >= 32, True).all(1) & (
-        (gaps >= 32) | (videos.segment_class[:, 1] < 0)
-    )
+    there = videos.segment_class >= 0
+    long_enough = np.where(there, lengths >= 32, True).all(1)
+    apart = (gaps >= 32) | ~there[:, 1]
+    clear = long_enough & apart
     inside = np.repeat(clear, videos.clips)
     one_hot = np.eye(CLASSES + 1)[videos.labels][inside]
     truth = true_segments(videos.segments[clear], videos.segment_class[clear], videos.fps)
     found = detect(one_hot, videos.clips[clear], k=0, alpha=0.2, clip_frames=16, fps=videos.fps)
     assert detection_map(found, truth, (0.5,))[0] == 1.0
     assert len(found) == len(truth) > 10
-    whole = np.isin(
-        np.arange(len(truth)),
-        np.flatnonzero(truth.end_s <= (16 * videos.clips[clear] / videos.fps)[truth.video]),
-    )
-    for a, b in ((found.start_s, truth.start_s), (found.end_s, truth.end_s)):
-        assert np.abs(a - b)[whole].max() <= 8 / videos.fps
+    covered_s = 16 * videos.clips[clear] / videos.fps
+    whole = truth.end_s <= covered_s[truth.video]
+    assert np.abs(found.start_s - truth.start_s)[whole].max() <= 8 / videos.fps
+    assert np.abs(found.end_s - truth.end_s)[whole].max() <= 8 / videos.fps
 
 
 def test_random_probabilities_are_at_chance():
@@ -411,45 +405,39 @@ def random_segments(rng, videos: int, count: int) -> Segments:
     return Segments(video, label, start, start + length, rng.random(count))
 
 
+def overlap_of_two(found: Segments, i: int, truth: Segments, j: int) -> float:
+    """Temporal intersection over union of two segments of one video."""
+    start = max(found.start_s[i], truth.start_s[j])
+    end = min(found.end_s[i], truth.end_s[j])
+    shared = max(end - start, 0)
+    found_s = found.end_s[i] - found.start_s[i]
+    true_s = truth.end_s[j] - truth.start_s[j]
+    return shared / (found_s + true_s - shared)
+
+
 def looped_map(found: Segments, truth: Segments, threshold: float) -> float:
     """Mean average precision by going through detections and truths one by one."""
     values = []
     for label in sorted(set(truth.label.tolist())):
         there = [i for i in range(len(truth)) if truth.label[i] == label]
-        ranked = sorted(
-            (i for i in range(len(found)) if found.label[i] == label), key=lambda i: -found.score[i]
-        )
+        ranked = [i for i in range(len(found)) if found.label[i] == label]
+        ranked.sort(key=lambda i: -found.score[i])
         taken = set()
         precisions = []
-        hits = 0
+        correct = []
         for rank, i in enumerate(ranked, start=1):
-            best = None
-            best_overlap = 0.0
-            for j in there:
-                if j in taken or truth.video[j] != found.video[i]:
-                    continue
-                inter = min(found.end_s[i], truth.end_s[j]) - max(
-                    found.start_s[i], truth.start_s[j]
-                )
-                union = (
-                    found.end_s[i]
-                    - found.start_s[i]
-                    + truth.end_s[j]
-                    - truth.start_s[j]
-                    - max(inter, 0)
-                )
-                if max(inter, 0) / union > best_overlap:
-                    best = j
-                    best_overlap = inter / union
-            if best is not None and best_overlap >= threshold:
+            overlaps = {
+                j: overlap_of_two(found, i, truth, j)
+                for j in there
+                if j not in taken and truth.video[j] == found.video[i]
+            }
+            best = max(overlaps, key=overlaps.get, default=None)
+            hit = best is not None and overlaps[best] >= threshold
+            if hit:
                 taken.add(best)
-                hits += 1
-            precisions.append((hits / rank, best is not None and best_overlap >= threshold))
-        area = sum(
-            max(p for p, _ in precisions[i:])
-            for i, (_, correct) in enumerate(precisions)
-            if correct
-        )
+            correct.append(hit)
+            precisions.append(len(taken) / rank)
+        area = sum(max(precisions[i:]) for i, hit in enumerate(correct) if hit)
         values.append(area / len(there))
     return float(np.mean(values))
 
@@ -487,15 +475,17 @@ def test_classification_scores_against_loops():
     present = rng.random((30, CLASSES)) < 0.3
     values = []
     for k in range(CLASSES):
-        correct = [bool(present[i, k]) for i in sorted(range(30), key=lambda i: -scores[i, k])]
+        ranked = sorted(range(30), key=lambda i: -scores[i, k])
+        correct = [bool(present[i, k]) for i in ranked]
         precision = [sum(correct[: i + 1]) / (i + 1) for i in range(30)]
-        values.append(sum(max(precision[i:]) for i in range(30) if correct[i]) / sum(correct))
+        area = sum(max(precision[i:]) for i in range(30) if correct[i])
+        values.append(area / sum(correct))
     assert classification_map(scores, present) == pytest.approx(np.mean(values))
     for rank in (1, 3):
-        hits = [
-            any(present[i, k] for k in sorted(range(CLASSES), key=lambda k: -scores[i, k])[:rank])
-            for i in range(30)
-        ]
+        hits = []
+        for i in range(30):
+            ranked = sorted(range(CLASSES), key=lambda k: -scores[i, k])
+            hits.append(any(present[i, k] for k in ranked[:rank]))
         assert hit_at(scores, present, rank) == pytest.approx(np.mean(hits))
 
 
@@ -547,9 +537,7 @@ def test_loss_weighs_background():
 
 
 def remembering(seed: int) -> Videos:
-    """Videos whose second half carries the class that the first clip shows: only memory can tell
-    it.
-    """
+    """Videos whose second half carries the class that the first clip shows: memory must tell it."""
     videos = make_videos(seed, 40)
     clips = np.full(40, 8)
     labels = np.zeros((40, 8), int)
