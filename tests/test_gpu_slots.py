@@ -1,5 +1,6 @@
-"""GPU slots with pretended devices: concurrent jobs never share one, and a killed job gives its
-device back.
+"""GPU slots with pretended devices: jobs never share one, a killed job gives its device back.
+
+Times are only there to end a test that would wait for ever.
 """
 
 import itertools
@@ -48,7 +49,7 @@ def test_jobs_never_overlap_on_a_device():
     jobs = [start(count, 0.1) for count in (1, 2, 1, 1, 1)]
     spans = []
     for job, count in zip(jobs, (1, 2, 1, 1, 1), strict=True):
-        output, errors = job.communicate(timeout=60)
+        output, errors = job.communicate(timeout=600)
         assert job.returncode == 0, errors
         held, times = output.splitlines()
         devices = held.removeprefix("held ").split(",")
@@ -61,14 +62,14 @@ def test_jobs_never_overlap_on_a_device():
 
 
 def test_a_killed_job_gives_its_devices_back():
-    holder = start(2, 60)
+    holder = start(2, 600)
     assert holder.stdout.readline() == "held A,B\n"
     waiting = start(1, 0)
     time.sleep(0.6)
     assert waiting.poll() is None, "nothing is free yet"
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
-    output, _ = waiting.communicate(timeout=30)
+    output, _ = waiting.communicate(timeout=600)
     assert waiting.returncode == 0 and output.startswith("held A\n")
 
 
@@ -79,11 +80,11 @@ def test_who_waits_for_two_does_not_sit_on_one():
     time.sleep(0.6)
     began = time.monotonic()
     (second,) = gpu_slots.hold(1, ["A", "B"], folder)
-    assert time.monotonic() - began < 5 and waiting.poll() is None
+    assert time.monotonic() - began < 300 and waiting.poll() is None
     assert [Path(handle.name).name for handle in (first, second)] == ["A", "B"]
     first.close()
     second.close()
-    assert waiting.communicate(timeout=30)[0].startswith("held A,B\n")
+    assert waiting.communicate(timeout=600)[0].startswith("held A,B\n")
 
 
 def test_a_claim_shows_the_held_devices_only():

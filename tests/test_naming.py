@@ -92,6 +92,17 @@ def test_a_module_that_lacks_a_dependency_is_not_called_missing(own):
         resolve("needs_more:Net", TABLE, "model")
 
 
+@pytest.mark.parametrize(
+    ("traits", "kind"), [(models.traits, "model"), (objectives.traits, "objective")]
+)
+def test_before_the_first_job_it_is_one_line_nevertheless(own, traits, kind):
+    own("needs_more", "import surely_not_installed\n")
+    with pytest.raises(ValueError) as error:
+        traits("needs_more:Net")
+    reason = "No module named 'surely_not_installed'"
+    assert one_line(error) == f"{kind} 'needs_more:Net' cannot be imported: {reason}"
+
+
 def test_own_model_in_an_objective_of_the_library(own):
     own("own_video_net", OWN_MODEL)
     definition = {

@@ -95,11 +95,14 @@ def traits(name: str) -> ModelTraits:
     user's own class or function is imported and asked.
 
     Raises:
-        ValueError: unknown name, module or attribute.
+        ValueError: unknown name, module or attribute, or a module that lacks another one.
     """
     if name in MODELS:
         return MODELS[name]
-    own = resolve(name, MODELS, "model")
+    try:
+        own = resolve(name, MODELS, "model")
+    except ImportError as error:
+        raise ValueError(f"model {name!r} cannot be imported: {error}") from error
     inputs = getattr(own, "inputs", None)
     return ModelTraits(
         place=name,

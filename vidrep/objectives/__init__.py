@@ -93,11 +93,14 @@ def traits(name: str) -> ObjectiveTraits:
     The class of a user's own objective is imported and asked.
 
     Raises:
-        ValueError: unknown name, module or attribute.
+        ValueError: unknown name, module or attribute, or a module that lacks another one.
     """
     if name in OBJECTIVES:
         return OBJECTIVES[name]
-    own = resolve(name, OBJECTIVES, "objective")
+    try:
+        own = resolve(name, OBJECTIVES, "objective")
+    except ImportError as error:
+        raise ValueError(f"objective {name!r} cannot be imported: {error}") from error
     stages = getattr(own, "stages", None)
     return ObjectiveTraits(
         place=name,
