@@ -3,9 +3,20 @@
 #
 # Each stage has its rules in workflow/rules/<stage>.smk, a script per rule in scripts/ and a room in vidrep/.
 
+import sys
+from pathlib import Path
+
 from snakemake.utils import min_version
 
+from vidrep.config import read_yaml
+
 min_version("9.19")
+
+try:  # Snakemake itself does not say where a file is no YAML.
+    if Path("config.yaml").is_file():
+        read_yaml("config.yaml")
+except ValueError as error:
+    sys.exit(f"error: {error}")
 
 
 configfile: "config.yaml"

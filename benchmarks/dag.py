@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from vidrep.config import check, fill_defaults
+from vidrep.config import check, complete
 from vidrep.systems import catalogue, system
 
 ROOT = Path(__file__).parent.parent
@@ -45,10 +45,8 @@ def fits(name: str, paper: dict) -> bool:
     """Can a system be trained by itself in this experiment?"""
     if system(name).datasets or system(name).weights:
         return False
-    alone = {**paper, "systems": [name]}
-    fill_defaults(alone, yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text()))
     try:
-        check(alone)
+        check(complete({**paper, "systems": [name]}))
     except ValueError:
         return False
     return True

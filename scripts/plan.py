@@ -8,8 +8,6 @@ import os
 import sys
 from pathlib import Path
 
-import yaml
-
 from vidrep.command_line import run
 
 ROOT = Path(__file__).parent.parent
@@ -89,22 +87,18 @@ def main() -> None:
 
 
 def completed(files: list[Path]) -> dict:
-    """The configuration that Snakemake makes of these files, with the schema's defaults.
+    """The configuration that Snakemake makes of these files, later ones over earlier ones.
 
-    Later ones go over earlier ones. The first one is that of the working directory, which need not
-    be there.
+    The first one is that of the working directory, which need not be there.
     """
     from snakemake.utils import update_config
 
-    from vidrep.config import fill_defaults
+    from vidrep.config import complete, read_yaml
 
     config: dict = {}
     for path in files if files[0].is_file() else files[1:]:
-        update_config(config, yaml.safe_load(path.read_text()) or {})
-    fill_defaults(
-        config, yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    )
-    return config
+        update_config(config, read_yaml(path))
+    return complete(config)
 
 
 if __name__ == "__main__":

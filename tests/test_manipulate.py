@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
-import yaml
 
+from vidrep.activations import CONTROLS
 from vidrep.activations.manipulate import ORDERS, control_scores, frame_order, load_manipulated
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
@@ -48,10 +48,7 @@ def content(tmp_path_factory):
 
 
 def test_controls_are_those_that_the_configuration_offers():
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())[
-        "properties"
-    ]["controls"]
-    assert schema["default"] == schema["items"]["enum"] == list(ORDERS)
+    assert list(CONTROLS) == list(ORDERS)
 
 
 @pytest.mark.parametrize("frames", [2, 3, 16])
@@ -231,19 +228,15 @@ def test_runs_are_scored_so_on_their_own_data_set_alone(tiny_run, tmp_path, monk
             ["compute_flow.py", "--clips", str(path), "--method", "true", "--output", str(flow)],
         )
         runpy.run_path(str(ROOT / "scripts/compute_flow.py"), run_name="__main__")
-    flows = [str(Path(path).parent / "true.zarr") for path in files]
+    splits_with_flow = [f"{path},flow={Path(path).parent / 'true.zarr'}" for path in files]
     command = [
         "extract.py",
         "--runs",
         str(folder),
         "--test",
-        *files,
+        *splits_with_flow,
         "--fit",
-        *files,
-        "--test-flow",
-        *flows,
-        "--fit-flow",
-        *flows,
+        *splits_with_flow,
     ]
     command += [
         "--rows",

@@ -67,7 +67,10 @@ def test_names_of_the_table_and_own_names():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tree", "unknown thing 'tree': give one of broken, path, or your own as module:attribute"),
+        (
+            "tree",
+            "unknown thing 'tree': give one of broken, path (or your own as module:attribute)",
+        ),
         (
             "nowhere_to_be:Found",
             "thing 'nowhere_to_be:Found': there is no module 'nowhere_to_be' on the Python path",
@@ -151,7 +154,10 @@ def test_source_files_are_found_without_importing_them(own):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tree", "unknown thing 'tree': give one of broken, path, or your own as module:attribute"),
+        (
+            "tree",
+            "unknown thing 'tree': give one of broken, path (or your own as module:attribute)",
+        ),
         (
             "nowhere_to_be:Found",
             "thing 'nowhere_to_be:Found': there is no module 'nowhere_to_be' on the Python path",

@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from vidrep.config import check, fill_defaults
+from vidrep.config import check, complete
 from vidrep.plan import estimate, records
 from vidrep.plan.jobs import Job
 from vidrep.plan.records import Estimate, Rates, Record
@@ -23,10 +23,7 @@ HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load
 @pytest.fixture(scope="module")
 def load() -> Workload:
     config = yaml.safe_load((ROOT / "workflow/experiments/smoke.yaml").read_text())
-    fill_defaults(
-        config, yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    )
-    return Workload(check(config))
+    return Workload(check(complete(config)))
 
 
 def job(rule: str, benchmark: str, gpu: int = 0, **wildcards: str) -> Job:

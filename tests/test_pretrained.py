@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from vidrep import systems
-from vidrep.config import check
+from vidrep.config import check, complete
 from vidrep.digits import load_digits
 from vidrep.models.trunks import TRUNKS
 from vidrep.models.trunks.digit_cnn import DigitCNN
@@ -246,18 +246,7 @@ def test_definitions_carry_weights_only_where_there_are_some():
 
 
 def configured(*systems) -> dict:
-    import yaml
-
-    from vidrep.config import fill_defaults
-
-    config = {"systems": list(systems)}
-    fill_defaults(
-        config,
-        yaml.safe_load(
-            (Path(__file__).parent.parent / "workflow/schemas/config.schema.yaml").read_text()
-        ),
-    )
-    return config
+    return complete({"systems": list(systems)})
 
 
 def test_weights_are_checked_before_the_first_job(tmp_path):

@@ -1,18 +1,13 @@
 """Sequences: videos that follow one script, each at its own pace."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
 
-from vidrep.config import check, fill_defaults
+from vidrep.config import check, complete
 from vidrep.datasets.recipes import sequence_recipe, versions
 from vidrep.datasets.render import render, render_split
 from vidrep.digits import load_digits
 from vidrep.flow.exact import exact_flow
-
-SCHEMA = Path(__file__).parent.parent / "workflow" / "schemas" / "config.schema.yaml"
 
 SETTINGS = {"frames": 24, "size": 20, "patch": 8, "jitter": 0.08, "warp": 0.6}
 
@@ -97,8 +92,7 @@ def configured(**changes) -> dict:
         "systems": systems,
         **changes,
     }
-    fill_defaults(config, yaml.safe_load(SCHEMA.read_text()))
-    return config
+    return complete(config)
 
 
 def test_only_systems_that_name_sequences_are_trained_on_them_transfer_among_equal_lengths():

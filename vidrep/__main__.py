@@ -16,6 +16,12 @@ def main() -> None:
     commands.add_parser(
         "measures", help="list the measures of similarity, as Markdown"
     ).set_defaults(command=list_measures)
+    commands.add_parser(
+        "configuration", help="list all keys of a configuration, as Markdown"
+    ).set_defaults(command=list_keys)
+    checked = commands.add_parser("check", help="check a configuration without starting anything")
+    checked.add_argument("file", help="a configuration or an overlay (.yaml)")
+    checked.set_defaults(command=check_file)
     add_compare(commands)
     args = parser.parse_args()
     args.command(args)
@@ -114,6 +120,24 @@ def list_measures(args: argparse.Namespace) -> None:
     from vidrep.measures import markdown
 
     print(markdown())
+
+
+def list_keys(args: argparse.Namespace) -> None:
+    """Print the reference of all keys."""
+    from vidrep.config.reference import markdown
+
+    print(markdown(), end="")
+
+
+def check_file(args: argparse.Namespace) -> None:
+    """Say what an experiment consists of, or what is wrong with its configuration."""
+    from vidrep.config import check, complete, read_yaml
+
+    experiment = check(complete(read_yaml(args.file)))
+    print(
+        f"{args.file}: {len(experiment.trained_runs())} trained runs of"
+        f" {len(experiment.systems)} systems on {', '.join(experiment.datasets)}"
+    )
 
 
 def compare_files(args: argparse.Namespace) -> None:

@@ -3,9 +3,29 @@
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+
+MANY_NAMES = 20  # more are not named in one line
+
+
+def nearest(name: str, known: Iterable[str], listing: str = "") -> str:
+    """What an unknown name may have meant, as the end of an error message.
+
+    Args:
+        name: the unknown name.
+        known: all names there are.
+        listing: where all are listed, told where they are too many to name.
+    """
+    known = list(known)
+    close = get_close_matches(name, known, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    if len(known) <= MANY_NAMES:
+        return f"give one of {', '.join(known)}"
+    return listing or f"give one of {', '.join(known[:MANY_NAMES])}, ..."
 
 
 @dataclass(frozen=True)
@@ -24,8 +44,8 @@ def place(name: str, table: Mapping[str, Declared], kind: str) -> tuple[str, str
     found = table[name].place if name in table else name
     if ":" not in found:
         raise ValueError(
-            f"unknown {kind} {name!r}: give one of {', '.join(sorted(table))}, or your own as"
-            " module:attribute"
+            f"unknown {kind} {name!r}: {nearest(name, sorted(table))} (or your own as"
+            " module:attribute)"
         )
     module, attribute = found.split(":", 1)
     return module, attribute

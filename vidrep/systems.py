@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from vidrep.naming import nearest
+
 CATALOGUE = Path(__file__).parent / "catalogue"
 # Weights that the experiment itself makes: a CNN trained on its digits.
 STILL_DIGITS = "still_digits"
@@ -126,10 +128,10 @@ def system(entry: dict | str) -> System:
     name = entry["name"]
     base = catalogue().get(name, {})
     if not base and "model" not in entry:
-        known = ", ".join(sorted(catalogue()))
+        meant = nearest(name, catalogue(), "python -m vidrep systems lists all names")
         raise ValueError(
             f"config key systems: {name!r} is not in the catalogue and names no model of its own;"
-            f" known: {known}"
+            f" {meant}"
         )
     merged = {
         "preset": "own",

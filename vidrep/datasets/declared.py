@@ -14,9 +14,10 @@ this module whenever it is parsed, so it imports nothing heavy.
 import re
 
 from vidrep.datasets.files import CLIPS_KIND
-from vidrep.datasets.kind import DataSet, Kind, nearest
+from vidrep.datasets.kind import DataSet, Kind
 from vidrep.datasets.recipes import CATALOGUE
 from vidrep.datasets.rendered import BOUNCING_KIND, SEQUENCES_KIND
+from vidrep.naming import nearest
 
 __all__ = ["KINDS", "DataSet", "Kind", "data_set", "data_sets", "names"]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 
 EXACT_FLOWS = ("true", "true_box")  # they need to know where everything is
 TRUTHS = ("factors", "boxes", "flow", "phase")
@@ -116,12 +115,3 @@ class Kind:
     recipe: type | None = None
     renderer: str | None = None
     uses_digits: bool = False
-
-
-def nearest(name: str, known) -> str:
-    """Which of the known names are meant by an unknown one, as the end of an error message."""
-    known = list(known)
-    close = get_close_matches(name, known, n=3, cutoff=0.6)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    return f"give one of {', '.join(known)}"

@@ -6,12 +6,10 @@ from functools import cache, partial
 from inspect import signature
 from pathlib import Path
 
-import yaml
-
 from vidrep import measures, models, objectives
 from vidrep.alignment import BASELINES as ALIGNMENT_BASELINES
 from vidrep.code_version import code_version
-from vidrep.config import check, fill_defaults, schema_error
+from vidrep.config import check, complete
 from vidrep.command_line import use_checkout
 from vidrep.flow import FLOWS
 from vidrep.naming import source_file
@@ -22,19 +20,14 @@ from vidrep.systems import STILL_DIGITS, flow_inputs
 from vidrep.training.gpu_slots import any_visible
 
 ROOT = Path(workflow.basedir)
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
 use_checkout(ROOT)
 
 
 def read_experiment():
-    """The experiment, or one clear line and exit status 1."""
-    schema = yaml.safe_load(SCHEMA.read_text())
-    problem = schema_error(config, schema)
-    if problem:
-        sys.exit(f"error: {problem}")
-    fill_defaults(config, schema)
+    """The experiment, and its configuration filled with defaults; or one clear line and status 1."""
     try:
+        config.update(complete(config))
         return check(config)
     except ValueError as error:
         sys.exit(f"error: {error}")

@@ -1,10 +1,6 @@
 # Digit images and their splits.
 
-MNIST_FILES = [
-    f"{part}-{kind}-ubyte.gz"
-    for part in ("train", "t10k")
-    for kind in ("images-idx3", "labels-idx1")
-]
+from vidrep.config.sections import MNIST_FILES
 
 
 def digits_file(patch):

@@ -1,0 +1,127 @@
+"""What must hold of a system of the experiment, on each data set that it is trained on."""
+
+from pathlib import Path
+
+from vidrep import models, objectives
+from vidrep.experiment import Experiment
+from vidrep.naming import source_file
+from vidrep.systems import STILL_DIGITS, System
+
+
+def check_system(system: System, experiment: Experiment) -> None:
+    """Names that exist, and clips and files enough for what the system does with them.
+
+    Raises:
+        ValueError: one line that names the key, what is wrong and what would be right.
+    """
+    key = f"config key systems, {system.name}"
+    try:
+        source_file(system.model, models.MODELS, "model")
+        source_file(system.objective, objectives.OBJECTIVES, "objective")
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+    _check_stages(system)
+    _check_inputs(system)
+    for name in experiment.made_for(system):
+        data_set = experiment.sets[name]
+        _check_frames(system, data_set.frames)
+        if (system.recipe["labelled"] or 0) > data_set.clips["train"]:
+            raise ValueError(
+                f"{key}.recipe.labelled: {system.recipe['labelled']} clips, clips.train is"
+                f" {data_set.clips['train']}"
+            )
+        if system.flow and not data_set.has_flow(system.flow):
+            raise ValueError(
+                f"{key}.flow: the exact flow of {name} is not known; give an estimate, such as dis"
+            )
+    if system.starts_from:
+        _check_start(system, experiment)
+    elif system.weights:
+        _check_weights(system)
+
+
+def _check_stages(system: System) -> None:
+    """As many epochs and learning rates as the objective has training stages."""
+    stages = objectives.traits(system.objective).stages
+    if not system.seeds or not stages:
+        return
+    for key in ("epochs", "lr"):
+        values = system.recipe[key]
+        if isinstance(values, list) and len(values) != len(stages):
+            raise ValueError(
+                f"config key systems, {system.name}.recipe.{key}: {values} for the training stages"
+                f" {', '.join(stages)} of objective {system.objective}; give one number for each"
+            )
+
+
+def _check_inputs(system: System) -> None:
+    """The inputs that its model is fed."""
+    traits = models.traits(system.model)
+    bidirectional = system.params.get("bidirectional", False)
+    if traits.flow_stack and bidirectional != ("flow_backward" in system.inputs):
+        raise ValueError(
+            f"config key systems, {system.name}: params.bidirectional is {bidirectional} and inputs"
+            f" are {list(system.inputs)}; bidirectional stacks, and no others, have flow_backward"
+            " among their inputs"
+        )
+    inputs = traits.inputs_with(system.params)
+    if inputs and set(inputs) != set(system.inputs):
+        raise ValueError(
+            f"config key systems, {system.name}.inputs: {list(system.inputs)}; its model"
+            f" {system.model} is fed {list(inputs)}"
+        )
+
+
+def _check_frames(system: System, frames: int) -> None:
+    """Flow fields enough for a stack of them, and frames left to predict."""
+    traits = models.traits(system.model)
+    stack = system.params.get("stack", traits.flow_stack)
+    if traits.flow_stack and stack > frames - 1:
+        raise ValueError(
+            f"config key video.frames: {frames} frames have {frames - 1} flow fields, too few for"
+            f" the stack of {stack} of system {system.name}; use {stack + 1} frames or lower its"
+            " params.stack"
+        )
+    observed = system.objective_params.get("observed", 0)
+    if observed >= frames:
+        raise ValueError(
+            f"config key video.frames: system {system.name} observes {observed} of {frames} frames"
+            " and has none left to predict; raise frames or lower its objective_params.observed"
+        )
+
+
+def _check_weights(system: System) -> None:
+    """A model that takes pretrained weights, and their file, unless the experiment makes it."""
+    key = f"config key systems, {system.name}.weights"
+    if not models.traits(system.model).takes_weights:
+        raise ValueError(
+            f"{key}: model {system.model!r} takes no pretrained weights; give it a method"
+            " load_pretrained(state, source) or leave weights out"
+        )
+    if system.weights != STILL_DIGITS and not Path(system.weights).is_file():
+        raise ValueError(f"{key}: no file {system.weights}")
+
+
+def _check_start(system: System, experiment: Experiment) -> None:
+    """Another system to start from, with the same model, trained wherever this one is."""
+    key = f"config key systems, {system.name}.weights"
+    first = experiment.systems.get(system.starts_from)
+    if first is None or first is system or not first.seeds:
+        raise ValueError(
+            f"{key}: {system.starts_from!r} is no other trained system of this experiment; add it"
+            " to systems"
+        )
+    if first.model != system.model:
+        raise ValueError(f"{key}: {first.name} has model {first.model}, not {system.model}")
+    runs = experiment.trained_runs()
+    made = {(run.dataset, run.seed) for run in runs if run.system == first.name}
+    missing = [
+        f"{run.dataset} with seed {run.seed}"
+        for run in runs
+        if run.system == system.name and (run.dataset, run.seed) not in made
+    ]
+    if missing:
+        raise ValueError(
+            f"{key}: {first.name} is not trained on {', '.join(missing)}; give both the same"
+            " datasets and seeds"
+        )
