@@ -51,12 +51,7 @@ localrules:
     all,
     collect_accuracy,
     collect_probes,
-    collect_training_time,
-    collect_prediction,
-    collect_verdict,
     collect_cost,
-    collect_detection,
-    collect_alignment,
     record_provenance,
 
 

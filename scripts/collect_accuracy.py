@@ -26,10 +26,9 @@ def main() -> None:
     )
     parser.add_argument("--output", required=True, help="the .csv table to write")
     args = parser.parse_args()
-    floors = [majority_set(*files) for files in zip(args.train, args.test, strict=True)]
-    write_table(
-        pd.concat([collect(args.parts), pd.DataFrame(floors)], ignore_index=True), args.output
-    )
+    pairs = zip(args.train, args.test, strict=True)
+    floors = pd.DataFrame([majority_set(train, test) for train, test in pairs])
+    write_table(pd.concat([collect(args.parts), floors], ignore_index=True), args.output)
 
 
 if __name__ == "__main__":

@@ -554,7 +554,7 @@ def test_the_scripts_go_from_a_run_to_the_tables(tmp_path, make_split, monkeypat
     output = tmp_path / "baselines.csv"
     run("score_baselines", runs=files["scores"], train=trains[0], test=tests[0], output=output)
     parts = [files["scores"], tmp_path / "baselines.csv"]
-    run("collect_prediction", parts=parts, output=tmp_path / "prediction.csv")
+    run("collect_tables", parts=parts, output=tmp_path / "prediction.csv")
     table = pd.read_csv(tmp_path / "prediction.csv", dtype={"seed": str})
     assert list(table) == ["system", "trained_on", "evaluated_on", "seed", *scores.SCORE_COLUMNS]
     own = table[table["system"] == chosen.name]

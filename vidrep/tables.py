@@ -3,6 +3,7 @@ results.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,40 +15,50 @@ from vidrep.runs import UNTRAINED
 KEYS = ["system", "trained_on", "evaluated_on", "seed"]
 
 
-def collect(parts: list[str]) -> pd.DataFrame:
-    """Rows of all ``<evaluated_on>/<trained_on>--<system>--seed<seed>.*csv``, the names put into
-    the first columns.
+def collect(parts: Sequence[str], keys: Sequence[str] = KEYS) -> pd.DataFrame:
+    """Concatenate tables of runs, with what their places tell of the runs in the first columns.
+
+    Args:
+        parts: ``<evaluated on>/<trained on>--<system>--seed<seed>.*csv``.
+        keys: which of ``KEYS`` become columns, in this order.
 
     Raises:
         ValueError: a file that is not called so.
     """
     tables = []
     for part in map(Path, parts):
-        pieces = part.name.split(".", 1)[0].split("--")
-        if len(pieces) != 3 or not pieces[2].startswith("seed"):
-            raise ValueError(f"{part}: must be called <trained on>--<system>--seed<seed>.csv")
-        values = (pieces[1], pieces[0], part.parent.name, pieces[2].removeprefix("seed"))
         table = pd.read_csv(part)
-        for position, (key, value) in enumerate(zip(KEYS, values, strict=True)):
-            table.insert(position, key, value)
+        told = _keys_of(part)
+        for position, key in enumerate(keys):
+            table.insert(position, key, told[key])
         tables.append(table)
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
 
-def join(parts: list[str]) -> pd.DataFrame:
-    """Rows of all of these tables, which share their columns and say themselves what they belong
-    to; whole numbers stay whole.
-    """
+def _keys_of(part: Path) -> dict[str, str]:
+    """What the place of a file tells of its run."""
+    stem, _, _ = part.name.partition(".")
+    pieces = stem.split("--")
+    if len(pieces) != 3 or not pieces[2].startswith("seed"):
+        raise ValueError(f"{part}: must be called <trained on>--<system>--seed<seed>.csv")
+    trained_on, system, seed = pieces
+    return {
+        "system": system,
+        "trained_on": trained_on,
+        "evaluated_on": part.parent.name,
+        "seed": seed.removeprefix("seed"),
+    }
+
+
+def join(parts: Sequence[str]) -> pd.DataFrame:
+    """Concatenate tables that carry their keys; whole numbers stay whole."""
     tables = [pd.read_csv(part, dtype={"seed": str}) for part in parts]
     filled = [table for table in tables if len(table)] or tables[:1]
-    whole_numbers = [
-        name
-        for name in filled[0]
-        if any(pd.api.types.is_integer_dtype(table[name]) for table in filled)
-    ]
-    return pd.concat(
-        [table.astype(dict.fromkeys(whole_numbers, "Int64")) for table in filled], ignore_index=True
-    )
+    whole_numbers = {}
+    for name in filled[0]:
+        if any(pd.api.types.is_integer_dtype(table[name]) for table in filled):
+            whole_numbers[name] = "Int64"
+    return pd.concat([table.astype(whole_numbers) for table in filled], ignore_index=True)
 
 
 def balanced_accuracies(counts: pd.DataFrame) -> pd.DataFrame:
@@ -58,38 +69,46 @@ def balanced_accuracies(counts: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row a probe, in the order of ``counts``: the naming columns, metric, value in [0, 1] and
-            chance. The value is the mean
-        of the shares that are right where the class occurs and where not; NaN where either was not
-        tried.
+        chance. The value is the mean of the shares that are right where the class occurs and where
+        it does not; NaN where either was not tried.
     """
     names = list(counts.columns[: counts.columns.get_loc("truth")])
     right = counts["count"].where(counts["truth"] == counts["predicted"], 0)
-    sides = (
-        counts.assign(right=right).groupby([*names, "truth"], sort=False)[["right", "count"]].sum()
-    )
+    by_truth = counts.assign(right=right).groupby([*names, "truth"], sort=False)
+    sides = by_truth[["right", "count"]].sum()
     recalls = (sides["right"] / sides["count"]).groupby(level=names, sort=False)
-    return (
-        (recalls.sum(min_count=2) / 2)
-        .rename("value")
-        .reset_index()
-        .assign(metric="balanced_accuracy", chance=0.5)[[*names, "metric", "value", "chance"]]
-    )
+    balanced = recalls.sum(min_count=2) / 2
+    table = balanced.rename("value").reset_index()
+    table["metric"] = "balanced_accuracy"
+    table["chance"] = 0.5
+    return table[[*names, "metric", "value", "chance"]]
 
 
 def majority_set(train_file: str, test_file: str) -> dict:
-    """A row of the accuracy table: the exact-set accuracy of always answering the training split's
-    most frequent label set.
+    """The accuracy of always answering the most frequent label set of the training clips.
+
+    Returns:
+        A row of the accuracy table.
     """
     with open_clips(train_file) as train, open_clips(test_file) as test:
         sets, counts = np.unique(train.labels, axis=0, return_counts=True)
-        share = float((test.labels == sets[counts.argmax()]).all(1).mean())
+        commonest = sets[counts.argmax()]
+        share = float((test.labels == commonest).all(1).mean())
         name = test.attrs["dataset"]
-    names = dict(zip(KEYS, ("majority_set", name, name, UNTRAINED), strict=True))
-    return {**names, "split": "test", "metric": "exact_set", "value": share}
+    return {
+        "system": "majority_set",
+        "trained_on": name,
+        "evaluated_on": name,
+        "seed": UNTRAINED,
+        "split": "test",
+        "metric": "exact_set",
+        "value": share,
+    }
 
 
-def cost(records: list[str]) -> pd.DataFrame:
+def cost(records: Sequence[str]) -> pd.DataFrame:
     """Parameters, multiply-adds, speed and memory of each system: medians over its runs."""
+    whole_numbers = ["parameters", "macs_per_clip", "peak_bytes"]
     columns = [
         "parameters",
         "macs_per_clip",
@@ -97,11 +116,11 @@ def cost(records: list[str]) -> pd.DataFrame:
         "infer_clips_per_s",
         "peak_bytes",
     ]
-    loaded = [json.loads(Path(record).read_text()) for record in records]
-    rows = [
-        {"system": record["system"]["name"], **{name: record[name] for name in columns}}
-        for record in loaded
-    ]
-    medians = pd.DataFrame(rows).groupby("system", sort=True)[columns].median().reset_index()
-    whole_numbers = ["parameters", "macs_per_clip", "peak_bytes"]
+    rows = []
+    for path in records:
+        record = json.loads(Path(path).read_text())
+        numbers = {name: record[name] for name in columns}
+        rows.append({"system": record["system"]["name"], **numbers})
+    by_system = pd.DataFrame(rows).groupby("system", sort=True)
+    medians = by_system[columns].median().reset_index()
     return medians.astype(dict.fromkeys(whole_numbers, "int64"))

@@ -70,29 +70,3 @@ use rule align as align_baseline with:
         code=code("align"),
     message:
         "Aligning {wildcards.evaluated} by {wildcards.baseline}"
-
-
-rule collect_alignment:
-    input:
-        parts=[
-            f"<results>/alignment/{evaluated}/{run.stem}.csv"
-            for evaluated, run in BASELINE_RUNS + EXPERIMENT.alignment_runs()
-        ],
-    output:
-        table="<results>/tables/alignment.csv",
-    log:
-        "<logs>/tables/alignment.log",
-    benchmark:
-        "<benchmarks>/tables/alignment.tsv"
-    conda:
-        "../../envs/vidrep.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
-    params:
-        code=code("collect_parts"),
-    message:
-        "Alignment scores of all runs"
-    shell:
-        piped("collect_parts", parts="input.parts") + "--output {output.table} > {log} 2>&1"

@@ -111,26 +111,3 @@ rule detect:
         " --lr {params.lr} --epochs {params.epochs} --batch {params.batch}"
         " --try-k {params.try_k} --try-alpha {params.try_alpha} --seed {params.seed} --gpus {resources.gpu} --threads {threads}"
         " --probabilities {output.probabilities} --detections {output.detections} --scores {output.scores} > {log} 2>&1"
-
-
-rule collect_detection:
-    input:
-        parts=[f"<results>/detection/{run.stem}.csv" for run in EXPERIMENT.detection_runs()],
-    output:
-        table="<results>/tables/detection.csv",
-    log:
-        "<logs>/tables/detection.log",
-    benchmark:
-        "<benchmarks>/tables/detection.tsv"
-    conda:
-        "../../envs/vidrep.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
-    params:
-        code=code("collect_detection"),
-    message:
-        "Detection scores of all runs"
-    shell:
-        piped("collect_detection", parts="input.parts") + "--output {output.table} > {log} 2>&1"

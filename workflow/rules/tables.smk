@@ -10,6 +10,76 @@ GENERATING_RUNS = [run for run in EXPERIMENT.runs() if EXPERIMENT.generates(run.
 TABLES = [f"<results>/tables/{name}.csv" for name in EXPERIMENT.tables()]
 
 
+# Tables that are small ones put together: table to its parts, and which of their keys stand in the
+# names of the parts; none where the parts have them.
+CONCATENATED = {
+    "training_time": (
+        [
+            f"<results>/training_time/{run.dataset}/{run.stem}.csv"
+            for run in EXPERIMENT.followed_runs()
+        ],
+        ["system", "trained_on", "evaluated_on", "seed"],
+    ),
+    "prediction": (
+        [
+            *[f"<results>/generation/{run.folder}.csv" for run in GENERATING_RUNS],
+            *[
+                f"<results>/generation/{name}/baselines.csv"
+                for name in EXPERIMENT.datasets
+                if EXPERIMENT.generating_on(name)
+            ],
+        ],
+        [],
+    ),
+    "prediction_verdict": (
+        [f"<results>/generation/{run.folder}.verdict.csv" for run in GENERATING_RUNS],
+        [],
+    ),
+    "detection": (
+        [f"<results>/detection/{run.stem}.csv" for run in EXPERIMENT.detection_runs()],
+        ["system", "trained_on", "seed"],
+    ),
+    "alignment": (
+        [
+            f"<results>/alignment/{evaluated}/{run.stem}.csv"
+            for evaluated, run in BASELINE_RUNS + EXPERIMENT.alignment_runs()
+        ],
+        ["system", "trained_on", "evaluated_on", "seed"],
+    ),
+}
+
+for table, (parts, keys) in CONCATENATED.items():
+    if not parts:
+        continue
+
+    rule:
+        name:
+            f"collect_{table}"
+        input:
+            parts=parts,
+        output:
+            table=f"<results>/tables/{table}.csv",
+        log:
+            f"<logs>/tables/{table}.log",
+        benchmark:
+            f"<benchmarks>/tables/{table}.tsv"
+        localrule: True
+        conda:
+            "../../envs/vidrep.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(1000),
+            runtime=growing(10),
+        params:
+            named=option("keys", keys),
+            code=code("collect_tables"),
+        message:
+            f"Table {table} of all runs"
+        shell:
+            piped("collect_tables", parts="input.parts")
+            + "{params.named} --output {output.table} > {log} 2>&1"
+
+
 rule collect_accuracy:
     input:
         parts=[f"<results>/transfer/{evaluated}/{run.stem}.csv" for evaluated, run in EVALUATIONS],
@@ -59,65 +129,6 @@ rule collect_probes:
     shell:
         piped("collect_probes", parts="input.parts") + "--probes {output.probes}"
         " --confusion {output.confusion} > {log} 2>&1"
-
-
-use rule collect_alignment as collect_training_time with:
-    input:
-        parts=[
-            f"<results>/training_time/{run.dataset}/{run.stem}.csv"
-            for run in EXPERIMENT.followed_runs()
-        ],
-    output:
-        table="<results>/tables/training_time.csv",
-    log:
-        "<logs>/tables/training_time.log",
-    benchmark:
-        "<benchmarks>/tables/training_time.tsv"
-    message:
-        "Layers of all runs at different times of training"
-
-
-rule collect_prediction:
-    input:
-        parts=[
-            *[f"<results>/generation/{run.folder}.csv" for run in GENERATING_RUNS],
-            *[
-                f"<results>/generation/{name}/baselines.csv"
-                for name in EXPERIMENT.datasets
-                if EXPERIMENT.generating_on(name)
-            ],
-        ],
-    output:
-        table="<results>/tables/prediction.csv",
-    log:
-        "<logs>/tables/prediction.log",
-    benchmark:
-        "<benchmarks>/tables/prediction.tsv"
-    conda:
-        "../../envs/vidrep.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
-    params:
-        code=code("collect_prediction"),
-    message:
-        "Scores of all generated frames"
-    shell:
-        piped("collect_prediction", parts="input.parts") + "--output {output.table} > {log} 2>&1"
-
-
-use rule collect_prediction as collect_verdict with:
-    input:
-        parts=[f"<results>/generation/{run.folder}.verdict.csv" for run in GENERATING_RUNS],
-    output:
-        table="<results>/tables/prediction_verdict.csv",
-    log:
-        "<logs>/tables/prediction_verdict.log",
-    benchmark:
-        "<benchmarks>/tables/prediction_verdict.tsv"
-    message:
-        "Which runs predict"
 
 
 rule collect_nearest:
