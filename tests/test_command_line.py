@@ -36,14 +36,24 @@ def records(tmp_path_factory) -> list[Path]:
     return paths
 
 
+def shell_commands(rules: str) -> list[str]:
+    """The shell commands of a file of rules; ``piped`` is that of common.smk."""
+    common = (ROOT / "workflow/rules/common.smk").read_text()
+    names = {}
+    definition = re.search(r"^def piped.*\n(?:    .*\n|\n)+", common, re.MULTILINE)
+    exec(definition[0], names)
+    texts = re.findall(r"^( *)shell:\n((?:\1 +\S.*\n)+)", rules, re.MULTILINE)
+    return [eval(f"({text})", names) for _, text in texts]
+
+
 def test_five_thousand_paths_reach_a_script(records, tmp_path, monkeypatch):
     text = " ".join(map(str, records))
     assert len(text) > LIMIT, "else the test shows nothing"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("VIDREP_SCRIPTS", str(ROOT / "scripts"))
-    rule = (ROOT / "workflow/rules/tables.smk").read_text().split("rule collect_cost:")[1]
-    command = re.search(r'shell:\n\s+"(.*)"\n', rule)[1].replace("\\\\", "\\")
+    rules = (ROOT / "workflow/rules/tables.smk").read_text()
+    command = shell_commands(rules.split("rule collect_cost:")[1])[0]
     filled = {
         "{input.records}": text,
         "{output.table}": "cost.csv",
@@ -69,11 +79,7 @@ def test_rules_pass_the_files_of_all_runs_so():
         "report.smk": "{params.arguments:q}",
     }
     for name, argument in lists.items():
-        commands = re.findall(
-            r'shell:\n((?:\s+".*"\n)+)', (ROOT / "workflow/rules" / name).read_text()
-        )
+        commands = shell_commands((ROOT / "workflow/rules" / name).read_text())
         used = [command for command in commands if argument in command]
-        assert used and all(
-            re.search(r"printf '%s[\\]+n' [^|]*" + re.escape(argument) + " [|] python", c)
-            for c in used
-        ), name
+        piped = rf"printf '%s\\n' [^|]*{re.escape(argument)} [|] python"
+        assert used and all(re.search(piped, command) for command in used), name
