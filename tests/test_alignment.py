@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.stats import kendalltau
+from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from vidrep.activations.extract import store_activations
@@ -47,13 +48,19 @@ def test_tau_is_that_of_scipy_and_zero_where_undefined():
     assert kendall_tau(torch.stack([torch.arange(7), 6 - torch.arange(7)])).tolist() == [1, -1]
 
 
+def soft_nearest(point: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Softmax of the negative squared distances of a point (D,) to frames (T, D): (T,)."""
+    logits = -((point - frames) ** 2).sum(1) / frames.shape[1] / 0.1
+    weights = np.exp(logits - logits.max())
+    return weights / weights.sum()
+
+
 def slow_cycle_loss(u: np.ndarray, v: np.ndarray, t: np.ndarray, variant: str) -> float:
     """The paper's formulas, frame by frame."""
-    softmax = lambda x: np.exp(x - x.max()) / np.exp(x - x.max()).sum()  # noqa: E731
     total = 0.0
     for i in range(len(u)):
-        alpha = softmax(-((u[i] - v) ** 2).sum(1) / v.shape[1] / 0.1)
-        beta = softmax(-((alpha @ v - u) ** 2).sum(1) / v.shape[1] / 0.1)
+        alpha = soft_nearest(u[i], v)
+        beta = soft_nearest(alpha @ v, u)
         if variant == "classification":
             target = np.full(len(u), 0.1 / len(u))
             target[i] += 0.9
@@ -72,13 +79,11 @@ def test_cycle_loss_of_all_pairs_is_the_mean_of_the_papers_formula(variant):
     objective = CycleConsistency(FrameEmbedder((1, 9, 8, 8), **TINY), SHAPE, variant=variant)
     frames = torch.tensor([[0, 2, 3, 7], [1, 4, 5, 8], [0, 1, 6, 8]])
     taken = [video[chosen].double().numpy() for video, chosen in zip(videos, frames, strict=True)]
-    expected = np.mean(
-        [
-            slow_cycle_loss(taken[a], taken[b], frames[a].numpy() / 9, variant)
-            for a, b in permutations(range(3), 2)
-        ]
-    )
-    assert float(objective.cycle_loss(videos, frames)) == pytest.approx(expected, rel=1e-4)
+    losses = []
+    for a, b in permutations(range(3), 2):
+        losses.append(slow_cycle_loss(taken[a], taken[b], frames[a].numpy() / 9, variant))
+    found = float(objective.cycle_loss(videos, frames))
+    assert found == pytest.approx(np.mean(losses), rel=1e-4)
 
 
 def test_a_video_aligns_with_its_copy_and_backwards_with_its_reverse():
@@ -319,21 +324,19 @@ def test_progression_is_r2_averaged_over_events():
     x, y = rng.normal(size=(2, 7, 9, 3))
     events = rng.integers(1, 8, size=(2, 7, 2))
     parts = measures.progression_parts(x, events[0], y, events[1])
-    from sklearn.linear_model import LinearRegression
-
-    target = [((np.arange(9)[:, None] - some[:, None]) / 9).reshape(-1, 2) for some in events]
-    predicted = LinearRegression().fit(x.reshape(-1, 3), target[0]).predict(y.reshape(-1, 3))
-    assert measures.mean_r2(parts, np.ones(7)) == pytest.approx(r2_score(target[1], predicted))
+    frame = np.arange(9)[:, None]
+    target, truth = (((frame - some[:, None]) / 9).reshape(-1, 2) for some in events)
+    line = LinearRegression().fit(x.reshape(-1, 3), target)
+    predicted = line.predict(y.reshape(-1, 3))
+    assert measures.mean_r2(parts, np.ones(7)) == pytest.approx(r2_score(truth, predicted))
 
 
 def test_bootstrap_of_pairs_leaves_out_a_video_with_itself():
     rng = np.random.default_rng(0)
     matrix = rng.random((4, 4))
-    drawn = np.array([0, 2, 2, 3])
-    pairs = [
-        matrix[a, b] for i, a in enumerate(drawn) for j, b in enumerate(drawn) if a != b and i != j
-    ]
-    weights = np.bincount(drawn, minlength=4).astype(float)
+    sample = [0, 2, 2, 3]
+    pairs = [matrix[a, b] for a, b in permutations(sample, 2) if a != b]
+    weights = np.bincount(sample, minlength=4).astype(float)
     assert measures.mean_of_pairs(matrix, weights[None])[0] == pytest.approx(np.mean(pairs))
 
 

@@ -1,6 +1,4 @@
-"""Plans: what Snakemake would run, how much work that is, what is learnt from records, and what
-retention leaves.
-"""
+"""Plans: jobs and their work, what is learnt from records, and what retention leaves."""
 
 import json
 from pathlib import Path
@@ -28,7 +26,13 @@ def load() -> Workload:
 
 def job(rule: str, benchmark: str, gpu: int = 0, **wildcards: str) -> Job:
     return Job(
-        rule, wildcards, 1, gpu, 1000, ("a.csv",), f"results/smoke/benchmarks/{benchmark}.tsv"
+        rule=rule,
+        wildcards=wildcards,
+        threads=1,
+        gpu=gpu,
+        mem_mb=1000,
+        outputs=("a.csv",),
+        benchmark=f"results/smoke/benchmarks/{benchmark}.tsv",
     )
 
 
@@ -41,17 +45,17 @@ def planned(
     seed: int | str = 0,
 ) -> Estimate:
     return Estimate(
-        f"benchmarks/stage/d--{system}--seed{seed}.tsv",
-        rule,
-        system,
-        units,
-        gpu,
-        1.0,
-        2.0,
-        10.0,
-        5.0,
-        5.0,
-        basis,
+        benchmark=f"benchmarks/stage/d--{system}--seed{seed}.tsv",
+        rule=rule,
+        kind=system,
+        units=units,
+        gpu=gpu,
+        cpu_s=1.0,
+        wall_s=2.0,
+        memory_mb=10.0,
+        raw_megabytes=5.0,
+        megabytes=5.0,
+        basis=basis,
     )
 
 
