@@ -1,4 +1,4 @@
-"""Open up a run: score it and store what its layers compute, in one streaming pass."""
+"""Extract the activations of a run: score it and store what its layers compute, in one pass."""
 
 from pathlib import Path
 
@@ -56,13 +56,15 @@ def store_activations(
             if objective.generates:  # whose scores also run parts of the model on frames of its own
                 objective.embed(batch)
             keep = min(BATCH, rows - start)
-            for name in layers if keep > 0 else ():
+            if keep <= 0:
+                continue
+            for name, writer in writers.items():
                 kept = by_clip(captured[name], objective.rows_per_clip)[:keep]
-                writers[name].add(pool(kept, policy).cpu().numpy(), tuple(kept.shape[1:]))
-            if read and keep > 0:
-                answers.add(
-                    {name: value[:keep] for name, value in read.items()}, objective.answer(read)
-                )
+                pooled = pool(kept, policy)
+                writer.add(pooled.cpu().numpy(), tuple(kept.shape[1:]))
+            if read:
+                kept_read = {name: value[:keep] for name, value in read.items()}
+                answers.add(kept_read, objective.answer(read))
     write_ids(group, split.ids[:rows])
     write_labels(group, split.labels[:rows].cpu().numpy())
     return {name: value / len(split) for name, value in sums.items()}
@@ -100,7 +102,9 @@ def extract_run(
         scores = store_activations(
             objective, test, root, rows=rows, policy=policy, dtype=dtype, device=device
         )
-        options = {"rows": len(fit), "policy": policy, "dtype": dtype, "device": device}
-        store_activations(objective, fit, root.create_group("fit"), **options)
+        group = root.create_group("fit")
+        store_activations(
+            objective, fit, group, rows=len(fit), policy=policy, dtype=dtype, device=device
+        )
         root.attrs.update({**attrs, "layers": list(objective.model.layers), "pooling": policy})
     return scores

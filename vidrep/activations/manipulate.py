@@ -27,9 +27,11 @@ from vidrep.training.split import Split, load_split
 
 
 def _shuffled(clips: int, frames: int, seed: int) -> np.ndarray:
-    order = np.argsort(stream(seed, "controls", "shuffled").random((clips, frames)), axis=1)
+    drawn = stream(seed, "controls", "shuffled").random((clips, frames))
+    order = np.argsort(drawn, axis=1)
     own = np.arange(frames)
-    order[(order == own).all(1)] = np.roll(own, 1)
+    unchanged = (order == own).all(1)
+    order[unchanged] = np.roll(own, 1)
     return order
 
 
@@ -45,8 +47,9 @@ ORDERS = {"shuffled": _shuffled, "reversed": _reversed, "frozen": _frozen, "one_
 
 
 def frame_order(control: str, clips: int, frames: int, seed: int) -> np.ndarray:
-    """Which of its frames a clip shows at each time; ``one_frame`` shows it at the middle time
-    alone.
+    """Which of its frames a clip shows at each time.
+
+    That of ``one_frame`` counts at the middle time alone, where the others are black.
 
     Args:
         control: a key of ``ORDERS``.
@@ -92,20 +95,26 @@ def load_manipulated(
     clips = split.clips.numpy()[each, order]
     if control == "one_frame":
         clips[:, np.arange(frames) != frames // 2] = 0
-    needed = {name for method in flows.values() for name in needed_arrays(method)}
+    needed = set().union(*(needed_arrays(method) for method in flows.values()))
     with open_clips(clips_file) as file:
         arrays = {name: file.extras[name][:] for name in needed & set(file.extras)}
     if "corners" in arrays:
         arrays["corners"] = arrays["corners"][each, order]
-    fields = {
-        name: torch.from_numpy(flow_of_clips(method, clips, **arrays))
-        for name, method in flows.items()
-    }
+    fields = {}
+    for name, method in flows.items():
+        fields[name] = torch.from_numpy(flow_of_clips(method, clips, **arrays))
     return replace(split, clips=torch.from_numpy(clips), **fields)
 
 
 def control_scores(
-    objective, clips_file: str | Path, controls: Iterable[str], *, device: Device, **options
+    objective,
+    clips_file: str | Path,
+    controls: Iterable[str],
+    *,
+    flows: dict[str, str],
+    seed: int,
+    targets: Sequence[str] = (),
+    device: Device,
 ) -> list[tuple[str, str, float]]:
     """Mean scores of a run on manipulated test clips, as rows (``test_<control>``, metric, value).
 
@@ -113,11 +122,13 @@ def control_scores(
         objective: the run.
         clips_file: test clips of its own data set.
         controls: keys of ``ORDERS``.
+        flows, seed, targets: as for ``load_manipulated``.
         device: where to compute.
-        options: see ``load_manipulated``.
     """
     rows = []
     for control in controls:
-        scores = evaluate(objective, load_manipulated(clips_file, control, **options), device)
-        rows += [(f"test_{control}", *item) for item in scores.items()]
+        split = load_manipulated(clips_file, control, flows=flows, seed=seed, targets=targets)
+        scores = evaluate(objective, split, device)
+        for metric, value in scores.items():
+            rows.append((f"test_{control}", metric, value))
     return rows

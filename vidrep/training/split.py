@@ -58,14 +58,16 @@ class Split:
             the place of each clip in the split; where the split has them ``flow`` and
             ``flow_backward`` (B, 2, T-1, H, W), and targets by name (B, classes).
         """
+        rows = torch.arange(len(self), device=self.clips.device)
         batch = {
             "clip": device.clip(self.clips[index]),
             "labels": self.labels[index].to(device.device, torch.float32),
-            "row": torch.arange(len(self), device=self.clips.device)[index].to(device.device),
+            "row": rows[index].to(device.device),
         }
-        for name, fields in (("flow", self.flow), ("flow_backward", self.flow_backward)):
-            if fields is not None:
-                batch[name] = device.flow(fields[index])
+        if self.flow is not None:
+            batch["flow"] = device.flow(self.flow[index])
+        if self.flow_backward is not None:
+            batch["flow_backward"] = device.flow(self.flow_backward[index])
         for name, target in self.targets.items():
             batch[name] = target[index].to(device.device, torch.float32)
         return batch
@@ -82,24 +84,23 @@ class Split:
         return [tensor for tensor in given if tensor is not None]
 
     def move(self, device: Device) -> "Split":
-        """This split with its tensors resident on a CUDA device when they fit into half of its free
-        memory, else unchanged.
-        """
-        if (
-            device.device.type != "cuda"
-            or sum(t.nbytes for t in self.tensors) > torch.cuda.mem_get_info()[0] / 2
-        ):
+        """This split, resident on a CUDA device if it fits into half of its free memory."""
+        if device.device.type != "cuda":
             return self
-        names = [
-            name
-            for name in ("clips", "labels", "flow", "flow_backward")
-            if getattr(self, name) is not None
-        ]
-        resident = {name: getattr(self, name).to(device.device) for name in names}
+        free, _ = torch.cuda.mem_get_info()
+        if sum(tensor.nbytes for tensor in self.tensors) > free / 2:
+            return self
+
+        def resident(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device.device)
+
         return replace(
             self,
-            **resident,
-            targets={name: target.to(device.device) for name, target in self.targets.items()},
+            clips=resident(self.clips),
+            labels=resident(self.labels),
+            flow=resident(self.flow),
+            flow_backward=resident(self.flow_backward),
+            targets={name: resident(target) for name, target in self.targets.items()},
         )
 
     def checksum(self) -> str:
@@ -130,15 +131,18 @@ def load_split(
         labels = file.labels[:count]
         ids = file.ids[:count]
         multi_label = bool(file.attrs["multi_label"])
-        made = {name: torch.from_numpy(make_target(name, file.factors)[:count]) for name in targets}
+        made = {}
+        for name in targets:
+            target = make_target(name, file.factors)[:count]
+            made[name] = torch.from_numpy(target)
     return Split(
-        torch.from_numpy(clips),
-        torch.from_numpy(labels),
-        load_flow(files.flow, clips, files.clips),
-        multi_label,
-        ids,
-        load_flow(files.flow_backward, clips, files.clips),
-        made,
+        clips=torch.from_numpy(clips),
+        labels=torch.from_numpy(labels),
+        flow=load_flow(files.flow, clips, files.clips),
+        multi_label=multi_label,
+        ids=ids,
+        flow_backward=load_flow(files.flow_backward, clips, files.clips),
+        targets=made,
     )
 
 
