@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from studies.fidelity.capsules import CLAIMS, correlations, digits_alone
-from studies.fidelity.claim import Results
+from studies.results import Results
 from vidrep import models, systems
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render_split

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from studies.fidelity import claim, temporal_activity_detection
+from studies import results as finished
+from studies.fidelity import temporal_activity_detection
 from vidrep.config import check, complete
 from vidrep.datasets.recipes import BouncingRecipe, recipe
 from vidrep.datasets.store import write_clips
@@ -603,7 +604,7 @@ def test_job_writes_the_same_bytes_again_and_claims_read_them(cpu, tmp_path):
         collect([str(stem) + ".csv"]).drop(columns="evaluated_on"),
         folder.parent / "tables/detection.csv",
     )
-    results = claim.Results(folder.parent)
+    results = finished.Results(folder.parent)
     findings = [one.measure(results) for one in temporal_activity_detection.CLAIMS]
     assert all(finding.measured for finding in findings)
     assert findings[2].holds and findings[6].holds and findings[8].holds is False
@@ -611,8 +612,8 @@ def test_job_writes_the_same_bytes_again_and_claims_read_them(cpu, tmp_path):
 
 def test_claims_without_detection_are_not_run(tmp_path):
     for one in temporal_activity_detection.CLAIMS:
-        with pytest.raises(claim.NotRun):
-            one.measure(claim.Results(tmp_path))
+        with pytest.raises(finished.NotRun):
+            one.measure(finished.Results(tmp_path))
 
 
 # configuration

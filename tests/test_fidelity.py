@@ -15,14 +15,12 @@ from studies.fidelity import SOURCES, page
 from studies.fidelity.claim import (
     Claim,
     Finding,
-    NotRun,
-    Results,
-    Score,
     all_hold,
     at_least,
     greater,
     share_difference,
 )
+from studies.results import NotRun, Results, Score
 from vidrep.result_tables import write_rows
 
 ROOT = Path(__file__).parent.parent

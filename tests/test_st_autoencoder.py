@@ -9,7 +9,6 @@ import torch
 import yaml
 from scipy import stats
 
-from studies.fidelity.claim import NotRun, Results
 from studies.fidelity.errors import above, mean_difference
 from studies.fidelity.flow_fields import digit_motion, mean_length
 from studies.fidelity.st_autoencoder import (
@@ -22,6 +21,7 @@ from studies.fidelity.st_autoencoder import (
     SMOOTHNESS,
     SPEEDS,
 )
+from studies.results import NotRun, Results
 from vidrep import models, systems
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render_split

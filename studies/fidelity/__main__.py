@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
-from studies.fidelity.claim import Results
 from studies.fidelity.page import CLAIM_COLUMNS, judge_all, page, setting
+from studies.results import Results
 from vidrep.command_line import run
 from vidrep.files import whole
 from vidrep.result_tables import write_rows

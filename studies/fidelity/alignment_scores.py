@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from studies.fidelity.claim import Finding, NotRun, Results
+from studies.fidelity.claim import Finding
+from studies.results import NotRun, Results
 from vidrep.runs import UNTRAINED
 
 BASELINES = ("frame_index", "raw_pixels", "chance")

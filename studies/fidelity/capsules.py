@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from studies.fidelity.claim import Claim, Finding, Results
+from studies.fidelity.claim import Claim, Finding
+from studies.results import Results
 from vidrep.datasets.bouncing import compose
 from vidrep.datasets.store import open_clips
 from vidrep.statistics import wilson_interval

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from studies.fidelity.claim import Finding, Results
+from studies.fidelity.claim import Finding
+from studies.results import Results
 from vidrep.statistics import NORMAL_QUANTILE
 
 Interval = tuple[float, float, float]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn.functional import adaptive_avg_pool3d
 
-from studies.fidelity.claim import Results
+from studies.results import Results
 from vidrep.datasets.store import open_clips
 from vidrep.flow.methods import flow_of_clips
 

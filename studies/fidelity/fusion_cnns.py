@@ -9,15 +9,13 @@ import torch
 from studies.fidelity.claim import (
     Claim,
     Finding,
-    Results,
-    Score,
     all_hold,
     at_least,
     compared,
-    cpu_batches,
     greater,
     share_difference,
 )
+from studies.results import Results, Score, cpu_batches
 from vidrep.activations.capture import capturing
 from vidrep.models import create
 

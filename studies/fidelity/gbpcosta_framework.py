@@ -6,14 +6,12 @@ import torch
 from studies.fidelity.claim import (
     Claim,
     Finding,
-    Results,
-    Score,
     all_hold,
     compared,
-    cpu_batches,
     greater,
     share_difference,
 )
+from studies.results import Results, Score, cpu_batches
 from vidrep.probes.svm import Protocol, probe_layer
 
 SOURCE = "gbpcosta_framework"

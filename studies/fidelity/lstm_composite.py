@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from studies.fidelity import lstm_states as held
-from studies.fidelity.claim import Claim, Finding, NotRun, Results, all_hold
+from studies.fidelity.claim import Claim, Finding, all_hold
 from studies.fidelity.errors import above, clip_scores, mean_difference
 from studies.fidelity.lstm_states import COMPOSITE, FUTURE, SHAPES
+from studies.results import NotRun, Results
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
 from vidrep.digits.source import read_digits

@@ -7,8 +7,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from studies.fidelity.claim import Finding, Results, Score, all_hold, greater, share_difference
+from studies.fidelity.claim import Finding, all_hold, greater, share_difference
 from studies.fidelity.errors import above, clip_scores
+from studies.results import Results, Score
 from vidrep.frame_errors import nats_per_frame_of_logits
 from vidrep.objectives.state_decoders import Decoder
 from vidrep.runs import UNTRAINED

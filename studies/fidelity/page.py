@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from studies.fidelity import SOURCES, chosen_sources
-from studies.fidelity.claim import Claim, Finding, NotRun, Results
+from studies.fidelity.claim import Claim, Finding
+from studies.results import NotRun, Results
 from vidrep.provenance import git_commit
 
 NOT_RUN = "not run"

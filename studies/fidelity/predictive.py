@@ -10,7 +10,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from studies.fidelity.claim import Claim, Finding, Results, all_hold, greater
+from studies.fidelity.claim import Claim, Finding, all_hold, greater
+from studies.results import Results
 from vidrep.datasets.store import clip_counts, open_clips
 from vidrep.generation.baselines import baseline_frames, mean_training_frame
 from vidrep.objectives.masking import fixed_order, take

@@ -14,7 +14,8 @@ and run ``snakemake fidelity`` with that configuration.
 
 from functools import partial
 
-from studies.fidelity.claim import Claim, Finding, NotRun, Results, Score, all_hold, greater
+from studies.fidelity.claim import Claim, Finding, all_hold, greater
+from studies.results import NotRun, Results, Score
 
 SOURCE = "pretrained"
 FUSIONS = ("single", "early", "late", "slow")

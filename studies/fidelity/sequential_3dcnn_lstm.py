@@ -6,16 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from studies.fidelity.claim import (
-    Claim,
-    Finding,
-    Results,
-    Score,
-    all_hold,
-    at_least,
-    cpu_batches,
-    greater,
-)
+from studies.fidelity.claim import Claim, Finding, all_hold, at_least, greater
+from studies.results import Results, Score, cpu_batches
 from vidrep.models import create
 from vidrep.objectives.windows_then_sequence import accumulated
 

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from sklearn.linear_model import LinearRegression
 
-from studies.fidelity.claim import Claim, Finding, Results, all_hold
+from studies.fidelity.claim import Claim, Finding, all_hold
 from studies.fidelity.errors import above, clip_scores
 from studies.fidelity.flow_fields import digit_motion, exact_backward, flows, mean_length
+from studies.results import Results
 from vidrep.activations.capture import capturing
 from vidrep.activations.pooling import pool
 from vidrep.datasets.store import open_clips

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from studies.fidelity.alignment_scores import Measured, above, measured, named
-from studies.fidelity.claim import Claim, Finding, Results, all_hold
+from studies.fidelity.claim import Claim, Finding, all_hold
 from studies.fidelity.phase_training import RATE, STEPS, phase_accuracy
+from studies.results import Results
 from vidrep.alignment.measures import matched_frames
 from vidrep.alignment.videos import read_videos
 from vidrep.datasets.recipes import recipe

@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from studies.fidelity.claim import Claim, Finding, NotRun, Results, Score, at_least
+from studies.fidelity.claim import Claim, Finding, at_least
+from studies.results import NotRun, Results, Score
 from vidrep.detection.evaluate import detection_map
 from vidrep.detection.features import read_features
 from vidrep.detection.job import Settings, full_scores, segment_scores, segments_found

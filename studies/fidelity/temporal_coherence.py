@@ -10,15 +10,13 @@ from sklearn.linear_model import Ridge
 from studies.fidelity.claim import (
     Claim,
     Finding,
-    Results,
-    Score,
     all_hold,
     at_least,
-    cpu_batches,
     greater,
     share_difference,
 )
 from studies.fidelity.video_training import STEPS, scores_trained_with
+from studies.results import Results, Score, cpu_batches
 from vidrep.datasets.store import open_clips
 from vidrep.objectives.build import build
 from vidrep.objectives.temporal_coherence import apart, l1

@@ -8,16 +8,14 @@ import torch
 from studies.fidelity.claim import (
     Claim,
     Finding,
-    Results,
-    Score,
     all_hold,
     at_least,
     compared,
-    cpu_batches,
     greater,
     share_difference,
 )
 from studies.fidelity.moved_clips import mirrored, pan
+from studies.results import Results, Score, cpu_batches
 from vidrep.flow.exact import exact_flow
 from vidrep.models.flow_stacks import FlowStacks
 from vidrep.training.split import Split

@@ -11,13 +11,12 @@ from itertools import combinations, permutations
 from studies.fidelity.claim import (
     Claim,
     Finding,
-    NotRun,
-    Results,
     all_hold,
     at_least,
     greater,
     share_difference,
 )
+from studies.results import NotRun, Results
 from vidrep.datasets.store import open_clips
 from vidrep.runs import UNTRAINED
 

@@ -1,5 +1,4 @@
-"""Does a measure of similarity behave? Tests that every registered measure faces on the runs of an
-experiment.
+"""Does a measure of similarity behave? Tests that every measure faces on runs of an experiment.
 
 ``trials`` declares each test with the bar that decides it; bars were fixed before any result was
 seen and are not tuned. The tests need several seeds of several systems that share a task.

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 import zarr
 
-from studies.fidelity.claim import Results
 from studies.measure_tests.changes import Series, change
+from studies.results import Results
 from vidrep.activations.store import read_labels, read_layer
 from vidrep.runs import Run
 from vidrep.similarity.kernel import Kernel, summarise
