@@ -190,16 +190,3 @@ def digit_options():
         for key in ("kind", "folder", "images", "labels", "name")
         if key in config["digits"]
     )
-
-
-# data sets
-
-
-def video_options(wildcards):
-    """Geometry of a data set's clips, and of sequences their script, as options of render_dataset.py."""
-    settings = config["video"] | (
-        config["sequences"] if wildcards.dataset in ("sequences", "sequences_unwarped") else {}
-    )
-    return " ".join(
-        f"--{key.removesuffix('_px')} {value}" for key, value in sorted(settings.items())
-    )
