@@ -13,7 +13,7 @@ from vidrep.report.strips import plot_strip
 from vidrep.report.style import GREY, INK, new_figure
 from vidrep.training.device import choose
 from vidrep.training.run import load_run
-from vidrep.training.split import load_split
+from vidrep.training.split import SplitFiles, load_split
 
 # the order in which weights lie in the LSTM
 GATES = ("input gate", "forget gate", "candidate", "output gate")
@@ -54,7 +54,7 @@ def draw(
     baseline = load_run(untrained[0].parent, device)[0]
     rollouts = None
     if "prediction" in network.decoders:
-        clips = load_split(test, count=MEASURED).batch(slice(None), device)
+        clips = load_split(SplitFiles(test), MEASURED).batch(slice(None), device)
         rollouts = roll_out({"trained": network, "untrained": baseline}, clips)
     return features_figure(weight_pictures(network), rollouts, run_title(dataset, system))
 
