@@ -26,6 +26,8 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/code.smk"
+include: "workflow/rules/sources.smk"
 include: "workflow/rules/digits.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/flow.smk"

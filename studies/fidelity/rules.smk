@@ -3,24 +3,10 @@
 
 from studies.fidelity import chosen_sources
 
-
-def claim_sources():
-    """The sources whose claims are judged, or one clear line and exit status 1."""
-    try:
-        return chosen_sources(config["fidelity"]["sources"])
-    except ValueError as error:
-        sys.exit(f"error: config key fidelity.sources: {error}")
-
-
-CLAIM_SOURCES = claim_sources()
-
-
-def fidelity_code(wildcards):
-    """Digest of the study and of the modules with the claims that are judged."""
-    folder = ROOT / "studies" / "fidelity"
-    return code_version(
-        folder / "__main__.py", *(folder / f"{source}.py" for source in CLAIM_SOURCES)
-    )
+FIDELITY = ROOT / "studies" / "fidelity"
+CLAIM_SOURCES = or_exit(
+    chosen_sources, config["fidelity"]["sources"], "config key fidelity.sources: "
+)
 
 
 rule fidelity:
@@ -51,7 +37,9 @@ rule fidelity:
     params:
         config=json.dumps(config, sort_keys=True),
         folder=subpath(output.page, parent=True),
-        code=fidelity_code,
+        code=lambda wc: code_version(
+            FIDELITY / "__main__.py", *(FIDELITY / f"{source}.py" for source in CLAIM_SOURCES)
+        ),
     message:
         "Judging the sources' claims"
     shell:

@@ -1,11 +1,7 @@
 # Do the measures behave on the runs of this experiment? snakemake sanity.
 # A target of its own, for experiments with several seeds of several systems.
 
-
-def measure_tests_code(wildcards):
-    """Digest of the study and of all measures."""
-    study = ROOT / "studies" / "measure_tests" / "__main__.py"
-    return code_version(study, *map(measures.source_file, measures.names()))
+STUDY = ROOT / "studies" / "measure_tests"
 
 
 rule sanity:
@@ -36,7 +32,9 @@ rule sanity:
     params:
         config=json.dumps(config, sort_keys=True),
         folder=subpath(output.page, parent=True),
-        code=measure_tests_code,
+        code=lambda wc: code_version(
+            STUDY / "__main__.py", *map(measures.source_file, measures.names())
+        ),
     message:
         "Putting the measures to the test"
     shell:

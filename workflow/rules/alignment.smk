@@ -1,5 +1,7 @@
 # Alignment of sequences, whose videos follow one script, by the embeddings of frames: every run evaluated on them, and baselines.
 
+from vidrep.alignment import BASELINES as ALIGNMENT_BASELINES
+
 ALIGN = config["alignment"]
 
 

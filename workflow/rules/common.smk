@@ -2,21 +2,17 @@
 
 import json
 import sys
-from functools import cache, partial
+from functools import partial
 from inspect import signature
 from pathlib import Path
 
-from vidrep import measures, models, objectives
-from vidrep.alignment import BASELINES as ALIGNMENT_BASELINES
-from vidrep.code_version import code_version
 from vidrep.config import check, complete
 from vidrep.command_line import use_checkout
 from vidrep.flow import FLOWS
-from vidrep.naming import source_file
 from vidrep.run_jobs import RUN, any_of
-from vidrep.runs import UNTRAINED, Run, first_seeds
+from vidrep.runs import UNTRAINED, Run
 from vidrep.splits import SPLITS, SplitFiles
-from vidrep.systems import STILL_DIGITS, flow_inputs
+from vidrep.systems import flow_inputs
 from vidrep.training.gpu_slots import any_visible
 
 ROOT = Path(workflow.basedir)
@@ -24,18 +20,17 @@ ROOT = Path(workflow.basedir)
 use_checkout(ROOT)
 
 
-def read_experiment():
-    """The experiment, and its configuration filled with defaults; or one clear line and status 1."""
+def or_exit(make, argument, key=""):
+    """What `make` makes of an argument; a mistake of the user's becomes one clear line and status 1."""
     try:
-        config.update(complete(config))
-        return check(config)
+        return make(argument)
     except ValueError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {key}{error}")
 
 
-EXPERIMENT = read_experiment()
+config.update(or_exit(complete, config))
+EXPERIMENT = or_exit(check, config)
 SYSTEMS = EXPERIMENT.systems
-FAMILIES = {name: system.family for name, system in SYSTEMS.items()}
 GPU_HERE = any_visible()
 
 
@@ -53,33 +48,6 @@ wildcard_constraints:
     seed=rf"\d+|{UNTRAINED}",
     method=any_of(FLOWS),
     measure="[a-z0-9_]+",
-
-
-def script(name):
-    """Path of a stage's script."""
-    return ROOT / "scripts" / f"{name}.py"
-
-
-def code(name):
-    """Digest of a script and the library code it imports, as an input function: parsing does not pay."""
-    return lambda wildcards: code_version(script(name))
-
-
-def measure_code(name, *used):
-    """Digest of a script and of the measures it uses: other measures' files do not count."""
-    return code_version(script(name), *map(measures.source_file, used))
-
-
-@cache
-def system_code(name, system, *files):
-    """Digest of a script, of one system's model and objective, and of further files: other systems' files do not count."""
-    chosen = SYSTEMS[system]
-    return code_version(
-        script(name),
-        source_file(chosen.model, models.MODELS, "model"),
-        source_file(chosen.objective, objectives.OBJECTIVES, "objective"),
-        *files,
-    )
 
 
 def piped(name, **lists):
@@ -170,23 +138,3 @@ def clip_mb(split, sets, system=None):
 def passing(path):
     """An intermediate output: with retention temp it goes when nothing more needs it."""
     return temp(path) if config["retention"] == "temp" else path
-
-
-# digits
-
-
-def digit_files(wildcards):
-    """The files that the digit source is read from; none for scikit-learn's digits."""
-    digits = config["digits"]
-    if digits["kind"] == "mnist":
-        return [f"{digits['folder']}/{name}" for name in MNIST_FILES]
-    return [digits["images"], digits["labels"]] if digits["kind"] == "idx" else []
-
-
-def digit_options():
-    """The digit source as options of split_digits.py."""
-    return " ".join(
-        f"--{key} {config['digits'][key]}"
-        for key in ("kind", "folder", "images", "labels", "name")
-        if key in config["digits"]
-    )

@@ -1,26 +1,5 @@
 # Clips of every data set and split: rendered, or linked from files of the user's own.
 
-from vidrep.datasets.declared import KINDS, data_sets
-
-SETS = EXPERIMENT.sets
-
-
-def sets_of_kinds(rendered):
-    """The data sets whose clips are rendered, or those whose files are the user's."""
-    return [name for name, chosen in SETS.items() if bool(KINDS[chosen.kind].renderer) == rendered]
-
-
-def digits_of(wildcards):
-    """The digits that a data set shows, as large as it shows them; none where it shows no digits."""
-    chosen = SETS[wildcards.dataset]
-    return digits_file(chosen.recipe["patch"]) if KINDS[chosen.kind].uses_digits else []
-
-
-def render_code(wildcards):
-    """Digest of the script and of the renderer of the data set's kind."""
-    renderer = KINDS[SETS[wildcards.dataset].kind].renderer
-    return code_version(script("render_dataset"), source_file(renderer, {}, "renderer"))
-
 
 rule render_dataset:
     input:

@@ -1,20 +1,5 @@
 # Digit images and their splits.
 
-from vidrep.config.sections import MNIST_FILES
-
-
-def digits_file(patch):
-    """The digit images at one size in pixels; those of the size under video have the plain name."""
-    usual = config["video"]["patch_px"]
-    name = "digits" if patch == usual else f"digits_{patch}px"
-    return f"<results>/digits/{name}.npz"
-
-
-def digits_patch(wildcards):
-    """The size in pixels of the images in a file of digits."""
-    return wildcards.size.strip("_px") or config["video"]["patch_px"]
-
-
 if config["digits"]["kind"] == "mnist" and config["digits"].get("mirrors"):
 
     localrules:

@@ -1,15 +1,6 @@
 # Exact and estimated optical flow, and how far the estimators are from the truth.
 
-from vidrep.flow import SHARD
-
 ESTIMATORS = config["flow"]["estimators"]
-
-
-def flow_mb(wildcards):
-    """Megabytes of the clips whose flow is computed together, and of the flow."""
-    chosen = SETS[wildcards.dataset]
-    together = min(1.0, SHARD / chosen.clips[wildcards.split])
-    return 2000 + int(3 * together * chosen.megabytes(wildcards.split, flows=1))
 
 
 rule compute_flow:
@@ -37,7 +28,9 @@ rule compute_flow:
 
 rule flow_error:
     input:
-        truth=collect("<results>/flow/{dataset}/test/true.zarr", dataset=EXPERIMENT.flow_scored_on()),
+        truth=collect(
+            "<results>/flow/{dataset}/test/true.zarr", dataset=EXPERIMENT.flow_scored_on()
+        ),
         estimate=[
             f"<results>/flow/{dataset}/test/{method}.zarr"
             for method in ESTIMATORS

@@ -1,6 +1,8 @@
 # One job a run, and one job for all untrained baselines of a system, which take less than starting Python.
 # Runs with pretrained weights have the file among their inputs.
 
+from vidrep.systems import STILL_DIGITS
+
 
 rule pretrain_digits:
     input:
