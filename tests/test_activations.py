@@ -1,6 +1,4 @@
-"""Activations: what is stored is what the layers compute, whole, in order, and within the rounding
-of its type.
-"""
+"""Activations: what is stored is what layers compute, in order, within rounding of its type."""
 
 import math
 
@@ -110,7 +108,8 @@ def test_hooks_go_with_the_block_even_when_it_fails(objective):
     with pytest.raises(KeyError), capturing(objective.model, ("conv1",)) as captured:
         raise KeyError
     objective.model(torch.rand(1, 1, 8, 16, 16))
-    assert captured == {} and not objective.model.conv1._forward_hooks
+    assert captured == {}
+    assert not objective.model.conv1._forward_hooks
     with (
         pytest.raises(ValueError, match="model C3D lists layers it does not have: conv9, fc1"),
         capturing(objective.model, ("conv9", "conv1", "fc1")),
@@ -125,7 +124,8 @@ def test_captured_maps_are_float32_also_under_autocast(objective):
         capturing(objective.model, ("conv1",)) as captured,
     ):
         objective.model(torch.rand(1, 1, 8, 16, 16))
-    assert captured["conv1"].dtype == torch.float32 and not captured["conv1"].requires_grad
+    assert captured["conv1"].dtype == torch.float32
+    assert not captured["conv1"].requires_grad
 
 
 # --- Writing layers. ---
@@ -145,7 +145,8 @@ def test_rows_arrive_in_order_whatever_the_batches(tmp_path, batch, rows, featur
     values = np.random.default_rng(0).normal(size=(rows, *features)).astype(np.float32)
     write(zarr.open_group(tmp_path / "s.zarr", mode="w"), values, batch)
     read = zarr.open_group(tmp_path / "s.zarr", mode="r")["layer"]
-    assert np.array_equal(read[:], values) and read.attrs["original_shape"] == [9]
+    assert np.array_equal(read[:], values)
+    assert read.attrs["original_shape"] == [9]
     assert np.array_equal(read_layer(tmp_path / "s.zarr", "layer"), values.reshape(rows, -1))
     files = [
         path
@@ -166,16 +167,16 @@ def test_each_shard_is_written_once_and_full(tmp_path, monkeypatch):
     )
     write(zarr.open_group(tmp_path / "s.zarr", mode="w"), np.ones((600, 2), np.float32), 50)
     starts = [key.start for key in written]
-    assert all(start % store.ROWS_PER_SHARD == 0 for start in starts) and [
-        key.stop for key in written
-    ] == [*starts[1:], 600]
+    assert all(start % store.ROWS_PER_SHARD == 0 for start in starts)
+    assert [key.stop for key in written] == [*starts[1:], 600]
 
 
 def test_wide_layers_are_cut_into_feature_blocks(tmp_path):
     values = np.random.default_rng(0).normal(size=(5, 20000)).astype(np.float32)
     write(zarr.open_group(tmp_path / "s.zarr", mode="w"), values, 2)
     read = zarr.open_group(tmp_path / "s.zarr", mode="r")["layer"]
-    assert np.array_equal(read[:], values) and read.chunks == (5, store.FEATURES_PER_CHUNK)
+    assert np.array_equal(read[:], values)
+    assert read.chunks == (5, store.FEATURES_PER_CHUNK)
     assert np.array_equal(read[:, 16000:17000], values[:, 16000:17000])
 
 
@@ -185,10 +186,8 @@ def test_float16_rounds_to_the_nearest(tmp_path):
     ).astype(np.float32)
     write(zarr.open_group(tmp_path / "s.zarr", mode="w"), values, 64, "float16")
     read = read_layer(tmp_path / "s.zarr", "layer")
-    assert (
-        zarr.open_group(tmp_path / "s.zarr")["layer"].dtype == np.float16
-        and read.dtype == np.float32
-    )
+    assert zarr.open_group(tmp_path / "s.zarr")["layer"].dtype == np.float16
+    assert read.dtype == np.float32
     # the last term: below the normal range
     assert (np.abs(read - values) <= HALF * np.abs(values) + 2.0**-25).all()
 
@@ -229,10 +228,8 @@ def test_ids_and_labels_survive(tmp_path):
     group = zarr.open_group(tmp_path / "s.zarr", mode="w").create_group("fit")
     write_ids(group, ["test/000004", "test/000010"])
     write_labels(group, np.array([[0, 1, 1], [1, 0, 0]]))
-    assert (
-        group["ids"][:].tolist() == ["test/000004", "test/000010"]
-        and group["labels"].dtype == np.uint8
-    )
+    assert group["ids"][:].tolist() == ["test/000004", "test/000010"]
+    assert group["labels"].dtype == np.uint8
     assert read_labels(tmp_path / "s.zarr", "fit").tolist() == [
         [False, True, True],
         [True, False, False],
@@ -272,9 +269,10 @@ def test_a_store_holds_what_the_layers_compute(
                 maps = objective.model.get_submodule(name)(maps)
             expected = pool(maps, policy).flatten(1).numpy()
             read = read_layer(tmp_path / "run.zarr", name, group)
-            assert read.shape == expected.shape and (root[group] if group else root)[name].attrs[
-                "original_shape"
-            ] == list(maps.shape[1:])
+            assert read.shape == expected.shape
+            assert (root[group] if group else root)[name].attrs["original_shape"] == list(
+                maps.shape[1:]
+            )
             # batches of 5 sum in another order
             assert (np.abs(read - expected) <= HALF * np.abs(expected) + 1e-6).all(), name
     assert policy != "none" or root["conv1"].shape == (13, 3, 8, 8, 8)
@@ -370,7 +368,8 @@ def test_same_run_same_bytes(objective, make_split, cpu, tmp_path):
     files = sorted(
         path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()
     )
-    assert files and all(
+    assert files
+    assert all(
         (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
         for file in files
     )

@@ -19,9 +19,10 @@ GENERATED = ("true", "true_box", "true_backward", "true_box_backward")
 def patches_and_corners(mirrored: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Two patches in each of five clips of six frames, at random places."""
     rng = np.random.default_rng(0)
-    patches = rng.integers(0, 256, size=(5, 2, PATCH, PATCH), dtype=np.uint8) * rng.integers(
-        2, size=(5, 2, PATCH, PATCH), dtype=np.uint8
-    )
+    size = (5, 2, PATCH, PATCH)
+    values = rng.integers(0, 256, size=size, dtype=np.uint8)
+    shown = rng.integers(2, size=size, dtype=np.uint8)
+    patches = values * shown
     corners = rng.integers(SIZE - PATCH + 1, size=(5, 6, 2, 2))
     if mirrored:
         patches = patches[..., ::-1]
@@ -31,16 +32,19 @@ def patches_and_corners(mirrored: bool = False) -> tuple[np.ndarray, np.ndarray]
 
 
 def batch_of(cpu, mirrored: bool = False, method: str = "true") -> dict[str, torch.Tensor]:
-    """The clips with their flow, rendered and computed anew from mirrored patches and places where
-    ``mirrored``.
-    """
+    """The clips with their flow, made anew from mirrored patches and places where ``mirrored``."""
     patches, corners = patches_and_corners(mirrored)
     clips = compose(patches, corners, SIZE)
     flow = torch.from_numpy(flow_of_clips(method, clips, patches, corners))
-    labels = torch.eye(5, dtype=torch.uint8)
-    return Split(torch.from_numpy(clips), labels, flow, False, list("abcde"), flow, {}).batch(
-        slice(0, 5), cpu
+    split = Split(
+        clips=torch.from_numpy(clips),
+        labels=torch.eye(5, dtype=torch.uint8),
+        flow=flow,
+        multi_label=False,
+        ids=list("abcde"),
+        flow_backward=flow,
     )
+    return split.batch(slice(0, 5), cpu)
 
 
 def test_flipping_twice_changes_nothing(make_split, cpu):
@@ -61,7 +65,8 @@ def test_a_flipped_batch_is_that_of_the_mirrored_world(cpu, method):
     expected = batch_of(cpu, mirrored=True, method=method)
     assert torch.equal(flipped["clip"], expected["clip"])
     for name in ("flow", "flow_backward"):
-        assert expected[name].any() and torch.equal(flipped[name], expected[name])
+        assert expected[name].any()
+        assert torch.equal(flipped[name], expected[name])
         uncorrected = batch_of(cpu, method=method)[name].flip(-1)
         assert not torch.equal(uncorrected, expected[name]), (
             "without the change of sign it is another motion"
@@ -77,7 +82,8 @@ def test_flow_is_turned_round_along_x_alone():
     flow = torch.zeros(1, 2, 1, 2, 3)
     flow[0, :, 0, 1, 0] = torch.tensor([2.0, -5.0])  # right by 2, up by 5, at the left
     flipped = flip_flow(flow)
-    assert flipped[0, :, 0, 1, 2].tolist() == [-2, -5] and flipped.count_nonzero() == 2
+    assert flipped[0, :, 0, 1, 2].tolist() == [-2, -5]
+    assert flipped.count_nonzero() == 2
 
 
 def test_some_clips_are_flipped_and_each_as_a_whole(make_split, cpu):
@@ -89,9 +95,8 @@ def test_some_clips_are_flipped_and_each_as_a_whole(make_split, cpu):
     assert 40 <= is_mirrored.sum() <= 80  # 60 expected, with a standard deviation of 6.5
     for name in batch:
         shape = (-1, *[1] * (batch[name].ndim - 1))
-        assert torch.equal(
-            flipped[name], torch.where(is_mirrored.view(shape), mirrored[name], batch[name])
-        ), name
+        expected = torch.where(is_mirrored.view(shape), mirrored[name], batch[name])
+        assert torch.equal(flipped[name], expected), name
     torch.manual_seed(0)
     again = flip_some(batch, 0.3)
     assert all(torch.equal(again[name], flipped[name]) for name in batch)
@@ -100,7 +105,8 @@ def test_some_clips_are_flipped_and_each_as_a_whole(make_split, cpu):
 def test_without_flips_nothing_is_drawn(make_split, cpu):
     batch = make_split(3).batch(slice(0, 3), cpu)
     state = torch.random.get_rng_state()
-    assert flip_some(batch, 0.0) is batch and torch.equal(torch.random.get_rng_state(), state)
+    assert flip_some(batch, 0.0) is batch
+    assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.equal(flip_some(batch, 1.0)["flow"], flip_flow(batch["flow"]))
 
 
@@ -119,7 +125,8 @@ def test_sectors_are_counted_from_the_right_by_way_of_down():
     degrees = np.array([[0, 44], [46, 359], [181, 271]])
     target = make_target("directions", {"direction_rad": np.deg2rad(degrees)})
     assert [np.flatnonzero(row).tolist() for row in target] == [[0], [1, 7], [4, 6]]
-    assert target.dtype == np.uint8 and target.shape == (3, 8)
+    assert target.dtype == np.uint8
+    assert target.shape == (3, 8)
     speeds = make_target("speeds", {"speed_class": np.array([[9, 0], [3, 3]])})
     assert [np.flatnonzero(row).tolist() for row in speeds] == [[0, 9], [3]]
 

@@ -78,8 +78,9 @@ def poison() -> None:
 
 @pytest.fixture
 def excess(tiny_system, make_split, cpu):
-    """Function: a system, and a change of its placed network -> how far its gradients in bfloat16
-    are from the emulated ones, over what is allowed; at most 1 where they are right.
+    """Distance of a system's gradients in bfloat16 from the emulated ones, over what is allowed.
+
+    At most 1 where gradients are right. ``change`` may plant a fault in the placed network.
     """
 
     def measure(name: str, change=lambda objective: None) -> float:
@@ -144,9 +145,7 @@ def test_emulated_products_are_those_of_rounded_values():
 @needs_bfloat16
 @pytest.mark.parametrize(("frames", "side"), [(2, 4), (2, 2), (1, 4), (3, 4), (4, 1)])
 def test_small_maps_have_exact_gradients(frames, side):
-    """Without the guard of ``Device.place``, torch 2.13 reads uninitialised memory for 3 x 3 x 3
-    kernels on two frames.
-    """
+    """Without ``Device.place``'s guard torch reads memory it never wrote, e.g. for two frames."""
     torch.manual_seed(0)
     plain = nn.Conv3d(8, 8, 3, padding=1)
     placed = BFLOAT16.place(copy.deepcopy(plain))

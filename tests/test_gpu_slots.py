@@ -53,7 +53,8 @@ def test_jobs_never_overlap_on_a_device():
         assert job.returncode == 0, errors
         held, times = output.splitlines()
         devices = held.removeprefix("held ").split(",")
-        assert len(set(devices)) == count and set(devices) <= {"A", "B"}
+        assert len(set(devices)) == count
+        assert set(devices) <= {"A", "B"}
         spans += [(device, *map(float, times.split())) for device in devices]
     assert len(spans) == 6
     for (device, begin, end), (other, other_begin, other_end) in itertools.combinations(spans, 2):
@@ -70,7 +71,8 @@ def test_a_killed_job_gives_its_devices_back():
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     output, _ = waiting.communicate(timeout=600)
-    assert waiting.returncode == 0 and output.startswith("held A\n")
+    assert waiting.returncode == 0
+    assert output.startswith("held A\n")
 
 
 def test_who_waits_for_two_does_not_sit_on_one():
@@ -80,7 +82,8 @@ def test_who_waits_for_two_does_not_sit_on_one():
     time.sleep(0.6)
     began = time.monotonic()
     (second,) = gpu_slots.hold(1, ["A", "B"], folder)
-    assert time.monotonic() - began < 300 and waiting.poll() is None
+    assert time.monotonic() - began < 300
+    assert waiting.poll() is None
     assert [Path(handle.name).name for handle in (first, second)] == ["A", "B"]
     first.close()
     second.close()
@@ -89,8 +92,10 @@ def test_who_waits_for_two_does_not_sit_on_one():
 
 def test_a_claim_shows_the_held_devices_only():
     slots = gpu_slots.claim(1)
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "A" and len(slots) == 1
-    assert gpu_slots.claim(0) == [] and os.environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "A"
+    assert len(slots) == 1
+    assert gpu_slots.claim(0) == []
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
     slots[0].close()
 
 
@@ -111,7 +116,8 @@ def test_more_than_there_is_ends_in_one_line(visible, count, monkeypatch):
 )
 def test_the_pool_is_what_is_visible(visible, devices, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert gpu_slots.pool() == devices and gpu_slots.any_visible() == bool(devices)
+    assert gpu_slots.pool() == devices
+    assert gpu_slots.any_visible() == bool(devices)
 
 
 def test_the_driver_is_asked_when_nothing_is_set(tmp_path, monkeypatch):
@@ -131,10 +137,13 @@ def test_a_scheduler_job_keeps_to_its_own_devices(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "B")
     inside = gpu_slots.lock_folder()
-    assert inside != outside and inside.is_dir() and outside.is_dir()
+    assert inside != outside
+    assert inside.is_dir()
+    assert outside.is_dir()
     (elsewhere,) = gpu_slots.hold(1, ["B"], outside)  # another job's B is another device
     (slot,) = gpu_slots.claim(1)
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "B" and Path(slot.name).parent == inside
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "B"
+    assert Path(slot.name).parent == inside
     monkeypatch.setenv("SLURM_JOB_ID", "18")
     assert gpu_slots.lock_folder() != inside
     for handle in (elsewhere, slot):

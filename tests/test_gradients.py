@@ -1,6 +1,4 @@
-"""Out of memory, gradients are computed in pieces and add up to those of the batch; memory enough,
-nothing changes.
-"""
+"""Out of memory, gradients are computed in pieces, which add up to those of the batch."""
 
 import json
 
@@ -25,9 +23,7 @@ PLAIN = {
 
 
 class Small(nn.Module):
-    """Squared distance of a linear map from its target on a device whose memory holds ``limit``
-    clips.
-    """
+    """Squared distance of a linear map from its target, where memory holds ``limit`` clips."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()
@@ -66,7 +62,8 @@ def limited(limit: int, batch: dict, cpu) -> tuple[Small, Gradients, torch.Tenso
 )
 def test_pieces_add_up_to_the_batch(limit, seen, batch, cpu):
     objective, _, loss, lines = limited(limit, batch, cpu)
-    assert objective.seen == seen and len(lines) == len([size for size in seen if size > limit])
+    assert objective.seen == seen
+    assert len(lines) == len([size for size in seen if size > limit])
     difference = objective.layer(batch["clip"]) - batch["labelled"]["labels"]  # (8, 2)
     torch.testing.assert_close(loss, (difference**2).mean())
     torch.testing.assert_close(

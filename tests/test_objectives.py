@@ -183,7 +183,8 @@ def test_steps_share_the_loss_and_are_read_out_as_asked(readout):
         )
         exact.append(float(((read[:, 1] > read[:, 0]) == (labels > 0)).all()))
     assert objective.loss(batch).item() == pytest.approx(np.mean(losses), rel=1e-5)
-    assert objective.score(batch)["exact_set"].tolist() == exact and 0 < np.mean(exact) < 1
+    assert objective.score(batch)["exact_set"].tolist() == exact
+    assert 0 < np.mean(exact) < 1
 
 
 @pytest.mark.parametrize("loss_at", ["all", "last"])
@@ -201,9 +202,8 @@ def test_the_loss_is_taken_at_all_steps_or_at_the_last(loss_at):
     objective.heads["all"].requires_grad_(False)
     clip = batch["clip"].requires_grad_()
     objective.loss(batch).backward()
-    assert clip.grad[:, :, 3].abs().sum() > 0 and (clip.grad[:, :, :3].abs().sum() > 0) == (
-        loss_at == "all"
-    )
+    assert clip.grad[:, :, 3].abs().sum() > 0
+    assert (clip.grad[:, :, :3].abs().sum() > 0) == (loss_at == "all")
 
 
 def test_the_end_to_end_system_trains_cnn_and_lstm_together():
@@ -257,7 +257,8 @@ def test_sizes_are_found_without_leaving_training_mode():
 
 def test_the_objective_of_controls_trains_and_scores_nothing():
     objective = Objective(models.create("pixels", clip_shape=SHAPE.clip), SHAPE)
-    assert objective.score(batch_of(2)) == {} and objective.stages == ()
+    assert objective.score(batch_of(2)) == {}
+    assert objective.stages == ()
     with pytest.raises(NotImplementedError, match="objective Objective is not trained"):
         objective.loss(batch_of(2))
 
@@ -311,7 +312,8 @@ def test_the_loss_adds_up_over_streams_that_learn_apart():
         objective.cross_entropy(logits, batch["labels"]).mean().item()
         for logits in objective.logits(batch).values()
     ]
-    assert len(parts) == 2 and objective.loss(batch).item() == pytest.approx(sum(parts), rel=1e-6)
+    assert len(parts) == 2
+    assert objective.loss(batch).item() == pytest.approx(sum(parts), rel=1e-6)
     assert objective.score(batch)["loss"].mean().item() == pytest.approx(sum(parts), rel=1e-6)
     before = torch.autograd.grad(objective.loss(batch), objective.heads["early"].weight)[0]
     with torch.no_grad():
@@ -349,7 +351,8 @@ def test_fusion_svm_is_that_of_scikit_learn_and_survives_a_file():
         )
         expected[:, index] = svm.predict(features(test))
     predicted = objective.fused(objective.probabilities(objective.logits(test)))
-    assert np.array_equal(predicted.numpy(), expected) and 0 < expected[:, 0].mean() < 1
+    assert np.array_equal(predicted.numpy(), expected)
+    assert 0 < expected[:, 0].mean() < 1
     test["labels"] = torch.from_numpy(expected).float()
     test["labels"][:7, 1] = 1 - test["labels"][:7, 1]
     assert objective.score(test)["exact_set_svm"].tolist() == [0] * 7 + [1] * 53
@@ -386,9 +389,8 @@ def changed_by_training(objective: FramesThenSequence, stage: str) -> set[str]:
     frozen = {
         name for name, parameter in objective.named_parameters() if not parameter.requires_grad
     }
-    assert all(name.startswith(("model.cnn", "frame_head")) for name in frozen) and bool(
-        frozen
-    ) == (stage == "sequence")
+    assert all(name.startswith(("model.cnn", "frame_head")) for name in frozen)
+    assert bool(frozen) == (stage == "sequence")
     optimiser = torch.optim.AdamW(
         [p for p in objective.parameters() if p.requires_grad], lr=0.05, weight_decay=0.1
     )
@@ -551,9 +553,8 @@ def test_conditional_prediction_is_taught_in_training_and_on_its_own_when_scored
     taught, taught_other = (
         objective.decode(b, teacher=True)["prediction"][0] for b in (batch, other)
     )
-    assert torch.equal(taught[:, :2], taught_other[:, :2]) and not torch.allclose(
-        taught[:, 2], taught_other[:, 2], atol=1e-3
-    )
+    assert torch.equal(taught[:, :2], taught_other[:, :2])
+    assert not torch.allclose(taught[:, 2], taught_other[:, 2], atol=1e-3)
     own, own_other = (objective.decode(b, teacher=False)["prediction"][0] for b in (batch, other))
     assert torch.equal(own, own_other), "later frames must not leak into what is generated"
     assert torch.equal(
@@ -636,9 +637,8 @@ def test_generated_frames_lie_in_the_order_of_time(channels):
     objective = composite(shape=shape)
     batch = batch_of(2, shape)
     generated = objective.generate(batch)
-    assert generated["reconstruction"].shape == (2, channels, 5, 3, 4) and generated[
-        "prediction"
-    ].shape == (2, channels, 3, 3, 4)
+    assert generated["reconstruction"].shape == (2, channels, 5, 3, 4)
+    assert generated["prediction"].shape == (2, channels, 3, 3, 4)
     decoded = {
         name: logits.sigmoid()
         for name, (logits, _) in objective.decode(batch, teacher=False).items()
@@ -718,11 +718,9 @@ def test_impossible_composites(options, message):
     }
     with pytest.raises(ValueError) as error:
         build(definition, COMPOSITE)
-    assert (
-        message in str(error.value)
-        and "lstm_composite" in str(error.value)
-        and "\n" not in str(error.value)
-    )
+    assert message in str(error.value)
+    assert "lstm_composite" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -755,7 +753,8 @@ def test_generated_frames_lie_beside_the_truth(tmp_path, make_split, cpu, channe
         )
         assert list(file.attrs["ids"]) == split.ids
         for name, steps in (("reconstruction", 5), ("prediction", 3)):
-            assert file[name].dtype == np.uint8 and file[name].shape == (
+            assert file[name].dtype == np.uint8
+            assert file[name].shape == (
                 3,
                 steps,
                 16,

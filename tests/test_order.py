@@ -20,7 +20,17 @@ def job(objective, labelled) -> Job:
         False,
         [f"train/{i}" for i in range(60)],
     )
-    return Job(objective, {}, train, train, 5, None, None, None, labelled)
+    return Job(
+        objective=objective,
+        recipe={},
+        train=train,
+        validation=train,
+        seed=5,
+        device=None,
+        checkpoint=None,
+        report=None,
+        labelled=labelled,
+    )
 
 
 class Plain(Objective):
@@ -48,24 +58,25 @@ def test_classes_that_run_out_leave_the_rest_to_the_others():
 def test_an_order_repeats_few_clips_evenly():
     order = epoch_order(torch.tensor([7, 9, 11]), 10, seed=0)
     counts = [order.tolist().count(row) for row in (7, 9, 11)]
-    assert (
-        len(order) == 10 and sorted(counts) == [3, 3, 4] and set(order[:3].tolist()) == {7, 9, 11}
-    )
+    assert len(order) == 10
+    assert sorted(counts) == [3, 3, 4]
+    assert set(order[:3].tolist()) == {7, 9, 11}
 
 
 def test_without_labels_to_save_an_epoch_is_one_random_order_of_all():
     order, partners = job(Plain(), None).orders(1)
-    assert sorted(order.tolist()) == list(range(60)) and partners is None
+    assert sorted(order.tolist()) == list(range(60))
+    assert partners is None
     assert not torch.equal(order, job(Plain(), None).orders(2)[0])
 
 
 def test_supervised_epochs_see_labelled_clips_alone_and_mixed_ones_see_both():
     few = torch.tensor([4, 5])
     order, partners = job(Plain(), few).orders(1)
-    assert len(order) == 60 and set(order.tolist()) == {4, 5} and partners is None
+    assert len(order) == 60
+    assert set(order.tolist()) == {4, 5}
+    assert partners is None
     order, partners = job(Mixed(), few).orders(1)
-    assert (
-        sorted(order.tolist()) == list(range(60))
-        and len(partners) == 60
-        and set(partners.tolist()) == {4, 5}
-    )
+    assert sorted(order.tolist()) == list(range(60))
+    assert len(partners) == 60
+    assert set(partners.tolist()) == {4, 5}
