@@ -28,6 +28,7 @@ def main() -> None:
 
 
 def add_systems(commands) -> None:
+    """The command that lists the catalogue."""
     systems = commands.add_parser(
         "systems", help="list the catalogue with parameters and multiply-adds per clip"
     )
@@ -39,8 +40,13 @@ def add_systems(commands) -> None:
 
 
 def add_compare(commands) -> None:
+    """The command that compares representations."""
     compare = commands.add_parser(
         "compare", help="compare representations of the same clips: NumPy, HDF5 or Zarr files"
+    )
+    compare.epilog = (
+        "An array ids in a file names the rows; an array groups the clips that rows belong to, if"
+        " several are of one clip."
     )
     compare.add_argument(
         "files",
@@ -48,10 +54,25 @@ def add_compare(commands) -> None:
         metavar="FILE[:ARRAY]",
         help="clips in rows, the same ones in the same order",
     )
-    compare.epilog = (
-        "An array ids in a file names the rows; an array groups the clips that rows belong to, if"
-        " several are of one clip."
+    add_measure_options(compare)
+    add_machine_options(compare)
+    compare.add_argument(
+        "--difference",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("A", "B", "C"),
+        help=(
+            "instead of all pairs: is A more like B than like C? names as in the table of all"
+            " pairs; may be repeated"
+        ),
     )
+    compare.add_argument("--output", help="CSV file to write as well")
+    compare.set_defaults(command=compare_files)
+
+
+def add_measure_options(compare: argparse.ArgumentParser) -> None:
+    """What is computed."""
     compare.add_argument(
         "--measure",
         default="cka_linear_debiased",
@@ -75,6 +96,10 @@ def add_compare(commands) -> None:
         help="fewest re-pairings of clips for p values (default: 0)",
     )
     compare.add_argument("--seed", type=int, default=0, help="of random re-pairings (default: 0)")
+
+
+def add_machine_options(compare: argparse.ArgumentParser) -> None:
+    """Where it is computed, and in how much memory."""
     compare.add_argument(
         "--device",
         default="cpu",
@@ -87,24 +112,12 @@ def add_compare(commands) -> None:
         default=2048,
         help="for arrays that pairs are computed from (default: 2048)",
     )
-    compare.add_argument(
-        "--difference",
-        nargs=3,
-        action="append",
-        default=[],
-        metavar=("A", "B", "C"),
-        help=(
-            "instead of all pairs: is A more like B than like C? names as in the table of all"
-            " pairs; may be repeated"
-        ),
-    )
-    compare.add_argument("--output", help="CSV file to write as well")
-    compare.set_defaults(command=compare_files)
 
 
 def list_systems(args: argparse.Namespace) -> None:
     """Print the catalogue."""
-    if unknown := sorted(set(args.names) - set(catalogue())):
+    unknown = sorted(set(args.names) - set(catalogue()))
+    if unknown:
         raise ValueError(
             f"no system {', '.join(unknown)} in the catalogue; known: {', '.join(catalogue())}"
         )
@@ -150,7 +163,8 @@ def compare_files(args: argparse.Namespace) -> None:
     how = {"groups": groups, "seed": args.seed, **dict(args.option)}
     with using(args.memory_mb, args.device):
         kernels = {source.name: source.summarise() for source in sources}
-        print((table_of_differences if args.difference else table_of_pairs)(kernels, args, how))
+        show = table_of_differences if args.difference else table_of_pairs
+        print(show(kernels, args, how))
     n = sources[0].array.shape[0]
     what = f"{n} clips" if groups is None else f"{n} rows in {len(set(groups.tolist()))} groups"
     print(f"{args.measure} of {what}", file=sys.stderr)
@@ -161,13 +175,13 @@ def table_of_pairs(kernels: dict, args: argparse.Namespace, how: dict) -> str:
     from vidrep.similarity import all_pairs
     from vidrep.similarity.table import table, write_pairs
 
-    machine = {"memory_mb": args.memory_mb, "device": args.device}
     result = all_pairs(
         kernels,
         args.measure,
         intervals=args.intervals,
         permutations=args.permutations,
-        **machine,
+        memory_mb=args.memory_mb,
+        device=args.device,
         **how,
     )
     if args.output:
@@ -179,7 +193,9 @@ def table_of_differences(kernels: dict, args: argparse.Namespace, how: dict) -> 
     """The differences asked for, for reading; written to ``--output``."""
     from vidrep.similarity.difference import differences, rows, table, write_differences
 
-    if unknown := sorted({name for triple in args.difference for name in triple} - set(kernels)):
+    asked = {name for triple in args.difference for name in triple}
+    unknown = sorted(asked - set(kernels))
+    if unknown:
         raise ValueError(
             f"--difference: no representation {', '.join(unknown)}; the files hold"
             f" {', '.join(kernels)}"

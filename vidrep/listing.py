@@ -73,19 +73,40 @@ def describe(name: str) -> dict:
     }
 
 
+COLUMNS_OF_SYSTEMS = (
+    "name",
+    "preset",
+    "family",
+    "objective",
+    "inputs",
+    "clip (C, T, H, W)",
+    "parameters",
+    "MACs/clip",
+    "citation",
+)
+
+
 def table(systems: list[dict]) -> str:
     """Systems, as ``describe`` gives them, as aligned text."""
-    columns = {
-        "name": lambda item: item["name"],
-        "preset": lambda item: item["preset"],
-        "family": lambda item: item["family"],
-        "objective": lambda item: item["objective"],
-        "inputs": lambda item: "+".join(item["inputs"]),
-        "clip (C, T, H, W)": lambda item: " x ".join(map(str, item["clip"])),
-        "parameters": lambda item: f"{item['parameters']:,}".rjust(11),
-        "MACs/clip": lambda item: f"{item['macs_per_clip']:,}".rjust(15),
-        "citation": lambda item: item["citation"],
-    }
-    rows = [list(columns)] + [[cell(item) for cell in columns.values()] for item in systems]
+    rows = [COLUMNS_OF_SYSTEMS, *map(_cells, systems)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    lines = []
+    for row in rows:
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def _cells(system: dict) -> tuple[str, ...]:
+    """The cells of ``COLUMNS_OF_SYSTEMS``."""
+    return (
+        system["name"],
+        system["preset"],
+        system["family"],
+        system["objective"],
+        "+".join(system["inputs"]),
+        " x ".join(map(str, system["clip"])),
+        f"{system['parameters']:,}".rjust(11),
+        f"{system['macs_per_clip']:,}".rjust(15),
+        system["citation"],
+    )

@@ -11,6 +11,7 @@ first be projected on a fixed number of principal components of the fitting clip
 
 import warnings
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import zarr
@@ -63,12 +64,12 @@ def principal_components(
 
     There are ``count`` of them; None keeps the features.
     """
-    fit, test = (x.reshape(len(x), -1).astype(np.float64) for x in (fit, test))
+    fit = fit.reshape(len(fit), -1).astype(np.float64)
+    test = test.reshape(len(test), -1).astype(np.float64)
     if count is None or count >= min(fit.shape):
         return fit, test
-    pca = PCA(count, svd_solver="covariance_eigh" if fit.shape[1] <= 2 * len(fit) else "full").fit(
-        fit
-    )
+    narrow = fit.shape[1] <= 2 * len(fit)
+    pca = PCA(count, svd_solver="covariance_eigh" if narrow else "full").fit(fit)
     return pca.transform(fit), pca.transform(test)
 
 
@@ -78,11 +79,13 @@ def unit_variance(fit: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nda
     Those of ``fit`` then have a mean variance of 1.
 
     C then means the same for all representations; without it, layers of small activations
-    (untrained twins above all) are always answered with "no". Features keep their relative sizes. A
-    constant representation stays as it is.
+    (untrained baselines above all) are always answered with "no". Features keep their relative
+    sizes. A constant representation stays as it is.
     """
     size = np.sqrt(fit.var(axis=0).mean())
-    return (fit / size, test / size) if size > 0 else (fit, test)
+    if not size > 0:
+        return fit, test
+    return fit / size, test / size
 
 
 def probe_class(
@@ -102,23 +105,25 @@ def probe_class(
     Returns:
         The result; NaN when a side has fewer clips with or without the class than there are folds.
     """
-    if (
-        min(fit_present.sum(), (~fit_present).sum()) < protocol.folds
-        or test_present.all()
-        or not test_present.any()
-    ):
+    fewest = min(fit_present.sum(), (~fit_present).sum())
+    if fewest < protocol.folds or test_present.all() or not test_present.any():
         return ProbeResult(float("nan"), float("nan"), np.zeros((2, 2), int))
-    best = protocol.c[0]
-    if len(protocol.c) > 1:
-        splitter = StratifiedKFold(protocol.folds)
-        folds = list(splitter.split(fit, fit_present))
-        scores = [
-            np.mean([_held_out(fit, fit_present, fold, c) for fold in folds]) for c in protocol.c
-        ]
-        best = protocol.c[int(np.argmax(scores))]
-    predicted = _svm(fit, fit_present, best).predict(test)
+    c = best_c(fit, fit_present, protocol)
+    predicted = _svm(fit, fit_present, c).predict(test)
+    accuracy = balanced_accuracy_score(test_present, predicted)
     counts = confusion_matrix(test_present, predicted, labels=[False, True])
-    return ProbeResult(float(balanced_accuracy_score(test_present, predicted)), best, counts)
+    return ProbeResult(float(accuracy), c, counts)
+
+
+def best_c(fit: np.ndarray, present: np.ndarray, protocol: Protocol) -> float:
+    """The value of C with the largest mean balanced accuracy on held-out folds."""
+    if len(protocol.c) == 1:
+        return protocol.c[0]
+    folds = list(StratifiedKFold(protocol.folds).split(fit, present))
+    scores = []
+    for c in protocol.c:
+        scores.append(np.mean([_held_out(fit, present, fold, c) for fold in folds]))
+    return protocol.c[int(np.argmax(scores))]
 
 
 def probe_layer(
@@ -161,9 +166,8 @@ def probe_store(store: str, protocol: Protocol) -> list[tuple]:
     fit_labels = read_labels(store, "fit")
     test_labels = read_labels(store)
     counts = []
-    for layer in (
-        attrs["layers"] if attrs["evaluated_on"] == attrs["dataset"] else attrs["layers"][-1:]
-    ):
+    made_for = attrs["evaluated_on"] == attrs["dataset"]
+    for layer in attrs["layers"] if made_for else attrs["layers"][-1:]:
         results = probe_layer(
             read_layer(store, layer, "fit"),
             fit_labels,
@@ -172,19 +176,17 @@ def probe_store(store: str, protocol: Protocol) -> list[tuple]:
             protocol,
         )
         for name, result in zip(attrs["classes"], results, strict=True):
-            counts += [
-                (layer, f"class_{name}", t, p, int(result.confusion[t, p]))
-                for t in (0, 1)
-                for p in (0, 1)
-            ]
+            for truth, predicted in product((0, 1), repeat=2):
+                count = int(result.confusion[truth, predicted])
+                counts.append((layer, f"class_{name}", truth, predicted, count))
     return counts
 
 
 def _held_out(features: np.ndarray, present: np.ndarray, fold: tuple, c: float) -> float:
+    """Balanced accuracy on the clips that a fold leaves out."""
     train, held_out = fold
-    return balanced_accuracy_score(
-        present[held_out], _svm(features[train], present[train], c).predict(features[held_out])
-    )
+    fitted = _svm(features[train], present[train], c)
+    return balanced_accuracy_score(present[held_out], fitted.predict(features[held_out]))
 
 
 def _svm(features: np.ndarray, present: np.ndarray, c: float) -> LinearSVC:
@@ -192,6 +194,7 @@ def _svm(features: np.ndarray, present: np.ndarray, c: float) -> LinearSVC:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         primal = features.shape[1] < features.shape[0]
-        return LinearSVC(
+        svm = LinearSVC(
             C=c, dual=not primal, max_iter=MAX_ITERATIONS, tol=TOLERANCE, random_state=0
-        ).fit(features, present)
+        )
+        return svm.fit(features, present)

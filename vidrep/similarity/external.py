@@ -17,7 +17,7 @@ from vidrep.files import whole
 from vidrep.similarity.sources import open_file
 
 ROWS = 64  # copied at a time
-_SHOWN = 3  # ids named in an error
+SHOWN = 3  # ids named in an error
 
 
 def import_activations(
@@ -58,15 +58,15 @@ def import_activations(
         write_ids(root, wanted)
         write_labels(root, labels)
         for name, array in arrays.items():
-            _check(array, len(ids), f"{file}: array {name!r}")
+            label = f"{file}: array {name!r}"
+            _check(array, len(ids), label)
             dtype = array.dtype.name if array.dtype.kind == "f" else "float64"
             writer = LayerWriter(root, name, len(rows), dtype)
             for numbers, values in _read_rows(array, rows):
-                if not np.isfinite(values).all():
-                    bad = numbers[np.argmin(np.isfinite(values.reshape(len(values), -1)).all(1))]
-                    raise ValueError(
-                        f"{file}: array {name!r}: activations of clip {ids[bad]} are not finite"
-                    )
+                finite = np.isfinite(values.reshape(len(values), -1)).all(1)
+                if not finite.all():
+                    bad = ids[numbers[np.argmin(finite)]]
+                    raise ValueError(f"{label}: activations of clip {bad} are not finite")
                 writer.add(values, values.shape[1:])
         root.attrs.update({**attrs, **about, "layers": list(arrays), "source": os.fspath(file)})
 
@@ -118,7 +118,7 @@ def _refuse_other_clips(
 
 def _some(names: Sequence[str]) -> str:
     """The first few of some names."""
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def _check(array, clips: int, label: str) -> None:
@@ -141,5 +141,6 @@ def _read_rows(array, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray
     for start in range(0, len(rows), ROWS):
         numbers = rows[start : start + ROWS]
         ascending = np.sort(numbers)  # as HDF5 wants them
-        values = np.asarray(select((ascending,)))[np.searchsorted(ascending, numbers)]
+        place = np.searchsorted(ascending, numbers)
+        values = np.asarray(select((ascending,)))[place]
         yield numbers, values if values.dtype.kind == "f" else values.astype(np.float64)

@@ -10,6 +10,7 @@ the one measure that needs the activations again.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,9 +103,9 @@ def open_store(path: str | os.PathLike):
         root = zarr.open_group(os.fspath(path), mode="r")
     except (FileNotFoundError, zarr.errors.BaseZarrError):
         raise ValueError(f"{path}: no activation store there (expected a Zarr group)") from None
-    missing = [key for key in ("layers", "dataset", "system", "seed") if key not in root.attrs] + (
-        ["ids"] if "ids" not in root else []
-    )
+    missing = [key for key in ("layers", "dataset", "system", "seed") if key not in root.attrs]
+    if "ids" not in root:
+        missing.append("ids")
     if missing:
         raise ValueError(f"{path}: not an activation store, it lacks {', '.join(missing)}")
     return root
@@ -145,9 +146,11 @@ def _read_blocks(array) -> Iterator[np.ndarray]:
     """(n, f) blocks of an array, in whole chunks along the feature axis that has most of them."""
     n = array.shape[0]
     chunks = getattr(array, "chunks", None) or (1,) * array.ndim
-    axis = max(
-        range(1, array.ndim), key=lambda k: (-(-array.shape[k] // chunks[k]), array.shape[k])
-    )
+
+    def most_chunks(axis: int) -> tuple[int, int]:
+        return math.ceil(array.shape[axis] / chunks[axis]), array.shape[axis]
+
+    axis = max(range(1, array.ndim), key=most_chunks)
     row_bytes = 8 * int(np.prod(array.shape)) // array.shape[axis]
     chunk = chunks[axis]
     step = max(BLOCK_BYTES // row_bytes // chunk, 1) * chunk
@@ -159,10 +162,8 @@ def _read_blocks(array) -> Iterator[np.ndarray]:
 
 def digest_ids(ids: np.ndarray) -> str:
     """Digest of clip ids in their order."""
-    text = "\n".join(
-        item.decode() if isinstance(item, bytes) else str(item) for item in ids.tolist()
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    names = [item.decode() if isinstance(item, bytes) else str(item) for item in ids.tolist()]
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def write_kernels(store: str | os.PathLike, output: str | os.PathLike) -> None:
@@ -181,9 +182,8 @@ def write_kernels(store: str | os.PathLike, output: str | os.PathLike) -> None:
         file.attrs["ids"] = digest_ids(root["ids"][:])
         file.attrs["store"] = os.path.relpath(store, output.parent)
         for layer in root.attrs["layers"]:
-            _write_kernel(
-                file.create_group(layer), summarise_layer(root, layer, store), f"{run}/{layer}"
-            )
+            kernel = summarise_layer(root, layer, store)
+            _write_kernel(file.create_group(layer), kernel, f"{run}/{layer}")
 
 
 def _write_kernel(group: h5py.Group, kernel: Kernel, rep: str) -> None:
@@ -191,13 +191,15 @@ def _write_kernel(group: h5py.Group, kernel: Kernel, rep: str) -> None:
     for key in NUMBERS:
         group.attrs[key] = getattr(kernel, key)
     group.attrs["rank"] = kernel.rank
-    group["a"], group["b"] = kernel.a, kernel.b
+    group["a"] = kernel.a
+    group["b"] = kernel.b
     group["matrix"] = kernel.matrix.astype(np.float32)
-    defined = not kernel.flag
-    group["factor"] = (
-        kernel.factor.astype(np.float32) if defined else np.zeros((kernel.n, 0), np.float32)
-    )
-    group["singular_values"] = kernel.singular_values if defined else np.zeros(0)
+    if kernel.flag:
+        group["factor"] = np.zeros((kernel.n, 0), np.float32)
+        group["singular_values"] = np.zeros(0)
+    else:
+        group["factor"] = kernel.factor.astype(np.float32)
+        group["singular_values"] = kernel.singular_values
 
 
 def open_kernels(paths: Sequence[str | os.PathLike]) -> list[StoredKernel]:
@@ -210,24 +212,26 @@ def open_kernels(paths: Sequence[str | os.PathLike]) -> list[StoredKernel]:
     found: list[StoredKernel] = []
     for path in map(Path, paths):
         try:
-            with h5py.File(path, "r") as file:
-                shared = str(file.attrs["ids"]), path.parent / str(file.attrs["store"])
-                found += [
-                    StoredKernel(
-                        path,
-                        str(layer),
-                        str(file[layer].attrs["rep"]),
-                        int(file[layer].attrs["n"]),
-                        *shared,
-                    )
-                    for layer in file.attrs["layers"]
-                ]
+            found += _kernels_in(path)
         except FileNotFoundError:
             raise ValueError(f"{path}: no such file") from None
         except (OSError, KeyError) as error:
             raise ValueError(f"{path}: not a file of kernels ({error})") from None
     _check_same_clips(found)
     return found
+
+
+def _kernels_in(path: Path) -> list[StoredKernel]:
+    """All kernels of one file, in the order of the layers."""
+    with h5py.File(path, "r") as file:
+        ids = str(file.attrs["ids"])
+        store = path.parent / str(file.attrs["store"])
+        kernels = []
+        for layer in file.attrs["layers"]:
+            attrs = file[layer].attrs
+            kernel = StoredKernel(path, str(layer), str(attrs["rep"]), int(attrs["n"]), ids, store)
+            kernels.append(kernel)
+    return kernels
 
 
 def _check_same_clips(kernels: Sequence[StoredKernel]) -> None:

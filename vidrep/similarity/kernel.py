@@ -4,9 +4,8 @@ It is the centred kernel and a few vectors.
 
 With Xc the column-centred activations divided by their Frobenius norm, the summary holds K = Xc
 Xc^T (trace 1), a = Xc m, b = Xc 1, ||m||^2, 1^T m for the column means m (in the same unit), and
-the number of features. Raw Gram, Pearson and
-Euclidean geometry follow by algebra: G = K + a 1^T + 1 a^T + ||m||^2. Everything is centred and
-summed in float64.
+the number of features. Raw Gram, Pearson and Euclidean geometry follow by algebra: G = K + a 1^T +
+1 a^T + ||m||^2. Everything is centred and summed in float64.
 """
 
 from __future__ import annotations
@@ -66,11 +65,9 @@ class Kernel:
     @cached_property
     def matrix(self) -> np.ndarray:
         """(n, n) centred kernel of trace 1 (zero for a constant representation)."""
-        return (
-            self.given["matrix"]
-            if "matrix" in self.given
-            else current().product(self.columns, self.columns)
-        )
+        if "matrix" in self.given:
+            return self.given["matrix"]
+        return current().product(self.columns, self.columns)
 
     @property
     def product_dtype(self) -> np.dtype:
@@ -86,8 +83,9 @@ class Kernel:
 
         Of a stored kernel no more is read.
         """
-        given = self.given
-        return given.rows(start, stop) if hasattr(given, "rows") else self.matrix[start:stop, :stop]
+        if hasattr(self.given, "rows"):
+            return self.given.rows(start, stop)
+        return self.matrix[start:stop, :stop]
 
     def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Centred blocks (n, f) of activations in ``dtype``, with their column means.
@@ -140,12 +138,14 @@ class Kernel:
         """
         rms = math.sqrt((1 + self.n * self.mean_square) / (self.n * self.d))
         stored = self.eps / math.sqrt(12) * rms * (math.sqrt(self.n) + math.sqrt(self.d))
-        return int(np.sum(values > max(stored, max(self.n, self.d) * EPS * values.max(initial=0))))
+        computed = max(self.n, self.d) * EPS * values.max(initial=0)
+        return int(np.sum(values > max(stored, computed)))
 
     def subset(self, rows: np.ndarray) -> Kernel:
         """The summary of some of the clips: what ``summarise`` gives for those rows alone."""
         block = self.matrix[rows].take(rows, axis=1)
-        row_mean = (block @ np.full(len(rows), 1 / len(rows), dtype=block.dtype)).astype(np.float64)
+        equal = np.full(len(rows), 1 / len(rows), dtype=block.dtype)
+        row_mean = (block @ equal).astype(np.float64)
         shift_square = float(row_mean.mean())
         shift_mean = self.a[rows].mean()
         before = float(np.trace(block))
@@ -153,10 +153,18 @@ class Kernel:
         block -= half
         block -= half[:, None]
         total = float(np.trace(block, dtype=np.float64))
-        flag = self.flag or ("constant" if total <= 64 * np.finfo(block.dtype).eps * before else "")
+        flag = self.flag
+        if not flag and total <= 64 * np.finfo(block.dtype).eps * before:
+            flag = "constant"
         unit = 1.0 if flag else math.sqrt(total)
         block /= block.dtype.type(unit**2)
         b_mean = self.b[rows].mean()
+        spread = (
+            self.mean_spread
+            + 2 * (shift_mean - b_mean * self.mean_sum / self.d)
+            + shift_square
+            - b_mean**2 / self.d
+        )
         return Kernel(
             n=len(rows),
             d=self.d,
@@ -165,14 +173,7 @@ class Kernel:
             b=(self.b[rows] - b_mean) / unit,
             mean_square=(self.mean_square + 2 * shift_mean + shift_square) / unit**2,
             mean_sum=(self.mean_sum + b_mean) / unit,
-            mean_spread=max(
-                self.mean_spread
-                + 2 * (shift_mean - b_mean * self.mean_sum / self.d)
-                + shift_square
-                - b_mean**2 / self.d,
-                0,
-            )
-            / unit**2,
+            mean_spread=max(spread, 0) / unit**2,
             eps=self.eps,
             flag=flag,
             given={"matrix": block},
@@ -200,12 +201,9 @@ class Activations:
 
     def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """As ``Kernel.centred``."""
+        centre = _centre if dtype == np.float64 else _centre_single
         for block in feature_blocks(self.array, width):
-            yield (
-                _centre(block, self.name)
-                if dtype == np.float64
-                else _centre_single(block, self.name)
-            )
+            yield centre(block, self.name)
 
 
 def stored_eps(dtype: np.dtype) -> float:
@@ -217,7 +215,9 @@ def as_rows(x, name: str = "") -> np.ndarray:
     """An (n, features) NumPy view of an array or tensor of shape (n, ...)."""
     if hasattr(x, "detach"):
         x = x.detach().cpu()
-        x = (x.float() if str(x.dtype) == "torch.bfloat16" else x).numpy()
+        if str(x.dtype) == "torch.bfloat16":  # NumPy has no such numbers
+            x = x.float()
+        x = x.numpy()
     x = np.asarray(x)
     if x.ndim < 2 or 0 in x.shape or x.dtype.kind not in "fiub":
         raise ValueError(
@@ -235,8 +235,9 @@ def feature_blocks(x: np.ndarray, block_features: int | None = None) -> Iterator
 
 
 def _check_finite(block: np.ndarray, name: str) -> None:
-    if not np.isfinite(block).all():
-        row = int(np.argmin(np.isfinite(block).all(axis=1)))
+    finite = np.isfinite(block)
+    if not finite.all():
+        row = int(np.argmin(finite.all(axis=1)))
         raise ValueError(
             f"{name or 'representation'}: activations of clip {row} (counted from 0) are not finite"
         )

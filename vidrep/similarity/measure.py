@@ -171,9 +171,10 @@ def pair_flags(rows: Rows, columns: Rows) -> np.ndarray:
 
     It is that of its first representation, else that of its second.
     """
-    return np.array([[a.flag or b.flag for b in columns] for a in rows], dtype=object).reshape(
-        len(rows), len(columns)
-    )
+    flags = np.full((len(rows), len(columns)), "", dtype=object)
+    for i, j in np.ndindex(flags.shape):
+        flags[i, j] = rows[i].flag or columns[j].flag
+    return flags
 
 
 def cells(
@@ -188,8 +189,10 @@ def cells(
     ``remarks`` stand beside the values that exist.
     """
     flags = pair_flags(rows, columns)
-    values = np.where(flags == "", values, np.nan)
-    return Cells(values, flags if remarks is None else np.where(flags == "", remarks, flags), n)
+    defined = flags == ""
+    if remarks is not None:
+        flags = np.where(defined, remarks, flags)
+    return Cells(np.where(defined, values, np.nan), flags, n)
 
 
 def clips_of(*sides: Rows, default: int = 1) -> int:

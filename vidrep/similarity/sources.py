@@ -75,29 +75,40 @@ def open_sources(paths: Sequence[str | os.PathLike]) -> list[Source]:
         ValueError: no such file or array, a file of another kind, or files of different clips; the
             line names them.
     """
-    found = [source for path in paths for source in _open(os.fspath(path))]
+    found = []
+    for path in paths:
+        found += _open(os.fspath(path))
+    _check_names(found)
+    _check_clips(found)
+    return found
+
+
+def _check_names(sources: Sequence[Source]) -> None:
     by_name: dict[str, Source] = {}
-    for source in found:
+    for source in sources:
         if source.name in by_name:
             raise ValueError(
                 f"{by_name[source.name].path} and {source.path} are both called {source.name};"
                 " rename one"
             )
         by_name[source.name] = source
-    for source in found[1:]:
-        if source.array.shape[0] != found[0].array.shape[0]:
+
+
+def _check_clips(sources: Sequence[Source]) -> None:
+    for source in sources[1:]:
+        first = sources[0]
+        if source.array.shape[0] != first.array.shape[0]:
             raise ValueError(
-                f"{found[0].path} has {found[0].array.shape[0]} clips, {source.path}"
+                f"{first.path} has {first.array.shape[0]} clips, {source.path}"
                 f" {source.array.shape[0]}; compared files hold the same clips in the same order"
             )
-    named = [source for source in found if source.ids]
+    named = [source for source in sources if source.ids]
     for source in named[1:]:
         if source.ids != named[0].ids:
             raise ValueError(
                 f"{named[0].path} and {source.path} hold different clips or another order of them"
                 " (their ids differ)"
             )
-    return found
 
 
 def groups_of(sources: Sequence[Source]) -> np.ndarray | None:
@@ -123,20 +134,22 @@ def groups_of(sources: Sequence[Source]) -> np.ndarray | None:
 
 def _open(given: str) -> list[Source]:
     """The arrays that one argument names."""
-    path, _, wanted = (given, "", "") if Path(given).exists() else given.rpartition(":")
+    path = given
+    wanted = ""
+    if not Path(given).exists():
+        path, _, wanted = given.rpartition(":")
     if not path or not Path(path).exists():
         raise ValueError(f"{given}: no such file")
     path = Path(path)
     arrays, ids, groups = open_file(path)
     if wanted and wanted not in arrays:
         raise ValueError(f"{path}: no array {wanted!r}; it holds {', '.join(arrays)}")
-    alone = len(arrays) == 1
     digest = None if ids is None else digest_ids(np.asarray(ids))
-    return [
-        Source(path.stem if alone else f"{path.stem}/{name}", array, digest, path, groups)
-        for name, array in arrays.items()
-        if name == wanted or not wanted
-    ]
+    sources = []
+    for name in [wanted] if wanted else arrays:
+        title = path.stem if len(arrays) == 1 else f"{path.stem}/{name}"
+        sources.append(Source(title, arrays[name], digest, path, groups))
+    return sources
 
 
 def open_file(path: str | os.PathLike) -> Contents:
@@ -161,11 +174,9 @@ def open_file(path: str | os.PathLike) -> Contents:
         ) from None
     if not arrays:
         raise ValueError(f"{path}: no array of numbers with at least two dimensions in it")
-    return Contents(
-        arrays,
-        ids and [name.decode() if isinstance(name, bytes) else str(name) for name in ids],
-        groups,
-    )
+    if ids:
+        ids = [name.decode() if isinstance(name, bytes) else str(name) for name in ids]
+    return Contents(arrays, ids, groups)
 
 
 def _arrays(path: Path) -> dict[str, object]:
@@ -182,16 +193,14 @@ def _arrays(path: Path) -> dict[str, object]:
         import zarr
 
         root = zarr.open(os.fspath(path), mode="r")
-        found = (
-            _members(root, dict(root.arrays())) if hasattr(root, "arrays") else {path.stem: root}
-        )
+        is_group = hasattr(root, "arrays")
+        found = _members(root, dict(root.arrays())) if is_group else {path.stem: root}
     else:
         import h5py
 
         root = h5py.File(path, "r")
-        found = _members(
-            root, {name: value for name, value in root.items() if isinstance(value, h5py.Dataset)}
-        )
+        arrays = {name: item for name, item in root.items() if isinstance(item, h5py.Dataset)}
+        found = _members(root, arrays)
     return {name: array for name, array in found.items() if name in (IDS, GROUPS) or array.ndim > 1}
 
 
@@ -201,11 +210,7 @@ def _members(root, arrays: dict[str, object]) -> dict[str, object]:
     Those that its attribute ``layers`` lists, in that order, where it has one.
     """
     layers = [str(name) for name in root.attrs.get("layers", ())]
-    return (
-        {
-            name: root[name]
-            for name in (*layers, *(name for name in (IDS, GROUPS) if name in arrays))
-        }
-        if layers
-        else arrays
-    )
+    if not layers:
+        return arrays
+    about_rows = [name for name in (IDS, GROUPS) if name in arrays]
+    return {name: root[name] for name in (*layers, *about_rows)}
