@@ -50,9 +50,9 @@ def test_floor_ceiling_and_calibrated_score(result):
 def test_nothing_is_made_up(result):
     columns = calibrate(result, REPS)
     assert np.isnan(columns["ceiling"][4]).all(), "a single seed has no ceiling"
-    assert np.isnan(columns["floor"][4]).all(), "system c has no twin here"
+    assert np.isnan(columns["floor"][4]).all(), "system c has no untrained baseline here"
     assert np.isnan(columns["floor"][5]).all() and np.isnan(columns["ceiling"][6]).all(), (
-        "twins are no trained runs"
+        "untrained baselines are no trained runs"
     )
     plain = calibrate(result, list("abcdefg"))
     assert all(

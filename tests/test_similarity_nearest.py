@@ -66,7 +66,7 @@ def test_nearest_system_and_runner_up(measure, kernels):
     for seed in (0, 1):
         row = found[f"set/a/seed{seed}/top"]
         assert row["rep_b"] == "set/b/seed2/top", (
-            "not its own other seed, not b's untrained twin, not another layer"
+            "not its own other seed, not b's untrained baseline, not another layer"
         )
         assert row["rep_c"] in ("set/c/seed0/top", "set/d/seed0/top") and float(row["q"]) < 0.01
     assert {found["set/b/seed2/top"]["rep_b"]} == {"set/a/seed0/top"}
