@@ -1,5 +1,6 @@
 """What an experiment selects from its runs and data sets, without Snakemake."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import yaml
 
 from vidrep.experiment import Experiment
 from vidrep.runs import UNTRAINED, Run, first_seeds, trained_on
+from vidrep.splits import SplitFiles
 
 DEFAULT = yaml.safe_load((Path(__file__).parent.parent / "config.yaml").read_text())
 TWO_SETS = ["digits_only", "velocity_only"]
@@ -88,3 +90,90 @@ def test_splits_of_untrimmed_videos(count, extra):
     videos = {**DEFAULT["detection"]["videos"], "test_two_activities": count}
     made = experiment(detection={**DEFAULT["detection"], "videos": videos})
     assert made.detection_splits() == ["train", "validation", "test", *extra]
+
+
+def test_only_comparable_data_sets_meet():
+    larger = {"name": "larger", "recipe": "digits_only", "size_px": 24}
+    made = experiment(datasets=[*TWO_SETS, larger], systems=["c3d_narrow", "pixels"])
+    assert made.groups() == [TWO_SETS, ["larger"]]
+    assert made.group_of("larger") == ["larger"]
+    assert {run.dataset for run in made.evaluated_on("larger")} == {"larger"}
+    assert {run.dataset for run in made.evaluated_on("digits_only")} == set(TWO_SETS)
+    assert experiment(transfer=False).groups() == [[name] for name in TWO_SETS]
+
+
+def test_each_run_is_extracted_by_exactly_one_kind_of_job():
+    one = {"name": "r3d_narrow", "datasets": ["digits_only"]}
+    longer = {"name": "longer", "recipe": "digits_only", "frames": 24}
+    for transfer in (True, False):
+        made = experiment(
+            datasets=[*TWO_SETS, longer], systems=["c3d_narrow", one, "pixels"], transfer=transfer
+        )
+        found = []
+        for jobs in made.extractions():
+            for run in made.runs():
+                wildcards = {"dataset": run.dataset, "system": run.system, "seed": run.seed}
+                values = zip(
+                    (jobs.trained_on, jobs.systems, jobs.seeds), wildcards.values(), strict=True
+                )
+                if all(re.fullmatch(pattern, str(value)) for pattern, value in values):
+                    found.append(run)
+                    files = [name.format(**wildcards) for name in jobs.files("transfer", ".csv")]
+                    own = f"<results>/transfer/{run.dataset}/{run.stem}.csv"
+                    assert own in files
+                    if not jobs.untrained:
+                        assert list(jobs.sets) == made.group_of(run.dataset)
+        assert sorted(found, key=str) == sorted(made.runs(), key=str)
+
+
+def test_files_of_jobs():
+    made = experiment(systems=["c3d_narrow"])
+    trained, untrained = made.extractions()
+    assert (trained.rule("extract"), untrained.rule("extract")) == (
+        "extract",
+        "extract_untrained_0",
+    )
+    assert trained.files("kernels", ".h5") == [
+        f"<results>/kernels/{name}/{{dataset}}--{{system}}--seed{{seed}}.h5" for name in TWO_SETS
+    ]
+    assert untrained.files("kernels", ".h5") == [
+        f"<results>/kernels/{name}/{name}--{{system}}--seeduntrained.h5" for name in TWO_SETS
+    ]
+    assert untrained.run_files("run.json") == [
+        f"<results>/runs/{name}/{{system}}/seeduntrained/run.json" for name in TWO_SETS
+    ]
+    each, *_ = made.trainings()
+    assert each.run_files("run.json") == ["<results>/runs/{dataset}/{system}/seed{seed}/run.json"]
+
+
+def test_where_runs_start_from():
+    tuned = {
+        "name": "tuned",
+        "model": "lstm_encoder",
+        "params": {"units": 256},
+        "weights": "run:lstm_composite_narrow",
+    }
+    made = experiment(systems=["lstm_composite_narrow", tuned])
+    first = "<results>/runs/digits_only/lstm_composite_narrow/seed0/weights.pt"
+    assert made.initial_weights(Run("digits_only", "tuned", 0)) == [first]
+    assert made.initial_weights(Run("digits_only", "tuned", UNTRAINED)) == []
+    assert made.initial_weights(Run("digits_only", "lstm_composite_narrow", 0)) == []
+
+
+def test_tables_are_those_that_something_fills():
+    plain = experiment(systems=["c3d_narrow"]).tables()
+    assert "prediction" not in plain and "alignment" not in plain and "flow_error" in plain
+    generating = experiment(systems=["lstm_composite_narrow"], flow={"estimators": []}).tables()
+    assert "prediction" in generating and "flow_error" not in generating
+
+
+def test_a_split_is_one_value_of_a_command_line():
+    alone = SplitFiles(Path("a/test.h5"))
+    fed = SplitFiles(Path("a/test.h5"), flow_backward=Path("b/dis_backward.zarr"))
+    both = SplitFiles(Path("a=1/test.h5"), Path("dis.zarr"), Path("b.zarr"))
+    for files in (alone, fed, both):
+        assert SplitFiles.parse(str(files)) == files
+    assert str(fed) == "a/test.h5,flow_backward=b/dis_backward.zarr"
+    for text in ("a.h5,dis.zarr", "a.h5,flow=", "a.h5,flow=a,flow=b", "a.h5,clips=b.h5"):
+        with pytest.raises(ValueError, match=r"give CLIPS\.h5"):
+            SplitFiles.parse(text)

@@ -100,7 +100,8 @@ several streams each stream and each way of fusing them has a line.
         caption="""
 Accuracy on every version (columns) after training on every version (rows), mean over seeds. The
 diagonal is the accuracy on the version trained on. A row that fades off the diagonal shows that
-the system relied on the cue that the other version lacks.
+the system relied on the cue that the other version lacks. A cell is absent where clips differ in
+size, length, channels or classes from those trained on: such a run is not evaluated on them.
 """,
         inputs={"accuracy": "<results>/tables/accuracy.csv", "clips": test_clips},
         settings={"families": families},
