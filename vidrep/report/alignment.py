@@ -40,8 +40,7 @@ def draw(alignment: Path, families: dict[str, str], videos: int, dataset: str) -
 def alignment_figure(
     table: pd.DataFrame, dataset: str, looks: dict[str, Look], videos: int
 ) -> Figure:
-    """All measures on one data set: dots for the runs trained on it, lines of few-shot accuracy,
-    and the baselines.
+    """All measures on one data set: dots of runs and baselines, lines of few-shot accuracy.
 
     Args:
         table: alignment.csv.
@@ -49,23 +48,17 @@ def alignment_figure(
         looks: look of each system, in the order of the rows.
         videos: test videos.
     """
-    rows = table[
-        (table["evaluated_on"] == dataset)
-        & ((table["trained_on"] == dataset) | table["system"].isin(BASELINES))
-    ]
-    systems = [name for name in looks if name in set(rows["system"])]
-    lines = systems + [name for name in BASELINES if name in set(rows["system"])]
+    rows = table[table["evaluated_on"] == dataset]
+    rows = rows[(rows["trained_on"] == dataset) | rows["system"].isin(BASELINES)]
+    found = set(rows["system"])
+    lines = [name for name in [*looks, *BASELINES] if name in found]
     note = (
         f"All ordered pairs of {videos} test videos, all their frames. Tau and misalignment need no"
         " labels. Dots: one seed; bars: 95 % bootstrap interval over test videos. Right: mean and"
         " 95 % interval over random choices of labelled videos."
     )
-    figure = new_figure(
-        3.1 + 0.2 * len(lines),
-        width=15.0,
-        title=f"Alignment of videos of one process: {dataset}",
-        note=note,
-    )
+    title = f"Alignment of videos of one process: {dataset}"
+    figure = new_figure(3.1 + 0.2 * len(lines), width=15.0, title=title, note=note)
     # the layout leaves too little room for long names
     figure.get_layout_engine().set(rect=(0.01, 0, 0.99, 1))
     panels = figure.subplots(1, len(_PANELS) + 1, width_ratios=[1] * len(_PANELS) + [1.5])
@@ -77,12 +70,11 @@ def alignment_figure(
     handles = [
         Line2D([], [], color=INK, marker="o", ls="", label="trained"),
         Line2D([], [], color=INK, marker="o", ls="", mfc="white", label="untrained twin"),
-        *(
-            Line2D([], [], color=GREY, ls=_BASELINE_DASHES[name], label=BASELINES[name])
-            for name in lines
-            if name in BASELINES
-        ),
     ]
+    for name in lines:
+        if name in BASELINES:
+            dash = _BASELINE_DASHES[name]
+            handles.append(Line2D([], [], color=GREY, ls=dash, label=BASELINES[name]))
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     return figure
 
@@ -90,21 +82,20 @@ def alignment_figure(
 def plot_measure(
     rows: pd.DataFrame, axes: Axes, *, lines: list[str], looks: dict[str, Look], factor: float
 ) -> Axes:
-    """Dots with intervals of one metric; where a metric was taken with several numbers of labels,
-    that with the most.
-    """
-    rows = rows[rows["labelled_videos"].fillna(0) == rows["labelled_videos"].fillna(0).max()]
+    """Dots with intervals of one metric, taken with the most labelled videos."""
+    labelled = rows["labelled_videos"].fillna(0)
+    rows = rows[labelled == labelled.max()]
     for place, name in enumerate(lines):
         found = rows[rows["system"] == name]
         look = looks.get(name, Look(GREY, "|", "-"))
         spread = (np.arange(len(found)) - (len(found) - 1) / 2) * 0.25
         for offset, row in zip(spread, found.itertuples(), strict=True):
             face = "white" if row.seed == UNTRAINED and name in looks else look.colour
-            error = factor * np.array([[row.value - row.ci_low], [row.ci_high - row.value]]).clip(0)
+            interval = np.array([[row.value - row.ci_low], [row.ci_high - row.value]])
             axes.errorbar(
                 factor * row.value,
                 place + offset,
-                xerr=error,
+                xerr=factor * interval.clip(0),
                 fmt=look.marker,
                 color=look.colour,
                 mfc=face,
@@ -118,30 +109,23 @@ def plot_measure(
 
 
 def plot_few_shot(rows: pd.DataFrame, axes: Axes, *, looks: dict[str, Look]) -> Axes:
-    """Phase accuracy against the number of labelled videos; without untrained twins, whose dots
-    stand in the other panels.
-    """
+    """Phase accuracy against the number of labelled videos, of trained runs and baselines."""
     trained = rows[(rows["seed"] != UNTRAINED) | rows["system"].isin(BASELINES)]
     for (name, _), line in trained.groupby(["system", "seed"], sort=False):
         look = looks.get(name, Look(GREY, "", _BASELINE_DASHES.get(name, "-")))
         line = line.sort_values("labelled_videos")
-        label = None if name in BASELINES else name
+        videos = line["labelled_videos"]
         axes.plot(
-            line["labelled_videos"],
+            videos,
             100 * line["value"],
             color=look.colour,
             marker=look.marker,
             ls=look.dash,
-            label=label,
+            label=None if name in BASELINES else name,
         )
-        axes.fill_between(
-            line["labelled_videos"],
-            100 * line["ci_low"],
-            100 * line["ci_high"],
-            color=look.colour,
-            alpha=0.15,
-            lw=0,
-        )
+        low = 100 * line["ci_low"]
+        high = 100 * line["ci_high"]
+        axes.fill_between(videos, low, high, color=look.colour, alpha=0.15, lw=0)
     axes.set(xlabel="labelled videos", ylabel="phase accuracy / %", ylim=(0, 105))
     axes.legend(loc="lower right", fontsize=6.5)
     axes.grid()

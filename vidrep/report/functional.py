@@ -1,6 +1,4 @@
-"""What runs do with their representations: how alike they answer, and what one run's head makes of
-another's features.
-"""
+"""How alike runs answer, and what one run's head makes of another's features."""
 
 from pathlib import Path
 
@@ -25,8 +23,7 @@ def draw(table: Path, families: dict[str, str], dataset: str) -> Figure:
 
 
 def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str]) -> Figure:
-    """Kappa of the answers of all trained runs, and the accuracy of their heads on each other's
-    features.
+    """Kappa of the answers of trained runs, and accuracy of heads on each other's features.
 
     Args:
         table: functional/<dataset>.csv.
@@ -51,20 +48,10 @@ def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str
             axes.set_axis_off()
         panels[0].text(0, 0.5, "Fewer than two trained runs answer with classes here.", color=GREY)
         return figure
-    alike = square(
-        table[table["metric"] == "kappa"].rename(columns={"run_a": "rep_a", "run_b": "rep_b"}),
-        runs["run"],
-    )
-    np.fill_diagonal(alike, 1)
-    for axes, values, scale, name in (
-        (panels[0], alike, KAPPA, "Same answers"),
-        (
-            panels[1],
-            stitched(table, list(runs["run"])),
-            STITCHED,
-            "Column's head on row's features",
-        ),
-    ):
+    matrices = (kappas(table, runs["run"]), stitched(table, list(runs["run"])))
+    scales = (KAPPA, STITCHED)
+    names = ("Same answers", "Column's head on row's features")
+    for axes, values, scale, name in zip(panels, matrices, scales, names, strict=True):
         plot_matrix(values, axes, scale=scale, title=name)
         colour_bar(
             figure,
@@ -82,13 +69,13 @@ def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str
 
 
 def trained_runs(table: pd.DataFrame, systems: list[str]) -> pd.DataFrame:
-    """The trained runs that answer: run, dataset, system, seed; ordered as ``systems``, then by
-    data set and seed.
+    """The trained runs that answer: run, dataset, system, seed.
+
+    They are ordered as ``systems``, then by data set and seed.
     """
     names = pd.unique(table.loc[table["metric"] == "stitched_accuracy", "run_a"])
-    runs = pd.DataFrame(
-        [[name, *name.split("/")] for name in names], columns=["run", "dataset", "system", "seed"]
-    )
+    pieces = [[name, *name.split("/")] for name in names]
+    runs = pd.DataFrame(pieces, columns=["run", "dataset", "system", "seed"])
     runs["seed"] = runs["seed"].str.removeprefix("seed")
     place = {system: i for i, system in enumerate(systems)}
     runs = runs[(runs["seed"] != UNTRAINED) & runs["system"].isin(place)]
@@ -97,16 +84,20 @@ def trained_runs(table: pd.DataFrame, systems: list[str]) -> pd.DataFrame:
     )
 
 
+def kappas(table: pd.DataFrame, runs: pd.Series) -> np.ndarray:
+    """(R, R) agreement of the answers of runs beyond chance."""
+    rows = table[table["metric"] == "kappa"]
+    rows = rows.rename(columns={"run_a": "rep_a", "run_b": "rep_b"})
+    matrix = square(rows, runs)
+    np.fill_diagonal(matrix, 1)
+    return matrix
+
+
 def stitched(table: pd.DataFrame, runs: list[str]) -> np.ndarray:
-    """(R, R) accuracy of the head of the column's run on the features of the row's run; NaN where
-    it was not measured.
-    """
+    """(R, R) accuracy of the column's head on the row's features; NaN where not measured."""
     rows = table[table["metric"] == "stitched_accuracy"]
-    return (
-        rows.pivot(index="run_a", columns="run_b", values="value")
-        .reindex(index=runs, columns=runs)
-        .to_numpy(float)
-    )
+    matrix = rows.pivot(index="run_a", columns="run_b", values="value")
+    return matrix.reindex(index=runs, columns=runs).to_numpy(float)
 
 
 def plot_matrix(values: np.ndarray, axes: Axes, *, scale: Scale, title: str) -> Axes:

@@ -18,8 +18,9 @@ TEXT_CELLS = 20  # larger matrices get no numbers in their cells
 
 @dataclass(frozen=True)
 class Scale:
-    """How a measure is shown in every figure: from 0 to its largest value; dark means different,
-    whatever its direction.
+    """How a measure is shown in every figure.
+
+    From 0 to its largest value; dark means different, whatever its direction.
     """
 
     limits: tuple[float, float]
@@ -31,9 +32,7 @@ class Scale:
         return "cividis_r" if self.distance else "cividis"
 
     def distances(self, values: np.ndarray) -> np.ndarray:
-        """Values as distances from 0 upwards, for the dendrogram; missing ones count as the largest
-        of the range.
-        """
+        """Values as distances from 0 upwards; missing ones count as the largest of the range."""
         high = self.limits[1]
         away = np.nan_to_num(values if self.distance else high - values, nan=high).clip(0)
         away = (away + away.T) / 2
@@ -66,20 +65,21 @@ def plot_heat_map(values: np.ndarray, axes: Axes, *, scale: Scale) -> Axes:
 
 
 def label_runs(axes: Axes, reps: pd.DataFrame, shown_as: dict[str, Look]) -> None:
-    """Name the rows of a heat map by run, in the colour of the family; columns are numbered as the
-    rows.
-    """
-    seeds = reps["seed"].where(reps["seed"] == UNTRAINED, "#" + reps["seed"])
-    names = [
-        f"{i + 1}  {s} ← {d} {k}"
-        for i, (s, d, k) in enumerate(zip(reps["system"], reps["dataset"], seeds, strict=True))
-    ]
+    """Name the rows of a heat map by run; columns are numbered as the rows."""
+    name_runs(axes, reps["system"], reps["dataset"], reps["seed"], shown_as)
+    axes.set_xticks(range(len(reps)), range(1, len(reps) + 1))
+
+
+def name_runs(
+    axes: Axes, systems: pd.Series, datasets: pd.Series, seeds: pd.Series, shown_as: dict[str, Look]
+) -> None:
+    """Number and name the rows of an axis by run, in the colours of the systems."""
+    names = []
+    for system, dataset, seed in zip(systems, datasets, seeds, strict=True):
+        shown_seed = seed if seed == UNTRAINED else f"#{seed}"
+        names.append(f"{len(names) + 1}  {system} ← {dataset} {shown_seed}")
     axes.set_yticks(range(len(names)), names)
     axes.yaxis.tick_right()
-    axes.set_xticks(range(len(names)), range(1, len(names) + 1))
-    for system, seed, label in zip(
-        reps["system"], reps["seed"], axes.get_yticklabels(), strict=True
-    ):
-        label.set(
-            color=shown_as[system].colour, fontstyle="italic" if seed == UNTRAINED else "normal"
-        )
+    for system, seed, label in zip(systems, seeds, axes.get_yticklabels(), strict=True):
+        style = "italic" if seed == UNTRAINED else "normal"
+        label.set(color=shown_as[system].colour, fontstyle=style)

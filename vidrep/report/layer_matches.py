@@ -1,6 +1,4 @@
-"""Which layers of two systems correspond: a small panel for every two systems, all of them in one
-pair of axes.
-"""
+"""Which layers of two systems correspond: a small panel for every two systems."""
 
 from pathlib import Path
 
@@ -33,8 +31,7 @@ def matches_figure(
     families: dict[str, str],
     verdicts: dict[str, Verdict],
 ) -> Figure:
-    """For each layer of one system (row) its best match in another (column): a small panel for
-    every two systems.
+    """For each layer of one system (row) its best match in another (column).
 
     Args:
         matches: layer_matches.csv, of one evaluation set.
@@ -56,18 +53,20 @@ def matches_figure(
     )
     side = max(5.0, 1.32 * len(systems))
     title = f"Which layers correspond on {dataset}? {scale.label}"
-    figure = new_figure(
-        0.82 * side + 1.6, width=side + 2.9, title=title, note=note + warning(verdicts, measure)
-    )
+    note += warning(verdicts, measure)
+    figure = new_figure(0.82 * side + 1.6, width=side + 2.9, title=title, note=note)
     axes = figure.subplots()
     place = {system: i for i, system in enumerate(systems)}
     for (a, b), rows in matches.groupby(["system_a", "system_b"], sort=False):
-        plot_match(
-            rows, axes, corner=(place[b], place[a]), limits=scale.limits, colour=shown_as[a].colour
-        )
-    for i in range(len(systems)):
-        if not ((matches["system_a"] == systems[i]) & (matches["system_b"] == systems[i])).any():
-            cell_text(axes, i + _CELL / 2, i + _CELL / 2, "one seed", fontsize=6.5, color=GREY)
+        corner = (place[b], place[a])
+        colour = shown_as[a].colour
+        plot_match(rows, axes, corner=corner, limits=scale.limits, colour=colour)
+    same = matches[matches["system_a"] == matches["system_b"]]
+    two_seeds = set(same["system_a"])
+    for i, system in enumerate(systems):
+        if system not in two_seeds:
+            middle = i + _CELL / 2
+            cell_text(axes, middle, middle, "one seed", fontsize=6.5, color=GREY)
     _name_cells(axes, systems, shown_as)
     colour_bar(figure, [axes], _DEPTH_LABEL, (0, 1), _DEPTH_MAP, shrink=0.5, aspect=30)
     return figure
@@ -82,36 +81,36 @@ def plot_match(
     colour,
 ) -> None:
     """One pair of systems in the cell whose upper left corner is ``corner``; y runs down."""
-    best = rows[rows["choice"] == "best"]
-    equal = rows[rows["choice"] == "equal_depth"]
     low, high = limits
 
-    def across(depth: np.ndarray) -> np.ndarray:
+    def across(depth: pd.Series) -> np.ndarray:
+        """x of depths from 0 to 1."""
         return corner[0] + _CELL * (0.06 + 0.88 * np.asarray(depth, float))
 
-    def down(value: np.ndarray) -> np.ndarray:
-        return corner[1] + _CELL * (
-            0.94 - 0.88 * (np.clip(np.asarray(value, float), low, high) - low) / (high - low)
-        )
+    def down(value: pd.Series) -> np.ndarray:
+        """y of values of the measure."""
+        clipped = np.clip(np.asarray(value, float), low, high)
+        return corner[1] + _CELL * (0.94 - 0.88 * (clipped - low) / (high - low))
 
     box = np.array([[0, 0], [_CELL, 0], [_CELL, _CELL], [0, _CELL], [0, 0]]) + corner
-    axes.plot(*box.T, color=PALE, lw=0.6, zorder=0)
+    axes.plot(box[:, 0], box[:, 1], color=PALE, lw=0.6, zorder=0)
+
+    best = rows[rows["choice"] == "best"]
     x = across(best["depth_a"])
-    axes.fill_between(
-        x, down(best["ci_low"]), down(best["ci_high"]), color=colour, alpha=0.25, lw=0, zorder=1
-    )
-    axes.plot(
-        across(equal["depth_a"]),
-        down(equal["value"]),
-        color=GREY,
-        lw=0.9,
-        ls=(0, (3, 1.2)),
-        zorder=2,
-    )
-    axes.plot(x, down(best["value"]), color=colour, lw=1.2, zorder=3)
+    y = down(best["value"])
+    bottom = down(best["ci_low"])
+    top = down(best["ci_high"])
+    axes.fill_between(x, bottom, top, color=colour, alpha=0.25, lw=0, zorder=1)
+
+    equal = rows[rows["choice"] == "equal_depth"]
+    equal_x = across(equal["depth_a"])
+    equal_y = down(equal["value"])
+    axes.plot(equal_x, equal_y, color=GREY, lw=0.9, ls=(0, (3, 1.2)), zorder=2)
+
+    axes.plot(x, y, color=colour, lw=1.2, zorder=3)
     axes.scatter(
         x,
-        down(best["value"]),
+        y,
         c=best["depth_b"],
         cmap=_DEPTH_MAP,
         vmin=0,
@@ -130,9 +129,8 @@ def _name_cells(axes: Axes, systems: list[str], shown_as: dict[str, Look]) -> No
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set(
-        xlim=(-0.02, len(systems) - 1 + _CELL + 0.02), ylim=(len(systems) - 1 + _CELL + 0.02, -0.02)
-    )
+    end = len(systems) - 1 + _CELL
+    axes.set(xlim=(-0.02, end + 0.02), ylim=(end + 0.02, -0.02))
     for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
         for system, label in zip(systems, labels, strict=True):
             label.set_color(shown_as[system].colour)

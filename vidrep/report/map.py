@@ -1,6 +1,4 @@
-"""A map of systems: the embeddings of all runs in the plane, and their tree with the support of its
-branches.
-"""
+"""A map of systems: the embeddings of all runs in the plane, and their tree."""
 
 from pathlib import Path
 
@@ -10,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Ellipse, Patch
+from matplotlib.patches import Ellipse
 from scipy.cluster.hierarchy import leaves_list
 
 from vidrep.measures import find
-from vidrep.report.heat_map import scale_of
-from vidrep.report.style import GREY, INK, Look, family_colours, looks, new_figure
+from vidrep.report.heat_map import name_runs, scale_of
+from vidrep.report.style import GREY, INK, Look, family_patches, looks, new_figure
 from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
 from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
@@ -74,25 +72,27 @@ def map_figure(
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
     order = plot_branches(branches, right, label=unit)
     number = {run: i + 1 for i, run in enumerate(order)}
-    shapes = dict(
-        zip(
-            dict.fromkeys(places.loc[places["seed"] != UNTRAINED, "trained_on"]),
-            _SHAPES,
-            strict=False,
-        )
-    )
+    trained_on = dict.fromkeys(places.loc[places["seed"] != UNTRAINED, "trained_on"])
+    shapes = dict(zip(trained_on, _SHAPES, strict=False))
     plot_places(places, left, shapes=shapes, shown_as=shown_as, number=number)
     name_leaves(places.iloc[order], right, shown_as)
+    figure.legend(
+        handles=_shape_handles(shapes),
+        title="trained on",
+        loc="outside right upper",
+        alignment="left",
+    )
+    patches = family_patches(families, set(places["system"]))
+    figure.legend(handles=patches, title="family", loc="outside right lower", alignment="left")
+    return figure
+
+
+def _shape_handles(shapes: dict[str, str]) -> list[Line2D]:
     handles = [
         Line2D([], [], color=INK, marker=shape, ls="", label=name) for name, shape in shapes.items()
     ]
     handles.append(Line2D([], [], color=GREY, marker="h", mfc="white", ls="", label="not trained"))
-    figure.legend(handles=handles, title="trained on", loc="outside right upper", alignment="left")
-    colours = family_colours(families)
-    used = dict.fromkeys(families[s] for s in families if s in set(places["system"]))
-    patches = [Patch(color=colours[family], label=family) for family in used]
-    figure.legend(handles=patches, title="family", loc="outside right lower", alignment="left")
-    return figure
+    return handles
 
 
 def plot_places(
@@ -103,30 +103,23 @@ def plot_places(
     shown_as: dict[str, Look],
     number: dict[int, int],
 ) -> None:
-    """Runs in the plane: colour by system, shape by data set trained on; seeds of one system and
-    data set joined.
-    """
-    for (system, _), rows in places[places["seed"] != UNTRAINED].groupby(
-        ["system", "trained_on"], sort=False
-    ):
+    """Runs in the plane: colour by system, shape by data set trained on; lines join seeds."""
+    trained = places[places["seed"] != UNTRAINED]
+    for (system, _), rows in trained.groupby(["system", "trained_on"], sort=False):
         axes.plot(rows["x"], rows["y"], color=shown_as[system].colour, lw=0.9, zorder=1)
     for i, run in enumerate(places.itertuples(index=False)):
-        colour = shown_as[run.system].colour
-        twin = run.seed == UNTRAINED
+        if run.seed == UNTRAINED:
+            marker = "h"
+            face = "white"
+            edge = spread = GREY
+        else:
+            marker = shapes[run.trained_on]
+            face = spread = shown_as[run.system].colour
+            edge = "white"
         covariance = np.array([[run.var_x, run.cov_xy], [run.cov_xy, run.var_y]])
         if np.isfinite(covariance).all():
-            axes.add_patch(_ellipse((run.x, run.y), covariance, GREY if twin else colour))
-        marker, face = ("h", "white") if twin else (shapes[run.trained_on], colour)
-        axes.plot(
-            run.x,
-            run.y,
-            marker=marker,
-            ms=7,
-            mfc=face,
-            mec=GREY if twin else "white",
-            mew=1.0,
-            zorder=3,
-        )
+            axes.add_patch(_ellipse((run.x, run.y), covariance, spread))
+        axes.plot(run.x, run.y, marker=marker, ms=7, mfc=face, mec=edge, mew=1.0, zorder=3)
         axes.annotate(
             f"{number[i]}",
             (run.x, run.y),
@@ -159,9 +152,7 @@ def _ellipse(centre: tuple[float, float], covariance: np.ndarray, colour) -> Ell
 
 
 def plot_branches(branches: pd.DataFrame, axes: Axes, *, label: str) -> list[int]:
-    """The tree, leaves from top to bottom, with the support of each branch; returns the order of
-    the leaves.
-    """
+    """The tree with the support of each branch; returns its leaves from top to bottom."""
     axes.spines["left"].set_visible(False)
     axes.set(xlabel=label, yticks=[])
     count = len(branches) + 1
@@ -172,38 +163,34 @@ def plot_branches(branches: pd.DataFrame, axes: Axes, *, label: str) -> list[int
     for i, branch in enumerate(branches.itertuples(index=False)):
         pair = [branch.left, branch.right]
         node = count + i
-        rows[node], heights[node] = rows[pair].mean(), branch.height
+        rows[node] = rows[pair].mean()
+        heights[node] = branch.height
         low, high = rows[pair]
         along = [heights[branch.left], branch.height, branch.height, heights[branch.right]]
         # all runs together recur in every tree
         told = np.isfinite(branch.support) and i < count - 2
-        style = (
-            {"color": INK, "lw": 1.6}
-            if told and branch.support >= _SURE
-            else {"color": GREY, "lw": 0.8}
+        sure = told and branch.support >= _SURE
+        axes.plot(
+            along,
+            [low, low, high, high],
+            solid_joinstyle="miter",
+            color=INK if sure else GREY,
+            lw=1.6 if sure else 0.8,
         )
-        axes.plot(along, [low, low, high, high], solid_joinstyle="miter", **style)
         if told:
-            text = f"{100 * branch.support:.0f}"
-            place = {"xytext": (2, 0), "textcoords": "offset points", "va": "center"}
-            axes.annotate(text, (branch.height, rows[node]), fontsize=5.5, **place)
+            axes.annotate(
+                f"{100 * branch.support:.0f}",
+                (branch.height, rows[node]),
+                xytext=(2, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=5.5,
+            )
     axes.set(xlim=(1.08 * max(heights.max(), 1e-9), 0), ylim=(count - 0.5, -0.5))
     return order
 
 
 def name_leaves(reps: pd.DataFrame, axes: Axes, shown_as: dict[str, Look]) -> None:
     """Name the leaves of a tree by run, in the colour of the system."""
-    names = [
-        f"{i + 1}  {run.system} ← {run.trained_on}"
-        f" {run.seed if run.seed == UNTRAINED else f'#{run.seed}'}"
-        for i, run in enumerate(reps.itertuples(index=False))
-    ]
-    axes.set_yticks(range(len(names)), names)
-    axes.yaxis.tick_right()
+    name_runs(axes, reps["system"], reps["trained_on"], reps["seed"], shown_as)
     axes.tick_params(axis="y", length=0)
-    for system, seed, label in zip(
-        reps["system"], reps["seed"], axes.get_yticklabels(), strict=True
-    ):
-        label.set(
-            color=shown_as[system].colour, fontstyle="italic" if seed == UNTRAINED else "normal"
-        )

@@ -20,20 +20,17 @@ def draw(matches: Path, dataset: str, system: str) -> Figure:
 
 
 def matches_figure(matches: dict[str, np.ndarray], run: str) -> Figure:
-    """Query videos, and below each the frames of other videos that are matched to it; bars tell the
-    true phases.
+    """Query videos, and below each the frames matched to it; bars tell the true phases.
 
     Args:
         matches: as ``vidrep.alignment.job.write_matches`` writes them; empty for a run that embeds
             no frames.
         run: for the title.
     """
+    title = f"Videos aligned by {run}"
     if not matches:
-        return new_figure(
-            1.2,
-            title=f"Videos aligned by {run}",
-            note="This run has no embedding for each frame: nothing to align.",
-        )
+        note = "This run has no embedding for each frame: nothing to align."
+        return new_figure(1.2, title=title, note=note)
     queries, lines, frames = matches["phase"].shape
     taken = np.linspace(0, frames - 1, min(_SHOWN, frames)).round().astype(int)
     note = (
@@ -43,18 +40,15 @@ def matches_figure(matches: dict[str, np.ndarray], run: str) -> Figure:
     )
     width = 1.6 + _FRAME_INCHES * len(taken)
     height = 1.0 + queries * lines * (_FRAME_INCHES + 0.14)
-    figure = new_figure(height, width=width, title=f"Videos aligned by {run}", note=note)
+    figure = new_figure(height, width=width, title=title, note=note)
     panels = panel_grid(figure, queries * lines, 1)
     for place, axes in enumerate(panels):
         query, line = divmod(place, lines)
         name = "query" if line == 0 else "matched"
-        shown = {key: matches[key][query, line][taken] for key in ("clips", "phase")}
-        plot_matched(
-            shown["clips"],
-            shown["phase"],
-            axes,
-            label=f"{name}, digit {matches['digit'][query, line]}",
-        )
+        clip = matches["clips"][query, line][taken]
+        phase = matches["phase"][query, line][taken]
+        label = f"{name}, digit {matches['digit'][query, line]}"
+        plot_matched(clip, phase, axes, label=label)
     return figure
 
 
@@ -62,12 +56,11 @@ def plot_matched(clip: np.ndarray, phase: np.ndarray, axes: Axes, *, label: str)
     """Frames (k, H, W[, 3]) side by side with a bar below each in the colour of its phase."""
     colours = class_colours(10)
     height, width = clip.shape[1:3]
-    for i, (frame, colour) in enumerate(
-        zip(clip, (colours[number] for number in phase), strict=True)
-    ):
+    for i, (frame, number) in enumerate(zip(clip, phase, strict=True)):
         left = i * (width + 2)
-        axes.imshow(frame, extent=(left, left + width, height, 0), cmap="gray", vmin=0, vmax=255)
-        axes.fill_between((left, left + width), height + 1, height + 4, color=colour, lw=0)
+        right = left + width
+        axes.imshow(frame, extent=(left, right, height, 0), cmap="gray", vmin=0, vmax=255)
+        axes.fill_between((left, right), height + 1, height + 4, color=colours[number], lw=0)
     axes.set(
         xlim=(0, len(clip) * (width + 2)),
         ylim=(height + 4, 0),

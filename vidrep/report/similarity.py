@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from scipy.cluster.hierarchy import dendrogram, linkage
 from scipy.spatial.distance import squareform
 
@@ -17,7 +16,7 @@ from vidrep.report.heat_map import (
     read_similarities,
     scale_of,
 )
-from vidrep.report.style import GREY, colour_bar, family_colours, looks, new_figure, write_cells
+from vidrep.report.style import GREY, colour_bar, family_patches, looks, new_figure, write_cells
 from vidrep.result_tables import only_layer_last, representations, square
 from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
 
@@ -49,12 +48,12 @@ def embedding_figure(
     scale = scale_of(measure)
     reps = only_layer_last(representations(table), ["run"])
     values = square(table, reps["rep"])
+    distances = "" if scale.distance else f" of {scale.limits[1]:g} − similarity"
     note = (
         f"n = {table['n'].max():,.0f} clips. A row: system ← trained on, seed; columns in the same"
-        " order. Tree: average"
-        f" linkage{'' if scale.distance else f' of {scale.limits[1]:g} − similarity'}. Pale grey:"
-        f" no value. Colours span 0 to {scale.limits[1]:.3g} in every figure of the measure; dark"
-        f" means different.{warning(verdicts, measure)}"
+        f" order. Tree: average linkage{distances}. Pale grey: no value."
+        f" Colours span 0 to {scale.limits[1]:.3g} in every figure of the measure; dark means"
+        f" different.{warning(verdicts, measure)}"
     )
     side = max(3.0, 0.24 * len(reps))
     title = f"Which runs represent {dataset} alike? {scale.label}, embeddings"
@@ -69,14 +68,7 @@ def embedding_figure(
         texts = np.char.lstrip(np.char.mod("%.2f", values), "0")
         write_cells(map_axes, values, texts, scale.limits, scale.cmap, size=5.5)
     colour_bar(figure, [map_axes], scale.label, scale.limits, scale.cmap, shrink=0.6, aspect=30)
-    used = dict.fromkeys(
-        family for system, family in families.items() if system in set(reps["system"])
-    )
-    handles = [
-        Patch(color=colour, label=family)
-        for family, colour in family_colours(families).items()
-        if family in used
-    ]
+    handles = family_patches(families, set(reps["system"]))
     figure.legend(handles=handles, title="family", loc="outside right lower")
     return figure
 
@@ -89,6 +81,8 @@ def plot_tree(distances: np.ndarray, axes: Axes) -> list[int]:
     links = linkage(squareform(distances, checks=False), "average", optimal_ordering=True)
     tree = dendrogram(links, no_plot=True)
     for across, along in zip(tree["icoord"], tree["dcoord"], strict=True):
-        axes.plot(along, (np.array(across) - 5) / 10, color=GREY, lw=0.9, solid_joinstyle="miter")
-    axes.set(xlim=(1.02 * max(map(max, tree["dcoord"])), 0), ylim=(len(distances) - 0.5, -0.5))
+        rows = (np.array(across) - 5) / 10
+        axes.plot(along, rows, color=GREY, lw=0.9, solid_joinstyle="miter")
+    longest = max(map(max, tree["dcoord"]))
+    axes.set(xlim=(1.02 * longest, 0), ylim=(len(distances) - 0.5, -0.5))
     return tree["leaves"]

@@ -1,8 +1,7 @@
-"""One style for every figure: sizes, fonts, colours that colour-blind readers tell apart, and files
-with reproducible bytes.
-"""
+"""One style for every figure, with colours that colour-blind readers tell apart."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -13,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from vidrep.files import whole
 
@@ -55,10 +55,11 @@ _FAMILIES = {
         "temporal coherence": "#E149B0",
     },
 }
-FAMILY_COLOURS = {
-    family: colour for group in _FAMILIES.values() for family, colour in group.items()
-}
-_FAMILY_MARKERS = {family: markers for markers, group in _FAMILIES.items() for family in group}
+FAMILY_COLOURS = {}
+_FAMILY_MARKERS = {}
+for _markers, _group in _FAMILIES.items():
+    FAMILY_COLOURS |= _group
+    _FAMILY_MARKERS |= dict.fromkeys(_group, _markers)
 _SPARE = ("#113355", "#AA5533", "#AA8899", "#0000AA")
 _SPARE_MARKERS = "osDp"
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
@@ -99,9 +100,7 @@ _METADATA = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 
 @dataclass(frozen=True)
 class Look:
-    """How a system is drawn: a shade of its family's colour, and a marker and a dash of its own
-    within the family.
-    """
+    """How a system is drawn: a shade of its family's colour, and a marker and a dash."""
 
     colour: tuple[float, float, float]
     marker: str
@@ -111,9 +110,15 @@ class Look:
 def family_colours(families: dict[str, str]) -> dict[str, str]:
     """The colour of each family; ``families`` is system to family."""
     spare = iter(_SPARE * len(families))
-    return {
-        name: FAMILY_COLOURS.get(name) or next(spare) for name in dict.fromkeys(families.values())
-    }
+    names = dict.fromkeys(families.values())
+    return {name: FAMILY_COLOURS.get(name) or next(spare) for name in names}
+
+
+def family_patches(families: dict[str, str], systems: Collection[str]) -> list[Patch]:
+    """The legend of the families that some of ``systems`` belong to."""
+    colours = family_colours(families)
+    used = dict.fromkeys(family for name, family in families.items() if name in systems)
+    return [Patch(color=colours[family], label=family) for family in used]
 
 
 def looks(families: dict[str, str]) -> dict[str, Look]:
@@ -130,10 +135,9 @@ def looks(families: dict[str, str]) -> dict[str, Look]:
     for system, family in families.items():
         place = used[family]
         used[family] += 1
+        colour = _lighten(colours[family], 0.2 * (place % 3))
         markers = _FAMILY_MARKERS.get(family, _SPARE_MARKERS)
-        result[system] = Look(
-            _lighten(colours[family], 0.2 * (place % 3)), markers[place % 4], _DASHES[place % 4]
-        )
+        result[system] = Look(colour, markers[place % 4], _DASHES[place % 4])
     return result
 
 
@@ -145,7 +149,8 @@ def class_colours(count: int) -> list:
     """Colours of ``count`` classes: ten distinct ones, or steps of one map when there are more."""
     if count <= 10:
         return list(matplotlib.color_sequences[CLASS_COLOURS][:count])
-    return list(matplotlib.colormaps["turbo"]([i / (count - 1) for i in range(count)]))
+    steps = [i / (count - 1) for i in range(count)]
+    return list(matplotlib.colormaps["turbo"](steps))
 
 
 def new_figure(height: float, *, title: str, note: str, width: float = SCREEN_WIDTH) -> Figure:
@@ -160,9 +165,8 @@ def new_figure(height: float, *, title: str, note: str, width: float = SCREEN_WI
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
-    figure.supxlabel(
-        fill(note, int(_NOTE_LETTERS * width)), x=0.01, ha="left", fontsize=7.5, color=GREY
-    )
+    lines = fill(note, int(_NOTE_LETTERS * width))
+    figure.supxlabel(lines, x=0.01, ha="left", fontsize=7.5, color=GREY)
     return figure
 
 
@@ -221,9 +225,7 @@ def write_cells(
     cmap: str,
     size: float,
 ) -> None:
-    """Write ``texts`` into the cells of a heat map of ``values``, black or white by the cell's
-    colour.
-    """
+    """Write ``texts`` into the cells of a heat map of ``values``, black or white."""
     colours = matplotlib.colormaps[cmap](Normalize(*limits)(values))
     for i, j in np.ndindex(values.shape):
         if not np.isnan(values[i, j]):
@@ -231,8 +233,9 @@ def write_cells(
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG to ``path`` and as PDF beside it, each whole or not at all; the same
-    figure gives the same bytes.
+    """Write a figure as PNG and, beside it, as PDF, each whole or not at all.
+
+    The same figure gives the same bytes.
 
     Raises:
         ValueError: ``path`` does not end in .png.

@@ -1,6 +1,4 @@
-"""When the layers of a system take their final form: similarity to the end of training, epoch by
-epoch.
-"""
+"""When layers take their final form: similarity to the end of training, epoch by epoch."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -56,15 +54,13 @@ def training_time_figure(
     columns = min(_COLUMNS, len(shown))
     height = 1.4 + grid_height(len(shown), columns, 2.1)
     title = f"When do layers take their final form? Systems trained on {dataset}, {scale.label}"
-    figure = new_figure(
-        height, width=2.0 + 3.1 * columns, title=title, note=note + warning(verdicts, measure)
-    )
+    note += warning(verdicts, measure)
+    figure = new_figure(height, width=2.0 + 3.1 * columns, title=title, note=note)
     panels = panel_grid(figure, len(shown), columns, sharey=True)
     for place, (system, axes) in enumerate(zip(shown, panels, strict=True)):
         rows = final[final["system"] == system]
-        plot_training_time(rows[rows["seed"] == rows["seed"].min()], axes).set_title(
-            system, loc="left"
-        )
+        plot_training_time(rows[rows["seed"] == rows["seed"].min()], axes)
+        axes.set_title(system, loc="left")
         axes.set_ylim(scale.limits[0] - 0.03, scale.limits[1] * 1.03)
         axes.set_xlabel("epochs")
         if place % columns == 0:
@@ -85,10 +81,10 @@ def plot_training_time(rows: pd.DataFrame, axes: Axes) -> Axes:
     """One run: similarity to the end against epochs, darker lines for deeper layers."""
     colours = matplotlib.colormaps[_CMAP](np.linspace(0, 1, rows["depth"].max() + 1))
     for depth, line in rows.sort_values("epoch_a").groupby("depth"):
-        axes.fill_between(
-            line["epoch_a"], line["ci_low"], line["ci_high"], color=colours[depth], alpha=0.15, lw=0
-        )
-        axes.plot(line["epoch_a"], line["value"], color=colours[depth], marker="o", ms=3)
+        epochs = line["epoch_a"]
+        colour = colours[depth]
+        axes.fill_between(epochs, line["ci_low"], line["ci_high"], color=colour, alpha=0.15, lw=0)
+        axes.plot(epochs, line["value"], color=colour, marker="o", ms=3)
     axes.set_xticks(sorted(rows["epoch_a"].unique()))
     axes.grid(axis="y")
     return axes

@@ -1,6 +1,4 @@
-"""What other training data change: the layers of one system, trained on different data, on the same
-clips.
-"""
+"""What other training data change: the layers of one system after training on different data."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +17,7 @@ from vidrep.similarity_analysis.layers import VERSION_COLUMNS
 
 _COLUMNS = 3
 _OTHER_SEED = ":"  # dashes
-_TWIN = (0, (4, 1.5))
+_UNTRAINED = (0, (4, 1.5))
 
 
 def draw(versions: Path, verdicts: list[Path], families: dict[str, str], dataset: str) -> Figure:
@@ -35,8 +33,7 @@ def versions_figure(
     systems: Iterable[str],
     verdicts: dict[str, Verdict],
 ) -> Figure:
-    """How alike the layers of one system are after training on different data: a panel per system,
-    a line per two data sets.
+    """How alike layers are after training on different data: a panel for each system.
 
     Args:
         versions: versions.csv, of one evaluation set.
@@ -61,14 +58,12 @@ def versions_figure(
     title = (
         f"What does other training data change? Layers of one system on {dataset}, {scale.label}"
     )
-    figure = new_figure(
-        height, width=3.0 + 3.1 * columns, title=title, note=note + warning(verdicts, measure)
-    )
+    note += warning(verdicts, measure)
+    figure = new_figure(height, width=3.0 + 3.1 * columns, title=title, note=note)
     panels = panel_grid(figure, len(shown), columns, sharey=True)
     for place, (system, axes) in enumerate(zip(shown, panels, strict=True)):
-        plot_versions(versions[versions["system"] == system], axes, colours=colours).set_title(
-            system, loc="left"
-        )
+        plot_versions(versions[versions["system"] == system], axes, colours=colours)
+        axes.set_title(system, loc="left")
         axes.set_ylim(scale.limits[0] - 0.03, scale.limits[1] * 1.03)
         if place % columns == 0:
             axes.set_ylabel(scale.label)
@@ -78,9 +73,8 @@ def versions_figure(
 
 def data_pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
     """The two data sets that each row compares, in the order of the alphabet."""
-    return [
-        tuple(sorted(pair)) for pair in zip(rows["trained_on_a"], rows["trained_on_b"], strict=True)
-    ]
+    pairs = zip(rows["trained_on_a"], rows["trained_on_b"], strict=True)
+    return [tuple(sorted(pair)) for pair in pairs]
 
 
 def _version_handles(colours: dict[tuple[str, str], tuple]) -> list:
@@ -91,7 +85,7 @@ def _version_handles(colours: dict[tuple[str, str], tuple]) -> list:
         *lines,
         Line2D([], [], color=INK, ls=_OTHER_SEED, label="from other initial weights"),
         Patch(color=PALE, label="retrained, other seed"),
-        Line2D([], [], color=GREY, ls=_TWIN, label="trained – untrained twin"),
+        Line2D([], [], color=GREY, ls=_UNTRAINED, label="trained – untrained twin"),
     ]
 
 
@@ -105,22 +99,16 @@ def plot_versions(rows: pd.DataFrame, axes: Axes, *, colours: dict[tuple[str, st
     def mean(chosen: pd.DataFrame, column: str = "value") -> pd.Series:
         return chosen.groupby("layer")[column].mean().reindex(layers)
 
-    retrained = (
-        rows[rows["relation"] == "retraining"]
-        .groupby("layer")["value"]
-        .agg(["min", "max"])
-        .reindex(layers)
-    )
-    # seen if all are equal
-    axes.fill_between(
-        x, retrained["min"] - 0.008, retrained["max"] + 0.008, color=PALE, lw=0, zorder=0
-    )
-    axes.plot(x, mean(rows[rows["relation"] == "untrained"]), color=GREY, ls=_TWIN, zorder=1)
+    retrained = rows[rows["relation"] == "retraining"].groupby("layer")["value"]
+    # wide enough to be seen where all values are equal
+    least = retrained.min().reindex(layers) - 0.008
+    most = retrained.max().reindex(layers) + 0.008
+    axes.fill_between(x, least, most, color=PALE, lw=0, zorder=0)
+    axes.plot(x, mean(rows[rows["relation"] == "untrained"]), color=GREY, ls=_UNTRAINED, zorder=1)
     for pair, colour in colours.items():
-        same, other = (
-            rows[(rows["relation"] == kind) & (rows["pair"] == pair)]
-            for kind in ("versions", "versions_other_seed")
-        )
+        of_pair = rows[rows["pair"] == pair]
+        same = of_pair[of_pair["relation"] == "versions"]
+        other = of_pair[of_pair["relation"] == "versions_other_seed"]
         low = mean(same, "ci_low")
         high = mean(same, "ci_high")
         axes.fill_between(x, low, high, color=colour, alpha=0.2, lw=0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -25,7 +26,7 @@ class Animation:
 
 
 def write(drawn: Figure | Animation, stem: Path) -> None:
-    """Write what was drawn beside each other: ``stem`` and the suffixes."""
+    """Write what was drawn to ``stem`` with the suffixes of its kind, whole or not at all."""
     if isinstance(drawn, Figure):
         save(drawn, stem.with_name(f"{stem.name}.png"))
         return
@@ -34,6 +35,12 @@ def write(drawn: Figure | Animation, stem: Path) -> None:
         path.write_bytes(animation)
     with whole(stem.with_name(f"{stem.name}.html")) as path:
         path.write_text(page(animation, drawn.title))
+
+
+def enlarged(frame: np.ndarray, factor: int) -> Image.Image:
+    """A frame (H, W[, 3]) uint8 as a picture, each pixel ``factor`` times as wide and high."""
+    pixels = frame.repeat(factor, 0).repeat(factor, 1)
+    return Image.fromarray(pixels).convert("RGB")
 
 
 def webp(pictures: list[Image.Image]) -> bytes:
