@@ -163,6 +163,8 @@ def built_on(*names: str) -> set[str]:
         ("objectives/__init__.py", set()),
         ("objectives/frames_then_sequence.py", {"cnn_lstm_small", "cnn_lstm_narrow"}),
         ("report/style.py", set()),
+        ("experiment.py", set()),
+        ("config/sections.py", set()),
         ("training/loop.py", set(systems.catalogue())),
     ],
 )

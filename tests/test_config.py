@@ -333,12 +333,12 @@ def test_runs_of_an_experiment():
         for data in ("digits_only", "velocity_only")
         for seed in (0, 1)
     ]
-    twins = {
+    baselines = {
         Run(data, name, UNTRAINED)
         for data in ("digits_only", "velocity_only")
         for name in ("c3d_narrow", "pixels")
     }
-    assert set(runs.untrained_runs()) == twins and len(runs.runs()) == 8
+    assert set(runs.untrained_runs()) == baselines and len(runs.runs()) == 8
     opened = runs.evaluated_on("velocity_only")
     assert [run for run in opened if run.seed != UNTRAINED] == runs.trained_runs(), (
         "transfer: all trained runs on every set"

@@ -166,7 +166,7 @@ def test_every_declared_figure_of_the_experiment_is_drawn(smoke):
     assert found == declared
 
 
-def test_every_run_is_scored_on_every_version_and_twins_on_their_own(smoke):
+def test_every_run_is_scored_on_every_version_and_baselines_on_their_own(smoke):
     scored = {
         (row["system"], row["trained_on"], row["evaluated_on"], row["seed"])
         for row in rows(smoke / "results/smoke/tables/accuracy.csv")
@@ -293,7 +293,7 @@ def test_editing_the_training_loop_makes_all_runs_stale(project, smoke):
     finally:
         loop.write_text(original)
     counts = job_counts(output)
-    # runs on two versions; the twins of a system together
+    # runs on two versions; the baselines of a system together
     assert counts["train"] == 2 * 4 and counts["train_untrained_0"] == 4
 
 
@@ -308,7 +308,7 @@ def test_adding_a_run_adds_its_kernels_and_redoes_light_jobs_alone(project, smok
     systems[0]["seeds"] = [0, 1, 2]
     overlay = overlay_of_smoke(tmp_path / "more.yaml", systems=systems)
     counts = job_counts(snakemake(project, "--configfile", str(overlay), "-n", work=smoke).stdout)
-    # trained on two versions, each run opened up, probed and summed up on both by one job, compared
+    # trained on two versions, each run extracted, probed and summed up on both by one job, compared
     # by two measures on both
     own = {
         "train": 2,
