@@ -42,75 +42,94 @@ class Trial:
 
 TRIALS = (
     Trial(
-        "layer_retrieval",
-        "Is a layer found again in the same system trained with another seed?",
-        "share of layers of one run whose most similar layer in a run with another seed is the same"
-        " layer; Wilson's interval",
-        0.5,
-        (0, 1),
-        "layers of runs, each averaged over the other seeds",
+        name="layer_retrieval",
+        question="Is a layer found again in the same system trained with another seed?",
+        how=(
+            "share of layers of one run whose most similar layer in a run with another seed is"
+            " the same layer; Wilson's interval"
+        ),
+        bar=0.5,
+        limits=(0, 1),
+        unit="layers of runs, each averaged over the other seeds",
     ),
     Trial(
-        "seed_and_layer",
-        "Does another seed change less than another layer?",
-        "probability that the same layer of two seeds is more alike than two different layers of"
-        " two seeds (AUC), mean over systems; jackknife over seeds",
-        0.75,
-        (0, 1),
-        "pairs of layers",
+        name="seed_and_layer",
+        question="Does another seed change less than another layer?",
+        how=(
+            "probability that the same layer of two seeds is more alike than two different layers"
+            " of two seeds (AUC), mean over systems; jackknife over seeds"
+        ),
+        bar=0.75,
+        limits=(0, 1),
+        unit="pairs of layers",
     ),
     Trial(
-        "seed_and_system",
-        "Does another seed change less than another system?",
-        "probability that embeddings of two seeds of one system are more alike than those of two"
-        " systems (AUC); jackknife over seeds",
-        0.75,
-        (0, 1),
-        "pairs of runs",
+        name="seed_and_system",
+        question="Does another seed change less than another system?",
+        how=(
+            "probability that embeddings of two seeds of one system are more alike than those of"
+            " two systems (AUC); jackknife over seeds"
+        ),
+        bar=0.75,
+        limits=(0, 1),
+        unit="pairs of runs",
     ),
     Trial(
-        "components_accuracy",
-        "Is a change as large as the accuracy that it costs?",
-        "rank correlation, within a layer, between the distance to the layer and the accuracy that"
-        " a linear probe loses when leading or trailing principal components are removed; mean over"
-        " layers, jackknife over seeds",
-        0.5,
-        (-1, 1),
-        "layers of runs",
+        name="components_accuracy",
+        question="Is a change as large as the accuracy that it costs?",
+        how=(
+            "rank correlation, within a layer, between the distance to the layer and the accuracy"
+            " that a linear probe loses when leading or trailing principal components are removed;"
+            " mean over layers, jackknife over seeds"
+        ),
+        bar=0.5,
+        limits=(-1, 1),
+        unit="layers of runs",
     ),
     Trial(
-        "components_monotone",
-        "Does removing more principal components make a layer less alike?",
-        "share of steps at which removing further leading, or trailing, components makes the"
-        " distance grow; Wilson's interval",
-        0.8,
-        (0, 1),
-        "series of removals",
+        name="components_monotone",
+        question="Does removing more principal components make a layer less alike?",
+        how=(
+            "share of steps at which removing further leading, or trailing, components makes the"
+            " distance grow; Wilson's interval"
+        ),
+        bar=0.8,
+        limits=(0, 1),
+        unit="series of removals",
     ),
     Trial(
-        "noise_monotone",
-        "Does more noise make a layer less alike?",
-        "share of steps at which more Gaussian noise makes the distance grow; Wilson's interval",
-        0.8,
-        (0, 1),
-        "series of noise levels",
+        name="noise_monotone",
+        question="Does more noise make a layer less alike?",
+        how=(
+            "share of steps at which more Gaussian noise makes the distance grow; Wilson's interval"
+        ),
+        bar=0.8,
+        limits=(0, 1),
+        unit="series of noise levels",
     ),
     Trial(
-        "answers",
-        "Are networks that answer alike more alike?",
-        "rank correlation between the distance of embeddings and how often two runs give different"
-        " answers to a clip; jackknife over seeds",
-        0.0,
-        (-1, 1),
-        "pairs of runs",
+        name="answers",
+        question="Are networks that answer alike more alike?",
+        how=(
+            "rank correlation between the distance of embeddings and how often two runs give"
+            " different answers to a clip; jackknife over seeds"
+        ),
+        bar=0.0,
+        limits=(-1, 1),
+        unit="pairs of runs",
     ),
     Trial(
-        "answers_within",
-        "The same within one system, where the architecture tells nothing? (Needs four seeds.)",
-        "the same correlation among the seeds of a system, mean over systems; jackknife over seeds",
-        0.0,
-        (-1, 1),
-        "pairs of runs",
+        name="answers_within",
+        question=(
+            "The same within one system, where the architecture tells nothing? (Needs four seeds.)"
+        ),
+        how=(
+            "the same correlation among the seeds of a system, mean over systems; jackknife over"
+            " seeds"
+        ),
+        bar=0.0,
+        limits=(-1, 1),
+        unit="pairs of runs",
     ),
 )
 BY_NAME = {trial.name: trial for trial in TRIALS}
