@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vidrep.command_line import add_device_options, make_parser, run, split_files
 from vidrep.result_tables import write_rows
+from vidrep.splits import SplitFiles
 from vidrep.systems import flow_inputs
 from vidrep.training import gpu_slots
 
@@ -18,58 +19,71 @@ def main() -> None:
     args = parse()
     slots = gpu_slots.claim(args.gpus)
 
-    from vidrep.activations.extract import extract_run
-    from vidrep.activations.manipulate import control_scores
-    from vidrep.datasets.store import open_clips
-    from vidrep.objectives.build import needed_targets
     from vidrep.training import device
     from vidrep.training.run import load_run
-    from vidrep.training.split import load_split
 
     where = device.choose(args.gpus, "float32", args.threads)
-    policy = args.pooling[0] if len(args.pooling) == 1 else [int(size) for size in args.pooling]
     # A run that meets several sets is read once; baselines do not pile up.
     load = lru_cache(maxsize=1)(load_run)
     runs = args.runs * len(args.test) if len(args.runs) == 1 else args.runs
     jobs = zip(runs, args.test, args.fit, args.stores, args.scores, strict=True)
     for folder, test, fit, store, table in jobs:
         objective, record = load(folder, where)
-        system = record["system"]
-        targets = needed_targets(system)
-        with open_clips(test.clips) as clips:
-            evaluated_on = clips.attrs["dataset"]
-            classes = clips.attrs["classes"]
-        about = {
+        rows = extract_and_score(objective, record, test, fit, store, args, where)
+        write_rows(table, ("split", "metric", "value"), rows)
+    del slots
+
+
+def extract_and_score(
+    objective,
+    record: dict,
+    test: SplitFiles,
+    fit: SplitFiles,
+    store: Path,
+    args: argparse.Namespace,
+    where,
+) -> list[tuple]:
+    """Write the activations of a run on one evaluation set; its scores as rows."""
+    from vidrep.activations.extract import extract_run
+    from vidrep.activations.manipulate import control_scores
+    from vidrep.datasets.store import open_clips
+    from vidrep.objectives.build import needed_targets
+    from vidrep.training.split import load_split
+
+    system = record["system"]
+    targets = needed_targets(system)
+    with open_clips(test.clips) as clips:
+        evaluated_on = clips.attrs["dataset"]
+        classes = clips.attrs["classes"]
+    scores = extract_run(
+        objective,
+        load_split(test, targets=targets),
+        load_split(fit, args.fit_rows, targets=targets),
+        store,
+        {
             "dataset": record["dataset"],
             "system": system["name"],
             "seed": record["seed"],
             "evaluated_on": evaluated_on,
             "classes": classes,
-        }
-        scores = extract_run(
+        },
+        rows=args.rows,
+        policy=args.pooling[0] if len(args.pooling) == 1 else [int(n) for n in args.pooling],
+        dtype=args.dtype,
+        device=where,
+    )
+    rows = [("test", metric, value) for metric, value in scores.items()]
+    if rows and evaluated_on == record["dataset"]:
+        rows += control_scores(
             objective,
-            load_split(test, targets=targets),
-            load_split(fit, args.fit_rows, targets=targets),
-            store,
-            about,
-            rows=args.rows,
-            policy=policy,
-            dtype=args.dtype,
+            test.clips,
+            args.controls,
+            flows=flow_inputs(system["inputs"], system["flow"]),
+            targets=targets,
+            seed=record["experiment_seed"],
             device=where,
         )
-        rows = [("test", metric, value) for metric, value in scores.items()]
-        if rows and evaluated_on == record["dataset"]:
-            rows += control_scores(
-                objective,
-                test.clips,
-                args.controls,
-                flows=flow_inputs(system["inputs"], system["flow"]),
-                targets=targets,
-                seed=record["experiment_seed"],
-                device=where,
-            )
-        write_rows(table, ("split", "metric", "value"), rows)
-    del slots
+    return rows
 
 
 def parse() -> argparse.Namespace:
