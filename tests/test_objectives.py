@@ -1,6 +1,4 @@
-"""Objectives: losses and scores against plain numpy, what each stage trains, what decoders may
-see.
-"""
+"""Objectives: losses and scores against numpy, what stages train, what decoders may see."""
 
 import itertools
 
@@ -41,9 +39,7 @@ class Frames(nn.Module):
 
 
 class Halves(nn.Module):
-    """Two streams of other widths: the first three frames, the last one; (B, 3, 9) and (B, 1,
-    8).
-    """
+    """Two streams of other widths: the first three frames, the last one."""
 
     inputs = ("clip",)
     layers = ()
@@ -520,9 +516,7 @@ def test_targets_are_the_past_backwards_and_the_future_forwards():
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("teacher", [True, False])
 def test_decoders_against_single_steps(conditional, num_layers, teacher):
-    """Each decoder starts from the encoder's state, without input at first, then fed what its
-    condition allows.
-    """
+    """Decoders start from the encoder's state without input; then what their condition allows."""
     objective = composite(num_layers, conditional=conditional)
     batch = batch_of(3, COMPOSITE)
     truth = {"reconstruction": [4, 3, 2, 1, 0], "prediction": [5, 6, 7]}

@@ -1,6 +1,4 @@
-"""Which clips are trained on: few labelled ones, and partners for objectives that also learn from
-the rest.
-"""
+"""Which clips are trained on: few labelled ones, and partners for semi-supervised objectives."""
 
 import torch
 

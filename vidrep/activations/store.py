@@ -136,7 +136,8 @@ class AnswerWriter:
 
 def write_ids(group: zarr.Group, ids: list[str]) -> None:
     """The clip ids of the rows."""
-    array = group.create_array("ids", shape=(len(ids),), dtype=str, chunks=(len(ids),))
+    shape = (len(ids),)
+    array = group.create_array("ids", shape=shape, dtype=str, chunks=shape)
     array[:] = np.array(ids, dtype=object)
 
 

@@ -182,13 +182,16 @@ class CycleConsistency(Objective):
     def tcn_loss(self, embedded: Tensor, frames: Tensor) -> Tensor:
         """Mean n-pairs loss of the clips."""
         positives = positives_of(frames, embedded.shape[1], self.positive_window)
-        return n_pairs(at(embedded, frames), at(embedded, positives), self.l2).mean()
+        losses = n_pairs(at(embedded, frames), at(embedded, positives), self.l2)
+        return losses.mean()
 
     def order_loss(self, embedded: Tensor, frames: Tensor) -> Tensor:
         """Cross-entropy of telling triplets of frames in order from shuffled ones."""
         clips, count = frames.shape
-        places = sorted_frames(clips * TRIPLETS, count, 5, frames.device).view(clips, TRIPLETS, 5)
-        rising = frames[:, None].expand(-1, TRIPLETS, -1).gather(2, places)  # (B, TRIPLETS, 5)
+        places = sorted_frames(clips * TRIPLETS, count, 5, frames.device)
+        places = places.view(clips, TRIPLETS, 5)
+        repeated = frames[:, None].expand(-1, TRIPLETS, -1)
+        rising = repeated.gather(2, places)  # (B, TRIPLETS, 5)
         triplets, shuffled = order_triplets(rising, SHUFFLED)
         taken = at(embedded, triplets.flatten(1))  # (B, TRIPLETS * 3, D)
         joined = taken.unflatten(1, (TRIPLETS, 3)).flatten(2)  # (B, TRIPLETS, 3 * D)
@@ -208,7 +211,8 @@ class CycleConsistency(Objective):
         partner = (torch.arange(clips, device=device)[:, None] + step) % clips  # (B, partners)
         others = embedded[partner]  # (B, partners, T, D)
         own = embedded[:, None].expand_as(others)
-        times = (torch.arange(frames, device=device) / frames).expand(others.shape[:-1])
+        shares = torch.arange(frames, device=device) / frames
+        times = shares.expand(others.shape[:-1])
         logits = cycle_back(own, others, self.temperature)
         loss = self.losses_of_cycles(logits, times)
         tau = kendall_tau(nearest_frames(own, others))

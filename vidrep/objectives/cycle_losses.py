@@ -102,8 +102,10 @@ def n_pairs(anchors: Tensor, positives: Tensor, l2: float) -> Tensor:
     """
     products = anchors @ positives.transpose(-1, -2)  # (..., N, N)
     own = torch.diagonal(products.log_softmax(-1), dim1=-2, dim2=-1)  # (..., N)
-    lengths = anchors.square().sum(-1).mean(-1) + positives.square().sum(-1).mean(-1)
-    return 0.25 * l2 * lengths - own.mean(-1)
+    anchor_lengths = anchors.square().sum(-1).mean(-1)
+    positive_lengths = positives.square().sum(-1).mean(-1)
+    penalty = 0.25 * l2 * (anchor_lengths + positive_lengths)
+    return penalty - own.mean(-1)
 
 
 def sorted_frames(clips: int, frames: int, count: int, device: torch.device) -> Tensor:

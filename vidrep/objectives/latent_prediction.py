@@ -160,4 +160,6 @@ def spread(embeddings: Tensor) -> tuple[Tensor, Tensor]:
     centred = embeddings - embeddings.mean(0)
     values = torch.linalg.svdvals(centred)
     share = values / values.sum().clamp_min(1e-12)
-    return centred.square().mean(0).sqrt().mean(), torch.special.entr(share).sum().exp()
+    deviation = centred.square().mean(0).sqrt().mean()
+    rank = torch.special.entr(share).sum().exp()
+    return deviation, rank

@@ -128,7 +128,9 @@ class MaskedAutoencoder(Objective):
     def pixels(self, answers: Tensor) -> Tensor:
         """Answers as pixels in [0, 1]: (B, T/t, masked, values)."""
         if self.normalised:
-            values, mean, deviation = answers.split((answers.shape[-1] - 2, 1, 1), dim=-1)
+            values = answers[..., :-2]
+            mean = answers[..., -2:-1]
+            deviation = answers[..., -1:]
             answers = values * deviation + mean
         return answers.clamp(0, 1)
 
@@ -148,7 +150,8 @@ class MaskedAutoencoder(Objective):
     def generate(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """``reconstruction`` and ``masked``, clips with grey gaps: (B, C, T, H, W) in [0, 1]."""
         order = fixed_order(batch["row"], self.places)
-        grey = batch["clip"].new_full((1, 1, self.places - self.seen, 1), GREY)
+        masked = self.places - self.seen
+        grey = batch["clip"].new_full((1, 1, masked, 1), GREY)
         return {
             "reconstruction": self.reconstruct(batch, order),
             "masked": self.filled(batch, order, grey),

@@ -59,7 +59,8 @@ def fixed_order(row: Tensor, places: int) -> Tensor:
     Returns:
         (B, N).
     """
-    mixed = (row[:, None] + 1) * places + torch.arange(places, device=row.device)
+    place = torch.arange(places, device=row.device)
+    mixed = (row[:, None] + 1) * places + place  # (B, N), another number for each
     # a hash of 31 bits: multiply, then fold the high bits down
     for factor in (2654435761, 2246822519, 3266489917):
         mixed = (mixed & 0x7FFFFFFF) * factor & 0x7FFFFFFF
@@ -145,7 +146,8 @@ class GapFiller(nn.Module):
             )
         self.grid = tuple(grid)
         self.enter = nn.Linear(width_in, width)
-        self.gap = nn.Parameter(nn.init.trunc_normal_(torch.empty(width), std=0.02))
+        gap = nn.init.trunc_normal_(torch.empty(width), std=0.02)
+        self.gap = nn.Parameter(gap)
         self.register_buffer("positions", wave_positions(width, self.grid), persistent=False)
         blocks = [Block(width, heads, 4, ("all",)) for _ in range(depth)]
         self.blocks = nn.Sequential(*blocks)

@@ -127,9 +127,7 @@ class NextFrame(Objective):
         return self.decoder(self.model.next_maps(steps)).float()
 
     def reconstruct(self, steps: Steps) -> Tensor:
-        """The frame of each step from its own features, (B, C, T, H, W) float32, not yet cut to [0,
-        1].
-        """
+        """The frame of each step from its own features, (B, C, T, H, W), not yet cut to [0, 1]."""
         return self.decoder(steps.features).float()
 
     def clip_losses(self, clip: Tensor, steps: Steps) -> tuple[Tensor, Tensor]:

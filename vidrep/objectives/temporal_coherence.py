@@ -132,7 +132,8 @@ class TemporalCoherence(Classification):
                 "objective temporal_coherence: pairs apart need batches of at least 2 clips; raise"
                 " the recipe's batch"
             )
-        start = torch.rand(clips, steps - self.gap).argsort(1)[:, : self.pairs]
+        mixed = torch.rand(clips, steps - self.gap).argsort(1)
+        start = mixed[:, : self.pairs]
         frames = torch.cat([start, start + self.gap], 1)  # (B, 2 * pairs)
         first, second = self.embed_at(batch, frames).float().chunk(2, dim=1)
         near = l1(first, second).mean()
@@ -175,6 +176,7 @@ class TemporalCoherence(Classification):
             evidence = read.unflatten(1, (-1, 2)).diff(dim=2)[..., 0]  # "on" less "off"
         best = evidence.argmax(1)
         frames = frames.float()
+        deviations = frames - frames.mean((0, 1))
         positive = l1(frames[:, : -self.gap], frames[:, self.gap :])
         negative = l1(frames, apart(frames))
         coherence = positive.mean(1)
@@ -186,7 +188,7 @@ class TemporalCoherence(Classification):
             "best_class": truth.gather(1, best[:, None])[:, 0].float(),
             "positive_distance": positive.mean(1),
             "negative_distance": negative.mean(1),
-            "variance": (frames - frames.mean((0, 1))).square().mean((1, 2)),
+            "variance": deviations.square().mean((1, 2)),
         }
 
 
@@ -206,7 +208,8 @@ def apart(frames: Tensor) -> Tensor:
     Returns:
         (B, T, D).
     """
-    return frames.roll((1, frames.shape[1] // 2), (0, 1))
+    half = frames.shape[1] // 2
+    return frames.roll((1, half), (0, 1))
 
 
 def pick(values: Tensor, index: Tensor) -> Tensor:

@@ -60,7 +60,11 @@ class WindowsThenSequence(Classification):
             )
         super().__init__(model, shape)
         size = model.standardise.mean.numel()
-        self.window_head = nn.Sequential(nn.Linear(size, hidden), nn.Tanh(), self.make_head(hidden))
+        self.window_head = nn.Sequential(
+            nn.Linear(size, hidden),
+            nn.Tanh(),
+            self.make_head(hidden),
+        )
         self.stage = self.stages[-1]
 
     def start_stage(self, stage: str) -> None:

@@ -50,8 +50,8 @@ def flip(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def flip_flow(flow: Tensor) -> Tensor:
     """Flow (B, 2, T-1, H, W) of mirrored clips."""
-    sign = torch.tensor([-1.0, 1.0], device=flow.device)[:, None, None, None]
-    return flow.flip(-1) * sign
+    sign = torch.tensor([-1.0, 1.0], device=flow.device)  # of x and y
+    return flow.flip(-1) * sign[:, None, None, None]
 
 
 def choose(chosen: Tensor, yes: Tensor, no: Tensor) -> Tensor:

@@ -288,7 +288,8 @@ def train_epoch(job: Job, epoch: int, optimiser, schedule, progress: Progress) -
 def keep_scores(job: Job, epoch: int) -> dict[str, float]:
     """Score the objective on validation clips, note that, and keep its weights if they are best."""
     scores = evaluate(job.objective, job.validation, job.device)
-    job.outcome.history += [(epoch, "validation", name, value) for name, value in scores.items()]
+    for name, value in scores.items():
+        job.outcome.history.append((epoch, "validation", name, value))
     job.outcome.selection.offer(epoch, scores, job.objective)
     return scores
 

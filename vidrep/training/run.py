@@ -101,10 +101,7 @@ def train_run(
         "system": definition,
         "seed": run_seed,
         "experiment_seed": seed,
-        **measurements(objective, outcome, validation, device),
-        "infer_clips_per_s": (
-            inference_clips_per_s(objective, validation, device) if trained else None
-        ),
+        **measurements(objective, outcome, validation, device, trained=trained),
         "wall_s": round(time.monotonic() - started, 3),
         **about,
         **provenance(),
@@ -128,7 +125,9 @@ def unfitted(objective, validation: Split, device: Device) -> Outcome:
     return Outcome(history, Selection(*objective.selection, epoch=0))
 
 
-def measurements(objective, outcome: Outcome, validation: Split, device: Device) -> dict:
+def measurements(
+    objective, outcome: Outcome, validation: Split, device: Device, *, trained: bool
+) -> dict:
     """What ``run.json`` measures of a run: data, selected epoch, cost, device and precision."""
     selection = outcome.selection
     return {
@@ -149,6 +148,9 @@ def measurements(objective, outcome: Outcome, validation: Split, device: Device)
         "device": torch.cuda.get_device_name() if device.device.type == "cuda" else "cpu",
         "precision": device.precision,
         "threads": torch.get_num_threads(),
+        "infer_clips_per_s": (
+            inference_clips_per_s(objective, validation, device) if trained else None
+        ),
     }
 
 
@@ -201,4 +203,5 @@ def load_weights(network, path: Path) -> None:
 
 def digest(*parts) -> str:
     """Short digest of JSON-able values."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -83,7 +83,8 @@ def train_on_digits(
 def _tensors(digits: DigitSource, split: str) -> tuple[Tensor, Tensor]:
     """Images (m, patch, patch) in [0, 1], labels (m,)."""
     images, labels = digits.split(split)
-    return torch.from_numpy(images).float().div_(255), torch.from_numpy(labels).long()
+    scaled = torch.from_numpy(images).float().div_(255)
+    return scaled, torch.from_numpy(labels).long()
 
 
 def place(images: Tensor, canvas: int, generator: torch.Generator) -> Tensor:
@@ -112,7 +113,8 @@ def evaluate(
 ) -> tuple[float, float]:
     """Accuracy and mean cross-entropy, in float32."""
     network.eval()
-    scores = torch.cat([network(part.to(device.device)).cpu() for part in images.split(500)])
+    parts = images.split(500)
+    scores = torch.cat([network(part.to(device.device)).cpu() for part in parts])
     right = scores.argmax(1) == labels
     entropy = F.cross_entropy(scores, labels)
     return right.double().mean().item(), entropy.item()
