@@ -15,6 +15,7 @@ dropout before the classifier; torch's default weight initialisation.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -80,9 +81,9 @@ class Pathway(nn.Module):
     def __init__(
         self,
         channels_in: int,
+        *,
         width: int,
         blocks: Sequence[int],
-        *,
         time_kernels: Sequence[int],
         lateral: float,
         stem_kernel: int,
@@ -183,26 +184,18 @@ class SlowFast(nn.Module):
         stages = len(blocks)
         fast_width = int(width * beta)
         flat_stages = max(0, stages - SLOW_TEMPORAL)
-        self.slow = Pathway(
+        pathway = partial(
+            Pathway,
             channels,
-            width,
-            blocks,
-            time_kernels=[1] + [1] * flat_stages + [3] * (stages - flat_stages),
-            lateral=LATERAL * beta,
+            blocks=blocks,
             stem_kernel=stem_kernel,
             stem_stride=stem_stride,
             stem_pool=stem_pool,
         )
-        self.fast = Pathway(
-            channels,
-            fast_width,
-            blocks,
-            time_kernels=[5] + [3] * stages,
-            lateral=0,
-            stem_kernel=stem_kernel,
-            stem_stride=stem_stride,
-            stem_pool=stem_pool,
-        )
+        slow_kernels = [1] + [1] * flat_stages + [3] * (stages - flat_stages)
+        fast_kernels = [5] + [3] * stages
+        self.slow = pathway(width=width, time_kernels=slow_kernels, lateral=LATERAL * beta)
+        self.fast = pathway(width=fast_width, time_kernels=fast_kernels, lateral=0)
         # channels of the fast maps that join before each stage: those of the stem, then of stages
         joining = [fast_width]
         for stage in range(stages - 1):
