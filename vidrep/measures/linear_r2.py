@@ -40,21 +40,26 @@ def error_arrays(
     """
     n = len(kernel)
     m = len(train)
-    inner = kernel[np.ix_(train, train)]
+    inner = kernel[np.ix_(train, train)]  # (m, m)
     across = kernel[np.ix_(test, train)]
     mean = inner.mean(axis=0)
-    across = across - across.mean(axis=1, keepdims=True) - mean + mean.mean()
-    values, vectors = np.linalg.eigh(inner - mean - mean[:, None] + mean.mean())
+    whole = mean.mean()
+    inner = inner - mean - mean[:, None] + whole
+    across = across - across.mean(axis=1, keepdims=True) - mean + whole
+    values, vectors = np.linalg.eigh(inner)
     values = np.maximum(values, 0)
     projected = across @ vectors
+    rows = np.arange(len(test))
     fitting = np.empty((len(PENALTIES), m, m))
     testing = np.empty((len(PENALTIES), n, n))
     for p, penalty in enumerate(PENALTIES * values.mean()):
-        residual = np.eye(m) - 1 / m - (vectors * (values / (values + penalty))) @ vectors.T
-        residual /= np.maximum(np.diag(residual), 1e-12)[:, None]
+        kept = values / (values + penalty)
+        residual = np.eye(m) - 1 / m - (vectors * kept) @ vectors.T
+        left_out = np.maximum(np.diag(residual), 1e-12)
+        residual /= left_out[:, None]
         fitting[p] = residual.T @ residual
         operator = np.zeros((len(test), n))
-        operator[np.arange(len(test)), test] = 1
+        operator[rows, test] = 1
         operator[:, train] = -1 / m - (projected / (values + penalty)) @ vectors.T
         testing[p] = operator.T @ operator
     return fitting, testing
@@ -71,6 +76,7 @@ def _prepare(kernel: Kernel, options: dict) -> Prepared:
 
 
 def _cross(rows: Rows, columns: Rows, options: dict) -> Cells:
+    """Share of each column's variance that each row explains."""
     known = [j for j, item in enumerate(columns) if not item.flag]
     using = [i for i, item in enumerate(rows) if not item.flag]
     values = np.full((len(rows), len(columns)), np.nan)

@@ -13,8 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from vidrep.similarity import bilinear
+from vidrep.similarity.centring import EPS
 from vidrep.similarity.cka import squared_distances
-from vidrep.similarity.kernel import EPS, Kernel
+from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.measure import (
     DROPPED_ROWS,
     RANK_ZERO,

@@ -8,7 +8,7 @@ memory budget. Measures then treat whole blocks of pairs with matrix products.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,10 @@ import numpy as np
 from vidrep.measures import find
 from vidrep.random_streams import stream
 from vidrep.similarity import bilinear, resample
+from vidrep.similarity.blocks import block_sizes, blocks_of
 from vidrep.similarity.kernel import Activations, Kernel
-from vidrep.similarity.machine import spread, threads, using
-from vidrep.similarity.measure import Measure, Prepared
+from vidrep.similarity.machine import using
+from vidrep.similarity.measure import Measure
 from vidrep.statistics import FEWEST_FOR_INTERVALS, jackknife_error, jackknife_margin, p_of_counts
 
 
@@ -173,17 +174,13 @@ def _all_pairs(
     units = resample.units_of(groups, n)
     result = _empty(spec, options, (len(items), len(columns)), n, len(units))
     with_intervals = intervals and len(units) >= FEWEST_FOR_INTERVALS
-    sizes = _block_sizes(
-        spec,
-        n,
-        memory_mb,
-        max(len(items), len(columns)),
-        values_only=not (with_intervals or permutations),
-    )
-    fill_null = (
-        _null(spec, options, units, permutations, seed, sizes[0]) if n >= spec.minimum_n else None
-    )
-    for i, j, rows, partners in _blocks(items, columns, spec, options, sizes, result.symmetric):
+    values_only = not (with_intervals or permutations)
+    most = max(len(items), len(columns))
+    sizes = block_sizes(spec, n, memory_mb, most, values_only)
+    fill_null = None
+    if n >= spec.minimum_n:
+        fill_null = _null(spec, options, units, permutations, seed, sizes[0])
+    for i, j, rows, partners in blocks_of(items, columns, spec, options, sizes, result.symmetric):
         block = np.ix_(i, j)
         kernels = ([items[k] for k in i], [columns[k] for k in j])
         _fill(result, block, spec, options, rows, partners, chance=len(units) == n)
@@ -191,12 +188,17 @@ def _all_pairs(
             fill_null(result, block, rows, partners, kernels[1])
         if with_intervals:
             margin = _margins(spec, options, (rows, partners), kernels, units, seed)
-            margin = np.where(resample.has_interval(result.flags[block]), margin, np.nan)
-            result.ci_low[block] = result.values[block] - margin
-            result.ci_high[block] = result.values[block] + margin
+            _fill_interval(result, block, margin)
         if result.symmetric and columns is items and rows is not partners:
             _mirror(result, i, j)
     return result
+
+
+def _fill_interval(result: Comparison, block: tuple, margin: np.ndarray) -> None:
+    """Intervals of one block from their half widths, where they say anything."""
+    margin = np.where(resample.has_interval(result.flags[block]), margin, np.nan)
+    result.ci_low[block] = result.values[block] - margin
+    result.ci_high[block] = result.values[block] + margin
 
 
 def common_n(items: Sequence[Kernel]) -> int:
@@ -225,64 +227,6 @@ def _empty(spec: Measure, options: dict, shape: tuple[int, int], n: int, clips: 
         rank_b=np.full(shape, np.nan),
         clips=clips,
     )
-
-
-def _prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
-    if spec.tiled and isinstance(item, Activations) and item.n >= spec.minimum_n:
-        return spec.prepare(item, options)
-    return resample.prepared(item.load(), spec, options)
-
-
-def _block_sizes(
-    spec: Measure, n: int, memory_mb: float, most: int, values_only: bool
-) -> tuple[int, int]:
-    """How many representations stand on either side of a block.
-
-    Those of the second side are prepared again for every block, so it is short.
-
-    Intervals and nulls make arrays of both sides, so that they share the memory evenly.
-    """
-    array = 8 * max(n, 1) ** 2
-    memory = memory_mb * 2**20
-    if not values_only:
-        size = max(1, int(memory / (2 * spec.arrays_per_rep * array)))
-        return size, size
-    if spec.tiled:
-        return max(most, 1), max(most, 1)
-    at_work = threads() * spec.arrays_per_rep * array
-    places = int((memory - at_work) / (spec.arrays_kept * array))
-    return max(1, places - places // 5), max(1, places // 5)
-
-
-def _blocks(
-    items: Sequence[Kernel],
-    columns: Sequence[Kernel],
-    spec: Measure,
-    options: dict,
-    sizes: tuple[int, int],
-    symmetric: bool,
-) -> Iterator[tuple]:
-    """Yield (row positions, column positions, rows, columns) of prepared representations.
-
-    There are at most ``sizes`` of them on either side.
-
-    With one list the rows meet themselves in one block; with ``symmetric`` those before them only,
-    else all others.
-    """
-    size, width = sizes
-    for start in range(0, len(items), size):
-        i = range(start, min(start + size, len(items)))
-        rows = spread(lambda k: _prepare(items[k], spec, options), i)
-        spans = [range(0, len(columns))]
-        if columns is items:
-            yield i, i, rows, rows
-            spans = [range(0, start)]
-            if not symmetric:
-                spans.append(range(i.stop, len(columns)))
-        for span in spans:
-            for first in range(span.start, span.stop, width):
-                j = range(first, min(first + width, span.stop))
-                yield i, j, rows, spread(lambda k: _prepare(columns[k], spec, options), j)
 
 
 def _fill(

@@ -20,7 +20,8 @@ import h5py
 import numpy as np
 
 from vidrep.files import whole
-from vidrep.similarity.kernel import BLOCK_BYTES, Kernel, stored_eps, summarise_blocks
+from vidrep.similarity.centring import BLOCK_BYTES, stored_eps
+from vidrep.similarity.kernel import Kernel, summarise_blocks
 
 FORMAT = 1
 NUMBERS = ("n", "d", "scale", "mean_square", "mean_sum", "mean_spread", "eps", "flag")

@@ -17,11 +17,17 @@ from functools import cached_property
 
 import numpy as np
 
+from vidrep.similarity.centring import (
+    EPS,
+    as_rows,
+    centre,
+    centre_single,
+    feature_blocks,
+    stored_eps,
+)
 from vidrep.similarity.machine import current
 
-EPS = float(np.finfo(np.float64).eps)
 FEWEST_SINGLE = 256  # clips; smaller problems are quick in any precision
-BLOCK_BYTES = 32 * 2**20  # float64 size of one feature block
 
 
 @dataclass
@@ -201,81 +207,9 @@ class Activations:
 
     def centred(self, dtype: np.dtype, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """As ``Kernel.centred``."""
-        centre = _centre if dtype == np.float64 else _centre_single
+        centred = centre if dtype == np.float64 else centre_single
         for block in feature_blocks(self.array, width):
-            yield centre(block, self.name)
-
-
-def stored_eps(dtype: np.dtype) -> float:
-    """Relative spacing of stored numbers; integers are taken as exact."""
-    return float(np.finfo(dtype).eps) if dtype.kind == "f" else EPS
-
-
-def as_rows(x, name: str = "") -> np.ndarray:
-    """An (n, features) NumPy view of an array or tensor of shape (n, ...)."""
-    if hasattr(x, "detach"):
-        x = x.detach().cpu()
-        if str(x.dtype) == "torch.bfloat16":  # NumPy has no such numbers
-            x = x.float()
-        x = x.numpy()
-    x = np.asarray(x)
-    if x.ndim < 2 or 0 in x.shape or x.dtype.kind not in "fiub":
-        raise ValueError(
-            f"{name or 'representation'}: expected real numbers of shape (clips, features, ...),"
-            f" got {x.dtype} {x.shape}"
-        )
-    return x.reshape(len(x), -1)
-
-
-def feature_blocks(x: np.ndarray, block_features: int | None = None) -> Iterator[np.ndarray]:
-    """Slices of ``x`` (n, d) over all rows, each of at most ``block_features`` columns."""
-    step = block_features or max(1, BLOCK_BYTES // (8 * len(x)))
-    for start in range(0, x.shape[1], step):
-        yield x[:, start : start + step]
-
-
-def _check_finite(block: np.ndarray, name: str) -> None:
-    finite = np.isfinite(block)
-    if not finite.all():
-        row = int(np.argmin(finite.all(axis=1)))
-        raise ValueError(
-            f"{name or 'representation'}: activations of clip {row} (counted from 0) are not finite"
-        )
-
-
-def _centre_single(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """``_centre`` of numbers stored in single precision or less.
-
-    No more is lost than by rounding its result to float32.
-
-    The mean is subtracted in two parts that add up to it in float64: the first difference is exact
-    where cancellation is strong.
-    """
-    block = block.astype(np.float32, copy=False)
-    mean = block.mean(axis=0, dtype=np.float64)
-    if not np.isfinite(mean).all():
-        _check_finite(block, name)
-    high = mean.astype(np.float32)
-    low = mean - high
-    # rounding of the sum; a constant column becomes exactly zero
-    low[np.abs(low) <= len(block) * EPS * np.abs(mean)] = 0
-    centred = block - high
-    centred -= low.astype(np.float32)
-    return centred, mean
-
-
-def _centre(block: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A block (n, f) centred in float64, and its column means.
-
-    A constant column becomes exactly zero.
-    """
-    _check_finite(block, name)
-    centred = block.astype(np.float64)
-    first = centred[0].copy()
-    centred -= first
-    mean = centred.mean(axis=0)
-    centred -= mean
-    return centred, first + mean
+            yield centred(block, self.name)
 
 
 def summarise(x, name: str = "", block_features: int | None = None) -> Kernel:
@@ -321,7 +255,7 @@ def summarise_blocks(
     means = []
     kept = []
     for block in blocks():
-        centred, mean = _centre(block, name)
+        centred, mean = centre(block, name)
         if narrow:
             kept.append(centred)
         else:
@@ -336,7 +270,7 @@ def summarise_blocks(
     scale = 1.0 if flag else math.sqrt(total)
 
     def features() -> Iterator[np.ndarray]:
-        return (_centre(block, name)[0] / scale for block in blocks())
+        return (centre(block, name)[0] / scale for block in blocks())
 
     return Kernel(
         n=n,

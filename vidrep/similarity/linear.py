@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from vidrep.similarity.kernel import EPS, FEWEST_SINGLE, Activations, Kernel
+from vidrep.similarity.centring import EPS
+from vidrep.similarity.kernel import FEWEST_SINGLE, Activations, Kernel
 from vidrep.similarity.machine import current, spread
 
 TILE = 256  # rows of a tile

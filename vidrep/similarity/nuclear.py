@@ -11,7 +11,8 @@ import math
 
 import numpy as np
 
-from vidrep.similarity.kernel import EPS, Kernel
+from vidrep.similarity.centring import EPS
+from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.machine import spread
 from vidrep.similarity.measure import (
     SATURATED,

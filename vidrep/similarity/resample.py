@@ -16,7 +16,8 @@ from functools import cache
 import numpy as np
 
 from vidrep.random_streams import stream
-from vidrep.similarity.kernel import EPS, Kernel
+from vidrep.similarity.centring import EPS
+from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.measure import SATURATED, TOO_FEW_ROWS, Measure, Prepared, Rows
 
 GROUPS = 20  # groups of clips that are left out in turn, where there are too many to leave out each
