@@ -17,6 +17,7 @@ from vidrep.datasets.store import open_clips, write_clips
 CLASSES = ["left", "right", "up"]
 ATTRS = {"dataset": "mine", "split": "test", "classes": CLASSES, "multi_label": False}
 CONFIG = {
+    "experiment": "tiny",
     "video": {"frames": 16, "size_px": 20, "patch_px": 8},
     "sequences": {"frames": 32, "jitter": 0.15, "warp": 0.6},
     "clips": {"train": 30, "validation": 10, "test": 20},

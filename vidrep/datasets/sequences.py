@@ -39,7 +39,8 @@ def warped_progress(count: int, frames: int, warp: float, rng: np.random.Generat
     knots = rng.normal(size=(count, PACE_KNOTS))
     place = np.linspace(0, PACE_KNOTS - 1, frames - 1)
     left = np.minimum(place.astype(int), PACE_KNOTS - 2)
-    log_pace = knots[:, left] + (place - left) * (knots[:, left + 1] - knots[:, left])
+    rise = knots[:, left + 1] - knots[:, left]
+    log_pace = knots[:, left] + (place - left) * rise
     elapsed = np.cumsum(np.exp(warp * log_pace), axis=1)
     share = elapsed / elapsed[:, -1:]
     return np.concatenate([np.zeros((count, 1)), share], axis=1)
@@ -60,8 +61,9 @@ def follow_script(progress: np.ndarray, waypoints: np.ndarray) -> tuple[np.ndarr
     phase = np.searchsorted(times[1:-1], progress, side="right")
     done = ((progress - times[phase]) / np.diff(times)[phase])[..., None]
     video = np.arange(len(progress))[:, None]
-    position = (1 - done) * waypoints[video, phase] + done * waypoints[video, phase + 1]
-    return position, phase
+    last = waypoints[video, phase]
+    following = waypoints[video, phase + 1]
+    return (1 - done) * last + done * following, phase
 
 
 def render(

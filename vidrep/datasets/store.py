@@ -220,10 +220,11 @@ def read_attributes(file: h5py.File) -> dict:
 
 
 def _attribute(value):
+    """An attribute as it was before HDF5: JSON decoded, lists and numbers of Python."""
     if isinstance(value, str) and value[:1] in ("{", "["):
         return json.loads(value)
     if isinstance(value, np.ndarray):
-        return [str(item) if isinstance(item, str) else item for item in value.tolist()]
+        return [item.decode() if isinstance(item, bytes) else item for item in value.tolist()]
     return value.item() if isinstance(value, np.generic) else value
 
 

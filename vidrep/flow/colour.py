@@ -34,7 +34,9 @@ def colour_flow(flow: np.ndarray, max_px: float) -> np.ndarray:
     length = np.hypot(x, y)[..., None]
     turn = np.mod(np.arctan2(y, x) / (2 * np.pi), 1.0)
     hue = _hue(turn)
-    colour = np.where(length <= 1, 1 - length * (1 - hue), 0.75 * hue)
+    within = 1 - length * (1 - hue)
+    beyond = 0.75 * hue
+    colour = np.where(length <= 1, within, beyond)
     return np.rint(255 * colour).astype(np.uint8)
 
 

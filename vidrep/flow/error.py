@@ -42,5 +42,8 @@ def summarise_error(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str,
     errors = np.concatenate(parts)
     if not len(errors):
         return {"epe_px": float("nan"), "epe_px_median": float("nan"), "moving_pixels": 0}
-    mean = float(errors.mean(dtype=np.float64))
-    return {"epe_px": mean, "epe_px_median": float(np.median(errors)), "moving_pixels": len(errors)}
+    return {
+        "epe_px": float(errors.mean(dtype=np.float64)),
+        "epe_px_median": float(np.median(errors)),
+        "moving_pixels": len(errors),
+    }

@@ -26,8 +26,8 @@ def exact_flow(
     n, frames, digits, _ = corners.shape
     width = height if width is None else width
     side = np.arange(patches.shape[-1])
-    # (n, T-1, k, 2) as (x, y)
-    displacement = np.diff(corners.astype(np.int32), axis=1)[..., ::-1].astype(np.float16)
+    moves = np.diff(corners.astype(np.int32), axis=1)  # (n, T-1, k, 2) as (y, x)
+    displacement = moves[..., ::-1].astype(np.float16)
     flow = np.zeros((n, frames - 1, 2, height, width), np.float16)
     brightest = np.zeros((n, frames - 1, height, width), np.uint8)
     clip = np.arange(n)[:, None, None, None]
