@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def results(tmp_path) -> Results:
-    """An experiment of one system with two seeds and a twin, on 50 test clips."""
+    """An experiment of one system with two seeds and an untrained baseline, on 50 test clips."""
     head = ("system", "trained_on", "evaluated_on", "seed", "split", "metric", "value")
     rows = [
         ("net", "a", "a", seed, "test", "exact_set", value)
@@ -48,10 +48,9 @@ def results(tmp_path) -> Results:
 
 
 def test_scores_are_means_over_trained_seeds(results):
-    assert (results.score("net", "a").value, results.score("net", "a").n) == (
-        pytest.approx(0.6),
-        100,
-    )
+    score = results.score("net", "a")
+    assert score.value == pytest.approx(0.6)
+    assert score.n == 100
     assert results.score("net@untrained", "a").value == 0.1
     assert results.score("net", "a", on="b").value == 0.2
     assert results.score("net", "a", split="test_shuffled").value == 0.3
@@ -70,19 +69,21 @@ def test_difference_is_newcombes():
 
 
 def test_verdicts_need_the_interval():
-    high, middle, low = (Score(value, 400, str(value)) for value in (0.6, 0.55, 0.3))
-    assert (
-        greater(high, low).holds
-        and not greater(high, middle).holds
-        and not greater(low, high).holds
-    )
-    assert (
-        at_least(high, low).holds and at_least(middle, high).holds and not at_least(low, high).holds
-    )
-    found = {True: Finding("yes", True), False: Finding("no", False), None: Finding("open", None)}
-    assert all_hold([found[True], found[True]]).holds is True
-    assert all_hold([found[True], found[None]]).holds is None
-    assert all_hold([found[None], found[False]]).holds is False
+    high = Score(0.6, 400, "high")
+    middle = Score(0.55, 400, "middle")
+    low = Score(0.3, 400, "low")
+    assert greater(high, low).holds
+    assert not greater(high, middle).holds
+    assert not greater(low, high).holds
+    assert at_least(high, low).holds
+    assert at_least(middle, high).holds
+    assert not at_least(low, high).holds
+    yes = Finding("yes", True)
+    no = Finding("no", False)
+    undecided = Finding("open", None)
+    assert all_hold([yes, yes]).holds is True
+    assert all_hold([yes, undecided]).holds is None
+    assert all_hold([undecided, no]).holds is False
 
 
 def _missing(results):

@@ -65,11 +65,10 @@ def planted(seed: int = 0) -> Material:
                 x = (cores[name] + noise * rng.normal(size=(N, 12))) @ turn * (1 + k)
                 layers.append(Layer(system, k, name, summarise(x)))
             answers[system, k] = believed ^ (rng.random(truth.shape) < 0.02 + 0.08 * k)
+            run = Run("planted", system, k)
             for name in DEPTH[-2:] if system == "one" else DEPTH[-1:]:
-                run = Run("planted", system, k)
-                series.append(
-                    change(*probed(rng, labels, truth), labels, truth, run=run, layer=name, seed=0)
-                )
+                fit, test = probed(rng, labels, truth)
+                series.append(change(fit, test, labels, truth, run=run, layer=name, seed=0))
     return Material(layers, series, answers, seed=0)
 
 
@@ -78,10 +77,9 @@ def probed(rng, labels: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.n
     axes = np.linalg.qr(rng.normal(size=(16, 16)))[0]
 
     def features(present):
-        return (
-            np.concatenate([3 * present - 1.5, np.zeros((len(present), 12))], axis=1)
-            + 0.4 * rng.normal(size=(len(present), 16))
-        ) @ axes
+        told = np.concatenate([3 * present - 1.5, np.zeros((len(present), 12))], axis=1)
+        noise = 0.4 * rng.normal(size=(len(present), 16))
+        return (told + noise) @ axes
 
     return features(labels), features(truth)
 
@@ -98,29 +96,24 @@ def verdicts(material: Material, measure: str) -> dict[str, str]:
     }
 
 
-def made(name: str, value, **changes) -> Measure:
+def made(name: str, value) -> Measure:
     """A measure from a function of two kernels."""
 
     def cross(rows, columns, options):
-        return cells(
-            np.array([[value(a.data, b.data) for b in columns] for a in rows]), rows, columns
-        )
+        values = [[value(a.data, b.data) for b in columns] for a in rows]
+        return cells(np.array(values), rows, columns)
 
-    facts = {
-        "title": name,
-        "direction": "similarity",
-        "range": (0.0, 1.0),
-        "identity": 1.0,
-        "invariances": frozenset(),
-        "cost": "1",
-        "source": "-",
-    }
     return Measure(
         name,
+        title=name,
+        direction="similarity",
+        range=(0.0, 1.0),
+        identity=1.0,
+        invariances=frozenset(),
+        cost="1",
+        source="-",
         prepare=lambda kernel, options: Prepared("", None, kernel),
         cross=cross,
-        **facts,
-        **changes,
     )
 
 
@@ -168,9 +161,8 @@ def test_measures_that_do_not_behave_fail(bad_measures, material):
 
 def test_table_and_page_name_the_measures_that_failed(bad_measures, material):
     rows = battery.judge_all(material, "planted", ["cka_linear", "constant"], lambda line: None)
-    assert len(rows) == 2 * len(trials.TRIALS) and all(
-        len(row) == len(battery.TRIAL_COLUMNS) for row in rows
-    )
+    assert len(rows) == 2 * len(trials.TRIALS)
+    assert {len(row) for row in rows} == {len(battery.TRIAL_COLUMNS)}
     text = page.page(rows, CONFIG)
     failed = next(line for line in text.splitlines() if line.startswith("**Failed:**"))
     assert "constant (layer_retrieval" in failed and "cka_linear" not in failed
@@ -178,24 +170,18 @@ def test_table_and_page_name_the_measures_that_failed(bad_measures, material):
 
 
 def test_the_same_material_gives_the_same_rows(material):
-    first, second = (
-        battery.judge_all(m, "planted", ["rsa"], lambda line: None) for m in (material, planted())
-    )
+    first = battery.judge_all(material, "planted", ["rsa"], lambda line: None)
+    second = battery.judge_all(planted(), "planted", ["rsa"], lambda line: None)
     assert first == second
 
 
 def test_every_registered_measure_is_judged(material):
-    few = Material(
-        [layer for layer in material.layers if layer.seed < 3],
-        material.series[:2],
-        material.answers,
-        0,
-    )
+    three_seeds = [layer for layer in material.layers if layer.seed < 3]
+    few = Material(three_seeds, material.series[:2], material.answers, seed=0)
+    expected = [trial.name for trial in trials.TRIALS if trial.name != "answers_within"]
     for measure in similarity.measures():
         judged = [trial.name for trial, _ in battery.judge(few, measure)]
-        assert judged == [
-            trial.name for trial in trials.TRIALS if trial.name != "answers_within"
-        ], measure
+        assert judged == expected, measure
 
 
 @pytest.mark.parametrize("measure", ["procrustes", "rsa", "linear_r2"])
