@@ -125,10 +125,10 @@ def _check_detection(experiment: Experiment) -> None:
                 f" that is fed clips alone; choose from {', '.join(suitable) or '(none)'}"
             )
     for name in chosen["datasets"]:
-        if name in experiment.sets and experiment.sets[name].kind != "bouncing":
+        if name in experiment.sets and not KINDS[experiment.sets[name].kind].untrimmed:
             raise ValueError(
-                f"config key detection.datasets: {name}: there are no classes to detect; choose"
-                " other data sets"
+                f"config key detection.datasets: {name}: there are no classes to detect in"
+                " long videos of it; choose other data sets"
             )
     made = {(run.system, run.dataset) for run in experiment.detection_runs()}
     for system in chosen["systems"]:

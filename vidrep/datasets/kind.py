@@ -107,6 +107,7 @@ class Kind:
         renderer: ``module:function`` that renders one split, called with recipe, digit source,
             split, number of clips and seed; None where files are taken.
         uses_digits: does it need a digit source?
+        untrimmed: can long videos be made of it, in which activities of its classes happen?
     """
 
     name: str
@@ -115,3 +116,4 @@ class Kind:
     recipe: type | None = None
     renderer: str | None = None
     uses_digits: bool = False
+    untrimmed: bool = False

@@ -96,6 +96,7 @@ BOUNCING_KIND = Kind(
     recipe=BouncingRecipe,
     renderer=RENDERER,
     uses_digits=True,
+    untrimmed=True,
 )
 SEQUENCES_KIND = Kind(
     name=SEQUENCES,
