@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from vidrep.datasets.store import clip_counts
 from vidrep.report.style import INK, Look, looks, new_figure
 from vidrep.report.tables import (
     FLOOR,
     accuracy_rows,
+    count_clips,
     error_bars,
     line_name,
     own_rows,
@@ -23,9 +23,12 @@ from vidrep.report.tables import (
 from vidrep.runs import UNTRAINED
 
 
-def draw(accuracy: Path, clips: list[Path], families: dict[str, str]) -> Figure:
+def draw(
+    accuracy: Path, clips: list[Path], titles: dict[str, str], families: dict[str, str]
+) -> Figure:
     """The figure of an experiment; see its declaration."""
-    return accuracy_figure(read_accuracy(accuracy), clip_counts(clips), looks(families))
+    table = read_accuracy(accuracy, titles)
+    return accuracy_figure(table, count_clips(clips, titles), looks(families))
 
 
 def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str, Look]) -> Figure:

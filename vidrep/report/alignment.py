@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vidrep.alignment import BASELINES
+from vidrep.report.naming import with_titles
 from vidrep.report.style import GREY, INK, Look, looks, new_figure
 from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
@@ -32,9 +33,16 @@ _COLUMNS = (
 )
 
 
-def draw(alignment: Path, families: dict[str, str], videos: int, dataset: str) -> Figure:
+def draw(
+    alignment: Path,
+    titles: dict[str, str],
+    families: dict[str, str],
+    videos: int,
+    dataset: str,
+) -> Figure:
     """The figure of one data set of sequences; see its declaration."""
-    return alignment_figure(read_table(alignment, _COLUMNS), dataset, looks(families), videos)
+    table = with_titles(read_table(alignment, _COLUMNS), titles)
+    return alignment_figure(table, titles[dataset], looks(families), videos)
 
 
 def alignment_figure(

@@ -12,12 +12,12 @@ from vidrep.report.style import new_figure
 _SHOWN = 2  # clips of each version
 
 
-def draw(clips: list[Path]) -> Figure:
+def draw(clips: list[Path], titles: dict[str, str]) -> Figure:
     """The figure of an experiment; see its declaration."""
     shown = {}
     labels = {}
     for path in clips:
-        version = path.parent.name
+        version = titles[path.parent.name]
         with open_clips(path) as file:
             classes = file.attrs["classes"]
             shown[version] = file.clips[:_SHOWN]

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vidrep.report.naming import with_titles
 from vidrep.report.style import Look, cell_text, colour_bar, contrast, looks, new_figure
 from vidrep.result_tables import first_seeds, only_layer_last, read_table
 
@@ -19,9 +20,10 @@ _COLUMNS = (
 )
 
 
-def draw(confusion: Path, families: dict[str, str], dataset: str) -> Figure:
+def draw(confusion: Path, titles: dict[str, str], families: dict[str, str], dataset: str) -> Figure:
     """The figure of one evaluation set; see its declaration."""
-    return confusion_figure(read_table(confusion, _COLUMNS), dataset, looks(families))
+    table = with_titles(read_table(confusion, _COLUMNS), titles)
+    return confusion_figure(table, titles[dataset], looks(families))
 
 
 def confusion_figure(table: pd.DataFrame, dataset: str, looks: dict[str, Look]) -> Figure:

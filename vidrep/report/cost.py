@@ -8,17 +8,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from vidrep.datasets.store import clip_counts
 from vidrep.report.style import Look, looks, new_figure
-from vidrep.report.tables import accuracy_rows, error_bars, read_accuracy, sizes
+from vidrep.report.tables import accuracy_rows, count_clips, error_bars, read_accuracy, sizes
 from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
 
 
-def draw(accuracy: Path, cost: Path, clips: list[Path], families: dict[str, str]) -> Figure:
+def draw(
+    accuracy: Path,
+    cost: Path,
+    clips: list[Path],
+    titles: dict[str, str],
+    families: dict[str, str],
+) -> Figure:
     """The figure of an experiment; see its declaration."""
     costs = read_table(cost, ("system", "parameters", "macs_per_clip"))
-    return cost_figure(read_accuracy(accuracy), costs, clip_counts(clips), looks(families))
+    table = read_accuracy(accuracy, titles)
+    return cost_figure(table, costs, count_clips(clips, titles), looks(families))
 
 
 def cost_figure(

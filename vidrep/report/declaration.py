@@ -159,16 +159,21 @@ class Figure:
                 yield f"{'--'.join(item)}={next(files)}"
 
 
-def report_labels(figures: Sequence[Figure], figure: Figure, item: Item) -> dict[str, str]:
+def report_labels(
+    figures: Sequence[Figure], figure: Figure, item: Item, titles: Mapping[str, str]
+) -> dict[str, str]:
     """What tells a file from the others of its chapter in the report.
 
     Args:
         figures: all of the report.
         figure: the file's.
         item: what the file is of.
+        titles: what people call each data set.
     """
     labels = {"figure": figure.title}
     for other in figures:
         if other.chapter == figure.chapter:
             labels |= {_LABELS[key]: "all" for key in other.per}
-    return labels | {_LABELS[key]: value for key, value in zip(figure.per, item, strict=True)}
+    for key, value in zip(figure.per, item, strict=True):
+        labels[_LABELS[key]] = titles[value] if key == "dataset" else value
+    return labels

@@ -23,13 +23,20 @@ _SHOWN = 6  # videos
 _LANE = 0.22  # height of the bars below the curve
 
 
-def draw(detections: Path, probabilities: Path, scores: Path, dataset: str, system: str) -> Figure:
+def draw(
+    detections: Path,
+    probabilities: Path,
+    scores: Path,
+    titles: dict[str, str],
+    dataset: str,
+    system: str,
+) -> Figure:
     """The figure of one run; see its declaration."""
     found = json.loads(detections.read_text())
     with np.load(probabilities) as file:
         curves = activity_curves(file["test_lstm"], file["test_clips"], found["k"])
     count = min(_SHOWN, len(curves))
-    title = run_title(dataset, system)
+    title = run_title(dataset, system, titles)
     return detection_figure(found, curves, pd.read_csv(scores), title, count)
 
 

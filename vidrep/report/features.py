@@ -46,7 +46,12 @@ class Rollouts:
 
 
 def draw(
-    trained: list[Path], untrained: list[Path], test: Path, dataset: str, system: str
+    trained: list[Path],
+    untrained: list[Path],
+    test: Path,
+    titles: dict[str, str],
+    dataset: str,
+    system: str,
 ) -> Figure:
     """The figure of one run; see its declaration."""
     device = choose(0, "float32")
@@ -56,7 +61,7 @@ def draw(
     if "prediction" in network.decoders:
         clips = load_split(SplitFiles(test), MEASURED).batch(slice(None), device)
         rollouts = roll_out({"trained": network, "untrained": baseline}, clips)
-    return features_figure(weight_pictures(network), rollouts, run_title(dataset, system))
+    return features_figure(weight_pictures(network), rollouts, run_title(dataset, system, titles))
 
 
 def weight_pictures(objective) -> dict[str, np.ndarray]:

@@ -8,19 +8,22 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from vidrep.datasets.store import clip_counts
 from vidrep.report.style import INK, Look, looks, new_figure
-from vidrep.report.tables import FLOOR, accuracy_rows, error_bars, read_accuracy, sizes
+from vidrep.report.tables import FLOOR, accuracy_rows, count_clips, error_bars, read_accuracy, sizes
 from vidrep.runs import UNTRAINED
 
 
 def draw(
-    accuracy: Path, clips: list[Path], families: dict[str, str], lines: dict[str, dict[str, int]]
+    accuracy: Path,
+    clips: list[Path],
+    titles: dict[str, str],
+    families: dict[str, str],
+    lines: dict[str, dict[str, int]],
 ) -> Figure:
     """The figure of an experiment; see its declaration."""
     line_families = {name: families[next(iter(line))] for name, line in lines.items()}
-    table = read_accuracy(accuracy)
-    return few_labels_figure(table, clip_counts(clips), lines, looks(line_families))
+    table = read_accuracy(accuracy, titles)
+    return few_labels_figure(table, count_clips(clips, titles), lines, looks(line_families))
 
 
 def few_labels_figure(

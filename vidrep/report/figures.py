@@ -31,6 +31,7 @@ from vidrep.report.selection import (
     sequences,
     test_clips,
     test_flow,
+    titles,
     trained_run,
     untrained_run,
     verdicts,
@@ -49,6 +50,7 @@ is what the version changes: shape or speed. Sequences follow a script of their 
 longer.
 """,
         inputs={"clips": test_clips},
+        settings={"titles": titles},
     ),
     Figure(
         name="flow",
@@ -61,6 +63,7 @@ wheel. Behind each estimator stands its mean end-point error on moving pixels of
 """,
         inputs={"errors": flow_errors},
         own_inputs={"clips": "<results>/datasets/{dataset}/test.h5", "flow": test_flow},
+        settings={"titles": titles},
         per=("dataset",),
         of=data_sets_with_flow,
     ),
@@ -75,7 +78,7 @@ score; systems with several training stages count epochs through all of them, so
 jump.
 """,
         own_inputs={"histories": histories},
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
         per=("dataset",),
         of=data_sets,
     ),
@@ -91,7 +94,7 @@ of the training clips. Systems without class scores are not listed: see the prob
 several streams each stream and each way of fusing them has a line.
 """,
         inputs={"accuracy": "<results>/tables/accuracy.csv", "clips": test_clips},
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
     ),
     Figure(
         name="transfer",
@@ -104,7 +107,7 @@ the system relied on the cue that the other version lacks. A cell is absent wher
 size, length, channels or classes from those trained on: such a run is not evaluated on them.
 """,
         inputs={"accuracy": "<results>/tables/accuracy.csv", "clips": test_clips},
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
         of=if_transfer,
     ),
     Figure(
@@ -122,7 +125,7 @@ it. A drop alone is no proof, as broken clips are also unlike those of the train
 beside *velocity_only*, in which only motion tells the labels.
 """,
         inputs={"accuracy": "<results>/tables/accuracy.csv", "clips": test_clips},
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
         of=if_controls,
     ),
     Figure(
@@ -138,7 +141,7 @@ are a subset of more. Dashed: always answering the commonest label set of the tr
 Labels of validation clips chose the epoch, for all systems alike.
 """,
         inputs={"accuracy": "<results>/tables/accuracy.csv", "clips": test_clips},
-        settings={"families": families, "lines": label_lines},
+        settings={"titles": titles, "families": families, "lines": label_lines},
         of=if_few_labels,
     ),
     Figure(
@@ -154,7 +157,7 @@ trainable parameters, both on logarithmic axes. Up and left is better.
             "cost": "<results>/tables/cost.csv",
             "clips": test_clips,
         },
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
     ),
     Figure(
         name="probes",
@@ -171,7 +174,7 @@ added. Raw pixels are shown as a system of their own.
             "probes": "<results>/tables/probes.csv",
             "confusion": "<results>/tables/confusion.csv",
         },
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
         per=("dataset",),
         of=data_sets,
     ),
@@ -186,7 +189,7 @@ normalised by row, so the lower right cell is the sensitivity and the upper left
 specificity.
 """,
         inputs={"confusion": "<results>/tables/confusion.csv"},
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
         per=("dataset",),
         of=data_sets,
     ),
@@ -202,6 +205,7 @@ components of the fitting clips. Each method is shown twice, coloured by the sma
 larger class of the clip's label set.
 """,
         own_inputs={"stores": embeddings},
+        settings={"titles": titles},
         per=("dataset",),
         of=data_sets,
     ),
@@ -219,7 +223,7 @@ The embedding of a run is its last layer; of a two-stream network, both streams 
 """,
         inputs={"verdicts": verdicts},
         own_inputs={"table": "<results>/similarity/{dataset}/{measure}.csv"},
-        settings={"families": compared_families},
+        settings={"titles": titles, "families": compared_families},
         per=("dataset", "measure"),
         of=data_sets_and_measures,
     ),
@@ -234,7 +238,7 @@ show at which depth two systems agree.
 """,
         inputs={"verdicts": verdicts},
         own_inputs={"table": "<results>/similarity/{dataset}/{measure}.csv"},
-        settings={"families": compared_families},
+        settings={"titles": titles, "families": compared_families},
         per=("dataset", "measure"),
         of=data_sets_and_first_measure,
     ),
@@ -260,7 +264,7 @@ detail.
             "places": "<results>/similarity_analysis/{dataset}/places.csv",
             "branches": "<results>/similarity_analysis/{dataset}/branches.csv",
         },
-        settings={"families": families, "measure": first_measure},
+        settings={"titles": titles, "families": families, "measure": first_measure},
         per=("dataset",),
         of=data_sets,
     ),
@@ -279,6 +283,7 @@ and the p values of what a factor alone explains stand in ``tables/variance_shar
 systems relate alike on other evaluation sets, in ``tables/agreement.csv``.
 """,
         inputs={"shares": "<results>/tables/variance_shares.csv", "verdicts": verdicts},
+        settings={"titles": titles},
     ),
     Figure(
         name="layer_matches",
@@ -293,7 +298,7 @@ helps to choose it and the interval does not know of the choice: the dashed line
 equal relative depth, is free of that. The panel of a system with itself compares two seeds.
 """,
         inputs={"matches": "<results>/tables/layer_matches.csv", "verdicts": verdicts},
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
         per=("dataset",),
         of=matched_sets,
     ),
@@ -310,7 +315,7 @@ little that they have learnt. Runs of one seed start from the same weights; dott
 runs of different seeds, as the ceiling does.
 """,
         inputs={"versions": "<results>/tables/versions.csv", "verdicts": verdicts},
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
         per=("dataset",),
         of=version_sets,
     ),
@@ -326,7 +331,7 @@ be read off the order of the lines. A layer whose line starts high had little to
 similar to its initial weights for want of training: compare with the accuracy of the run.
 """,
         inputs={"training_time": "<results>/tables/training_time.csv", "verdicts": verdicts},
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
         per=("dataset",),
         of=followed_sets,
     ),
@@ -346,7 +351,7 @@ Compare with the accuracy of the runs themselves: two poor runs can agree by err
 levels and untrained twins).
 """,
         own_inputs={"table": "<results>/functional_similarity/{dataset}.csv"},
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
         per=("dataset",),
         of=data_sets,
     ),
@@ -362,6 +367,7 @@ by moving pixels have their motion below, and under it the generator's exact flo
 every pixel where it comes from.
 """,
         own_inputs={"frames": "<results>/generation/{dataset}/{system}/seed{seed}.h5"},
+        settings={"titles": titles},
         per=("dataset", "system"),
         of=generating_runs,
     ),
@@ -376,6 +382,7 @@ saw it, for networks that are shown masked clips; what it generates, grey where 
 nothing. Pixels are enlarged, not smoothed. The animation lies as WebP beside the page.
 """,
         own_inputs={"frames": "<results>/generation/{dataset}/{system}/seed{seed}.h5"},
+        settings={"titles": titles},
         per=("dataset", "system"),
         of=generating_runs,
         suffixes=("html", "webp"),
@@ -403,7 +410,7 @@ compare.
             "verdicts": "<results>/tables/prediction_verdict.csv",
             "clips": test_clips,
         },
-        settings={"families": families},
+        settings={"titles": titles, "families": families},
         per=("dataset",),
         of=generating_sets,
     ),
@@ -422,6 +429,7 @@ between neighbouring frames.
             "untrained": untrained_run,
             "test": "<results>/datasets/{dataset}/test.h5",
         },
+        settings={"titles": titles},
         per=("dataset", "system"),
         of=lstm_runs,
         runs_network=True,
@@ -444,6 +452,7 @@ threshold and mean filter that was tried.
             "probabilities": "<results>/detection/{dataset}--{system}--seed{seed}.npz",
             "scores": "<results>/detection/{dataset}--{system}--seed{seed}.csv",
         },
+        settings={"titles": titles},
         per=("dataset", "system"),
         of=detecting_runs,
     ),
@@ -459,7 +468,7 @@ knows the process but not the digit is right on phases and at chance on digits. 
 frame is always in order and still misaligned, because every video has its own pace.
 """,
         inputs={"alignment": "<results>/tables/alignment.csv"},
-        settings={"families": families, "videos": aligned_videos},
+        settings={"titles": titles, "families": families, "videos": aligned_videos},
         per=("dataset",),
         of=sequences,
     ),
@@ -472,6 +481,7 @@ Test videos, and of other videos the frames that the run's embedding holds for t
 the script. The coloured bars show the true phases, so equal colours below each other are right.
 """,
         own_inputs={"matches": "<results>/alignment/{dataset}/{dataset}--{system}--seed{seed}.h5"},
+        settings={"titles": titles},
         per=("dataset", "system"),
         of=matched_runs,
     ),
@@ -486,6 +496,7 @@ that has passed in the frame above it, its colour is the true phase. Pixels are 
 smoothed. The animation lies as WebP beside the page.
 """,
         own_inputs={"matches": "<results>/alignment/{dataset}/{dataset}--{system}--seed{seed}.h5"},
+        settings={"titles": titles},
         per=("dataset", "system"),
         of=matched_runs,
         suffixes=("html", "webp"),

@@ -15,12 +15,15 @@ from vidrep.result_tables import read_table
 _SHOWN = 2  # clips
 
 
-def draw(errors: list[Path], clips: Path, flow: list[Path], dataset: str) -> Figure:
+def draw(
+    errors: list[Path], clips: Path, flow: list[Path], titles: dict[str, str], dataset: str
+) -> Figure:
     """The figure of one data set; see its declaration."""
     with open_clips(clips) as file:
         shown = file.clips[:_SHOWN]
     flows = {store.stem: open_flow(store).flow[:_SHOWN] for store in flow}
-    return flow_figure(shown, flows, dataset, flow_errors(errors, dataset, clips.stem))
+    known_errors = flow_errors(errors, dataset, clips.stem)
+    return flow_figure(shown, flows, titles[dataset], known_errors)
 
 
 def flow_errors(paths: list[Path], dataset: str, split: str) -> dict[str, float]:

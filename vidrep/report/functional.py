@@ -16,10 +16,10 @@ KAPPA = Scale((0.0, 1.0), False, "kappa")
 STITCHED = Scale((0.0, 1.0), False, "accuracy")
 
 
-def draw(table: Path, families: dict[str, str], dataset: str) -> Figure:
+def draw(table: Path, titles: dict[str, str], families: dict[str, str], dataset: str) -> Figure:
     """The figure of one evaluation set; see its declaration."""
     compared = read_table(table, ("run_a", "run_b", "metric", "value", "n"))
-    return functional_figure(compared, dataset, families)
+    return functional_figure(compared, titles[dataset], families)
 
 
 def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str]) -> Figure:

@@ -27,9 +27,9 @@ _NOTE = (
 _FLOW_NOTE = " Flow stands under the frame that it leads to, in the colours of the wheel."
 
 
-def draw(frames: Path, dataset: str, system: str) -> Figure:
+def draw(frames: Path, titles: dict[str, str], dataset: str, system: str) -> Figure:
     """The figure of one run; see its declaration."""
-    return generation_figure(read_arrays(frames, _SHOWN), run_title(dataset, system))
+    return generation_figure(read_arrays(frames, _SHOWN), run_title(dataset, system, titles))
 
 
 def generation_figure(generated: dict[str, np.ndarray], run: str) -> Figure:

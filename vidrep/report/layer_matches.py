@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from vidrep.report.heat_map import scale_of
 from vidrep.report.layer_tables import read_layers
+from vidrep.report.naming import with_titles
 from vidrep.report.style import GREY, PALE, Look, cell_text, colour_bar, looks, new_figure
 from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
 from vidrep.similarity_analysis.layers import MATCH_COLUMNS
@@ -18,10 +19,17 @@ _DEPTH_MAP = "viridis"
 _DEPTH_LABEL = "depth of the best match in the other system"
 
 
-def draw(matches: Path, verdicts: list[Path], families: dict[str, str], dataset: str) -> Figure:
+def draw(
+    matches: Path,
+    verdicts: list[Path],
+    titles: dict[str, str],
+    families: dict[str, str],
+    dataset: str,
+) -> Figure:
     """The figure of one evaluation set; see its declaration."""
     rows, measure = read_layers(matches, MATCH_COLUMNS, dataset)
-    return matches_figure(rows, dataset, measure, families, read_verdicts(*verdicts))
+    judged = read_verdicts(*verdicts)
+    return matches_figure(with_titles(rows, titles), titles[dataset], measure, families, judged)
 
 
 def matches_figure(

@@ -16,11 +16,17 @@ from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
 
 
 def draw(
-    verdicts: list[Path], table: Path, families: dict[str, str], dataset: str, measure: str
+    verdicts: list[Path],
+    table: Path,
+    titles: dict[str, str],
+    families: dict[str, str],
+    dataset: str,
+    measure: str,
 ) -> Figure:
     """The figure of one evaluation set and measure; see its declaration."""
     judged = read_verdicts(*verdicts)
-    return layer_figure(read_similarities(table), dataset, measure, families, judged)
+    pairs = read_similarities(table)
+    return layer_figure(pairs, dataset, measure, families, judged, title=titles[dataset])
 
 
 def layer_figure(
@@ -29,6 +35,8 @@ def layer_figure(
     measure: str,
     families: dict[str, str],
     verdicts: dict[str, Verdict],
+    *,
+    title: str = "",
 ) -> Figure:
     """Similarity of all layers of the systems trained on the evaluation set, and external ones.
 
@@ -38,6 +46,7 @@ def layer_figure(
         measure: name of the measure.
         families: family of each system, in the order of the figure.
         verdicts: on measures, of ``read_verdicts``.
+        title: what the evaluation set is called, if not by its name.
     """
     scale = scale_of(measure)
     reps = shown_layers(representations(table), dataset, list(families))
@@ -48,8 +57,8 @@ def layer_figure(
         f" {scale.limits[1]:.3g}; dark means different.{warning(verdicts, measure)}"
     )
     side = max(3.5, 0.155 * len(reps))
-    title = f"Layer against layer on {dataset}: {scale.label}"
-    figure = new_figure(side + 1.8, width=min(side + 3.4, 13.0), title=title, note=note)
+    heading = f"Layer against layer on {title or dataset}: {scale.label}"
+    figure = new_figure(side + 1.8, width=min(side + 3.4, 13.0), title=heading, note=note)
     axes = figure.subplots()
     plot_heat_map(values, axes, scale=scale)
     label_layers(axes, reps, looks(families))

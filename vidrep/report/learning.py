@@ -16,19 +16,21 @@ _COLUMNS = 6
 _SPLIT_DASHES = {"train": (0, (3, 1.2)), "validation": "-"}
 
 
-def draw(histories: list[Path], families: dict[str, str], dataset: str) -> Figure:
+def draw(
+    histories: list[Path], titles: dict[str, str], families: dict[str, str], dataset: str
+) -> Figure:
     """The figure of one data set; see its declaration."""
-    return learning_figure(read_histories(histories), dataset, looks(families))
+    return learning_figure(read_histories(histories), titles[dataset], looks(families))
 
 
 def read_histories(paths: list[Path]) -> pd.DataFrame:
     """Learning curves of several runs, whose names come from the place of each file."""
     tables = []
     for path in paths:
-        dataset, system, folder = path.parts[-4:-1]
+        system, folder = path.parts[-3:-1]
         seed = folder.removeprefix("seed")
         table = read_table(path, ("epoch", "split", "metric", "value"))
-        tables.append(table.assign(dataset=dataset, system=system, seed=seed))
+        tables.append(table.assign(system=system, seed=seed))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -36,11 +38,10 @@ def learning_figure(histories: pd.DataFrame, dataset: str, looks: dict[str, Look
     """Loss and accuracy over epochs on one data set: a column per system, a line per seed.
 
     Args:
-        histories: epoch, split, metric, value, dataset, system, seed of all runs.
+        histories: epoch, split, metric, value, system, seed of all runs on the data set.
         dataset: the data set trained on.
         looks: look of each system, in the order of the columns.
     """
-    histories = histories[histories["dataset"] == dataset]
     systems = [name for name in looks if name in set(histories["system"])]
     note = (
         "One line per seed. Training loss: mean over the epoch's steps; validation: at its end. "

@@ -29,6 +29,7 @@ def draw(
     verdicts: list[Path],
     places: Path,
     branches: Path,
+    titles: dict[str, str],
     families: dict[str, str],
     measure: str,
     dataset: str,
@@ -36,7 +37,8 @@ def draw(
     """The figure of one evaluation set; see its declaration."""
     runs = read_table(places, PLACES)
     tree = read_table(branches, BRANCHES)
-    return map_figure(runs, tree, dataset, measure, families, read_verdicts(*verdicts))
+    judged = read_verdicts(*verdicts)
+    return map_figure(runs, tree, titles[dataset], measure, families, judged)
 
 
 def map_figure(

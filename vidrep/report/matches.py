@@ -14,9 +14,9 @@ _FRAME_INCHES = 0.5
 _SHOWN = 16  # frames of a strip
 
 
-def draw(matches: Path, dataset: str, system: str) -> Figure:
+def draw(matches: Path, titles: dict[str, str], dataset: str, system: str) -> Figure:
     """The figure of one run; see its declaration."""
-    return matches_figure(read_arrays(matches), run_title(dataset, system))
+    return matches_figure(read_arrays(matches), run_title(dataset, system, titles))
 
 
 def matches_figure(matches: dict[str, np.ndarray], run: str) -> Figure:

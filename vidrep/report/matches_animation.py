@@ -17,11 +17,11 @@ _BAR_PX = 6
 _TEXT_PX = 13
 
 
-def draw(matches: Path, dataset: str, system: str) -> Animation:
+def draw(matches: Path, titles: dict[str, str], dataset: str, system: str) -> Animation:
     """The animation of one run; empty for a run that embeds no frames."""
     found = read_arrays(matches)
     pictures = matches_animation(found) if found else []
-    return Animation(f"Videos aligned by {run_title(dataset, system)}", pictures)
+    return Animation(f"Videos aligned by {run_title(dataset, system, titles)}", pictures)
 
 
 def matches_animation(matches: dict[str, np.ndarray]) -> list[Image.Image]:

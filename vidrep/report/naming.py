@@ -1,6 +1,18 @@
-"""What runs are called in figures."""
+"""What data sets and runs are called in figures."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+_DATA_SETS = ("trained_on", "evaluated_on", "trained_on_a", "trained_on_b")
 
 
-def run_title(dataset: str, system: str) -> str:
+def with_titles(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
+    """A table with what people call its data sets instead of their names."""
+    named = [column for column in _DATA_SETS if column in table.columns]
+    return table.assign(**{column: table[column].replace(titles) for column in named})
+
+
+def run_title(dataset: str, system: str, titles: Mapping[str, str]) -> str:
     """A run, for the title of its figure."""
-    return f"{system}, trained on {dataset}"
+    return f"{system}, trained on {titles[dataset]}"

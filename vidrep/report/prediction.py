@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from vidrep.datasets.store import clip_counts
 from vidrep.generation.verdict import FAILS
+from vidrep.report.naming import with_titles
 from vidrep.report.style import GREY, INK, Look, looks, new_figure
 from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
@@ -41,14 +42,15 @@ def draw(
     prediction: Path,
     verdicts: Path,
     clips: list[Path],
+    titles: dict[str, str],
     families: dict[str, str],
     dataset: str,
 ) -> Figure:
     """The figure of one data set; see its declaration."""
-    scores = read_table(prediction, _SCORE_COLUMNS)
-    judged = read_table(verdicts, (*_KEYS, "verdict"))
+    scores = with_titles(read_table(prediction, _SCORE_COLUMNS), titles)
+    judged = with_titles(read_table(verdicts, (*_KEYS, "verdict")), titles)
     n = clip_counts(clips)[dataset]
-    return prediction_figure(scores, judged, dataset, n, looks(families))
+    return prediction_figure(scores, judged, titles[dataset], n, looks(families))
 
 
 def prediction_figure(

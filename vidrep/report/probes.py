@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from vidrep.report.naming import with_titles
 from vidrep.report.style import GREY, INK, Look, grid_height, looks, new_figure, panel_grid
 from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
@@ -17,11 +18,14 @@ _COLUMNS = ("system", "trained_on", "evaluated_on", "seed", "layer", "factor")
 _UNTRAINED = (0, (3, 1.2))  # dashes
 
 
-def draw(probes: Path, confusion: Path, families: dict[str, str], dataset: str) -> Figure:
+def draw(
+    probes: Path, confusion: Path, titles: dict[str, str], families: dict[str, str], dataset: str
+) -> Figure:
     """The figure of one evaluation set; see its declaration."""
     scores = read_table(probes, (*_COLUMNS, "metric", "value", "chance"))
     counts = read_table(confusion, (*_COLUMNS, "count"))
-    return probe_figure(scores, dataset, probed_clips(counts, dataset), looks(families))
+    n = probed_clips(counts, dataset)
+    return probe_figure(with_titles(scores, titles), titles[dataset], n, looks(families))
 
 
 def probed_clips(confusion: pd.DataFrame, dataset: str) -> int:

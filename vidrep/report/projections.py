@@ -47,10 +47,10 @@ class Embedding:
     shown_slots: np.ndarray
 
 
-def draw(stores: list[Path], dataset: str) -> Figure:
+def draw(stores: list[Path], titles: dict[str, str], dataset: str) -> Figure:
     """The figure of one evaluation set; see its declaration."""
     classes = zarr.open_group(stores[0], mode="r").attrs["classes"]
-    return projection_figure(list(map(read_embedding, stores)), dataset, classes)
+    return projection_figure(list(map(read_embedding, stores)), titles[dataset], classes)
 
 
 def read_embedding(store: Path) -> Embedding:

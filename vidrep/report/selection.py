@@ -167,6 +167,16 @@ def _run_files(dataset: str, system: str, seed: int | str) -> list[str]:
 # what else they depend on
 
 
+def titles(experiment: Experiment) -> dict[str, str]:
+    """What people call each data set; with its name where two are called alike."""
+    shown = [data_set.title for data_set in experiment.sets.values()]
+    result = {}
+    for name, data_set in experiment.sets.items():
+        alone = shown.count(data_set.title) == 1
+        result[name] = data_set.title if alone else f"{data_set.title} ({name})"
+    return result
+
+
 def families(experiment: Experiment) -> dict[str, str]:
     """Family of each system, in the order of the experiment."""
     return {name: system.family for name, system in experiment.systems.items()}

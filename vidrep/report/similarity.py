@@ -22,11 +22,17 @@ from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
 
 
 def draw(
-    verdicts: list[Path], table: Path, families: dict[str, str], dataset: str, measure: str
+    verdicts: list[Path],
+    table: Path,
+    titles: dict[str, str],
+    families: dict[str, str],
+    dataset: str,
+    measure: str,
 ) -> Figure:
     """The figure of one evaluation set and measure; see its declaration."""
     judged = read_verdicts(*verdicts)
-    return embedding_figure(read_similarities(table), dataset, measure, families, judged)
+    pairs = read_similarities(table)
+    return embedding_figure(pairs, titles[dataset], measure, families, judged)
 
 
 def embedding_figure(

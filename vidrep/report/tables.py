@@ -1,11 +1,13 @@
 """What several figures ask of the experiment's long tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from vidrep.datasets.store import clip_counts
+from vidrep.report.naming import with_titles
 from vidrep.result_tables import read_table
 from vidrep.statistics import wilson_interval
 
@@ -14,9 +16,14 @@ FLOOR = "majority_set"
 _ACCURACY_COLUMNS = ("system", "trained_on", "evaluated_on", "seed", "split", "metric", "value")
 
 
-def read_accuracy(path: Path) -> pd.DataFrame:
-    """The table of accuracies."""
-    return read_table(path, _ACCURACY_COLUMNS)
+def read_accuracy(path: Path, titles: Mapping[str, str]) -> pd.DataFrame:
+    """The table of accuracies, data sets by their titles."""
+    return with_titles(read_table(path, _ACCURACY_COLUMNS), titles)
+
+
+def count_clips(paths: Iterable[Path], titles: Mapping[str, str]) -> dict[str, int]:
+    """Number of clips of each data set, by its title."""
+    return {titles[name]: count for name, count in clip_counts(paths).items()}
 
 
 def accuracy_rows(table: pd.DataFrame, split: str = "test") -> pd.DataFrame:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from vidrep.report.heat_map import scale_of
 from vidrep.report.layer_tables import read_layers
+from vidrep.report.naming import with_titles
 from vidrep.report.style import colour_bar, grid_height, new_figure, panel_grid
 from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
 from vidrep.similarity_analysis.training_time import TRAINING_TIME_COLUMNS
@@ -20,11 +21,18 @@ _CMAP = "viridis_r"
 
 
 def draw(
-    training_time: Path, verdicts: list[Path], families: dict[str, str], dataset: str
+    training_time: Path,
+    verdicts: list[Path],
+    titles: dict[str, str],
+    families: dict[str, str],
+    dataset: str,
 ) -> Figure:
     """The figure of one data set; see its declaration."""
     rows, measure = read_layers(training_time, TRAINING_TIME_COLUMNS, dataset)
-    return training_time_figure(rows, dataset, measure, families, read_verdicts(*verdicts))
+    judged = read_verdicts(*verdicts)
+    return training_time_figure(
+        with_titles(rows, titles), titles[dataset], measure, families, judged
+    )
 
 
 def training_time_figure(

@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vidrep.datasets.store import clip_counts
 from vidrep.report.style import (
     Look,
     colour_bar,
@@ -17,7 +16,7 @@ from vidrep.report.style import (
     panel_grid,
     write_cells,
 )
-from vidrep.report.tables import accuracy_rows, read_accuracy, sizes
+from vidrep.report.tables import accuracy_rows, count_clips, read_accuracy, sizes
 from vidrep.runs import UNTRAINED
 from vidrep.statistics import wilson_interval
 
@@ -26,9 +25,12 @@ _CMAP = "cividis"
 _COLUMNS = 6
 
 
-def draw(accuracy: Path, clips: list[Path], families: dict[str, str]) -> Figure:
+def draw(
+    accuracy: Path, clips: list[Path], titles: dict[str, str], families: dict[str, str]
+) -> Figure:
     """The figure of an experiment; see its declaration."""
-    return transfer_figure(read_accuracy(accuracy), clip_counts(clips), looks(families))
+    table = read_accuracy(accuracy, titles)
+    return transfer_figure(table, count_clips(clips, titles), looks(families))
 
 
 def transfer_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str, Look]) -> Figure:

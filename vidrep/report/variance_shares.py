@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from vidrep.report.heat_map import scale_of
+from vidrep.report.naming import with_titles
 from vidrep.report.style import GREY, grid_height, new_figure, panel_grid
 from vidrep.result_tables import read_table
 from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
@@ -24,9 +25,10 @@ _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 _COLUMNS = 3
 
 
-def draw(shares: Path, verdicts: list[Path]) -> Figure:
+def draw(shares: Path, verdicts: list[Path], titles: dict[str, str]) -> Figure:
     """The figure of an experiment; see its declaration."""
-    return shares_figure(read_table(shares, (*KEYS, *SHARE_COLUMNS)), read_verdicts(*verdicts))
+    table = with_titles(read_table(shares, (*KEYS, *SHARE_COLUMNS)), titles)
+    return shares_figure(table, read_verdicts(*verdicts))
 
 
 def shares_figure(shares: pd.DataFrame, verdicts: dict[str, Verdict]) -> Figure:

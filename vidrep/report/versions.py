@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 
 from vidrep.report.heat_map import scale_of
 from vidrep.report.layer_tables import read_layers
+from vidrep.report.naming import with_titles
 from vidrep.report.style import GREY, INK, PALE, class_colours, grid_height, new_figure, panel_grid
 from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
 from vidrep.similarity_analysis.layers import VERSION_COLUMNS
@@ -20,10 +21,17 @@ _OTHER_SEED = ":"  # dashes
 _UNTRAINED = (0, (4, 1.5))
 
 
-def draw(versions: Path, verdicts: list[Path], families: dict[str, str], dataset: str) -> Figure:
+def draw(
+    versions: Path,
+    verdicts: list[Path],
+    titles: dict[str, str],
+    families: dict[str, str],
+    dataset: str,
+) -> Figure:
     """The figure of one evaluation set; see its declaration."""
     rows, measure = read_layers(versions, VERSION_COLUMNS, dataset)
-    return versions_figure(rows, dataset, measure, families, read_verdicts(*verdicts))
+    judged = read_verdicts(*verdicts)
+    return versions_figure(with_titles(rows, titles), titles[dataset], measure, families, judged)
 
 
 def versions_figure(

@@ -5,6 +5,7 @@ from functools import partial
 
 from vidrep.report.declaration import report_labels
 from vidrep.report.figures import FIGURES
+from vidrep.report.selection import titles
 
 # Snakemake wants the caption of a figure in a file; workflow/report/figure.rst prints these.
 config["captions"] = {figure.name: figure.caption for figure in FIGURES}
@@ -29,18 +30,24 @@ def figure_inputs(figure, wildcards):
     return figure.input_files(EXPERIMENT, items_of(figure, wildcards))
 
 
+def figure_labels(figure, item, wildcards):
+    """What tells a file from the others of its chapter in the report."""
+    if figure.job_per_file:
+        (item,) = items_of(figure, wildcards)
+    return report_labels(FIGURES, figure, item, titles(EXPERIMENT))
+
+
 def figure_outputs(figure):
     """The files that a job writes; the first of each figure stands in the report."""
     items = [figure.wildcards] if figure.job_per_file else figure.of(EXPERIMENT)
     outputs = []
     for item in items:
-        labels = report_labels(FIGURES, figure, item)
         shown, *others = figure.paths(item)
         marked = report(
             shown,
             caption="../report/figure.rst",
             category=figure.numbered_chapter(FIGURES),
-            labels=labels,
+            labels=partial(figure_labels, figure, item),
         )
         outputs += [marked, *others]
     return outputs
