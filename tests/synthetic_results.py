@@ -78,7 +78,7 @@ def make_results(root: Path) -> Path:
 
 
 def runs_on(evaluated: str) -> list[tuple[str, str, str]]:
-    """(data set, system, seed) of the runs opened up on a set: all trained ones and its twins."""
+    """(data set, system, seed) of the runs evaluated on a set: trained ones, its baselines."""
     trained = [
         (dataset, system, seed)
         for dataset in DATASETS
@@ -328,7 +328,7 @@ def _training_time() -> pd.DataFrame:
 
 
 def _prediction() -> dict[str, pd.DataFrame]:
-    """Scores and verdicts of the system that generates frames, of its untrained twin, and of a
+    """Scores and verdicts of the system that generates frames, of its untrained baseline, and of a
     baseline.
     """
     rows = []
@@ -352,7 +352,7 @@ def _prediction() -> dict[str, pd.DataFrame]:
 
 
 def _alignment(root: Path) -> None:
-    """Scores of a system, its untrained twin and a baseline; and matched videos."""
+    """Scores of a system, its untrained baseline and a baseline; and matched videos."""
     rows = [
         (system, dataset, dataset, seed, metric, videos, 0.5, 0.4, 0.6)
         for dataset in DATASETS

@@ -305,15 +305,16 @@ def test_controls_stand_in_their_lanes_beside_the_intact_clips():
     controls.plot_controls(
         table, axes, lines=[("s", "")], lanes=["test", "test_shuffled"], looks=look, n=100
     )
-    twin, intact, shuffled = [container.lines[0] for container in axes.containers]
-    assert [round(line.get_xdata()[0], 6) for line in (twin, intact, shuffled)] == [
+    untrained, intact, shuffled = [container.lines[0] for container in axes.containers]
+    assert [round(line.get_xdata()[0], 6) for line in (untrained, intact, shuffled)] == [
         10,
         70,
         30,
     ], "means over the trained seeds"
-    assert twin.get_ydata() == intact.get_ydata() < shuffled.get_ydata()
+    assert untrained.get_ydata() == intact.get_ydata() < shuffled.get_ydata()
     assert (
-        twin.get_markerfacecolor() == "white" and intact.get_markerfacecolor() == look["s"].colour
+        untrained.get_markerfacecolor() == "white"
+        and intact.get_markerfacecolor() == look["s"].colour
     )
     ways = [
         segment[:, 0]

@@ -56,7 +56,7 @@ def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     panels[0].set_ylim(max(1, len(lines)) - 0.5, -0.5)
     handles = [
         Line2D([], [], color=INK, marker="o", ls="", label="trained"),
-        Line2D([], [], color=INK, marker="o", ls="", mfc="white", label="untrained twin"),
+        Line2D([], [], color=INK, marker="o", ls="", mfc="white", label="untrained baseline"),
         Line2D([], [], color=INK, ls=(0, (2, 2)), lw=1, label="always the commonest label set"),
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)

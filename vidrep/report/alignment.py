@@ -77,7 +77,7 @@ def alignment_figure(
     plot_few_shot(rows[rows["metric"] == "few_shot_accuracy"], panels[-1], looks=looks)
     handles = [
         Line2D([], [], color=INK, marker="o", ls="", label="trained"),
-        Line2D([], [], color=INK, marker="o", ls="", mfc="white", label="untrained twin"),
+        Line2D([], [], color=INK, marker="o", ls="", mfc="white", label="untrained baseline"),
     ]
     for name in lines:
         if name in BASELINES:

@@ -55,9 +55,9 @@ def controls_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     note = (
         "Accuracy on intact test clips and on clips whose time is broken. Marks: mean over the"
         f" trained seeds; thin bars: 95 % Wilson interval of one seed (n: {sizes(clips)}); thick"
-        " pale bars: what that changes. Open, grey: the untrained twin. A system that owes nothing"
-        " to motion keeps its marks below each other. Frozen: the middle frame at every time; one"
-        " frame: the middle frame, all others black."
+        " pale bars: what that changes. Open, grey: the untrained baseline. A system that owes"
+        " nothing to motion keeps its marks below each other. Frozen: the middle frame at every"
+        " time; one frame: the middle frame, all others black."
     )
     title = "Does it use motion?"
     figure = new_figure(

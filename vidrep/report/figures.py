@@ -167,7 +167,7 @@ trainable parameters, both on logarithmic axes. Up and left is better.
 What a linear probe reads from each layer: one linear SVM per class tells whether the class is in
 the clip, fitted on training clips and scored on test clips by balanced accuracy (chance 50 %).
 Layers stand in depth order; all are projected on the same number of principal components, so that
-width is no advantage. The distance between a system and its untrained twin is what training
+width is no advantage. The distance between a system and its untrained baseline is what training
 added. Raw pixels are shown as a system of their own.
 """,
         inputs={
@@ -215,7 +215,7 @@ larger class of the clip's label set.
         chapter="Similarity of runs",
         caption="""
 Similarity of the embeddings of all runs on one evaluation set: every system, trained on every
-version with every seed, and the untrained twins (italic). Rows and columns are ordered by the
+version with every seed, and the untrained baselines (italic). Rows and columns are ordered by the
 dendrogram (average linkage). Compare every difference with that between two seeds of one system
 on one version: it is the noise of training.
 
@@ -249,9 +249,9 @@ show at which depth two systems agree.
         caption="""
 Which systems form families? Embeddings of all runs on one evaluation set, by the distances
 between them (the angle whose cosine is the similarity). Left, in the plane: colour is the system,
-shape the data set trained on, hexagons are untrained twins and raw pixels, lines join seeds. Few
-distances fit into a plane, so the stress tells how far to trust it. Right, the tree. How far both
-depend on the choice of clips is told by 100 random halves of the clips, drawn without
+shape the data set trained on, hexagons are untrained baselines and raw pixels, lines join seeds.
+Few distances fit into a plane, so the stress tells how far to trust it. Right, the tree. How far
+both depend on the choice of clips is told by 100 random halves of the clips, drawn without
 replacement, since a clip drawn twice would be like itself and bias every measure: ellipses hold
 95 % of a run's places, numbers are the share of halves in whose tree the same branch recurs. Half
 of the clips is the share that spreads as all clips do.
@@ -309,10 +309,10 @@ equal relative depth, is free of that. The panel of a system with itself compare
         caption="""
 The same system, trained on different data, on the same clips: how alike are its layers? Read each
 curve between two others. The ceiling (grey band) is how alike two runs on the same data are that
-differ in their seed alone, where a system has two seeds. The untrained twin (dashed) tells what
-the common initial weights bring: two runs that are no more alike than each is to its twin share
-little that they have learnt. Runs of one seed start from the same weights; dotted lines compare
-runs of different seeds, as the ceiling does.
+differ in their seed alone, where a system has two seeds. The untrained baseline (dashed) tells
+what the common initial weights bring: two runs that are no more alike than each is to its
+baseline share little that they have learnt. Runs of one seed start from the same weights; dotted
+lines compare runs of different seeds, as the ceiling does.
 """,
         inputs={"versions": "<results>/tables/versions.csv", "verdicts": verdicts},
         settings={"titles": titles, "families": families},
@@ -348,7 +348,7 @@ not be symmetric.
 
 Compare with the accuracy of the runs themselves: two poor runs can agree by erring together
 (`error_consistency` in `functional_similarity/<version>.csv`, which also has intervals, chance
-levels and untrained twins).
+levels and untrained baselines).
 """,
         own_inputs={"table": "<results>/functional_similarity/{dataset}.csv"},
         settings={"titles": titles, "families": families},
@@ -401,8 +401,8 @@ mean of the inputs; and the true frames blurred by 1 px, near which a prediction
 place and only unsharp. The digits being small on a black ground, a black screen has a small error
 and a high similarity, so a system is read against these, and **one that does not clearly beat
 them all is marked as failing** (✗; intervals in ``tables/prediction_verdict.csv``). Thin lines
-are untrained twins. ``tables/prediction.csv`` has further scores, and how many clips each run has
-seen in training: short runs and those of published tables, with millions of clips, do not
+are untrained baselines. ``tables/prediction.csv`` has further scores, and how many clips each run
+has seen in training: short runs and those of published tables, with millions of clips, do not
 compare.
 """,
         inputs={
@@ -421,7 +421,7 @@ compare.
         caption="""
 What an LSTM encoder and its decoders have learnt. Tiles: input weights of the four gates and
 output weights of the decoders, strongest units first. Below, the prediction carried on for 100
-frames, by the trained network and by its untrained twin, with the energy of the differences
+frames, by the trained network and by its untrained baseline, with the energy of the differences
 between neighbouring frames.
 """,
         own_inputs={

@@ -36,8 +36,8 @@ def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str
         f"{clips}A row: system ← trained on, seed; columns in the same order. Left: agreement of"
         " answers beyond chance (Cohen's kappa; below 0 shown as 0). Right: share of exact label"
         " sets that the column's head gets right on the row's features, mapped onto its own by"
-        " ridge regression; on the diagonal what the ridge alone leaves of a run. Twins are in the"
-        " table."
+        " ridge regression; on the diagonal what the ridge alone leaves of a run. Untrained"
+        " baselines are in the table."
     )
     title = f"Do runs answer alike on {dataset}, and can one read the other?"
     side = max(2.6, 0.24 * len(runs))

@@ -140,7 +140,7 @@ def plot_along_clip(
 
 
 def _style(look: Look, seed: str) -> dict:
-    """How a run's line is drawn; untrained twins are thin, with open marks."""
+    """How a run's line is drawn; untrained baselines are thin, with open marks."""
     if seed == UNTRAINED:
         return {
             "color": look.colour,
@@ -154,12 +154,12 @@ def _style(look: Look, seed: str) -> dict:
 
 
 def _handles(systems: list[str], looks: dict[str, Look], failed: dict[str, str]) -> list[Line2D]:
-    """The legend: systems, with what became of them, then twins and baselines."""
+    """The legend: systems, with what became of them, then untrained and trivial baselines."""
     trained = []
     for name in systems:
         label = f"{name} {failed[name]}" if name in failed else name
         trained.append(Line2D([], [], label=label, **_style(looks[name], "0")))
-    twin = Line2D(
+    untrained = Line2D(
         [],
         [],
         color=INK,
@@ -168,10 +168,10 @@ def _handles(systems: list[str], looks: dict[str, Look], failed: dict[str, str])
         marker="o",
         mfc="white",
         ms=3,
-        label="untrained twin",
+        label="untrained baseline",
     )
     baselines = [
         Line2D([], [], color=GREY, lw=1, ls=dash, label=name.replace("_", " "))
         for name, dash in BASELINE_DASHES.items()
     ]
-    return [*trained, twin, *baselines]
+    return [*trained, untrained, *baselines]

@@ -70,7 +70,9 @@ def probe_figure(probes: pd.DataFrame, dataset: str, n: int, looks: dict[str, Lo
 def _handles() -> list[Artist]:
     return [
         Line2D([], [], color=INK, marker="o", label="trained"),
-        Line2D([], [], color=GREY, marker="o", mfc="white", ls=_UNTRAINED, label="untrained twin"),
+        Line2D(
+            [], [], color=GREY, marker="o", mfc="white", ls=_UNTRAINED, label="untrained baseline"
+        ),
         Line2D([], [], color=INK, lw=0.8, ls=":", label="chance"),
         Patch(color=GREY, alpha=0.25, label="spread over classes"),
     ]

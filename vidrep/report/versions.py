@@ -58,8 +58,8 @@ def versions_figure(
     note = (
         "Solid: runs from the same initial weights, with 95 % intervals over clips; dotted: from"
         " other initial weights, mean over pairs of seeds. Grey band: the same data, another seed,"
-        " from the least to the most alike. Dashed: a trained run and its untrained twin, mean over"
-        " the data sets trained on."
+        " from the least to the most alike. Dashed: a trained run and its untrained baseline, mean"
+        " over the data sets trained on."
     )
     columns = min(_COLUMNS, len(shown))
     height = 1.4 + grid_height(len(shown), columns, 2.3)
@@ -93,7 +93,7 @@ def _version_handles(colours: dict[tuple[str, str], tuple]) -> list:
         *lines,
         Line2D([], [], color=INK, ls=_OTHER_SEED, label="from other initial weights"),
         Patch(color=PALE, label="retrained, other seed"),
-        Line2D([], [], color=GREY, ls=_UNTRAINED, label="trained – untrained twin"),
+        Line2D([], [], color=GREY, ls=_UNTRAINED, label="trained – untrained baseline"),
     ]
 
 
