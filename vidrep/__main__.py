@@ -5,6 +5,7 @@ import json
 import sys
 
 from vidrep.command_line import key_value, run
+from vidrep.naming import nearest
 from vidrep.systems import catalogue
 
 
@@ -116,11 +117,10 @@ def add_machine_options(compare: argparse.ArgumentParser) -> None:
 
 def list_systems(args: argparse.Namespace) -> None:
     """Print the catalogue."""
-    unknown = sorted(set(args.names) - set(catalogue()))
-    if unknown:
-        raise ValueError(
-            f"no system {', '.join(unknown)} in the catalogue; known: {', '.join(catalogue())}"
-        )
+    for name in args.names:
+        if name not in catalogue():
+            meant = nearest(name, catalogue(), "leave names out to list all")
+            raise ValueError(f"no system {name!r} in the catalogue; {meant}")
 
     from vidrep.listing import describe, table
 

@@ -36,9 +36,7 @@ def code_version(*files: str | Path) -> str:
 
 @cache
 def _read(path: Path) -> tuple[bytes, list[Path]]:
-    """The code of a file without docstrings, and the files of the library that it imports anywhere
-    in it.
-    """
+    """The code of a file without docstrings, and the files that it imports anywhere in it."""
     tree = ast.parse(path.read_text())
     names = set()
     for node in ast.walk(tree):
@@ -54,8 +52,9 @@ def _read(path: Path) -> tuple[bytes, list[Path]]:
 
 
 def _imported_files(names: set[str], path: Path) -> list[Path]:
-    """Where those of the modules ``names`` lie that belong to the library, or to the package that
-    ``path`` itself is part of; a name may also be that of a module's content.
+    """Files of the modules ``names`` in the library and in the package that ``path`` is part of.
+
+    A name may also be that of a module's content.
     """
     packages = {LIBRARY.name: LIBRARY}
     own = _package(path)
