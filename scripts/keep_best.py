@@ -1,5 +1,6 @@
-"""Remove the activations and kernels of all runs but the best of each system and data set, and list
-what was removed.
+"""Remove activations and kernels of all but the best runs, and list what was removed.
+
+The best are those of each system on each data set.
 """
 
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""The configuration: defaults in one place, and mistakes that end in one line naming the key before
-the first job.
-"""
+"""The configuration: defaults in one place, mistakes in one line that names the key."""
 
 import copy
 from pathlib import Path

@@ -51,9 +51,7 @@ def copy_project(folder: Path) -> Path:
 def snakemake(
     project: Path, *arguments: str, work: Path, check: bool = True
 ) -> subprocess.CompletedProcess:
-    """Run Snakemake of a project in the working directory ``work``; its output, both streams, is in
-    ``stdout``.
-    """
+    """Run Snakemake of a project in the folder ``work``; its output is in ``stdout``."""
     command = [
         sys.executable,
         "-m",

@@ -17,6 +17,17 @@ CATALOGUE = Path(__file__).parent / "catalogue"
 STILL_DIGITS = "still_digits"
 # What stands before the name of a system whose run another one starts from.
 RUN_WEIGHTS = "run:"
+# What determines the result of a run apart from data, seed and initial weights.
+DEFINING = (
+    "name",
+    "model",
+    "params",
+    "objective",
+    "objective_params",
+    "inputs",
+    "flow",
+    "recipe",
+)
 DEFAULT_RECIPE = {
     "optimiser": "adamw",
     "schedule": "constant",
@@ -71,55 +82,49 @@ class System:
     @property
     def starts_from(self) -> str | None:
         """The system whose runs its own start from, if any."""
-        return (
-            self.weights.removeprefix(RUN_WEIGHTS)
-            if (self.weights or "").startswith(RUN_WEIGHTS)
-            else None
-        )
+        if self.weights is None or not self.weights.startswith(RUN_WEIGHTS):
+            return None
+        return self.weights.removeprefix(RUN_WEIGHTS)
 
     def definition(self) -> dict:
-        """What determines the result of a run apart from data and seed (display fields left
-        out).
-        """
-        keys = (
-            "name",
-            "model",
-            "params",
-            "objective",
-            "objective_params",
-            "inputs",
-            "flow",
-            "recipe",
-        )
-        return {key: getattr(self, key) for key in (*keys, *(["weights"] if self.weights else []))}
+        """What determines the result of a run apart from data and seed."""
+        found = {key: getattr(self, key) for key in DEFINING}
+        if self.weights:
+            found["weights"] = self.weights
+        return found
 
 
 def flow_inputs(inputs: Sequence[str], flow: str | None) -> dict[str, str]:
-    """The flow method behind each flow input of a system: ``flow`` gives "true", ``flow_backward``
-    then gives "true_backward".
+    """The flow method behind each flow input of a system.
+
+    Where ``flow`` is "true", the input ``flow`` gets "true", ``flow_backward`` "true_backward".
     """
-    return {
-        name: f"{flow}{name.removeprefix('flow')}" for name in inputs if name.startswith("flow")
-    }
+    found = {}
+    for name in inputs:
+        if name.startswith("flow"):
+            suffix = name.removeprefix("flow")
+            found[name] = f"{flow}{suffix}"
+    return found
 
 
 @cache
 def catalogue() -> dict[str, dict]:
-    """The catalogue as plain data: name -> entry. Its files, one a family, lie in
-    ``vidrep/catalogue/``.
+    """The catalogue as plain data: name -> entry.
+
+    Its files, one a family, lie in ``vidrep/catalogue/``.
     """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    files = sorted(CATALOGUE.glob("*.yaml"))
-    return {
-        name: entry
-        for file in files
-        for name, entry in yaml.load(file.read_text(), Loader=loader).items()
-    }
+    entries = {}
+    for file in sorted(CATALOGUE.glob("*.yaml")):
+        entries |= yaml.load(file.read_text(), Loader=loader)
+    return entries
 
 
 def system(entry: dict | str) -> System:
-    """A system from one item of the configuration's ``systems`` list: a catalogue name, changed
-    where the item says so.
+    """A system from one item of the configuration's ``systems``.
+
+    Args:
+        entry: a name of the catalogue, or a mapping with a name and what it changes.
 
     Raises:
         ValueError: unknown name, or a system of the user's own that lacks a key.
