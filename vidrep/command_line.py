@@ -11,10 +11,10 @@ from vidrep.splits import SplitFiles
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's ``main``; errors that the user can mend become one line on stderr and exit
-    status 1.
+    """Run a script's ``main``.
 
-    Anything else is a bug of ours and keeps its traceback.
+    Errors that the user can mend become one line on stderr and exit status 1. Anything else is a
+    bug of ours and keeps its traceback.
     """
     try:
         main()
@@ -41,8 +41,9 @@ def split_files(text: str) -> SplitFiles:
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
-    """The options ``--gpus`` and ``--threads`` of scripts that compute with torch; see
-    ``vidrep.training.device.choose``.
+    """The options ``--gpus`` and ``--threads`` of scripts that compute with torch.
+
+    See ``vidrep.training.device.choose``.
     """
     parser.add_argument(
         "--gpus", type=int, default=0, help="CUDA devices granted to this job (default: 0, the CPU)"
@@ -51,9 +52,7 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
 
 
 def key_value(text: str) -> tuple[str, object]:
-    """``key=value`` with a JSON value or plain text, as the type of an option that may be
-    repeated.
-    """
+    """The type of an option ``key=value`` with a JSON value or plain text."""
     key, separator, value = text.partition("=")
     if not separator:
         raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
@@ -64,8 +63,7 @@ def key_value(text: str) -> tuple[str, object]:
 
 
 def use_checkout(root: Path) -> None:
-    """Let the jobs that this process starts use this interpreter and the library of the checkout at
-    ``root``.
+    """Let the jobs that this process starts use this interpreter and the library at ``root``.
 
     ``python`` in a shell command then means the interpreter that runs Snakemake, unless an
     environment that Snakemake activates comes first; and such an environment need not have the
@@ -78,4 +76,7 @@ def use_checkout(root: Path) -> None:
 
 
 def _prepend(variable: str, folder: Path) -> None:
-    os.environ[variable] = os.pathsep.join(filter(None, [str(folder), os.environ.get(variable)]))
+    """Put a folder in front of a list of folders in the environment."""
+    before = os.environ.get(variable)
+    folders = [str(folder), before] if before else [str(folder)]
+    os.environ[variable] = os.pathsep.join(folders)
