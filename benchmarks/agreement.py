@@ -60,9 +60,9 @@ def centred(x):
 
 
 def debiased_of_pytorch_cka(x, y):
-    cross, own, _ = pytorch_cka.hsic(
-        *[torch.stack([torch.from_numpy(z @ z.T) for z in map(centred, (x, y))])] * 2
-    )
+    kernels = [torch.from_numpy(z @ z.T) for z in map(centred, (x, y))]
+    both = torch.stack(kernels)
+    cross, own, _ = pytorch_cka.hsic(both, both)
     return float(cross[0, 1] / own[0].sqrt() / own[1].sqrt())
 
 
@@ -71,46 +71,48 @@ def ckatorch(x, y, **how):
 
 
 def of_rsatoolbox(x, y, dissimilarity, how):
-    rdms = [
-        rsatoolbox.rdm.calc_rdm(rsatoolbox.data.Dataset(z), method=dissimilarity) for z in (x, y)
-    ]
+    rdms = []
+    for z in (x, y):
+        dataset = rsatoolbox.data.Dataset(z)
+        rdms.append(rsatoolbox.rdm.calc_rdm(dataset, method=dissimilarity))
     return rsatoolbox.rdm.compare(*rdms, method=how).item()
 
 
 def rotated(x, y):
     width = max(x.shape[1], y.shape[1])
-    x, y = (
-        np.pad(centred(z) / np.linalg.norm(centred(z)), ((0, 0), (0, width - z.shape[1])))
-        for z in (x, y)
-    )
-    return np.linalg.norm(x @ orthogonal_procrustes(x, y)[0] - y)
+    shapes = []
+    for z in map(centred, (x, y)):
+        missing = width - z.shape[1]
+        shapes.append(np.pad(z / np.linalg.norm(z), ((0, 0), (0, missing))))
+    x, y = shapes
+    rotation, _ = orthogonal_procrustes(x, y)
+    return np.linalg.norm(x @ rotation - y)
 
 
 def shared_neighbours(x, y):
-    lists = [
-        NearestNeighbors(n_neighbors=10).fit(z).kneighbors(return_distance=False) for z in (x, y)
-    ]
-    return np.mean([len(set(a) & set(b)) / 10 for a, b in zip(*lists, strict=True)])
+    lists = []
+    for z in (x, y):
+        found = NearestNeighbors(n_neighbors=10).fit(z)
+        lists.append(found.kneighbors(return_distance=False))
+    shares = [len(set(a) & set(b)) / 10 for a, b in zip(*lists, strict=True)]
+    return np.mean(shares)
 
 
 def transported(x, y):
-    x, y = (centred(z) * math.sqrt(z.shape[1]) / np.linalg.norm(centred(z)) for z in (x, y))
+    x, y = (z * math.sqrt(z.shape[1]) / np.linalg.norm(z) for z in map(centred, (x, y)))
     cost = cdist(x.T, y.T, "sqeuclidean")
-    a = x.shape[1]
-    b = y.shape[1]
-    sums = vstack([kron(eye_array(a), np.ones((1, b))), kron(np.ones((1, a)), eye_array(b))])
-    return math.sqrt(
-        linprog(
-            cost.ravel(),
-            A_eq=sums,
-            b_eq=np.r_[np.full(a, 1 / a), np.full(b, 1 / b)],
-            method="highs",
-        ).fun
-    )
+    a, b = cost.shape
+    over_rows = kron(eye_array(a), np.ones((1, b)))
+    over_columns = kron(np.ones((1, a)), eye_array(b))
+    sums = vstack([over_rows, over_columns])
+    weights = np.r_[np.full(a, 1 / a), np.full(b, 1 / b)]
+    found = linprog(cost.ravel(), A_eq=sums, b_eq=weights, method="highs")
+    return math.sqrt(found.fun)
 
 
 def paired(x, y):
-    correlations = np.corrcoef(x.T, y.T)[: x.shape[1], x.shape[1] :]
+    width = x.shape[1]
+    correlations = np.corrcoef(x.T, y.T)[:width, width:]
     return correlations[linear_sum_assignment(-correlations)].mean()
 
 
@@ -121,18 +123,19 @@ def ours(name, **options):
 def kappas(x, y):
     """Ours and scikit-learn's kappa of which of four features is largest."""
     given = np.array([z[:, :4].argmax(axis=1) for z in (x, y)])
-    return agreement.cohen(given, np.full((1, len(x)), 1 / len(x)))[0, 0, 1], cohen_kappa_score(
-        *given
-    )
+    equal = np.full((1, len(x)), 1 / len(x))
+    mine = agreement.cohen(given, equal)[0, 0, 1]
+    return mine, cohen_kappa_score(*given)
 
 
 def divergences(x, y):
     """Ours and SciPy's mean divergence of distributions over four classes."""
-    scores = np.exp([z[:, :4] - z[:, :4].max(axis=1, keepdims=True) for z in (x, y)])
+    logits = np.array([z[:, :4] for z in (x, y)])  # (2, n, classes)
+    scores = np.exp(logits - logits.max(axis=-1, keepdims=True))
     scores /= scores.sum(axis=-1, keepdims=True)
-    return agreement.divergences(scores, False)[0, 1].mean(), np.mean(
-        jensenshannon(*scores, base=2, axis=1) ** 2
-    )
+    mine = agreement.divergences(scores, False)[0, 1].mean()
+    theirs = np.mean(jensenshannon(*scores, base=2, axis=1) ** 2)
+    return mine, theirs
 
 
 def u_centring(x, y):
@@ -141,9 +144,11 @@ def u_centring(x, y):
     It is the mean product of U-centred matrices (Szekely and Rizzo 2014).
     """
     n = len(x)
-    distances = [cdist(z, z) for z in (x, y)]
-    theirs = float(hsic1(*(torch.from_numpy(z)[None] for z in distances)))
-    return np.sum(u_centre(distances[0]) * u_centre(distances[1])) / (n * (n - 3)), theirs
+    a = cdist(x, x)
+    b = cdist(y, y)
+    theirs = float(hsic1(torch.from_numpy(a)[None], torch.from_numpy(b)[None]))
+    mine = np.sum(u_centre(a) * u_centre(b)) / (n * (n - 3))
+    return mine, theirs
 
 
 def bures(x, y):

@@ -60,7 +60,9 @@ def kernel_floor(arrays: Arrays) -> np.ndarray:
 
 def feature_floor(arrays: Arrays) -> np.ndarray:
     """All products of features, squared and summed."""
-    joint, (count, d) = np.concatenate(arrays, axis=1), (len(arrays), arrays[0].shape[1])
+    count = len(arrays)
+    d = arrays[0].shape[1]
+    joint = np.concatenate(arrays, axis=1)
     product = (joint.T @ joint).reshape(count, d, count, d)
     return np.einsum("idje,idje->ij", product, product)
 
@@ -71,7 +73,8 @@ def pairwise(function: Callable) -> Callable[[Arrays], np.ndarray]:
     def run(arrays: Arrays) -> np.ndarray:
         values = np.empty((len(arrays), len(arrays)))
         for i, j in combinations_with_replacement(range(len(arrays)), 2):
-            values[i, j] = values[j, i] = function(arrays[i], arrays[j])
+            values[i, j] = function(arrays[i], arrays[j])
+            values[j, i] = values[i, j]
         return values
 
     return run
@@ -84,7 +87,8 @@ def textbook_cka(x: np.ndarray, y: np.ndarray) -> float:
         k = x @ x.T
         m = y @ y.T
         return float(np.sum(k * m) / np.linalg.norm(k) / np.linalg.norm(m))
-    return float(np.linalg.norm(x.T @ y) ** 2 / np.linalg.norm(x.T @ x) / np.linalg.norm(y.T @ y))
+    inner = np.linalg.norm(x.T @ y) ** 2
+    return float(inner / np.linalg.norm(x.T @ x) / np.linalg.norm(y.T @ y))
 
 
 def textbook_debiased(x: np.ndarray, y: np.ndarray) -> float:
@@ -98,9 +102,8 @@ def textbook_debiased(x: np.ndarray, y: np.ndarray) -> float:
         k = k - row - row[:, None] + row.sum() / (n - 1)
         np.fill_diagonal(k, 0)
         kernels.append(k)
-    return float(
-        np.sum(kernels[0] * kernels[1]) / np.linalg.norm(kernels[0]) / np.linalg.norm(kernels[1])
-    )
+    k, m = kernels
+    return float(np.sum(k * m) / np.linalg.norm(k) / np.linalg.norm(m))
 
 
 def textbook_procrustes(x: np.ndarray, y: np.ndarray) -> float:
@@ -114,21 +117,24 @@ def textbook_rsa(x: np.ndarray, y: np.ndarray) -> float:
     from scipy.spatial.distance import pdist
     from scipy.stats import spearmanr
 
-    return spearmanr(*(pdist(z - z.mean(axis=0), "correlation") for z in (x, y))).statistic
+    left = pdist(x - x.mean(axis=0), "correlation")
+    right = pdist(y - y.mean(axis=0), "correlation")
+    return spearmanr(left, right).statistic
 
 
 def textbook_cca(x: np.ndarray, y: np.ndarray) -> float:
-    bases = [np.linalg.qr(z - z.mean(axis=0))[0] for z in (x, y)]
-    return float(np.mean(np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)))
+    left, _ = np.linalg.qr(x - x.mean(axis=0))
+    right, _ = np.linalg.qr(y - y.mean(axis=0))
+    return float(np.mean(np.linalg.svd(left.T @ right, compute_uv=False)))
 
 
 def textbook_svcca(x: np.ndarray, y: np.ndarray) -> float:
     bases = []
     for z in (x, y):
         left, values, _ = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)
-        bases.append(
-            left[:, : int(np.searchsorted(np.cumsum(values**2) / np.sum(values**2), 0.99)) + 1]
-        )
+        share = np.cumsum(values**2) / np.sum(values**2)
+        kept = int(np.searchsorted(share, 0.99)) + 1
+        bases.append(left[:, :kept])
     return float(np.mean(np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)))
 
 
@@ -139,8 +145,10 @@ def textbook_neighbours(x: np.ndarray, y: np.ndarray) -> float:
         power = np.sum(z**2, axis=1)
         distances = power[:, None] + power - 2 * z @ z.T
         np.fill_diagonal(distances, np.inf)
-        sets.append([set(row) for row in np.argsort(distances, axis=1)[:, :10].tolist()])
-    return float(np.mean([len(a & b) / len(a | b) for a, b in zip(*sets, strict=True)]))
+        nearest = np.argsort(distances, axis=1)[:, :10]
+        sets.append([set(row) for row in nearest.tolist()])
+    overlaps = [len(a & b) / len(a | b) for a, b in zip(*sets, strict=True)]
+    return float(np.mean(overlaps))
 
 
 def pytorch_cka(arrays: Arrays) -> np.ndarray:

@@ -103,26 +103,37 @@ def limit(population: Population, measure: str) -> float:
     rng = np.random.default_rng(1)
     factors = measure in ("procrustes", "shape_angular", "cca_mean", "svcca")
     clips = MANY * (5 if factors else 1) // population.rows
-    return float(
-        np.mean(
-            [compare(*population.draw(clips, rng)[:2], measure) for _ in range(1 if factors else 3)]
-        )
-    )
+    values = []
+    for _ in range(1 if factors else 3):
+        first, second, *_ = population.draw(clips, rng)
+        values.append(compare(first, second, measure))
+    return float(np.mean(values))
 
 
 def one_draw(
     population: Population, measure: str, clips: int, repeat: int, naive: bool = False
 ) -> tuple:
-    """value, ci_low, ci_high, null_p and the p value of a difference that is truly zero."""
+    """Value, ci_low, ci_high, null_p and the p value of a difference that is truly zero."""
     drawn = population.draw(clips, np.random.default_rng([repeat, clips]))
-    groups = None if naive or population.rows == 1 else np.repeat(np.arange(clips), population.rows)
-    how = {"groups": groups, "seed": repeat}
+    groups = None
+    if population.rows > 1 and not naive:
+        groups = np.repeat(np.arange(clips), population.rows)
     first, second, third = map(summarise, drawn)
-    result = all_pairs([first, second], measure, intervals=True, permutations=DRAWS, **how)
-    p = difference((first, second), (first, third), measure, **how).p
+    result = all_pairs(
+        [first, second],
+        measure,
+        intervals=True,
+        permutations=DRAWS,
+        groups=groups,
+        seed=repeat,
+    )
+    change = difference((first, second), (first, third), measure, groups=groups, seed=repeat)
     return (
-        *(array[0, 1] for array in (result.values, result.ci_low, result.ci_high, result.null_p)),
-        p,
+        result.values[0, 1],
+        result.ci_low[0, 1],
+        result.ci_high[0, 1],
+        result.null_p[0, 1],
+        change.p,
     )
 
 
@@ -132,14 +143,16 @@ def bootstrap_draw(population: Population, measure: str, clips: int, repeat: int
     Quantiles over clips drawn with replacement, copies and all.
     """
     rng = np.random.default_rng([repeat, clips])
-    kernels = [x @ x.T for x in (x - x.mean(axis=0) for x in population.draw(clips, rng)[:2])]
+    centred = [x - x.mean(axis=0) for x in population.draw(clips, rng)[:2]]
+    kernels = [x @ x.T for x in centred]
 
     def value(rows: np.ndarray) -> float:
         a, b = (u_centre(kernel[np.ix_(rows, rows)]) for kernel in kernels)
         return float(np.sum(a * b) / np.linalg.norm(a) / np.linalg.norm(b))
 
     values = [value(rng.integers(clips, size=clips)) for _ in range(100)]
-    return value(np.arange(clips)), *np.quantile(values, [0.025, 0.975]), math.nan, math.nan
+    low, high = np.quantile(values, [0.025, 0.975])
+    return value(np.arange(clips)), low, high, math.nan, math.nan
 
 
 def share(hits: np.ndarray) -> str:
@@ -148,12 +161,16 @@ def share(hits: np.ndarray) -> str:
     if not len(hits):
         return "-"
     p = hits.mean()
-    return f"{100 * p:.0f} ± {100 * math.sqrt(max(p * (1 - p), 1 / len(hits) / 4) / len(hits)):.0f}"
+    variance = max(p * (1 - p), 1 / len(hits) / 4)
+    error = math.sqrt(variance / len(hits))
+    return f"{100 * p:.0f} ± {100 * error:.0f}"
 
 
 def covered(low: np.ndarray, high: np.ndarray, target: float) -> np.ndarray:
     """1 where an interval holds the target, 0 where not, NaN without interval or target."""
-    return np.where(np.isnan(low) | math.isnan(target), np.nan, (low <= target) & (target <= high))
+    unknown = np.isnan(low) | math.isnan(target)
+    inside = (low <= target) & (target <= high)
+    return np.where(unknown, np.nan, inside)
 
 
 def simulate(
@@ -165,22 +182,31 @@ def simulate(
     draw: Callable = one_draw,
 ) -> str:
     """One line of the table."""
-    value, low, high, null, p = np.array(
-        [draw(population, measure, clips, k) for k in range(repeats)]
-    ).T
+    draws = [draw(population, measure, clips, k) for k in range(repeats)]
+    value, low, high, null_p, p = np.array(draws).T
     truth = limit(population, measure)
-    width = (
-        np.nanmean(high - low) / 2 / NORMAL_QUANTILE / value.std(ddof=1)
-        if not np.isnan(low).all()
-        else math.nan
+    spread = value.std(ddof=1)
+    width = math.nan
+    if not np.isnan(low).all():
+        width = np.nanmean(high - low) / 2 / NORMAL_QUANTILE / spread
+    columns = (
+        label,
+        str(clips),
+        f"{value.mean():.3f}",
+        "-" if math.isnan(truth) else f"{truth:.3f}",
+        f"{spread:.3f}",
+        "-" if math.isnan(width) else f"{width:.2f}",
+        share(covered(low, high, value.mean())),
+        share(covered(low, high, truth)),
+        share(significant(null_p)),
+        share(significant(p)),
     )
-    null, p = (np.where(np.isnan(array), np.nan, array <= 0.05) for array in (null, p))
-    return (
-        f"| {label} | {clips} | {value.mean():.3f} | {'-' if math.isnan(truth) else f'{truth:.3f}'}"
-        f" | {value.std(ddof=1):.3f} | {'-' if math.isnan(width) else f'{width:.2f}'} |"
-        f" {share(covered(low, high, value.mean()))} | {share(covered(low, high, truth))} |"
-        f" {share(null)} | {share(p)} |"
-    )
+    return f"| {' | '.join(columns)} |"
+
+
+def significant(p: np.ndarray) -> np.ndarray:
+    """1 where a p value is at most 0.05, 0 where not, NaN without one."""
+    return np.where(np.isnan(p), np.nan, p <= 0.05)
 
 
 HEADER = """

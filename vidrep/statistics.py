@@ -35,7 +35,8 @@ def wilson_interval(share: np.ndarray | float, n: int) -> tuple[np.ndarray, np.n
 def normal_interval(values: np.ndarray) -> tuple[float, float, float]:
     """Mean of n independent values and its 95 % interval by the normal law: mean, low, high."""
     mean = float(np.mean(values))
-    half = float(NORMAL_QUANTILE * np.std(values, ddof=1) / np.sqrt(len(values)))
+    spread = np.std(values, ddof=1)
+    half = float(NORMAL_QUANTILE * spread / np.sqrt(len(values)))
     return mean, mean - half, mean + half
 
 
@@ -48,7 +49,8 @@ def student_interval(values: np.ndarray) -> tuple[float, float, float]:
     if len(values) < 2:
         return mean, float("nan"), float("nan")
     quantile = student_quantile(len(values) - 1)
-    half = float(quantile * np.std(values, ddof=1) / np.sqrt(len(values)))
+    spread = np.std(values, ddof=1)
+    half = float(quantile * spread / np.sqrt(len(values)))
     return mean, mean - half, mean + half
 
 

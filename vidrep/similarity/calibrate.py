@@ -132,7 +132,10 @@ def over_seeds(values: np.ndarray, reps: Sequence[Rep]) -> dict[str, np.ndarray]
         and of a system with itself with fewer than four seeds, any two of whose pairs have a run in
         common.
     """
-    seeds_a, seeds_b, mean, spread = (np.full(values.shape, np.nan) for _ in range(4))
+    seeds_a = np.full(values.shape, np.nan)
+    seeds_b = np.full(values.shape, np.nan)
+    mean = np.full(values.shape, np.nan)
+    spread = np.full(values.shape, np.nan)
     sets = _retrained(reps)
     for a, b in product(sets, repeat=2):
         block = np.ix_(a, b)

@@ -71,7 +71,9 @@ def _common(
     i = [left_places[key] for key in shared]
     j = [right_places[key] for key in shared]
     runs = left[0].iloc[i].reset_index(drop=True)
-    return runs, left[1][np.ix_(i, i)], right[1][np.ix_(j, j)]
+    x = left[1][np.ix_(i, i)]
+    y = right[1][np.ix_(j, j)]
+    return runs, x, y
 
 
 def _places(labels: pd.DataFrame) -> dict[tuple, int]:
@@ -90,7 +92,8 @@ def _agreement(
     left_out = []
     for block in blocks:
         rest = np.setdiff1d(np.arange(len(frame)), block)
-        left_out.append(spearman(x[np.ix_(rest, rest)], y[np.ix_(rest, rest)]))
+        among = np.ix_(rest, rest)
+        left_out.append(spearman(x[among], y[among]))
     margin = jackknife_margin(jackknife_error(np.array(left_out)), len(blocks))
     kinds = [tuple(data[block]) for block in blocks]
     orders = exchanged(len(frame), blocks, kinds, permutations, rng)
