@@ -5,6 +5,7 @@ one line says what is wrong with an entry.
 import subprocess
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -192,3 +193,13 @@ def test_declarations_import_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_documentation_names_every_recipe_and_its_keys(name):
+    page = Path(__file__).parent.parent / "docs" / "extending.md"
+    base = name.removesuffix("_slow")
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| `")]
+    row = next(line for line in rows if f"`{base}`" in line)
+    keys = KINDS[data_set(name, CONFIG).kind].keys
+    assert keys and all(f"`{key}`" in row for key in keys)

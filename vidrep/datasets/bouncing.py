@@ -127,6 +127,29 @@ def multi_hot(digit: np.ndarray) -> np.ndarray:
     return labels
 
 
+def move_digits(
+    recipe: BouncingRecipe, digit: np.ndarray, start: np.ndarray, direction: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where digits are in each frame.
+
+    Args:
+        recipe: for step and sizes.
+        digit: (n, k) labels, which tell the speed where it carries the class.
+        start: (n, k, 2) places in [0, 1) as (y, x).
+        direction: (n, k) in radians.
+
+    Returns:
+        corners: (n, T, k, 2) int16, top and left of each patch in pixels.
+        hits: (n, T, k) bool, True where a move ended at a wall.
+    """
+    steps_of_label = digit + 1 if recipe.class_velocity else np.ones_like(digit)
+    heading = np.stack([np.sin(direction), np.cos(direction)], -1)  # (n, k, 2)
+    velocity = heading * (recipe.step * steps_of_label)[..., None]
+    position, hit = trajectories(start, velocity, recipe.frames)  # (n, k, 2, T)
+    pixels = (recipe.free_px * position).astype(np.int16)
+    return np.moveaxis(pixels, 3, 1), np.moveaxis(hit.any(2), 2, 1)
+
+
 def render(
     recipe: BouncingRecipe, images: np.ndarray, labels: np.ndarray, count: int, streams
 ) -> dict:
@@ -151,12 +174,7 @@ def render(
     digit = labels[chosen].astype(np.int16)
     start = streams("start").random((count, k, 2))  # (y, x)
     direction = streams("direction").random((count, k)) * 2 * np.pi
-    steps_of_label = digit + 1 if recipe.class_velocity else np.ones_like(digit)
-    heading = np.stack([np.sin(direction), np.cos(direction)], -1)  # (n, k, 2) as (y, x)
-    velocity = heading * (recipe.step * steps_of_label)[..., None]
-    position, hit = trajectories(start, velocity, recipe.frames)  # (n, k, 2, T)
-    pixels = (recipe.free_px * position).astype(np.int16)
-    corners = np.moveaxis(pixels, 3, 1)  # (n, T, k, 2)
+    corners, wall_hits = move_digits(recipe, digit, start, direction)
 
     patches = images[chosen]
     offset = 0
@@ -172,7 +190,7 @@ def render(
         "speed_class": digit if recipe.class_velocity else np.zeros_like(digit),
         "direction_rad": direction.astype(np.float32),
         "start": start[..., ::-1].astype(np.float32),
-        "wall_hits": np.moveaxis(hit.any(2), 2, 1),
+        "wall_hits": wall_hits,
         "overlap": boxes_meet(boxes),
     }
     return {
