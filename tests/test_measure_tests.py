@@ -11,8 +11,10 @@ import pytest
 
 from studies.measure_tests import battery, page, statistics, trials
 from studies.measure_tests.changes import PENALTY, change, component_scores, probe_accuracies
-from studies.measure_tests.material import Layer, Material, check, distinct
+from studies.measure_tests.material import Layer, Material, check_runs, distinct
 from vidrep import similarity
+from vidrep.config import check, complete
+from vidrep.report.figures import FIGURES
 from vidrep.result_tables import write_rows
 from vidrep.runs import Run
 from vidrep.similarity import summarise
@@ -310,7 +312,9 @@ def test_too_few_runs_are_refused(runs):
             r" seeds"
         ),
     ):
-        check([Run("digits_only", name, seed) for name, count in runs for seed in range(count)])
+        check_runs(
+            [Run("digits_only", name, seed) for name, count in runs for seed in range(count)]
+        )
 
 
 def test_bars_stand_between_chance_and_the_best():
@@ -398,3 +402,19 @@ def test_the_battery_writes_what_figures_read(material):
     rows = battery.judge_all(material, "digits_only", ["cka_linear"], lambda line: None)
     assert set(NEEDED_COLUMNS) <= set(battery.TRIAL_COLUMNS)
     assert {row[-1] for row in rows} <= {PASSED, FAILED, UNDECIDED, UNDEFINED}
+
+
+def test_figures_read_the_table_where_it_exists(tmp_path):
+    path = tmp_path / "measure_tests.csv"
+    experiment = check(complete({"similarity": {"verdicts": str(path)}}))
+    figures = [figure for figure in FIGURES if "verdicts" in figure.inputs]
+    of_measures = [figure for figure in figures if callable(figure.inputs["verdicts"])]
+    assert len(of_measures) >= 7
+    for found in ([], [str(path)]):
+        for figure in of_measures:
+            items = figure.of(experiment)
+            files = figure.input_files(experiment, items)
+            assert files["verdicts"] == found, figure.name
+            told = " ".join(figure.arguments(experiment, items, files))
+            assert (f"--verdicts {path}" in told) == bool(found), figure.name
+        write_verdicts(path, {"rsa": {"answers": FAILED}})

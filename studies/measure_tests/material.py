@@ -68,7 +68,7 @@ def gather(folder: Path, runs: Sequence[Run], seed: int, report: Callable[[str],
     Raises:
         ValueError: fewer than two systems, or a system with fewer than three seeds.
     """
-    check(runs)
+    check_runs(runs)
     dataset = runs[0].dataset
     layers = []
     series = []
@@ -99,7 +99,7 @@ def gather(folder: Path, runs: Sequence[Run], seed: int, report: Callable[[str],
     return Material(layers, series, answers, seed)
 
 
-def check(runs: Sequence[Run]) -> None:
+def check_runs(runs: Sequence[Run]) -> None:
     """Enough runs for the tests to mean something."""
     seeds: dict[str, set] = {}
     for run in runs:
