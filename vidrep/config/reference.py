@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from vidrep.config.complete import section_in
 from vidrep.config.sections import Config, Section
+from vidrep.datasets.declared import KINDS
 
 HEAD = """# Configuration
 
@@ -21,7 +22,29 @@ Snakemake reads files of `--configfile` itself, and does not say where one is no
 
 def markdown() -> str:
     """The page."""
-    return "\n".join([HEAD, *_section_lines(Config, "")])
+    return "\n".join([HEAD, *_section_lines(Config, ""), *_data_set_lines()])
+
+
+def _data_set_lines() -> list[str]:
+    """What an entry of ``datasets`` that is a mapping may give, kind by kind."""
+    lines = [
+        "## Data sets of your own",
+        "",
+        "An entry of `datasets` has `name`, `title` (its name in figures) and, by its kind:",
+        "",
+        "| kind | key | values | meaning |",
+        "|---|---|---|---|",
+    ]
+    for kind in KINDS.values():
+        source = "recipe" if kind.renderer else kind.name
+        meaning = "a name of the catalogue" if kind.renderer else "train, validation, test: a file"
+        lines.append(f"| {kind.name} | `{source}` | | {meaning} |")
+        for name, key in kind.keys.items():
+            most = "" if key.maximum is None else f", ≤ {key.maximum:g}"
+            number = "integer" if key.type is int else "number"
+            values = f"{number} ≥ {key.minimum:g}{most}"
+            lines.append(f"| {kind.name} | `{name}` | {values} | {key.sentence} |")
+    return [*lines, ""]
 
 
 def _section_lines(section: type[Section], path: str) -> list[str]:
