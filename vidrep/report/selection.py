@@ -207,7 +207,9 @@ def label_lines(experiment: Experiment) -> dict[str, dict[str, int]]:
         recipe = {**system.recipe, "labelled": None}
         alike = {**system.definition(), "name": None, "recipe": recipe}
         line = lines.setdefault(json.dumps(alike, sort_keys=True), {})
-        line[system.name] = system.recipe["labelled"] or experiment.config["clips"]["train"]
+        trained_on = [experiment.sets[name] for name in experiment.made_for(system)]
+        clips = max((data_set.clips["train"] for data_set in trained_on), default=0)
+        line[system.name] = system.recipe["labelled"] or clips
     return {
         next(iter(line)): line
         for line in lines.values()
