@@ -252,7 +252,7 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
     progress = Progress((stage.epochs - done) * len(job.train), job.report)
     for number in range(done + 1, stage.epochs + 1):
         epoch = before + number
-        loss = train_epoch(job, epoch, optimiser, schedule, progress)
+        loss = timed_epoch(job, epoch, optimiser, schedule, progress)
         scores = keep_scores(job, epoch)
         job.snapshot(epoch, objective)
         job.checkpoint.save(
@@ -262,7 +262,7 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
     objective.load_state_dict(selection.state)
 
 
-def train_epoch(job: Job, epoch: int, optimiser, schedule, progress: Progress) -> float:
+def timed_epoch(job: Job, epoch: int, optimiser, schedule, progress: Progress) -> float:
     """One epoch on streams of its own, timed, its mean loss noted in the history and returned."""
     torch.manual_seed(stream_seed(job.seed, "epoch", epoch))
     order, partners = job.orders(epoch)
