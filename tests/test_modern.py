@@ -272,7 +272,7 @@ def test_the_future_is_not_seen_and_scores_are_squared_errors(parts):
 
 
 def test_a_model_that_does_not_predict_is_refused():
-    with pytest.raises(ValueError, match="VideoTransformer has no make_decoder and no predict"):
+    with pytest.raises(ValueError, match="VideoTransformer has no make_decoder, predict"):
         predictor(TRANSFORMER)
     with pytest.raises(ValueError, match="observed is 6 of 6"):
         predictor(SIMVP, observed=6)

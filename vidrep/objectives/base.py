@@ -111,6 +111,23 @@ class Objective(nn.Module):
         """Fit what the objective fits on validation data after training."""
 
 
+def check_parts(objective: str, model: nn.Module, *names: str) -> None:
+    """Raise ValueError unless a model has the attributes that an objective needs."""
+    missing = [name for name in names if not hasattr(model, name)]
+    if missing:
+        raise ValueError(
+            f"objective {objective}: model {type(model).__name__} has no {', '.join(missing)}"
+        )
+
+
+def check_choice(objective: str, key: str, value: str, known: Iterable[str]) -> None:
+    """Raise ValueError unless an objective's parameter has one of its known values."""
+    if value not in known:
+        raise ValueError(
+            f"objective {objective}: {key} is {value!r}; give one of {', '.join(known)}"
+        )
+
+
 def distribution(shares: Tensor) -> Tensor:
     """Non-negative shares (B, classes) of classes that exclude each other, scaled to sum to 1."""
     smallest = torch.finfo(shares.dtype).tiny

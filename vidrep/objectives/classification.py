@@ -17,7 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrep.objectives.base import Objective, distribution, embedding_sizes, streams
+from vidrep.objectives.base import (
+    Objective,
+    check_choice,
+    distribution,
+    embedding_sizes,
+    streams,
+)
 
 READOUTS = ("mean", "last")
 LOSSES = ("all", "last")
@@ -42,15 +48,8 @@ class Classification(Objective):
         self, model: nn.Module, shape, readout: str = "mean", loss_at: str = "all"
     ) -> None:
         super().__init__(model, shape)
-        if readout not in READOUTS:
-            raise ValueError(
-                f"objective classification: readout is {readout!r}; give one of"
-                f" {', '.join(READOUTS)}"
-            )
-        if loss_at not in LOSSES:
-            raise ValueError(
-                f"objective classification: loss_at is {loss_at!r}; give one of {', '.join(LOSSES)}"
-            )
+        check_choice("classification", "readout", readout, READOUTS)
+        check_choice("classification", "loss_at", loss_at, LOSSES)
         self.readout = readout
         self.loss_at = loss_at
         sizes = embedding_sizes(self)

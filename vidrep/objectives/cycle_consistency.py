@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrep.objectives.base import Objective, embedding_sizes
+from vidrep.objectives.base import Objective, check_choice, embedding_sizes
 from vidrep.objectives.cycle_losses import (
     VARIANTS,
     cycle_back,
@@ -85,11 +85,7 @@ class CycleConsistency(Objective):
                 f"objective cycle_consistency: unknown loss {', '.join(unknown)}; weights takes"
                 f" {', '.join(TERMS)}"
             )
-        if variant not in VARIANTS:
-            raise ValueError(
-                f"objective cycle_consistency: variant is {variant!r}; give one of"
-                f" {', '.join(VARIANTS)}"
-            )
+        check_choice("cycle_consistency", "variant", variant, VARIANTS)
         needed = 5 if "order" in self.weights else 2
         if min(samples, shape.clip[1]) < needed:
             raise ValueError(

@@ -9,6 +9,7 @@ every step; clips are scored at the last step.
 import torch
 from torch import Tensor, nn
 
+from vidrep.objectives.base import check_parts
 from vidrep.objectives.classification import Classification
 
 
@@ -26,13 +27,7 @@ class FramesThenSequence(Classification):
     stages = ("frames", "sequence")
 
     def __init__(self, model: nn.Module, shape) -> None:
-        if missing := [
-            name for name in ("frame_features", "sequence", "cnn") if not hasattr(model, name)
-        ]:
-            raise ValueError(
-                f"objective frames_then_sequence: model {type(model).__name__} has no"
-                f" {', '.join(missing)}"
-            )
+        check_parts("frames_then_sequence", model, "frame_features", "sequence", "cnn")
         super().__init__(model, shape, readout="last")
         model.eval()
         with torch.no_grad():

@@ -12,7 +12,7 @@ number of frames after a clip.
 
 from torch import Tensor, nn
 
-from vidrep.objectives.base import Objective
+from vidrep.objectives.base import Objective, check_parts
 
 
 class FutureFrames(Objective):
@@ -33,11 +33,7 @@ class FutureFrames(Objective):
 
     def __init__(self, model: nn.Module, shape, observed: int) -> None:
         super().__init__(model, shape)
-        if missing := [name for name in ("make_decoder", "predict") if not hasattr(model, name)]:
-            raise ValueError(
-                f"objective future_frames: model {type(model).__name__} has no"
-                f" {' and no '.join(missing)}"
-            )
+        check_parts("future_frames", model, "make_decoder", "predict")
         self.observed = observed
         self.future = shape.clip[1] - observed
         self.decoder = model.make_decoder()

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrep.objectives.base import Objective
+from vidrep.objectives.base import Objective, check_choice
 from vidrep.objectives.masking import (
     GapFiller,
     by_place,
@@ -71,11 +71,7 @@ class LatentPrediction(Objective):
         momentum: float = 0.998,
     ) -> None:
         super().__init__(model, shape)
-        if target not in TARGETS:
-            raise ValueError(
-                f"objective latent_prediction: target is {target!r}; give one of"
-                f" {', '.join(TARGETS)}"
-            )
+        check_choice("latent_prediction", "target", target, TARGETS)
         if not 0 <= momentum < 1:
             raise ValueError(
                 f"objective latent_prediction: momentum is {momentum}; it must be at least 0 and"

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from vidrep.frame_errors import nats_per_frame
 from vidrep.models.frame_memories import frame_conv
 from vidrep.models.st_autoencoder import Steps
-from vidrep.objectives.base import Objective
+from vidrep.objectives.base import Objective, check_choice, check_parts
 
 DOMAINS = ("intensity", "gradient")
 LOSSES = ("last", "all")
@@ -73,19 +73,9 @@ class NextFrame(Objective):
         kernel: int = 7,
     ) -> None:
         super().__init__(model, shape)
-        if missing := [
-            name
-            for name in ("unroll", "next_maps", "map_channels", "pool")
-            if not hasattr(model, name)
-        ]:
-            raise ValueError(
-                f"objective next_frame: model {type(model).__name__} has no {', '.join(missing)}"
-            )
-        for key, value, known in (("domain", domain, DOMAINS), ("loss_at", loss_at, LOSSES)):
-            if value not in known:
-                raise ValueError(
-                    f"objective next_frame: {key} is {value!r}; give one of {', '.join(known)}"
-                )
+        check_parts("next_frame", model, "unroll", "next_maps", "map_channels", "pool")
+        check_choice("next_frame", "domain", domain, DOMAINS)
+        check_choice("next_frame", "loss_at", loss_at, LOSSES)
         channels, _, height, width = shape.clip
         if height % model.pool or width % model.pool:
             raise ValueError(

@@ -6,6 +6,7 @@ Srivastava, Mansimov, Salakhutdinov, ICML 2015, arXiv 1502.04681, section 4; see
 
 from torch import Tensor
 
+from vidrep.objectives.base import check_parts
 from vidrep.objectives.state_decoders import PARTS, StateDecoders
 
 
@@ -31,13 +32,7 @@ class PerceptComposite(StateDecoders):
         parts: tuple[str, ...] = PARTS,
         conditional: tuple[str, ...] = (),
     ) -> None:
-        if missing := [
-            name for name in ("frame_vectors", "encode", "trunk") if not hasattr(model, name)
-        ]:
-            raise ValueError(
-                f"objective percept_composite: model {type(model).__name__} has no"
-                f" {', '.join(missing)}"
-            )
+        check_parts("percept_composite", model, "frame_vectors", "encode", "trunk")
         super().__init__(model, shape, observed, parts, conditional, output="linear")
 
     def frame_size(self) -> int:

@@ -9,7 +9,7 @@ model is trained for reconstruction by ``lstm_composite``.
 import torch
 from torch import Tensor, nn
 
-from vidrep.objectives.base import Objective
+from vidrep.objectives.base import Objective, check_parts
 
 
 class Reconstruction(Objective):
@@ -35,11 +35,7 @@ class Reconstruction(Objective):
 
     def __init__(self, model: nn.Module, shape, noise: float = 0.0) -> None:
         super().__init__(model, shape)
-        if missing := [name for name in ("encode", "make_decoder") if not hasattr(model, name)]:
-            raise ValueError(
-                f"objective reconstruction: model {type(model).__name__} has no"
-                f" {', '.join(missing)}"
-            )
+        check_parts("reconstruction", model, "encode", "make_decoder")
         if tuple(model.inputs) != ("clip",) or noise < 0:
             raise ValueError(
                 "objective reconstruction: needs a model fed clips alone and noise of at least 0, "

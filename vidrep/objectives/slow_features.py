@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
-from vidrep.objectives.base import Objective
+from vidrep.objectives.base import Objective, check_parts
 
 
 class SlowFeatureAnalysis(Objective):
@@ -25,10 +25,7 @@ class SlowFeatureAnalysis(Objective):
 
     def __init__(self, model: nn.Module, shape) -> None:
         super().__init__(model, shape)
-        if missing := [name for name in ("fit_components", "fit_slow") if not hasattr(model, name)]:
-            raise ValueError(
-                f"objective slow_features: model {type(model).__name__} has no {', '.join(missing)}"
-            )
+        check_parts("slow_features", model, "fit_components", "fit_slow")
 
     def prepare(self, stage: str, batches: Iterable[dict[str, Tensor]]) -> None:
         """Fit what the stage is named after."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from vidrep.frame_errors import nats_per_frame_of_logits
 from vidrep.models.recurrent import PeepholeLSTM, split_states
-from vidrep.objectives.base import Objective, embedding_sizes
+from vidrep.objectives.base import Objective, check_choice, embedding_sizes
 
 PARTS = ("reconstruction", "prediction")
 # from what the readout yields to frames
@@ -151,10 +151,7 @@ class StateDecoders(Objective):
                 f"objective {cls.name}: parts {list(parts)}, conditional {list(conditional)}; "
                 "give at least one part, and make only parts conditional"
             )
-        if output not in OUTPUTS:
-            raise ValueError(
-                f"objective {cls.name}: output is {output!r}; give one of {', '.join(OUTPUTS)}"
-            )
+        check_choice(cls.name, "output", output, OUTPUTS)
 
     @classmethod
     def model_clip_shape(cls, clip_shape: tuple, observed: int, **params) -> tuple:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrep.objectives.base import check_parts
 from vidrep.objectives.classification import Classification
 
 FIRST = (1, 2, 4, 8, 16)  # clips are also scored after so many windows, where they have more
@@ -52,12 +53,15 @@ class WindowsThenSequence(Classification):
     stages = ("windows", "sequence")
 
     def __init__(self, model: nn.Module, shape, hidden: int = 50) -> None:
-        needed = ("window_features", "sequence", "cnn", "standardise", "lstm")
-        if missing := [name for name in needed if not hasattr(model, name)]:
-            raise ValueError(
-                f"objective windows_then_sequence: model {type(model).__name__} has no"
-                f" {', '.join(missing)}"
-            )
+        check_parts(
+            "windows_then_sequence",
+            model,
+            "window_features",
+            "sequence",
+            "cnn",
+            "standardise",
+            "lstm",
+        )
         super().__init__(model, shape)
         size = model.standardise.mean.numel()
         self.window_head = nn.Sequential(
