@@ -106,7 +106,7 @@ def split_values(wildcards, input, split):
     kinds = ["clips", *fed_flows(wildcards.system)]
     files = list(input[split])
     sets = [files[start : start + len(kinds)] for start in range(0, len(files), len(kinds))]
-    return [SplitFiles(**dict(zip(kinds, of_set))) for of_set in sets]
+    return [str(SplitFiles(**dict(zip(kinds, of_set)))) for of_set in sets]
 
 
 # resources
