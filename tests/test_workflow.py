@@ -513,7 +513,7 @@ def test_format_and_lint():
     for command in (
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["snakefmt", "--check", "Snakefile", "workflow"],
+        ["snakefmt", "--check", "Snakefile", "workflow", "studies"],
     ):
         result = subprocess.run(
             [str(Path(sys.executable).parent / command[0]), *command[1:]],
