@@ -1,5 +1,6 @@
 """How alike runs answer, and what one run's head makes of another's features."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vidrep.report.heat_map import TEXT_CELLS, Scale, label_runs, plot_heat_map
+from vidrep.report.naming import NO_TITLES
 from vidrep.report.style import GREY, colour_bar, looks, new_figure, write_cells
 from vidrep.result_tables import read_table, square
 from vidrep.runs import UNTRAINED
@@ -19,16 +21,22 @@ STITCHED = Scale((0.0, 1.0), False, "accuracy")
 def draw(table: Path, titles: dict[str, str], families: dict[str, str], dataset: str) -> Figure:
     """The figure of one evaluation set; see its declaration."""
     compared = read_table(table, ("run_a", "run_b", "metric", "value", "n"))
-    return functional_figure(compared, titles[dataset], families)
+    return functional_figure(compared, dataset, families, titles)
 
 
-def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str]) -> Figure:
+def functional_figure(
+    table: pd.DataFrame,
+    dataset: str,
+    families: dict[str, str],
+    titles: Mapping[str, str] = NO_TITLES,
+) -> Figure:
     """Kappa of the answers of trained runs, and accuracy of heads on each other's features.
 
     Args:
         table: functional/<dataset>.csv.
         dataset: the evaluation set.
         families: family of each system, in the order of the rows.
+        titles: what people call each data set.
     """
     runs = trained_runs(table, list(families))
     clips = f"n = {table['n'].max():,.0f} clips. " if len(runs) else ""
@@ -39,7 +47,7 @@ def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str
         " ridge regression; on the diagonal what the ridge alone leaves of a run. Untrained"
         " baselines are in the table."
     )
-    title = f"Do runs answer alike on {dataset}, and can one read the other?"
+    title = f"Do runs answer alike on {titles.get(dataset, dataset)}, and can one read the other?"
     side = max(2.6, 0.24 * len(runs))
     figure = new_figure(side + 1.9, width=min(2 * side + 5.0, 14.0), title=title, note=note)
     panels = figure.subplots(1, 2)
@@ -64,7 +72,7 @@ def functional_figure(table: pd.DataFrame, dataset: str, families: dict[str, str
             aspect=30,
         )
     panels[0].set_yticks(range(len(runs)), range(1, len(runs) + 1))
-    label_runs(panels[1], runs, looks(families))
+    label_runs(panels[1], runs, looks(families), titles)
     return figure
 
 

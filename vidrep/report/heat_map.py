@@ -1,5 +1,6 @@
 """Heat maps of runs or layers against each other, in colours that a measure has everywhere."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from vidrep.measures import find
+from vidrep.report.naming import NO_TITLES
 from vidrep.report.style import PALE, Look
 from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
@@ -64,9 +66,15 @@ def plot_heat_map(values: np.ndarray, axes: Axes, *, scale: Scale) -> Axes:
     return axes
 
 
-def label_runs(axes: Axes, reps: pd.DataFrame, shown_as: dict[str, Look]) -> None:
+def label_runs(
+    axes: Axes,
+    reps: pd.DataFrame,
+    shown_as: dict[str, Look],
+    titles: Mapping[str, str] = NO_TITLES,
+) -> None:
     """Name the rows of a heat map by run; columns are numbered as the rows."""
-    name_runs(axes, reps["system"], reps["dataset"], reps["seed"], shown_as)
+    datasets = reps["dataset"].replace(dict(titles))
+    name_runs(axes, reps["system"], datasets, reps["seed"], shown_as)
     axes.set_xticks(range(len(reps)), range(1, len(reps) + 1))
 
 

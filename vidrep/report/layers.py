@@ -1,5 +1,6 @@
 """All layers of the systems trained on an evaluation set against each other."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vidrep.report.heat_map import plot_heat_map, read_similarities, scale_of
+from vidrep.report.naming import NO_TITLES
 from vidrep.report.style import Look, colour_bar, looks, new_figure
 from vidrep.result_tables import first_seeds, representations, square
 from vidrep.runs import EXTERNAL
@@ -26,7 +28,7 @@ def draw(
     """The figure of one evaluation set and measure; see its declaration."""
     judged = read_verdicts(*verdicts)
     pairs = read_similarities(table)
-    return layer_figure(pairs, dataset, measure, families, judged, title=titles[dataset])
+    return layer_figure(pairs, dataset, measure, families, judged, titles)
 
 
 def layer_figure(
@@ -35,8 +37,7 @@ def layer_figure(
     measure: str,
     families: dict[str, str],
     verdicts: dict[str, Verdict],
-    *,
-    title: str = "",
+    titles: Mapping[str, str] = NO_TITLES,
 ) -> Figure:
     """Similarity of all layers of the systems trained on the evaluation set, and external ones.
 
@@ -46,7 +47,7 @@ def layer_figure(
         measure: name of the measure.
         families: family of each system, in the order of the figure.
         verdicts: on measures, of ``read_verdicts``.
-        title: what the evaluation set is called, if not by its name.
+        titles: what people call each data set.
     """
     scale = scale_of(measure)
     reps = shown_layers(representations(table), dataset, list(families))
@@ -57,8 +58,8 @@ def layer_figure(
         f" {scale.limits[1]:.3g}; dark means different.{warning(verdicts, measure)}"
     )
     side = max(3.5, 0.155 * len(reps))
-    heading = f"Layer against layer on {title or dataset}: {scale.label}"
-    figure = new_figure(side + 1.8, width=min(side + 3.4, 13.0), title=heading, note=note)
+    title = f"Layer against layer on {titles.get(dataset, dataset)}: {scale.label}"
+    figure = new_figure(side + 1.8, width=min(side + 3.4, 13.0), title=title, note=note)
     axes = figure.subplots()
     plot_heat_map(values, axes, scale=scale)
     label_layers(axes, reps, looks(families))

@@ -13,6 +13,7 @@ from scipy.cluster.hierarchy import leaves_list
 
 from vidrep.measures import find
 from vidrep.report.heat_map import name_runs, scale_of
+from vidrep.report.naming import with_titles
 from vidrep.report.style import GREY, INK, Look, family_patches, looks, new_figure
 from vidrep.result_tables import read_table
 from vidrep.runs import UNTRAINED
@@ -35,7 +36,7 @@ def draw(
     dataset: str,
 ) -> Figure:
     """The figure of one evaluation set; see its declaration."""
-    runs = read_table(places, PLACES)
+    runs = with_titles(read_table(places, PLACES), titles)
     tree = read_table(branches, BRANCHES)
     judged = read_verdicts(*verdicts)
     return map_figure(runs, tree, titles[dataset], measure, families, judged)

@@ -1,5 +1,6 @@
 """The embeddings of all runs against each other, with a dendrogram."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from vidrep.report.heat_map import (
     read_similarities,
     scale_of,
 )
+from vidrep.report.naming import NO_TITLES
 from vidrep.report.style import GREY, colour_bar, family_patches, looks, new_figure, write_cells
 from vidrep.result_tables import only_layer_last, representations, square
 from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
@@ -32,7 +34,7 @@ def draw(
     """The figure of one evaluation set and measure; see its declaration."""
     judged = read_verdicts(*verdicts)
     pairs = read_similarities(table)
-    return embedding_figure(pairs, titles[dataset], measure, families, judged)
+    return embedding_figure(pairs, dataset, measure, families, judged, titles)
 
 
 def embedding_figure(
@@ -41,6 +43,7 @@ def embedding_figure(
     measure: str,
     families: dict[str, str],
     verdicts: dict[str, Verdict],
+    titles: Mapping[str, str] = NO_TITLES,
 ) -> Figure:
     """Similarity of the embeddings of all runs on one evaluation set, ordered by a dendrogram.
 
@@ -50,6 +53,7 @@ def embedding_figure(
         measure: name of the measure.
         families: family of each system.
         verdicts: on measures, of ``read_verdicts``.
+        titles: what people call each data set.
     """
     scale = scale_of(measure)
     reps = only_layer_last(representations(table), ["run"])
@@ -62,14 +66,15 @@ def embedding_figure(
         f" different.{warning(verdicts, measure)}"
     )
     side = max(3.0, 0.24 * len(reps))
-    title = f"Which runs represent {dataset} alike? {scale.label}, embeddings"
+    named = titles.get(dataset, dataset)
+    title = f"Which runs represent {named} alike? {scale.label}, embeddings"
     figure = new_figure(side + 2.2, width=min(side + 5.6, 13.0), title=title, note=note)
     tree_axes, map_axes = figure.subplots(1, 2, width_ratios=[1, 6])
     order = plot_tree(scale.distances(values), tree_axes)
     values = values[np.ix_(order, order)]
     reps = reps.iloc[order]
     plot_heat_map(values, map_axes, scale=scale)
-    label_runs(map_axes, reps, looks(families))
+    label_runs(map_axes, reps, looks(families), titles)
     if len(reps) <= TEXT_CELLS:
         texts = np.char.lstrip(np.char.mod("%.2f", values), "0")
         write_cells(map_axes, values, texts, scale.limits, scale.cmap, size=5.5)

@@ -52,7 +52,7 @@ def transfer_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     title = "Transfer: accuracy on one version after training on another"
     count = max(1, len(systems))
     columns = count if count <= _COLUMNS else -(-count // 2)
-    height = 2.0 + grid_height(count, columns, 1.8)
+    height = 2.3 + grid_height(count, columns, 1.8)
     width = 2.6 + 1.6 * columns
     figure = new_figure(height, width=width, title=title, note=note)
     panels = panel_grid(figure, count, columns, sharex=True, sharey=True)
