@@ -120,6 +120,12 @@ def test_default_and_shipped_experiments_are_legal():
             ["'optimizer'", "optimiser"],
         ),
         ({"activations": {"pooling": [4, 2]}}, "activations.pooling", ["[4, 2]"]),
+        ({"activations": {"pooling": "none_"}}, "activations.pooling", ["did you mean none?"]),
+        ({"clips": None}, "clips", ["None", "mapping"]),
+        ({"clips": {"test": None}}, "clips.test", ["None", "integer"]),
+        ({"systems": [{"name": "c3d_narrow", "seeds": None}]}, "systems.0.seeds", ["None"]),
+        ({"similarity": {"measures": ["rsa", "rsa"]}}, "similarity.measures", ["'rsa'", "2 times"]),
+        ({"similarty": {}}, "(top level)", ["did you mean similarity?"]),
     ],
 )
 def test_mistakes_name_key_and_value(config, key, words):

@@ -5,7 +5,7 @@ import types
 from typing import Any, Literal, get_args, get_origin
 
 from vidrep.config.complete import section_in
-from vidrep.config.sections import Config, Section
+from vidrep.config.sections import Config, Measure, Section
 from vidrep.datasets.declared import KINDS
 
 HEAD = """# Configuration
@@ -79,6 +79,8 @@ def _values(annotation: Any, metadata: list) -> str:
     """The values that a key takes, in words."""
     parts = get_args(annotation)
     origin = get_origin(annotation)
+    if annotation == Measure:  # their list stands in one place, so that a new one costs one file
+        return "a name that `python -m vidrep measures` lists"
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in parts)
     if origin is list:
