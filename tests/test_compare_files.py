@@ -1,5 +1,6 @@
-"""``python -m vidrep compare``: anybody's files, the values of the library, and one line for what
-cannot be compared.
+"""``python -m vidrep compare``: anybody's files, the values of the library.
+
+What cannot be compared is told in one line.
 """
 
 import csv

@@ -1,5 +1,6 @@
-"""Activations of other networks: the same kernels whatever the order of clips, and one line for
-what does not fit.
+"""Activations of other networks: the same kernels whatever the order of clips.
+
+What does not fit is told in one line.
 """
 
 import hashlib

@@ -1,5 +1,6 @@
-"""Functional comparison: statistics against libraries and loops, heads against the runs' scores,
-stitching by construction.
+"""Functional comparison, against libraries, loops and the runs' own scores.
+
+Stitching is tested by construction.
 """
 
 import csv
@@ -212,8 +213,9 @@ CLASSIFIERS = {
 def test_stored_answers_are_those_that_are_scored(
     name, multi_label, tiny_system, make_split, cpu, tmp_path
 ):
-    """Share of right answers equals the run's own score; the head on the stored readouts answers
-    the same again.
+    """Share of right answers equals the run's own score.
+
+    The head on the stored readouts answers the same again.
     """
     torch.manual_seed(0)
     definition = {**tiny_system(name.removesuffix("_multi")).definition(), **CLASSIFIERS[name]}

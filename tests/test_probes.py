@@ -97,8 +97,9 @@ def scaled_clouds(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_hand(fit: np.ndarray, present: np.ndarray, folds: int, c: float) -> float:
-    """Cross-validated balanced accuracy with folds that deal out each kind in blocks, as
-    scikit-learn's unshuffled ones do.
+    """Cross-validated balanced accuracy with folds that deal out each kind in blocks.
+
+    scikit-learn's unshuffled folds do so too.
     """
     fold = np.empty(len(fit), int)
     for kind in (False, True):
@@ -184,8 +185,9 @@ def test_layers_are_probed_class_by_class():
 
 
 def test_wide_features_give_the_same_answers():
-    """With more features than clips the dual problem is solved; padding with zeros must not change
-    the margin's sides.
+    """With more features than clips the dual problem is solved.
+
+    Padding with zeros must not change the margin's sides.
     """
     (fit, present), (test, test_present) = clouds(60, 4, 0), clouds(60, 4, 1)
     narrow = probe_class(fit, present, test, test_present, ONE_C)
@@ -200,8 +202,9 @@ def test_wide_features_give_the_same_answers():
 
 @pytest.fixture
 def make(tmp_path):
-    """Stores on data set ``mine`` of two layers, of which the last tells the labels; 30 test clips
-    and 40 fitting clips.
+    """Stores on data set ``mine`` of two layers, of which the last tells the labels.
+
+    They have 30 test clips and 40 fitting clips.
     """
     rng = np.random.default_rng(0)
 

@@ -1,5 +1,6 @@
-"""Structure among systems and layers: maps, variance shares, agreement, matching layers; expected
-values derived another way.
+"""Maps, variance shares, agreement and matching layers of systems.
+
+Expected values are derived another way.
 """
 
 from itertools import permutations
@@ -124,9 +125,7 @@ def test_half_samples_are_the_measure_of_these_clips_alone():
 
 
 def test_half_samples_spread_as_all_clips_do():
-    """The spread over halves of one sample is that of the distance between samples of the full
-    size.
-    """
+    """The spread over halves of one sample is that between samples of the full size."""
     draw = np.random.default_rng(5)
 
     def sample() -> list:
@@ -265,8 +264,9 @@ def test_planted_factors_are_found_and_others_at_their_level():
 
 
 def test_runs_as_witnesses_would_find_what_is_not_there():
-    """Why systems are permuted and not their runs: free permutations find an objective that means
-    nothing.
+    """Why systems are permuted and not their runs.
+
+    Free permutations find an objective that means nothing.
     """
     runs = design(12, 12)
     draw = np.random.default_rng(3)
@@ -307,8 +307,9 @@ def test_permuted_sums_are_sums_over_permuted_matrices():
 
 
 def matrices(noise: float, seed: int = 0) -> dict:
-    """Two evaluation sets; six systems on two data sets; the second set sees the values of the
-    first with noise.
+    """Two evaluation sets; six systems on two data sets.
+
+    The second set sees the values of the first with noise.
     """
     draw = np.random.default_rng(seed)
     runs = design(6, 3)[["system", "trained_on"]].replace({"d0": "a", "d1": "b"})
@@ -438,8 +439,9 @@ def test_versions_compare_like_layers():
 
 
 def test_tables_tell_what_was_planted(tmp_path):
-    """From similarity tables on disk: systems of a family alike, whatever the data; all four
-    tables.
+    """All four tables from similarity tables on disk.
+
+    Systems of a family are alike, whatever the data.
     """
     draw = np.random.default_rng(0)
     factors = {f"s{i}": {"family": f"f{i % 2}", "objective": "same"} for i in range(6)}

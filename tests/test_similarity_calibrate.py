@@ -162,8 +162,9 @@ def test_mean_and_spread_over_seeds():
 
 
 def test_spread_over_seeds_is_that_of_training_both_sides_anew():
-    """Values made of an effect of each side's run and one of the pair: the variance is the sum of
-    all three.
+    """Values made of an effect of each side's run and one of the pair.
+
+    The variance is the sum of all three.
     """
     rng = np.random.default_rng(2)
     names = [f"d/a/seed{k}/t" for k in range(3)] + [f"d/b/seed{k}/t" for k in range(3)]

@@ -1,6 +1,4 @@
-"""The nearest system of every run, by construction and beside a runner-up that is as near or far
-away.
-"""
+"""The nearest system of every run, beside a runner-up that is as near or far away."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +29,9 @@ class Stored:
 
 @pytest.fixture(scope="module")
 def kernels() -> list[Stored]:
-    """Systems a, b, c alike in this order of nearness to a; d as near to a as c is; controls that
-    are never trained.
+    """Systems a, b, c alike in this order of nearness to a; d as near to a as c is.
+
+    There are controls that are never trained.
     """
     rng = np.random.default_rng(0)
     base = rng.standard_normal((60, 8))

@@ -1,5 +1,6 @@
-"""What every measure promises: symmetry, identity, invariances, independence of layout, and reasons
-for degenerate input.
+"""What every measure promises: symmetry, identity, invariances, independence of layout.
+
+Degenerate input has no value, and a reason.
 """
 
 import numpy as np
@@ -201,9 +202,7 @@ def test_extreme_magnitudes(name, factor, pair):
 
 @pytest.mark.parametrize("name", measures())
 def test_large_offset_in_single_precision(name, pair):
-    """An offset a thousand times the spread costs the digits that float32 loses on storing it, and
-    no more.
-    """
+    """An offset a thousand times the spread costs what float32 loses on storing it."""
     shifted = [(x + 1000).astype(np.float32) for x in pair]
     expected = compare(*(x.astype(np.float64) - 1000 for x in shifted), name)
     assert compare(*shifted, name) == pytest.approx(expected, rel=1e-6, abs=1e-8)
@@ -322,8 +321,9 @@ def test_saturation_is_flagged(name, wide):
 
 
 def test_stored_precision_cuts_the_rank(rng):
-    """Rounding to float16 gives a rank-5 representation full numerical rank; the cut sees through
-    it.
+    """Rounding to float16 gives a rank-5 representation full numerical rank.
+
+    The cut sees through it.
     """
     x = (rng.standard_normal((N, 5)) @ rng.standard_normal((5, 200))).astype(np.float16)
     kernel = summarise(x)

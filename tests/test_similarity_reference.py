@@ -1,6 +1,4 @@
-"""Values of the measures against formulas as printed in the papers and against other people's
-libraries.
-"""
+"""Values of the measures against printed formulas and other people's libraries."""
 
 import math
 
@@ -174,8 +172,9 @@ def test_truncated_procrustes(pair):
 
 @pytest.mark.parametrize("spread", [0, 4, 12])
 def test_nuclear_norm(spread):
-    """From squared singular values where they are good enough, else from singular values: exact
-    whatever the spread.
+    """From squared singular values where they are good enough, else from singular values.
+
+    It is exact whatever the spread.
     """
     rng = np.random.default_rng(1)
     product = rng.standard_normal((30, 40)) * np.logspace(0, -spread, 40)
@@ -233,8 +232,9 @@ def test_rsa(pair, order, dissimilarity, centre):
 
 
 def test_rsa_leaves_out_dead_clips(pair):
-    """A clip without a pattern on one side is left out on both, and the remaining pairs are ranked
-    anew.
+    """A clip without a pattern on one side is left out on both.
+
+    The remaining pairs are ranked anew.
     """
     x, y = pair
     x = x.copy()
@@ -378,9 +378,7 @@ def test_mean_cca_of_scikit_learn(pair):
 
 @pytest.mark.parametrize("k", [1, 3, 12])
 def test_ranks_of_neighbours(pair, k):
-    """The formula of the survey, neighbour by neighbour, on the neighbours that scikit-learn
-    finds.
-    """
+    """The formula of the survey, neighbour by neighbour, on scikit-learn's neighbours."""
     lists = [
         NearestNeighbors(n_neighbors=k).fit(x).kneighbors(return_distance=False).tolist()
         for x in pair

@@ -1,5 +1,6 @@
-"""Leaving out and re-pairing clips: against the same done to the activations, with clips of one row
-and of several.
+"""Leaving out and re-pairing clips, against the same done to the activations.
+
+Clips have one row or several.
 """
 
 import numpy as np
@@ -146,8 +147,9 @@ def test_clips_that_cannot_be_re_paired_end_in_one_line(arrays):
 
 
 def test_frames_are_not_clips():
-    """24 clips of 5 frames, without any relation: a test of frames rejects almost always, one of
-    clips as often as it says.
+    """24 clips of 5 frames, without any relation.
+
+    A test of frames rejects almost always, one of clips as often as it says.
     """
     rejected = np.zeros(2)
     for seed in range(25):
@@ -204,8 +206,9 @@ def test_a_difference_leaves_out_the_same_clips_on_both_sides(name, arrays):
 
 
 def test_pairing_is_worth_having():
-    """Two noisy copies of one representation: the difference is known better than its parts, which
-    rise and fall together.
+    """Two noisy copies of one representation.
+
+    The difference is known better than its parts, which rise and fall together.
     """
     a, b = related(60, (8, 8))
     rng = np.random.default_rng(8)

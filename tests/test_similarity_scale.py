@@ -1,5 +1,6 @@
-"""All pairs at scale: single precision loses no digit, and memory, device, cores and the way of
-multiplying change no value.
+"""All pairs at scale: single precision loses no digit.
+
+Memory, device, cores and the way of multiplying change no value.
 """
 
 import tracemalloc
@@ -79,8 +80,9 @@ def test_single_and_half_precision_give_the_float64_answer(name, width, case):
 
 
 def test_weak_relations_keep_their_digits():
-    """Debiased values near zero, wide activations: what is left after the diagonal is a small part
-    of the whole.
+    """Debiased values near zero, wide activations.
+
+    What is left after the diagonal is a small part of the whole.
     """
     rng = np.random.default_rng(2)
     arrays = [rng.standard_normal((N, 20_000)).astype(np.float32) for _ in range(3)]

@@ -1,5 +1,6 @@
-"""Intervals and nulls against brute force, and against what they promise when data are drawn again
-and again.
+"""Intervals and nulls against brute force, and against what they promise.
+
+Data are drawn again and again.
 """
 
 import numpy as np
@@ -90,8 +91,9 @@ def test_intervals_stand_around_the_value(arrays):
 
 @pytest.mark.parametrize("name", ["cka_linear_debiased", "rsa"])
 def test_intervals_cover_the_value_of_many_clips(name):
-    """Nominal 95 % intervals at 60 clips; 30 draws leave room for some misses more than the 1.5
-    expected.
+    """Nominal 95 % intervals at 60 clips.
+
+    30 draws leave room for some misses more than the 1.5 expected.
     """
     rng = np.random.default_rng(2)
     mix = [rng.standard_normal((5, 12)) for _ in range(2)]
