@@ -22,8 +22,9 @@ PACKAGES = (
 
 
 def git_commit() -> str:
-    """Commit of the source tree that the library runs from, "-dirty" when it has changes; "unknown"
-    outside a checkout.
+    """Commit of the source tree that the library runs from.
+
+    With "-dirty" where the tree has changes; "unknown" outside a checkout.
     """
     folder = Path(__file__).parent
 
@@ -33,9 +34,9 @@ def git_commit() -> str:
         ).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + (
-            "-dirty" if git("status", "--porcelain", "--untracked-files=no") else ""
-        )
+        commit = git("rev-parse", "HEAD")
+        changes = git("status", "--porcelain", "--untracked-files=no")
+        return f"{commit}-dirty" if changes else commit
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

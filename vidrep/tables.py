@@ -1,6 +1,4 @@
-"""Long tables from the small files of all runs: one row per observation, same bytes for the same
-results.
-"""
+"""Long tables from the small files of all runs: one row per observation."""
 
 import json
 from collections.abc import Sequence

@@ -82,7 +82,8 @@ class Figure:
 
     def stem(self, item: Item) -> str:
         """Path of a file without its suffix, from the folder of all figures."""
-        return "/".join(filter(None, [self.folder or self.name, "--".join(item)]))
+        name = self.folder or self.name
+        return f"{name}/{'--'.join(item)}" if item else name
 
     def paths(self, item: Item) -> list[str]:
         """The files that are written for ``item``, the one shown in the report first."""
@@ -100,7 +101,9 @@ class Figure:
     @property
     def job_name(self) -> str:
         """What the log of a job is called."""
-        return f"{self.name}/{'--'.join(self.wildcards)}" if self.job_per_file else self.name
+        if self.job_per_file:
+            return f"{self.name}/{'--'.join(self.wildcards)}"
+        return self.name
 
     def numbered_chapter(self, figures: Sequence[Figure]) -> str:
         """The chapter with its place in the report, which sorts chapters by the alphabet."""
@@ -130,10 +133,12 @@ class Figure:
         """
         words = []
         if self.per:
-            words += ["--of", *("--".join(item) for item in items)]
+            words.append("--of")
+            words += ["--".join(item) for item in items]
         for name in self.inputs:
             if files[name]:
-                words += [f"--{name}", *files[name]]
+                words.append(f"--{name}")
+                words += files[name]
         for name in self.own_inputs:
             words.append(f"--{name}")
             words += self._assigned(name, experiment, items, iter(files[name]))

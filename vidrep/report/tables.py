@@ -41,13 +41,11 @@ def accuracy_rows(table: pd.DataFrame, split: str = "test") -> pd.DataFrame:
 
 def result_lines(rows: pd.DataFrame, systems: Iterable[str]) -> list[tuple[str, str]]:
     """Each (system, variant) that ``rows`` has a result of, in the order of ``systems``."""
-    return list(
-        dict.fromkeys(
-            (system, variant)
-            for system in systems
-            for variant in rows.loc[rows["system"] == system, "variant"]
-        )
-    )
+    lines = []
+    for system in systems:
+        variants = rows.loc[rows["system"] == system, "variant"]
+        lines += [(system, variant) for variant in variants.unique()]
+    return lines
 
 
 def own_rows(rows: pd.DataFrame, dataset: str) -> pd.DataFrame:
