@@ -11,7 +11,7 @@ from torch import nn
 from vidrep.activations import extract, store
 from vidrep.activations.capture import capturing
 from vidrep.activations.extract import extract_run, store_activations
-from vidrep.activations.pooling import pool
+from vidrep.activations.pooling import by_clip, pool
 from vidrep.activations.store import (
     LayerWriter,
     read_labels,
@@ -99,6 +99,22 @@ def test_other_policies():
         match=r"must be \(B, C, T, H, W\), \(B, T, D\) or \(B, D\); got shape \(2, 3, 4, 5\)",
     ):
         pool(maps[..., 0], "none")
+
+
+def test_windows_of_a_clip_follow_one_another_in_time():
+    """Three windows of each of two clips; every value tells its clip, window and time."""
+    clip = torch.arange(2)[:, None, None]
+    window = torch.arange(3)[:, None]
+    time = torch.arange(2)
+    told = (100 * clip + 10 * window + time).flatten(0, 1)  # (B*rows, T)
+    maps = told[:, None, :, None, None].expand(-1, 4, -1, 5, 5)  # (B*rows, C, T, H, W)
+    vectors = told[:, :, None].expand(-1, -1, 4)  # (B*rows, T, D)
+    in_order = torch.tensor([[0, 1, 10, 11, 20, 21], [100, 101, 110, 111, 120, 121]])
+    assert torch.equal(by_clip(maps, 3), in_order[:, None, :, None, None].expand(-1, 4, -1, 5, 5))
+    assert torch.equal(by_clip(vectors, 3), in_order[:, :, None].expand(-1, -1, 4))
+    of_each_window = in_order[:, ::2, None].expand(-1, -1, 4)  # (B, rows, D)
+    assert torch.equal(by_clip(vectors[:, 0], 3), of_each_window)
+    assert by_clip(maps, 1) is maps
 
 
 # --- Capturing. ---
