@@ -122,7 +122,7 @@ flow of the manipulated clip. What frozen and single frames leave of the accurac
 appearance; what shuffling takes as well is owed to the order of frames, that is to motion. Labels
 do not depend on the direction of time, so clips played backwards cost only what a system knows of
 it. A drop alone is no proof, as broken clips are also unlike those of the training: read it
-beside *velocity_only*, in which only motion tells the labels.
+beside *speed only*, in which only motion tells the labels.
 """,
         inputs={"accuracy": "<results>/tables/accuracy.csv", "clips": test_clips},
         settings={"titles": titles, "families": families},

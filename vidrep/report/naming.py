@@ -11,8 +11,11 @@ _DATA_SETS = ("trained_on", "evaluated_on", "trained_on_a", "trained_on_b")
 
 def with_titles(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
     """A table with what people call its data sets instead of their names."""
-    named = [column for column in _DATA_SETS if column in table.columns]
-    return table.assign(**{column: table[column].replace(dict(titles)) for column in named})
+    named = table.copy()
+    for column in _DATA_SETS:
+        if column in named:
+            named[column] = named[column].replace(dict(titles))
+    return named
 
 
 def run_title(dataset: str, system: str, titles: Mapping[str, str]) -> str:
