@@ -59,6 +59,7 @@ def draw(arguments: list[str], monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("name", FIGURE_OF)
+@pytest.mark.slow
 def test_every_declared_figure_is_drawn(name, results, tmp_path, monkeypatch):
     figure = FIGURE_OF[name]
     command = synthetic.figure_command(figure, results, tmp_path / "figures")
