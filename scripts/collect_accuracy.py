@@ -1,6 +1,4 @@
-"""Collect the scores of all runs on all evaluation sets, with the majority-set floor, into one
-table.
-"""
+"""Collect the scores of all runs, with the floor of the commonest label set, into one table."""
 
 import pandas as pd
 

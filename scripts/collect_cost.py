@@ -1,6 +1,4 @@
-"""Collect what each system costs: parameters, multiply-adds, speed and memory, as its runs recorded
-them.
-"""
+"""Collect what each system costs, as its runs recorded it: size, speed and memory."""
 
 from vidrep.command_line import make_parser, run
 from vidrep.result_tables import write_table

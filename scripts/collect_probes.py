@@ -1,6 +1,4 @@
-"""Collect the probes of all runs on all evaluation sets: what was answered, and how often that is
-right.
-"""
+"""Collect the probes of all runs: what they answered, and how often that is right."""
 
 from vidrep.command_line import make_parser, run
 from vidrep.result_tables import write_table

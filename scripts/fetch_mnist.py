@@ -1,6 +1,4 @@
-"""Fetch one archive of MNIST from the first mirror that delivers it whole, with its size and
-checksum verified.
-"""
+"""Fetch one archive of MNIST from the first mirror that delivers it whole, and verify it."""
 
 import argparse
 
