@@ -1,7 +1,7 @@
 # vidrep: digits -> datasets -> flow -> training -> activations -> similarity -> similarity_analysis,
-# functional_similarity, probes, transfer, detection, generation, alignment -> report
+# functional_similarity, probes, detection, generation, alignment -> report
 #
-# Each stage has its rules in workflow/rules/<stage>.smk, a script per rule in scripts/ and a room in vidrep/.
+# Each stage has its rules in workflow/rules/<stage>.smk, scripts in scripts/ and a room in vidrep/.
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Command line of the library: catalogue, measures, comparison of anybody's files."""
+"""Command line of the library: catalogue, measures, configuration, comparison of files."""
 
 import argparse
 import json

@@ -1,1 +1,1 @@
-"""Figures: tidy tables and arrays in, one PNG and one PDF out; all in one style."""
+"""Figures: tables and arrays in, pictures and animations out; all in one style."""
