@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from vidrep.datasets.declared import data_set
+from vidrep.datasets.kind import SCRIPT_FACTORS
 from vidrep.datasets.links import link_clips, read_header
 from vidrep.datasets.store import open_clips, write_clips
 
@@ -195,3 +196,12 @@ def test_a_header_is_read_without_pixels(tmp_path):
     corners = {"corners": np.zeros((6, 4, 1, 2), np.int16), "patches": np.zeros((6, 1, 3, 3))}
     path = write_raw(tmp_path / "a.h5", make_content(**corners))
     assert read_header(path).truths == {"factors", "flow"}
+
+
+def test_videos_follow_a_script_where_all_is_known_that_alignment_asks_for(tmp_path):
+    script = {name: np.zeros((6, 4)) for name in SCRIPT_FACTORS}
+    path = write_raw(tmp_path / "a.h5", make_content(factors=script))
+    assert read_header(path).truths == {"factors", "phase"}
+    some = {"phase": script["phase"]}
+    path = write_raw(tmp_path / "b.h5", make_content(factors=some))
+    assert read_header(path).truths == {"factors"}

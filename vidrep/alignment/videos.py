@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from vidrep.alignment import BASELINES
+from vidrep.datasets.kind import SCRIPT_FACTORS
 from vidrep.datasets.store import open_clips
 from vidrep.training.device import Device
 from vidrep.training.split import Split
 
-FACTORS = ("phase", "progress", "events")  # what a script gives every video
 BATCH = 50  # videos embedded together
 CHANCE_WIDTH = 16  # features of the random embeddings
 
@@ -48,7 +48,7 @@ def read_videos(path: str | Path, count: int) -> Videos:
         ValueError: a data set whose videos follow no common script.
     """
     with open_clips(path) as file:
-        missing = [name for name in FACTORS if name not in file.factors]
+        missing = [name for name in SCRIPT_FACTORS if name not in file.factors]
         if missing:
             raise ValueError(
                 f"{path}: no factor {', '.join(missing)}; only sequences, which follow one script,"

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 
 EXACT_FLOWS = ("true", "true_box")  # they need to know where everything is
 TRUTHS = ("factors", "boxes", "flow", "phase")
+# The factors of videos that follow one script: a data set that has them all knows the phase.
+SCRIPT_FACTORS = ("phase", "progress", "events", "digit")
 
 
 @dataclass(frozen=True)

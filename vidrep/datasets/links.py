@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from vidrep.datasets.kind import SCRIPT_FACTORS
 from vidrep.datasets.store import (
     check_attributes,
     check_clips,
@@ -104,7 +105,7 @@ def _truths(file: h5py.File) -> frozenset[str]:
         "factors": len(factors) > 0,
         "boxes": "boxes" in file,
         "flow": "corners" in file and "patches" in file,
-        "phase": "phase" in factors,
+        "phase": all(name in factors for name in SCRIPT_FACTORS),
     }
     return frozenset(name for name, known in there.items() if known)
 
