@@ -111,6 +111,23 @@ def test_what_a_run_depends_on(library, name, old, counts):
     assert after(library, name, old, f"{old}0", "train.py", "vidrep/models/plain.py") == counts
 
 
+def test_relative_imports_within_a_package_of_ones_own_count(library):
+    files = {
+        "own/__init__.py": "",
+        "own/nets/__init__.py": "",
+        "own/nets/net.py": "from .layers import layer\nfrom .. import sizes\n",
+        "own/nets/layers.py": "DEPTH = 1\n",
+        "own/sizes.py": "WIDTH = 1\n",
+        "own/unused.py": "X = 1\n",
+    }
+    for name, text in files.items():
+        (library / name).parent.mkdir(parents=True, exist_ok=True)
+        (library / name).write_text(text)
+    assert after(library, "own/nets/layers.py", "DEPTH", "HEIGHT", "own/nets/net.py")
+    assert after(library, "own/sizes.py", "WIDTH", "HEIGHT", "own/nets/net.py")
+    assert not after(library, "own/unused.py", "X", "Y", "own/nets/net.py")
+
+
 def test_order_and_repetition_of_files_do_not_count(library):
     one = library / "train.py"
     two = library / "vidrep/models/plain.py"
@@ -174,6 +191,16 @@ def test_an_edit_touches_the_runs_that_use_it(copy, file, touched):
     edit(copy / "vidrep" / file)
     after = system_digests(copy)
     assert {name for name in before if before[name] != after[name]} == touched
+
+
+def test_a_further_kind_of_data_sets_makes_no_rendered_clips_stale(copy):
+    behind = copy / "scripts/render_dataset.py", copy / "vidrep/datasets/render.py"
+    before = digest(*behind)
+    for name in ("declared.py", "kind.py", "links.py", "rendered.py"):
+        edit(copy / "vidrep/datasets" / name)
+    assert digest(*behind) == before
+    edit(copy / "vidrep/datasets/bouncing.py")
+    assert digest(*behind) != before
 
 
 def test_the_digest_is_the_same_in_every_process():

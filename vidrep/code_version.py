@@ -42,13 +42,24 @@ def _read(path: Path) -> tuple[bytes, list[Path]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(node, path)
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
         elif isinstance(
             node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         ) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.dump(tree).encode(), _imported_files(names, path)
+
+
+def _absolute(node: ast.ImportFrom, path: Path) -> str:
+    """The module that ``from ... import`` names in the file ``path``, dots in front resolved."""
+    package = _package(path)
+    if not node.level or package is None:
+        return node.module or ""
+    folder = path.parents[node.level - 1]
+    parts = folder.relative_to(package.parent).parts
+    return ".".join([*parts, node.module] if node.module else parts)
 
 
 def _imported_files(names: set[str], path: Path) -> list[Path]:
