@@ -38,9 +38,7 @@ def read_yaml(path: str | Path) -> dict:
         ValueError: one line with file, line and column where it is not YAML.
     """
     try:
-        content = yaml.load(
-            Path(path).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        )
+        content = yaml.load(Path(path).read_text(), Loader=LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""

@@ -2,7 +2,7 @@
 
 import json
 import types
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from vidrep.config.complete import section_in
 from vidrep.config.sections import Config, Measure, Section
@@ -85,7 +85,7 @@ def _values(annotation: Any, metadata: list) -> str:
         return ", ".join(f"`{value}`" for value in parts)
     if origin is list:
         return f"list of: {_values(parts[0], [])}"
-    if origin in (types.UnionType, __import__("typing").Union):
+    if origin in (types.UnionType, Union):
         kinds = [_values(part, []) for part in parts if part is not type(None)]
         return " or ".join(kinds) + (" or `null`" if type(None) in parts else "")
     if hasattr(annotation, "__metadata__"):
