@@ -1,6 +1,6 @@
-"""Cross-entropy of predicted frames, for training and for scores, summed over a frame's values.
+"""Errors of predicted frames, for training and for scores, summed over a frame's values.
 
-Grey truth leaves a positive floor: its own entropy.
+Grey truth leaves the cross-entropy a positive floor: its own entropy.
 """
 
 from torch import Tensor
@@ -22,3 +22,15 @@ def nats_per_frame(frames: Tensor, truth: Tensor, margin: float) -> Tensor:
 def nats_per_frame_of_logits(logits: Tensor, truth: Tensor) -> Tensor:
     """Cross-entropy of flat frames in nats: (B, steps, frame_size) twice -> (B, steps)."""
     return F.binary_cross_entropy_with_logits(logits, truth, reduction="none").sum(-1)
+
+
+def squared_error_per_frame(frames: Tensor, truth: Tensor) -> Tensor:
+    """Squared error of a frame, mean over frames: (B, C, k, H, W) twice -> (B,)."""
+    squares = (frames - truth).square()
+    return squares.sum((1, 3, 4)).mean(1)
+
+
+def squared_error_of_flat_frames(frames: Tensor, truth: Tensor) -> Tensor:
+    """The same of flat frames: (B, steps, frame_size) twice -> (B,)."""
+    squares = (frames - truth).square()
+    return squares.sum(-1).mean(-1)

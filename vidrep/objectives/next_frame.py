@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vidrep.frame_errors import nats_per_frame
+from vidrep.frame_errors import nats_per_frame, squared_error_per_frame
 from vidrep.models.frame_memories import frame_conv
 from vidrep.models.st_autoencoder import Steps
 from vidrep.objectives.base import Objective, check_choice, check_parts
@@ -242,14 +242,6 @@ class NextFrame(Objective):
 def mean_square(values: Tensor) -> Tensor:
     """Mean square of each clip: (B, ...) -> (B,)."""
     return values.square().flatten(1).mean(1)
-
-
-def squared_error_per_frame(frames: Tensor, true: Tensor) -> Tensor:
-    """Squared error (B,) summed over a frame's values, averaged over frames.
-
-    Both arguments are (B, C, T, H, W).
-    """
-    return (frames - true).square().sum((1, 3, 4)).mean(1)
 
 
 def central_differences(maps: Tensor) -> tuple[Tensor, Tensor]:

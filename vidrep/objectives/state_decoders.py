@@ -10,7 +10,7 @@ makes its number incomparable). The first step has no input frame.
 import torch
 from torch import Tensor, nn
 
-from vidrep.frame_errors import nats_per_frame_of_logits
+from vidrep.frame_errors import nats_per_frame_of_logits, squared_error_of_flat_frames
 from vidrep.models.recurrent import PeepholeLSTM, split_states
 from vidrep.objectives.base import Objective, check_choice, embedding_sizes
 
@@ -236,7 +236,7 @@ class StateDecoders(Objective):
         Both arguments are (B, steps, frame_size).
         """
         if self.output == "linear":
-            return squared_error_per_frame(values, target)
+            return squared_error_of_flat_frames(values, target)
         return nats_per_frame_of_logits(values, target).mean(-1)
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
@@ -256,14 +256,7 @@ class StateDecoders(Objective):
             if self.output == "logistic":
                 scores[f"{name}_nats_per_frame"] = nats_per_frame_of_logits(values, target).mean(-1)
             frames = OUTPUTS[self.output](values)
-            scores[f"{name}_squared_error_per_frame"] = squared_error_per_frame(frames, target)
+            error = squared_error_of_flat_frames(frames, target)
+            scores[f"{name}_squared_error_per_frame"] = error
             total = total + self.error(values, target)
         return {"loss": total, **scores}
-
-
-def squared_error_per_frame(values: Tensor, target: Tensor) -> Tensor:
-    """Squared differences (B,) summed over a frame's values, averaged over frames.
-
-    Both arguments are (B, steps, frame_size).
-    """
-    return (values - target).square().sum(-1).mean(-1)
