@@ -20,8 +20,8 @@ from vidrep.functional_similarity import agreement as agree
 from vidrep.functional_similarity.answers import Answers, load_answers
 from vidrep.functional_similarity.stitching import Stitcher
 from vidrep.functional_similarity.table import FUNCTIONAL_COLUMNS, write_functional_table
-from vidrep.measures.linear_r2 import PENALTIES
 from vidrep.objectives.build import build
+from vidrep.statistics import RIDGE_PENALTIES
 
 N = 60
 FIT = 80
@@ -109,7 +109,7 @@ def test_stitching_is_ridge_with_the_penalty_of_the_smallest_left_out_error(rng)
     test = rng.standard_normal((N, 7))
     target = fit @ rng.standard_normal((7, 5)) + rng.standard_normal((FIT, 5)) + 3
     centred = fit - fit.mean(axis=0)
-    penalties = PENALTIES * np.trace(centred @ centred.T) / FIT
+    penalties = RIDGE_PENALTIES * np.trace(centred @ centred.T) / FIT
     # leave-one-out, one penalty for all targets
     expected = RidgeCV(penalties).fit(fit, target).predict(test)
     np.testing.assert_allclose(Stitcher(fit, test).map(target), expected, atol=1e-8)

@@ -22,10 +22,11 @@ from sklearn.metrics import r2_score
 from sklearn.neighbors import NearestNeighbors
 
 from vidrep.measures import knn_rank
-from vidrep.measures.linear_r2 import PENALTIES, folds_of
+from vidrep.measures.linear_r2 import folds_of
 from vidrep.similarity import all_pairs, compare, compare_all, matching, summarise
 from vidrep.similarity.cka import squared_distances, u_centre
 from vidrep.similarity.nuclear import nuclear_norm
+from vidrep.statistics import RIDGE_PENALTIES
 
 N = 40
 ATOL = 1e-10  # both sides work in float64
@@ -288,7 +289,7 @@ def test_linear_predictivity(pair):
     for test in folds_of(N, 4):
         train = np.setdiff1d(np.arange(N), test)
         power = np.linalg.norm(centred(x[train])) ** 2 / len(train)
-        ridge = RidgeCV(PENALTIES * power).fit(x[train], y[train])
+        ridge = RidgeCV(RIDGE_PENALTIES * power).fit(x[train], y[train])
         error += np.sum((y[test] - ridge.predict(x[test])) ** 2)
         total += np.sum((y[test] - y[train].mean(axis=0)) ** 2)
     assert compare(*pair, "linear_r2", folds=4) == pytest.approx(1 - error / total, abs=1e-8)

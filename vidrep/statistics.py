@@ -15,6 +15,8 @@ ENDS = (0.025, 0.975)  # quantiles between which an interval of this level lies
 NORMAL_QUANTILE = 1.959963984540054  # half width of such an interval in standard errors
 FEWEST_FOR_INTERVALS = 20  # independent clips
 MOST_MISSING = 0.1  # share of bootstrap samples without a value that an interval may ignore
+# of ridge regressions, in units of the mean eigenvalue of the kernel of the fitting rows
+RIDGE_PENALTIES = np.logspace(-6, 2, 9)
 
 
 def wilson_interval(share: np.ndarray | float, n: int) -> tuple[np.ndarray, np.ndarray]:

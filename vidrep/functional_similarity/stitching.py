@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vidrep.measures.linear_r2 import PENALTIES
+from vidrep.statistics import RIDGE_PENALTIES
 
 
 class Stitcher:
@@ -32,7 +32,7 @@ class Stitcher:
         values, self.vectors = np.linalg.eigh(fit @ fit.T)
         self.values = np.maximum(values, 0)
         self.projected = (test @ fit.T) @ self.vectors
-        self.penalties = PENALTIES * self.values.mean()
+        self.penalties = RIDGE_PENALTIES * self.values.mean()
 
     def map(self, target: np.ndarray) -> np.ndarray:
         """What the best map makes of the test clips.

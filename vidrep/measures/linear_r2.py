@@ -14,9 +14,9 @@ from vidrep.random_streams import stream
 from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.measure import SATURATED, TOO_FEW_ROWS, Cells, Measure, Prepared, Rows, cells
 from vidrep.similarity.nuclear import basis, ranks
+from vidrep.statistics import RIDGE_PENALTIES
 
 BATCH = 8  # predictors whose arrays are multiplied at once
-PENALTIES = np.logspace(-6, 2, 9)  # in units of the mean eigenvalue of the training kernel
 
 
 def folds_of(n: int, folds: int) -> list[np.ndarray]:
@@ -50,9 +50,9 @@ def error_arrays(
     values = np.maximum(values, 0)
     projected = across @ vectors
     rows = np.arange(len(test))
-    fitting = np.empty((len(PENALTIES), m, m))
-    testing = np.empty((len(PENALTIES), n, n))
-    for p, penalty in enumerate(PENALTIES * values.mean()):
+    fitting = np.empty((len(RIDGE_PENALTIES), m, m))
+    testing = np.empty((len(RIDGE_PENALTIES), n, n))
+    for p, penalty in enumerate(RIDGE_PENALTIES * values.mean()):
         kept = values / (values + penalty)
         residual = np.eye(m) - 1 / m - (vectors * kept) @ vectors.T
         left_out = np.maximum(np.diag(residual), 1e-12)
@@ -111,8 +111,8 @@ def _cross_validated(rows: Rows, targets: np.ndarray, options: dict) -> np.ndarr
             arrays = [error_arrays(row.data[0], test, train) for row in batch]
             fitting = np.concatenate([fitting for fitting, _ in arrays])
             testing = np.concatenate([testing for _, testing in arrays])
-            fitted = _products(fitting, within).reshape(len(batch), len(PENALTIES), -1)
-            tested = _products(testing, targets).reshape(len(batch), len(PENALTIES), -1)
+            fitted = _products(fitting, within).reshape(len(batch), len(RIDGE_PENALTIES), -1)
+            tested = _products(testing, targets).reshape(len(batch), len(RIDGE_PENALTIES), -1)
             chosen = np.argmin(fitted, axis=1, keepdims=True)
             error[start : start + BATCH] += np.take_along_axis(tested, chosen, axis=1)[:, 0]
         total += _variance(targets, within, test, train)
