@@ -82,7 +82,6 @@ def test_sequences_are_aligned_by_the_runs_evaluated_on_them():
     runs = [Run("sequences", "tcc_narrow", seed) for seed in (2, 5, UNTRAINED)]
     assert made.alignment_runs() == [("sequences", run) for run in runs]
     assert made.matched_runs() == [runs[0]]
-    assert made.first_run("tcc_narrow", "sequences") == runs[0]
 
 
 @pytest.mark.parametrize(("count", "extra"), [(0, []), (20, ["test_two_activities"])])

@@ -281,10 +281,6 @@ class Experiment:
         clip = self.sets[dataset]
         return videos[split] * videos["frames"][1] * clip.height * clip.width // 10**6
 
-    def first_run(self, system: str, dataset: str) -> Run:
-        """A trained system's run with its first seed."""
-        return Run(dataset, system, min(self.systems[system].seeds))
-
     def tables(self) -> list[str]:
         """The names of the experiment's tables."""
         names = ["accuracy", "probes", "confusion", "cost", "nearest", *ANALYSIS_TABLES]

@@ -3,15 +3,16 @@
 Imports nothing heavy; the renderers do, and are named here without being imported.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from vidrep.datasets.kind import DataSet, Key, Kind
 from vidrep.datasets.recipes import (
     BOUNCING,
-    CATALOGUE,
     SEQUENCES,
     BouncingRecipe,
     SequenceRecipe,
+    recipe,
+    sequence_recipe,
 )
 
 DIGIT_CLASSES = tuple(str(digit) for digit in range(10))
@@ -24,36 +25,36 @@ _SIZES = {
 
 def _bouncing(name: str, title: str, entry: dict, config: dict) -> DataSet:
     """A version of BouncingMNIST."""
-    settings = dict(CATALOGUE[entry["recipe"]].settings)
-    for key in ("step", "digits"):
-        if key in entry:
-            settings[key] = entry[key]
-    recipe = BouncingRecipe(
-        **settings,
-        frames=entry.get("frames", config["video"]["frames"]),
-        size=entry.get("size_px", config["video"]["size_px"]),
-        patch=entry.get("patch_px", config["video"]["patch_px"]),
+    video = config["video"]
+    made = recipe(
+        entry["recipe"],
+        frames=entry.get("frames", video["frames"]),
+        size=entry.get("size_px", video["size_px"]),
+        patch=entry.get("patch_px", video["patch_px"]),
+        digits=entry.get("digits"),
     )
-    return _data_set(
-        name, BOUNCING, title, recipe, config, truths={"factors", "boxes", "flow"}, named_only=False
-    )
+    if "step" in entry:
+        made = replace(made, step=entry["step"])
+    truths = {"factors", "boxes", "flow"}
+    return _data_set(name, BOUNCING, title, made, config, truths=truths, named_only=False)
 
 
 def _sequences(name: str, title: str, entry: dict, config: dict) -> DataSet:
     """Videos of one process."""
-    settings = {**config["sequences"], **CATALOGUE[entry["recipe"]].settings}
-    for key in ("frames", "jitter", "warp"):
-        if key in entry:
-            settings[key] = entry[key]
-    recipe = SequenceRecipe(
-        frames=settings["frames"],
-        size=entry.get("size_px", config["video"]["size_px"]),
-        patch=entry.get("patch_px", config["video"]["patch_px"]),
-        jitter=settings["jitter"],
-        warp=settings["warp"],
+    video = config["video"]
+    usual = config["sequences"]
+    made = sequence_recipe(
+        entry["recipe"],
+        frames=entry.get("frames", usual["frames"]),
+        size=entry.get("size_px", video["size_px"]),
+        patch=entry.get("patch_px", video["patch_px"]),
+        jitter=entry.get("jitter", usual["jitter"]),
+        warp=usual["warp"],
     )
+    if "warp" in entry:
+        made = replace(made, warp=entry["warp"])
     truths = {"factors", "boxes", "flow", "phase"}
-    return _data_set(name, SEQUENCES, title, recipe, config, truths=truths, named_only=True)
+    return _data_set(name, SEQUENCES, title, made, config, truths=truths, named_only=True)
 
 
 def _data_set(
