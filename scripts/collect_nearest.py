@@ -33,14 +33,14 @@ def main() -> None:
     for evaluated in dict.fromkeys(path.parent for path in args.kernels):
         kernels = open_kernels([path for path in args.kernels if path.parent == evaluated])
         for measure in args.measures:
-            how = {
-                "intervals": args.uncertainty == "all" or find(measure).light,
-                "seed": args.seed,
-                "memory_mb": args.memory_mb,
-            }
-            lines += [
-                [evaluated.name, measure, *line] for line in nearest_rows(kernels, measure, **how)
-            ]
+            found = nearest_rows(
+                kernels,
+                measure,
+                intervals=args.uncertainty == "all" or find(measure).light,
+                seed=args.seed,
+                memory_mb=args.memory_mb,
+            )
+            lines += [[evaluated.name, measure, *line] for line in found]
     write_differences(args.output, lines, ["evaluated", "measure", *DIFFERENCE_COLUMNS])
 
 

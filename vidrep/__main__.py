@@ -160,17 +160,16 @@ def compare_files(args: argparse.Namespace) -> None:
 
     sources = open_sources(args.files)
     groups = groups_of(sources)
-    how = {"groups": groups, "seed": args.seed, **dict(args.option)}
     with using(args.memory_mb, args.device):
         kernels = {source.name: source.summarise() for source in sources}
         show = table_of_differences if args.difference else table_of_pairs
-        print(show(kernels, args, how))
+        print(show(kernels, args, groups))
     n = sources[0].array.shape[0]
     what = f"{n} clips" if groups is None else f"{n} rows in {len(set(groups.tolist()))} groups"
     print(f"{args.measure} of {what}", file=sys.stderr)
 
 
-def table_of_pairs(kernels: dict, args: argparse.Namespace, how: dict) -> str:
+def table_of_pairs(kernels: dict, args: argparse.Namespace, groups) -> str:
     """All pairs, for reading; written to ``--output``."""
     from vidrep.similarity import all_pairs
     from vidrep.similarity.table import table, write_pairs
@@ -180,16 +179,18 @@ def table_of_pairs(kernels: dict, args: argparse.Namespace, how: dict) -> str:
         args.measure,
         intervals=args.intervals,
         permutations=args.permutations,
+        groups=groups,
+        seed=args.seed,
         memory_mb=args.memory_mb,
         device=args.device,
-        **how,
+        **dict(args.option),
     )
     if args.output:
         write_pairs(args.output, result, list(kernels))
     return table(result, list(kernels))
 
 
-def table_of_differences(kernels: dict, args: argparse.Namespace, how: dict) -> str:
+def table_of_differences(kernels: dict, args: argparse.Namespace, groups) -> str:
     """The differences asked for, for reading; written to ``--output``."""
     from vidrep.similarity.difference import differences, rows, table, write_differences
 
@@ -202,7 +203,10 @@ def table_of_differences(kernels: dict, args: argparse.Namespace, how: dict) -> 
         )
     place = {name: k for k, name in enumerate(kernels)}
     cells = [((place[a], place[b]), (place[a], place[c])) for a, b, c in args.difference]
-    lines = rows(differences(kernels, cells, args.measure, **how), args.difference)
+    found = differences(
+        kernels, cells, args.measure, groups=groups, seed=args.seed, **dict(args.option)
+    )
+    lines = rows(found, args.difference)
     if args.output:
         write_differences(args.output, lines)
     return table(lines)

@@ -16,6 +16,7 @@ from vidrep.datasets.kind import SCRIPT_FACTORS
 from vidrep.datasets.store import (
     check_attributes,
     check_clips,
+    check_label_shape,
     check_labels,
     check_rows,
     clip_ids,
@@ -79,12 +80,7 @@ def read_header(path: str | os.PathLike) -> Header:
         clips = member(file, "clips")
         check_clips(clips.shape, clips.dtype)
         classes = tuple(map(str, attrs["classes"]))
-        labels = member(file, "labels")
-        if labels.shape != (len(clips), len(classes)):
-            raise ValueError(
-                f"labels have shape {labels.shape}, expected {(len(clips), len(classes))}: a row"
-                f" for each clip and a column for each of the classes {', '.join(classes)}"
-            )
+        check_label_shape(member(file, "labels").shape, len(clips), classes)
         count, frames, height, width, *colour = clips.shape
         return Header(
             count=count,

@@ -74,6 +74,17 @@ def check_clips(shape: tuple[int, ...], dtype: np.dtype) -> None:
         raise ValueError(f"clips have {shape[1]} frame; a clip needs at least 2")
 
 
+def check_label_shape(
+    shape: tuple[int, ...], clips: int, classes: list[str] | tuple[str, ...]
+) -> None:
+    """Raise ValueError unless labels have a row for each clip and a column for each class."""
+    if shape != (clips, len(classes)):
+        raise ValueError(
+            f"labels have shape {shape}, expected {(clips, len(classes))}: a row for each clip and"
+            f" a column for each of the classes {', '.join(map(str, classes))}"
+        )
+
+
 def check_labels(
     labels: np.ndarray, clips: int, classes: list[str] | tuple[str, ...], multi_label: bool
 ) -> None:
@@ -85,11 +96,7 @@ def check_labels(
         classes: their names, one a column.
         multi_label: may a clip show several classes?
     """
-    if labels.shape != (clips, len(classes)):
-        raise ValueError(
-            f"labels have shape {labels.shape}, expected {(clips, len(classes))}: a row for each"
-            f" clip and a column for each of the classes {', '.join(map(str, classes))}"
-        )
+    check_label_shape(labels.shape, clips, classes)
     if labels.dtype.kind not in "uib" or not np.isin(labels, (0, 1)).all():
         raise ValueError(
             f"labels must be 0 or 1 in whole numbers, got {labels.dtype} from {labels.min():g} to"

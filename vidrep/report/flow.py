@@ -58,7 +58,8 @@ def flow_figure(
     )
     height = 1.0 + rows * (FRAME_INCHES + 0.14)
     width = 3.0 + FRAME_INCHES * 1.03 * frames
-    title = f"Optical flow on {dataset}: truth and estimates"
+    shown = "truth and estimates" if "true" in flows else "estimates"
+    title = f"Optical flow on {dataset}: {shown}"
     figure = new_figure(height, width=width, title=title, note=note)
     left, right = figure.subfigures(1, 2, width_ratios=[width - 1.3, 1.3])
     panels = iter(left.subplots(rows, 1, squeeze=False)[:, 0])

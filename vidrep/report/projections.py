@@ -81,7 +81,7 @@ def label_slots(labels: np.ndarray) -> np.ndarray:
 
 def slot_names(slots: int) -> tuple[str, ...]:
     """What the slots are called."""
-    return ("smaller digit", "larger digit") if slots == 2 else ("class",)
+    return ("smaller class", "larger class") if slots == 2 else ("class",)
 
 
 def project(embedding: Embedding) -> dict[tuple[str, int], np.ndarray]:

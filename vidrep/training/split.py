@@ -26,7 +26,7 @@ class Split:
         labels: (n, classes) uint8 multi-hot.
         flow: (n, T-1, 2, H, W) float16 in pixels, or None.
         multi_label: may a clip carry several labels?
-        ids: names of the clips, e.g. ``test/000012``.
+        ids: names of the clips, see ``vidrep.datasets.store.clip_ids``.
         flow_backward: flow from frame t+1 to t, the shape of ``flow``, or None.
         targets: further targets by name, (n, classes) uint8 multi-hot; see
             ``vidrep.training.targets``.

@@ -1,10 +1,7 @@
 # One kernel job for all activation stores of a run, as they were extracted; then one light job for each evaluation set and measure.
 
-LAYER_MEASURE = config["similarity"]["measures"][
-    0
-]  # shown layer by layer; its distances are mapped
-
-
+# The measure that is shown layer by layer, and whose distances are mapped.
+LAYER_MEASURE, *_ = config["similarity"]["measures"]
 SIMILARITY_TABLES = collect(
     "<results>/similarity/{evaluated}/{measure}.csv",
     evaluated=EXPERIMENT.datasets,

@@ -210,5 +210,5 @@ rule record_provenance:
     message:
         "Provenance of the experiment"
     shell:
-        "printf '%s\\n' --records {input.records} | python $VIDREP_SCRIPTS/record_provenance.py @/dev/stdin --config {params.config:q}"
+        piped("record_provenance", records="input.records") + "--config {params.config:q}"
         " --tables {input.tables} --output {output.record} > {log} 2>&1"
