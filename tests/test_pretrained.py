@@ -201,9 +201,9 @@ def test_runs_start_from_the_file_and_twins_do_not(make_split, tmp_path, cpu):
         record["weights_sha256"] == sha256(tmp_path / "w.pth")
         and len(record["weights_sha256"]) == 64
     )
-    twin = train(splits, tmp_path / "b", tmp_path / "w.pth", cpu, run_seed=UNTRAINED)
+    untrained = train(splits, tmp_path / "b", tmp_path / "w.pth", cpu, run_seed=UNTRAINED)
     random = train(splits, tmp_path / "c", None, cpu)
-    assert "weights_sha256" not in twin and "weights_sha256" not in random
+    assert "weights_sha256" not in untrained and "weights_sha256" not in random
     states = {}
     (tmp_path / "w.pth").unlink()  # a finished run does not need it any more
     for name in "abc":

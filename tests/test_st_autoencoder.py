@@ -455,7 +455,7 @@ NARROW["flow_autoencoder_rigid"] = {"objective_params": {"smoothness": 1000.0}}
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Results:
-    """A tiny experiment with one run of everything on every data set, and an untrained twin."""
+    """A tiny experiment with one run of everything on every data set, and an untrained baseline."""
     folder = tmp_path_factory.mktemp("results")
     digits = load_digits({"kind": "sklearn"}, patch=6, seed=0)
     for dataset in (FAST, SLOW, SPEEDS, SLOW_SPEEDS):

@@ -577,14 +577,14 @@ def test_each_stage_needs_its_rate(splits, tmp_path):
     assert not list(tmp_path.iterdir()), "not even the first stage was begun"
 
 
-# --- Untrained twins. ---
+# --- Untrained baselines. ---
 
 
-def test_an_untrained_twin_has_the_initial_weights_of_the_first_seed(splits, tmp_path, cpu):
-    record = train(PLAIN, splits, tmp_path / "twin", seed=5, run_seed=UNTRAINED)
-    twin = torch.load(tmp_path / "twin" / "weights.pt")
+def test_an_untrained_baseline_has_the_initial_weights_of_the_first_seed(splits, tmp_path, cpu):
+    record = train(PLAIN, splits, tmp_path / "untrained", seed=5, run_seed=UNTRAINED)
+    untrained = torch.load(tmp_path / "untrained" / "weights.pt")
     assert same(
-        twin,
+        untrained,
         fresh(PLAIN, splits[0], cpu, seed=stream_seed(5, "run", "plain", 7, "init")).state_dict(),
     )
     # A run that learns nothing keeps its initial weights, all but the running statistics of batch
@@ -593,14 +593,14 @@ def test_an_untrained_twin_has_the_initial_weights_of_the_first_seed(splits, tmp
     train(recipe(PLAIN, lr=0.0), splits, tmp_path / "second", seed=5, run_seed=8)
     names = dict(fresh(PLAIN, splits[0], cpu).named_parameters())
     first, second = (torch.load(tmp_path / name / "weights.pt") for name in ("first", "second"))
-    assert all(torch.equal(twin[name], first[name]) for name in names)
+    assert all(torch.equal(untrained[name], first[name]) for name in names)
     assert not any(
-        torch.equal(twin[name], second[name])
+        torch.equal(untrained[name], second[name])
         for name in names
-        if name.endswith("weight") and twin[name].ndim > 1
+        if name.endswith("weight") and untrained[name].ndim > 1
     )
     assert record["selected"]["epoch"] == 0 and record["seed"] == UNTRAINED
-    rows = list(csv.DictReader((tmp_path / "twin" / "history.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "untrained" / "history.csv").open()))
     assert {(row["epoch"], row["split"]) for row in rows} == {("0", "validation")}
     assert {row["metric"] for row in rows} == {"loss", "exact_set"}
 

@@ -129,29 +129,29 @@ def test_tubelets_are_patches_of_the_clip_times_a_matrix():
     torch.testing.assert_close(embed(clip)[:, :, 1, 1, 0], expected)
 
 
-def test_the_space_only_twin_does_not_know_the_order_of_frames():
+def test_the_space_only_variant_does_not_know_the_order_of_frames():
     torch.manual_seed(1)
     clip = torch.rand(2, 1, 6, 8, 8)
     order = [3, 0, 5, 1, 4, 2]
     shuffled = clip[:, :, order]
-    twin = small("space")
+    space_only = small("space")
     divided = small("divided")
     # a mean in another order
-    torch.testing.assert_close(twin(shuffled), twin(clip), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(space_only(shuffled), space_only(clip), rtol=1e-5, atol=1e-6)
     assert not torch.allclose(divided(shuffled), divided(clip), atol=1e-3)
-    assert twin.embed.time is None
+    assert space_only.embed.time is None
     torch.testing.assert_close(
-        twin(clip),
+        space_only(clip),
         torch.stack([small("space", frames=1)(clip[:, :, [t]]) for t in range(6)]).mean(0),
     )
 
 
-def test_the_space_only_twin_has_the_weights_of_the_divided_network_but_for_time_positions():
-    twin = small("space")
+def test_the_space_only_variant_has_the_weights_of_the_divided_network_but_for_time_positions():
+    space_only = small("space")
     divided = small("divided")
-    assert count(divided) - count(twin) == 6 * 8
+    assert count(divided) - count(space_only) == 6 * 8
     names = {name: p.shape for name, p in divided.named_parameters() if name != "embed.time"}
-    assert {name: p.shape for name, p in twin.named_parameters()} == names
+    assert {name: p.shape for name, p in space_only.named_parameters()} == names
 
 
 def test_the_factorised_encoder_keeps_frames_apart_before_its_second_half():

@@ -111,7 +111,7 @@ def flow_inputs(inputs: Sequence[str], flow: str | None) -> dict[str, str]:
 def catalogue() -> dict[str, dict]:
     """The catalogue as plain data: name -> entry.
 
-    Its files, one a family, lie in ``vidrep/catalogue/``.
+    Its files, by family, lie in ``vidrep/catalogue/``.
     """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     entries = {}

@@ -1,5 +1,5 @@
 # What the similarity tables mean: a map of systems for each evaluation set, from kernels, as clips are resampled; everything else
-# from the tables, in one job.
+# from the tables, in one job. And layers in the course of training, from the weights that a run has kept, a job a run.
 
 FACTORS = {
     name: {"family": system.family, "objective": system.objective}
