@@ -6,7 +6,11 @@
 # EXPERIMENT=paper make report   the same for workflow/experiments/paper.yaml
 
 EXPERIMENT ?= default
-SNAKEMAKE = .venv/bin/snakemake $(if $(filter default,$(EXPERIMENT)),,--configfile workflow/experiments/$(EXPERIMENT).yaml)
+# The overlay of an experiment other than the default; checked first, because Snakemake says of a YAML error neither line nor column.
+OVERLAY = $(if $(filter default,$(EXPERIMENT)),,workflow/experiments/$(EXPERIMENT).yaml)
+CHECK = $(if $(OVERLAY),.venv/bin/python -m vidrep check $(OVERLAY))
+CONFIGFILE = $(if $(OVERLAY),--configfile $(OVERLAY))
+SNAKEMAKE = .venv/bin/snakemake $(CONFIGFILE)
 REPORT = results/$(EXPERIMENT)/report.html
 
 # Two workers with one thread each use two cores best. A file stays with one worker: what its tests share is made once.
@@ -15,12 +19,14 @@ PYTEST = OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-
 .PHONY: report plan test test-quick fidelity
 
 report: .venv/installed
+	$(CHECK)
 	$(SNAKEMAKE) --quiet rules
 	$(SNAKEMAKE) --quiet all --report $(REPORT)
 	@echo "The report: $(abspath $(REPORT))"
 
 plan: .venv/installed
-	.venv/bin/python scripts/plan.py $(if $(filter default,$(EXPERIMENT)),,--configfile workflow/experiments/$(EXPERIMENT).yaml) $(PLAN)
+	$(CHECK)
+	.venv/bin/python scripts/plan.py $(CONFIGFILE) $(PLAN)
 
 fidelity: .venv/installed
 	.venv/bin/snakemake fidelity --configfile workflow/experiments/fidelity.yaml --quiet rules
