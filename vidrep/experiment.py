@@ -11,6 +11,7 @@ from vidrep.datasets.declared import data_sets
 from vidrep.run_jobs import RunJobs
 from vidrep.runs import EXTERNAL, UNTRAINED, Run, first_seeds, trained_on
 from vidrep.similarity_analysis import TABLES as ANALYSIS_TABLES
+from vidrep.splits import SPLITS
 from vidrep.systems import System
 
 
@@ -53,12 +54,12 @@ class Experiment:
 
     def pairs(self) -> list[tuple[str, System]]:
         """Which system is made for which data set, data set by data set."""
-        return [
-            (dataset, system)
-            for dataset in self.datasets
-            for system in self.systems.values()
-            if dataset in self.made_for(system)
-        ]
+        found = []
+        for dataset in self.datasets:
+            for system in self.systems.values():
+                if dataset in self.made_for(system):
+                    found.append((dataset, system))
+        return found
 
     def made_for(self, system: System) -> list[str]:
         """The data sets that a system is trained on: those it names, else all that may be."""
@@ -68,11 +69,10 @@ class Experiment:
 
     def trained_runs(self) -> list[Run]:
         """Every system on its data sets with each of its seeds."""
-        return [
-            Run(dataset, system.name, seed)
-            for dataset, system in self.pairs()
-            for seed in system.seeds
-        ]
+        runs = []
+        for dataset, system in self.pairs():
+            runs += [Run(dataset, system.name, seed) for seed in system.seeds]
+        return runs
 
     def untrained_runs(self) -> list[Run]:
         """The untrained baseline of every system on its data sets; controls have no other run."""
@@ -92,7 +92,8 @@ class Experiment:
     def trainings(self) -> list[RunJobs]:
         """The kinds of training jobs: a trained run each, or all baselines of a system."""
         trained = [name for name, system in self.systems.items() if system.seeds]
-        each = run_jobs.of_trained("", ["{dataset}"], run_jobs.any_of(self.datasets), trained)
+        any_data_set = run_jobs.any_of(self.datasets)
+        each = run_jobs.of_trained("", ["{dataset}"], any_data_set, trained)
         return [each, *self._untrained_jobs()]
 
     def run_definition(self, system: str) -> dict:
@@ -120,30 +121,31 @@ class Experiment:
         """
         found = []
         for number, sets in enumerate(self.groups()):
-            systems = [
-                name
-                for name, system in self.systems.items()
-                if system.seeds and set(sets) & set(self.made_for(system))
-            ]
+            trained = []
+            for name, system in self.systems.items():
+                if system.seeds and not set(sets).isdisjoint(self.made_for(system)):
+                    trained.append(name)
             ending = str(number) if number else ""
-            found.append(run_jobs.of_trained(ending, sets, run_jobs.any_of(sets), systems))
+            found.append(run_jobs.of_trained(ending, sets, run_jobs.any_of(sets), trained))
         return found + self._untrained_jobs()
 
     def _untrained_jobs(self) -> list[RunJobs]:
         """Jobs of all baselines of a system, the systems made for the same data sets together."""
         together: dict[tuple[str, ...], list[str]] = {}
         for name, system in self.systems.items():
-            together.setdefault(tuple(self.made_for(system)), []).append(name)
-        return [
-            run_jobs.of_untrained(f"untrained_{number}", sets, systems)
-            for number, (sets, systems) in enumerate(together.items())
-        ]
+            sets = tuple(self.made_for(system))
+            together.setdefault(sets, []).append(name)
+        found = []
+        for number, (sets, names) in enumerate(together.items()):
+            found.append(run_jobs.of_untrained(f"untrained_{number}", sets, names))
+        return found
 
     def external_jobs(self) -> RunJobs:
         """Jobs of external activations, which take the same way from there on."""
         runs = [run for _, run in self.external()]
-        trained_on = [run.dataset for run in runs]
-        return run_jobs.of_external(trained_on, [run.system for run in runs])
+        datasets = [run.dataset for run in runs]
+        networks = [run.system for run in runs]
+        return run_jobs.of_external(datasets, networks)
 
     def external_on(self, dataset: str) -> list[Run]:
         """Networks of somebody else's whose activations on ``dataset`` the configuration lists."""
@@ -151,10 +153,12 @@ class Experiment:
 
     def external(self) -> list[tuple[dict, Run]]:
         """Each listed file of activations, and the run that it stands for."""
-        return [
-            (item, Run(item.get("trained_on", EXTERNAL), item["name"], item.get("seed", 0)))
-            for item in self.config["external"]
-        ]
+        found = []
+        for item in self.config["external"]:
+            trained_on = item.get("trained_on", EXTERNAL)
+            run = Run(trained_on, item["name"], item.get("seed", 0))
+            found.append((item, run))
+        return found
 
     def external_file(self, evaluated: str, run: Run) -> str:
         """The file of activations behind an external run on an evaluation set."""
@@ -169,10 +173,10 @@ class Experiment:
 
     def families(self) -> dict[str, str]:
         """Family of each system and of each external network."""
-        own = {name: system.family for name, system in self.systems.items()}
-        return own | {
-            item["name"]: item.get("family", EXTERNAL) for item in self.config["external"]
-        }
+        found = {name: system.family for name, system in self.systems.items()}
+        for item in self.config["external"]:
+            found[item["name"]] = item.get("family", EXTERNAL)
+        return found
 
     def sequences(self) -> list[str]:
         """The data sets whose videos follow one script, so that they can be aligned."""
@@ -181,11 +185,8 @@ class Experiment:
     def detection_runs(self) -> list[Run]:
         """Trained runs whose features detect activities in untrimmed videos."""
         chosen = self.config["detection"]
-        return [
-            run
-            for run in self.trained_runs()
-            if run.system in chosen["systems"] and run.dataset in chosen["datasets"]
-        ]
+        runs = [run for run in self.trained_runs() if run.system in chosen["systems"]]
+        return [run for run in runs if run.dataset in chosen["datasets"]]
 
     def verdicts(self) -> list[str]:
         """The table of what the tests of measures found; none where it does not exist yet."""
@@ -197,8 +198,11 @@ class Experiment:
 
         Asked for are estimates to be scored, and what the systems evaluated on it are fed.
         """
-        fed = {self.systems[run.system].flow for run in self.evaluated_on(dataset)} - {None}
-        asked = {"true", *self.config["flow"]["estimators"], *fed}
+        asked = {"true", *self.config["flow"]["estimators"]}
+        for run in self.evaluated_on(dataset):
+            fed = self.systems[run.system].flow
+            if fed:
+                asked.add(fed)
         return sorted(filter(self.sets[dataset].has_flow, asked))
 
     def flow_scored_on(self) -> list[str]:
@@ -212,7 +216,8 @@ class Experiment:
         matched = []
         for dataset in self.datasets:
             made = [system for made_for, system in self.pairs() if made_for == dataset]
-            if len(made) > 1 or any(len(system.seeds) > 1 for system in made):
+            two_seeds = any(len(system.seeds) > 1 for system in made)
+            if len(made) > 1 or two_seeds:
                 matched.append(dataset)
         return matched
 
@@ -221,8 +226,8 @@ class Experiment:
         compared = []
         for dataset in self.datasets:
             trained = {(run.system, run.dataset) for run in self.evaluated_on(dataset)}
-            systems = {system for system, _ in trained}
-            if len(trained) > len(systems):
+            names = {system for system, _ in trained}
+            if len(trained) > len(names):
                 compared.append(dataset)
         return compared
 
@@ -230,9 +235,12 @@ class Experiment:
         """Trained runs whose weights are kept at several times, as ``training.snapshots`` asks."""
         if not self.config["training"]["snapshots"]:
             return []
-        return [
-            run for run in self.trained_runs() if sum(self.systems[run.system].recipe["epochs"])
-        ]
+        followed = []
+        for run in self.trained_runs():
+            epochs = self.systems[run.system].recipe["epochs"]
+            if sum(epochs):
+                followed.append(run)
+        return followed
 
     def followed_sets(self) -> list[str]:
         """The data sets that they are trained on."""
@@ -261,9 +269,10 @@ class Experiment:
 
     def alignment_runs(self) -> list[tuple[str, Run]]:
         """Each data set of sequences with each run that aligns its videos."""
-        return [
-            (dataset, run) for dataset in self.sequences() for run in self.evaluated_on(dataset)
-        ]
+        found = []
+        for dataset in self.sequences():
+            found += [(dataset, run) for run in self.evaluated_on(dataset)]
+        return found
 
     def matched_runs(self) -> list[Run]:
         """Of each system trained on sequences its first run, whose matched videos are shown."""
@@ -272,14 +281,17 @@ class Experiment:
 
     def detection_splits(self) -> list[str]:
         """The splits of untrimmed videos."""
-        two = self.config["detection"]["videos"]["test_two_activities"]
-        return ["train", "validation", "test"] + ["test_two_activities"] * bool(two)
+        splits = list(SPLITS)
+        if self.config["detection"]["videos"]["test_two_activities"]:
+            splits.append("test_two_activities")
+        return splits
 
     def untrimmed_mb(self, dataset: str, split: str) -> int:
         """Megabytes of a split of untrimmed videos, if all were as long as the longest."""
         videos = self.config["detection"]["videos"]
+        _, longest = videos["frames"]
         clip = self.sets[dataset]
-        return videos[split] * videos["frames"][1] * clip.height * clip.width // 10**6
+        return videos[split] * longest * clip.height * clip.width // 10**6
 
     def tables(self) -> list[str]:
         """The names of the experiment's tables."""
