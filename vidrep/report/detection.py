@@ -19,6 +19,7 @@ from vidrep.report.style import GREY, INK, new_figure, write_cells
 RIGHT = "#56B4E9"
 WRONG = "#E69F00"
 _HEADS = {"lstm": ("LSTM", "#0072B2", "o"), "softmax": ("softmax per clip", "#D55E00", "s")}
+_CURVE = _HEADS["lstm"][1]  # colour of activity curves, which are the LSTM's
 _SHOWN = 6  # videos
 _LANE = 0.22  # height of the bars below the curve
 
@@ -66,10 +67,12 @@ def detection_figure(
         count: time lines.
     """
     videos = found["videos"]
+    k = found["k"]
+    alpha = found["alpha"]
     clip_s = found["clip_frames"] / found["fps"]
     note = (
-        f"Left: the first {count} of {len(videos)} test videos, LSTM, mean filter k = {found['k']}"
-        f" ({2 * found['k'] + 1} clips), threshold alpha = {found['alpha']:g}; numbers: class"
+        f"Left: the first {count} of {len(videos)} test videos, LSTM, mean filter k = {k}"
+        f" ({2 * k + 1} clips), threshold alpha = {alpha:g}; numbers: class"
         f" (score). A clip lasts {clip_s:.2f} s. Right: all test"
         " videos; mAP: mean average precision."
     )
@@ -77,12 +80,12 @@ def detection_figure(
     left, right = figure.subfigures(1, 2, width_ratios=[2.3, 1])
     panels = left.subplots(count, 1, squeeze=False, sharex=True)[:, 0]
     for axes, video, curve in zip(panels, videos, curves, strict=False):
-        plot_timeline(video, curve, axes, clip_s=clip_s, alpha=found["alpha"])
+        plot_timeline(video, curve, axes, clip_s=clip_s, alpha=alpha)
     panels[-1].set_xlabel("time / s")
     left.supylabel("1 - p(background)", fontsize=8)
     left.legend(handles=_timeline_handles(), loc="outside upper left", ncols=5)
     upper, lower = right.subplots(2, 1, height_ratios=[1.3, 1])
-    plot_overlap(scores, upper, k=found["k"], alpha=found["alpha"])
+    plot_overlap(scores, upper, k=k, alpha=alpha)
     plot_sweep(scores, lower)
     heads, _ = upper.get_legend_handles_labels()
     right.legend(handles=heads, loc="outside upper left", ncols=2)
@@ -94,7 +97,7 @@ def _timeline_handles() -> list[Artist]:
         Patch(color=INK, label="truth"),
         Patch(color=RIGHT, label="detected, right class"),
         Patch(fc=WRONG, hatch="////", ec="white", lw=0, label="detected, wrong class"),
-        Line2D([], [], color=_HEADS["lstm"][1], label="activity curve"),
+        Line2D([], [], color=_CURVE, label="activity curve"),
         Line2D([], [], color=INK, lw=0.8, ls=":", label="alpha"),
     ]
 
@@ -111,7 +114,8 @@ def plot_timeline(
         clip_s: seconds a clip lasts.
         alpha: threshold of the curve.
     """
-    axes.stairs(curve, clip_s * np.arange(len(curve) + 1), color=_HEADS["lstm"][1], baseline=None)
+    edges = clip_s * np.arange(len(curve) + 1)
+    axes.stairs(curve, edges, color=_CURVE, baseline=None)
     axes.axhline(alpha, color=INK, lw=0.8, ls=":")
     true_labels = {segment["label"] for segment in video["truth"]}
     for segment in video["truth"]:
@@ -131,20 +135,23 @@ def plot_timeline(
 def _plot_segment(segment: dict, axes: Axes, *, lane: int, colour: str, **style) -> None:
     """A bar below the curve with its class, and its score if it was detected."""
     bottom = -0.12 - (lane + 1) * 1.25 * _LANE
-    length = segment["end_s"] - segment["start_s"]
-    axes.broken_barh([(segment["start_s"], length)], (bottom, _LANE), fc=colour, **style)
+    start = segment["start_s"]
+    end = segment["end_s"]
+    axes.broken_barh([(start, end - start)], (bottom, _LANE), fc=colour, **style)
     text = segment["label"]
     if "score" in segment:
         text = f"{text} ({segment['score']:.2f})"
-    x = segment["end_s"] + 0.06
+    x = end + 0.06
     y = bottom + _LANE / 2
     axes.text(x, y, text, fontsize=6.5, va="center", in_layout=False)
 
 
 def plot_overlap(scores: pd.DataFrame, axes: Axes, *, k: int, alpha: float) -> Axes:
     """mAP of both heads against the temporal overlap asked for, at the chosen settings."""
-    chosen = (scores["split"] == "test") & (scores["k"] == k) & (scores["alpha"] == alpha)
-    rows = scores[chosen & scores["metric"].str.startswith("map@")]
+    of_test = scores["split"] == "test"
+    as_chosen = (scores["k"] == k) & (scores["alpha"] == alpha)
+    is_map = scores["metric"].str.startswith("map@")
+    rows = scores[of_test & as_chosen & is_map]
     overlap = rows["metric"].str.removeprefix("map@").astype(float)
     rows = rows.assign(overlap=overlap).sort_values("overlap")
     for head, (label, colour, marker) in _HEADS.items():
@@ -162,8 +169,9 @@ def plot_overlap(scores: pd.DataFrame, axes: Axes, *, k: int, alpha: float) -> A
 
 def plot_sweep(scores: pd.DataFrame, axes: Axes) -> Axes:
     """mAP at tIoU 0.5 of the LSTM for every threshold and filter that was tried, as a heat map."""
-    chosen = (scores["split"] == "test") & (scores["metric"] == "map@0.5")
-    rows = scores[chosen & (scores["head"] == "lstm")]
+    of_test = scores["split"] == "test"
+    of_lstm = scores["head"] == "lstm"
+    rows = scores[of_test & of_lstm & (scores["metric"] == "map@0.5")]
     table = 100 * rows.pivot(index="alpha", columns="k", values="value")
     largest = max(1.0, np.nanmax(table))
     axes.imshow(table, aspect="auto", cmap="cividis", vmin=0, vmax=largest)

@@ -56,13 +56,15 @@ def draw(stores: list[Path], titles: dict[str, str], dataset: str) -> Figure:
 def read_embedding(store: Path) -> Embedding:
     """The last layer of a store with the labels of its clips; the first test clips."""
     attrs = zarr.open_group(store, mode="r").attrs
-    layer = attrs["layers"][-1]
+    *_, layer = attrs["layers"]
+    fit_labels = read_labels(store, "fit")
+    shown_labels = read_labels(store)
     return Embedding(
         name=attrs["system"],
         fit=read_layer(store, layer, "fit"),
-        fit_slots=label_slots(read_labels(store, "fit")),
+        fit_slots=label_slots(fit_labels),
         shown=read_layer(store, layer)[:_SHOWN],
-        shown_slots=label_slots(read_labels(store))[:_SHOWN],
+        shown_slots=label_slots(shown_labels)[:_SHOWN],
     )
 
 
@@ -73,9 +75,11 @@ def label_slots(labels: np.ndarray) -> np.ndarray:
         labels: (n, classes) multi-hot; every clip has a label.
     """
     first = labels.argmax(1)
-    if labels.sum(1).max(initial=1) <= 1:
+    most = labels.sum(1).max(initial=1)
+    if most <= 1:
         return first[:, None]
-    last = labels.shape[1] - 1 - labels[:, ::-1].argmax(1)
+    from_the_end = labels[:, ::-1].argmax(1)
+    last = labels.shape[1] - 1 - from_the_end
     return np.stack([first, last], axis=1)
 
 
@@ -93,7 +97,8 @@ def project(embedding: Embedding) -> dict[tuple[str, int], np.ndarray]:
     solver = "full" if embedding.fit.shape[1] < _WIDE else "randomized"
     # one thread: sums in one order; a dead layer has no variance
     with threadpool_limits(1), np.errstate(invalid="ignore"):
-        pca = PCA(count, svd_solver=solver, random_state=0).fit(embedding.fit)
+        pca = PCA(count, svd_solver=solver, random_state=0)
+        pca.fit(embedding.fit)
         fit = pca.transform(embedding.fit)
         shown = pca.transform(embedding.shown)
         neighbours = neighbour_map(shown)
@@ -107,8 +112,9 @@ def project(embedding: Embedding) -> dict[tuple[str, int], np.ndarray]:
 
 def neighbour_map(points: np.ndarray) -> np.ndarray:
     """t-SNE of points (n, d) in the plane, (n, 2), started from their first two coordinates."""
-    start = _plane(points)
-    start = (1e-4 * start / max(start[:, 0].std(), 1e-12)).astype(np.float32)
+    leading = _plane(points)
+    spread = max(leading[:, 0].std(), 1e-12)
+    start = (1e-4 * leading / spread).astype(np.float32)
     perplexity = min(30.0, max(1.0, (len(points) - 1) / 3))
     tsne = TSNE(2, perplexity=perplexity, init=start, max_iter=_TSNE_STEPS, random_state=0)
     return tsne.fit_transform(points.astype(np.float32))
@@ -136,10 +142,11 @@ def projection_figure(embeddings: list[Embedding], dataset: str, classes: list[s
         dataset: the evaluation set.
         classes: names of the classes.
     """
-    names = slot_names(embeddings[0].shown_slots.shape[1])
+    first, *_ = embeddings
+    names = slot_names(first.shown_slots.shape[1])
     lines = [(method, slot) for method in METHODS for slot in range(len(names))]
-    shown = len(embeddings[0].shown)
-    fitted = len(embeddings[0].fit)
+    shown = len(first.shown)
+    fitted = len(first.fit)
     note = (
         f"{shown:,} test clips. PCA and LDA are fitted on {fitted:,} other clips, LDA on the label"
         " that colours its row; t-SNE is made of the shown clips. Axes have no unit: only"
@@ -187,7 +194,10 @@ def plot_row(
         axes: where to draw.
         classes: number of classes.
     """
-    boxes = [_unit_box(plane) + np.array([_PITCH * i, 0]) for i, plane in enumerate(planes)]
+    boxes = []
+    for i, plane in enumerate(planes):
+        box = _unit_box(plane)
+        boxes.append(box + np.array([_PITCH * i, 0]))
     points = np.concatenate(boxes)
     palette = np.asarray(class_colours(classes))
     colours = palette[np.concatenate(classes_shown)]
@@ -205,4 +215,5 @@ def _unit_box(points: np.ndarray) -> np.ndarray:
     """Points (n, 2) stretched to fill the unit square up to a margin."""
     low = points.min(0)
     high = points.max(0)
-    return 0.05 + 0.9 * (points - low) / np.maximum(high - low, 1e-12)
+    span = np.maximum(high - low, 1e-12)
+    return 0.05 + 0.9 * (points - low) / span

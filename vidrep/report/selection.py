@@ -51,13 +51,16 @@ def sequences(experiment: Experiment) -> list[Item]:
 
 def data_sets_and_measures(experiment: Experiment) -> list[Item]:
     """Every data set with every measure of similarity."""
-    measures = experiment.config["similarity"]["measures"]
-    return [(dataset, measure) for dataset in experiment.datasets for measure in measures]
+    items = []
+    for dataset in experiment.datasets:
+        items += [(dataset, measure) for measure in experiment.config["similarity"]["measures"]]
+    return items
 
 
 def data_sets_and_first_measure(experiment: Experiment) -> list[Item]:
     """Every data set with the measure that is shown layer by layer."""
-    return [(dataset, first_measure(experiment)) for dataset in experiment.datasets]
+    measure = first_measure(experiment)
+    return [(dataset, measure) for dataset in experiment.datasets]
 
 
 def generating_runs(experiment: Experiment) -> list[Item]:
@@ -97,7 +100,8 @@ def if_controls(experiment: Experiment) -> list[Item]:
 
 def if_few_labels(experiment: Experiment) -> list[Item]:
     """One file, where several systems are trained on the labels of some clips only."""
-    return [()] if sum(map(_uses_few_labels, experiment.systems.values())) > 1 else []
+    few = [system for system in experiment.systems.values() if _uses_few_labels(system)]
+    return [()] if len(few) > 1 else []
 
 
 def _items(runs: list[Run]) -> list[Item]:
@@ -130,11 +134,8 @@ def verdicts(experiment: Experiment) -> list[str]:
 
 def histories(experiment: Experiment, dataset: str) -> list[str]:
     """The learning curves of the runs on a data set."""
-    return [
-        f"<results>/runs/{dataset}/{run.system}/seed{run.seed}/history.csv"
-        for run in experiment.trained_runs()
-        if run.dataset == dataset
-    ]
+    runs = [run for run in experiment.trained_runs() if run.dataset == dataset]
+    return [f"<results>/runs/{run.folder}/history.csv" for run in runs]
 
 
 def embeddings(experiment: Experiment, dataset: str) -> list[str]:
@@ -142,25 +143,23 @@ def embeddings(experiment: Experiment, dataset: str) -> list[str]:
     trained = first_seeds(experiment.trained_runs())
     untrained = experiment.untrained_runs()
     controls = [run for run in untrained if not experiment.systems[run.system].seeds]
-    return [
-        f"<results>/activations/{dataset}/{run.stem}.zarr"
-        for run in trained + controls
-        if run.dataset == dataset
-    ]
+    shown = [run for run in trained + controls if run.dataset == dataset]
+    return [f"<results>/activations/{dataset}/{run.stem}.zarr" for run in shown]
 
 
 def trained_run(experiment: Experiment, dataset: str, system: str) -> list[str]:
     """Weights and record of a system's first run."""
-    return _run_files(dataset, system, min(experiment.systems[system].seeds))
+    first = min(experiment.systems[system].seeds)
+    return _run_files(Run(dataset, system, first))
 
 
 def untrained_run(experiment: Experiment, dataset: str, system: str) -> list[str]:
     """Weights and record of its untrained baseline."""
-    return _run_files(dataset, system, UNTRAINED)
+    return _run_files(Run(dataset, system, UNTRAINED))
 
 
-def _run_files(dataset: str, system: str, seed: int | str) -> list[str]:
-    folder = f"<results>/runs/{dataset}/{system}/seed{seed}"
+def _run_files(run: Run) -> list[str]:
+    folder = f"<results>/runs/{run.folder}"
     return [f"{folder}/weights.pt", f"{folder}/run.json"]
 
 
@@ -207,14 +206,14 @@ def label_lines(experiment: Experiment) -> dict[str, dict[str, int]]:
         recipe = {**system.recipe, "labelled": None}
         alike = {**system.definition(), "name": None, "recipe": recipe}
         line = lines.setdefault(json.dumps(alike, sort_keys=True), {})
-        trained_on = [experiment.sets[name] for name in experiment.made_for(system)]
-        clips = max((data_set.clips["train"] for data_set in trained_on), default=0)
-        line[system.name] = system.recipe["labelled"] or clips
-    return {
-        next(iter(line)): line
-        for line in lines.values()
-        if any(_uses_few_labels(experiment.systems[name]) for name in line)
-    }
+        clips = [experiment.sets[name].clips["train"] for name in experiment.made_for(system)]
+        line[system.name] = system.recipe["labelled"] or max(clips, default=0)
+    shown = {}
+    for line in lines.values():
+        first, *_ = line
+        if any(_uses_few_labels(experiment.systems[name]) for name in line):
+            shown[first] = line
+    return shown
 
 
 def _uses_few_labels(system: System) -> bool:
