@@ -28,7 +28,8 @@ def wilson_interval(share: np.ndarray | float, n: int) -> tuple[np.ndarray, np.n
     z = NORMAL_QUANTILE
     scale = 2 * (n + z**2)
     centre = (2 * n * share + z**2) / scale
-    half = z / scale * np.sqrt(4 * n * share * (1 - share) + z**2)
+    variance = 4 * n * share * (1 - share)
+    half = z / scale * np.sqrt(variance + z**2)
     low = np.where(share == 0, 0.0, centre - half)
     high = np.where(share == 1, 1.0, centre + half)
     return low, high
@@ -63,8 +64,10 @@ def student_quantile(freedom: int) -> float:
 
 def jackknife_error(values: np.ndarray) -> np.ndarray:
     """Standard errors from (J, ...) values without each of J groups."""
-    squares = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
-    return np.sqrt(squares * (len(values) - 1) / len(values))
+    groups = len(values)
+    away = values - values.mean(axis=0)
+    squares = (away**2).sum(axis=0)
+    return np.sqrt(squares * (groups - 1) / groups)
 
 
 def jackknife_margin(error: np.ndarray, groups: int) -> np.ndarray:
@@ -75,13 +78,16 @@ def jackknife_margin(error: np.ndarray, groups: int) -> np.ndarray:
 def jackknife_p(value: np.ndarray, error: np.ndarray, groups: int) -> np.ndarray:
     """Two-sided p values for the true value being 0; NaN where the error is 0 or unknown."""
     known = np.nan_to_num(error) > 0
-    ratio = -np.abs(value) / np.where(known, error, 1)
-    return np.where(known, 2 * stdtr(groups - 1, ratio), np.nan)
+    divisor = np.where(known, error, 1)
+    ratio = -np.abs(value) / divisor
+    p = 2 * stdtr(groups - 1, ratio)
+    return np.where(known, p, np.nan)
 
 
 def bootstrap_counts(count: int, draws: int, rng: np.random.Generator) -> np.ndarray:
     """How often each of ``count`` items is in each bootstrap sample: (draws, count) int."""
-    return rng.multinomial(count, np.full(count, 1 / count), size=draws)
+    equal = np.full(count, 1 / count)
+    return rng.multinomial(count, equal, size=draws)
 
 
 def percentile_interval(draws: np.ndarray) -> np.ndarray:
@@ -90,7 +96,8 @@ def percentile_interval(draws: np.ndarray) -> np.ndarray:
     NaN where more than ``MOST_MISSING`` of the draws have no value.
     """
     missing = np.isnan(draws).mean(axis=0) > MOST_MISSING
-    low, high = np.nanquantile(np.where(missing, 0, draws), ENDS, axis=0)
+    known = np.where(missing, 0, draws)
+    low, high = np.nanquantile(known, ENDS, axis=0)
     return np.where(missing, np.nan, [low, high])
 
 
@@ -111,7 +118,8 @@ def permutation_p(observed: float, draws: np.ndarray, *, tolerance: float = 1e-1
     """
     if np.isnan(observed):
         return float("nan")
-    return float(p_of_counts(np.sum(draws >= observed - tolerance), len(draws)))
+    reached = np.sum(draws >= observed - tolerance)
+    return float(p_of_counts(reached, len(draws)))
 
 
 def adjusted_p(p: np.ndarray) -> np.ndarray:
@@ -131,15 +139,18 @@ def adjusted_p(p: np.ndarray) -> np.ndarray:
 
 def average_ranks(values: np.ndarray) -> np.ndarray:
     """Ranks 1..m of a vector, tied values sharing their mean rank."""
+    count = len(values)
     order = _order(values)
     ordered = values[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    ranks = np.empty(len(values))
-    if len(starts) == len(values):
-        ranks[order] = np.arange(1, len(values) + 1)
+    rises = ordered[1:] != ordered[:-1]
+    starts = np.flatnonzero(np.r_[True, rises])
+    ranks = np.empty(count)
+    if len(starts) == count:
+        ranks[order] = np.arange(1, count + 1)
     else:
-        ends = np.r_[starts[1:], len(values)]
-        ranks[order] = np.repeat((starts + ends + 1) / 2, ends - starts)
+        ends = np.r_[starts[1:], count]
+        shared = (starts + ends + 1) / 2
+        ranks[order] = np.repeat(shared, ends - starts)
     return ranks
 
 
@@ -162,9 +173,12 @@ def _order(values: np.ndarray) -> np.ndarray:
     if np.any(ordered[1:] < ordered[:-1]):
         keys &= ~places
         same = keys[1:] == keys[:-1]
-        alike = np.r_[False, same] | np.r_[same, False]
+        as_the_one_before = np.r_[False, same]
+        as_the_next_one = np.r_[same, False]
+        alike = as_the_one_before | as_the_next_one
         members = order[alike]
-        order[alike] = members[np.lexsort((values[members], keys[alike]))]
+        again = np.lexsort((values[members], keys[alike]))
+        order[alike] = members[again]
     return order
 
 
@@ -191,6 +205,9 @@ def kendall_tau(matched: Tensor) -> Tensor:
 
     n = matched.shape[-1]
     earlier, later = torch.triu_indices(n, n, 1, device=matched.device)
-    signs = (matched[..., later] - matched[..., earlier]).sign().float()
+    steps = matched[..., later] - matched[..., earlier]
+    signs = steps.sign().float()
     untied = signs.abs().sum(-1)
-    return signs.sum(-1) / (untied * (n * (n - 1) / 2)).sqrt().clamp(min=1)
+    pairs = n * (n - 1) / 2
+    largest = (untied * pairs).sqrt()
+    return signs.sum(-1) / largest.clamp(min=1)

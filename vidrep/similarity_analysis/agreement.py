@@ -21,8 +21,6 @@ AGREEMENT_COLUMNS = (
     "pairs",
 )
 FEWEST = 4  # systems: three have three pairs, whose order says nothing
-
-
 # runs (columns system, trained_on) and the values (R, R) among them
 Values = tuple[pd.DataFrame, np.ndarray]
 
@@ -58,21 +56,24 @@ def _own(side: Values, dataset: str) -> Values:
     """Those of the runs that were trained on a data set."""
     runs, values = side
     rows = np.flatnonzero(runs["trained_on"] == dataset)
-    return runs.iloc[rows], values[np.ix_(rows, rows)]
+    among = np.ix_(rows, rows)
+    return runs.iloc[rows], values[among]
 
 
 def _common(
     left: Values, right: Values, labels: list[str]
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """The runs that both sides have under the same labels, and their values on both."""
-    left_places = _places(left[0][labels])
-    right_places = _places(right[0][labels])
+    left_runs, left_values = left
+    right_runs, right_values = right
+    left_places = _places(left_runs[labels])
+    right_places = _places(right_runs[labels])
     shared = [key for key in left_places if key in right_places]
     i = [left_places[key] for key in shared]
     j = [right_places[key] for key in shared]
-    runs = left[0].iloc[i].reset_index(drop=True)
-    x = left[1][np.ix_(i, i)]
-    y = right[1][np.ix_(j, j)]
+    runs = left_runs.iloc[i].reset_index(drop=True)
+    x = left_values[np.ix_(i, i)]
+    y = right_values[np.ix_(j, j)]
     return runs, x, y
 
 
@@ -94,11 +95,12 @@ def _agreement(
         rest = np.setdiff1d(np.arange(len(frame)), block)
         among = np.ix_(rest, rest)
         left_out.append(spearman(x[among], y[among]))
-    margin = jackknife_margin(jackknife_error(np.array(left_out)), len(blocks))
+    error = jackknife_error(np.array(left_out))
+    margin = jackknife_margin(error, len(blocks))
     kinds = [tuple(data[block]) for block in blocks]
     orders = exchanged(len(frame), blocks, kinds, permutations, rng)
-    permuted = permuted_sums(standard_ranks(x), standard_ranks(y), orders) / 2
-    p = permutation_p(value, permuted)
+    sums = permuted_sums(standard_ranks(x), standard_ranks(y), orders)
+    p = permutation_p(value, sums / 2)
     pairs = len(frame) * (len(frame) - 1) // 2
     low = max(value - margin, -1)
     high = min(value + margin, 1)
@@ -110,7 +112,8 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
 
     NaN where one of them is flat.
     """
-    return float(np.sum(standard_ranks(x) * standard_ranks(y)) / 2)
+    both_orders = np.sum(standard_ranks(x) * standard_ranks(y))
+    return float(both_orders / 2)
 
 
 def standard_ranks(values: np.ndarray) -> np.ndarray:

@@ -25,7 +25,8 @@ def exchanged(
     for alike in map(np.array, by_kind.values()):
         places = np.tile(np.arange(len(alike)), (draws, 1))
         drawn = rng.permuted(places, axis=1)
-        orders[:, alike.ravel()] = alike[drawn].reshape(draws, -1)
+        exchanged_rows = alike[drawn]  # (draws, blocks, rows of a block)
+        orders[:, alike.ravel()] = exchanged_rows.reshape(draws, -1)
     return orders
 
 
@@ -35,7 +36,8 @@ def shuffled(
     """Orders (draws, count) of rows in which the rows of each block change places."""
     orders = np.tile(np.arange(count), (draws, 1))
     for block in blocks:
-        orders[:, block] = rng.permuted(np.tile(block, (draws, 1)), axis=1)
+        rows = np.tile(block, (draws, 1))
+        orders[:, block] = rng.permuted(rows, axis=1)
     return orders
 
 
@@ -48,6 +50,8 @@ def permuted_sums(weights: np.ndarray, values: np.ndarray, orders: np.ndarray) -
     sums = []
     for start in range(0, len(orders), step):
         part = orders[start : start + step]
-        permuted = values[part[:, :, None], part[:, None, :]]  # (part, R, R)
+        rows = part[:, :, None]
+        columns = part[:, None, :]
+        permuted = values[rows, columns]  # (part, R, R)
         sums.append(np.einsum("ij,pij->p", weights, permuted))
     return np.concatenate(sums)

@@ -45,7 +45,10 @@ def write_map(
         columns=PLACES,
     )
     write_table(table.round(DECIMALS), places)
-    members = [" ".join(runs[i].run for i in sorted(branch)) for branch in clades(found.links)]
+    members = []
+    for branch in clades(found.links):
+        names = [runs[i].run for i in sorted(branch)]
+        members.append(" ".join(names))
     tree = pd.DataFrame(
         {
             "left": found.links[:, 0].astype(int),
@@ -61,7 +64,7 @@ def write_map(
 
 def links(branches: pd.DataFrame) -> np.ndarray:
     """The tree of a table of branches in SciPy's form, (R - 1, 4)."""
-    sizes = branches["members"].str.split(" ").str.len()
-    return np.column_stack(
-        [branches[["left", "right", "height"]].to_numpy(float), sizes.to_numpy(float)]
-    )
+    members = branches["members"].str.split(" ")
+    sizes = members.str.len().to_numpy(float)
+    joined = branches[["left", "right", "height"]].to_numpy(float)
+    return np.column_stack([joined, sizes])

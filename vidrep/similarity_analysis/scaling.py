@@ -60,17 +60,27 @@ def map_systems(
     loaded = [kernel.load() for kernel in kernels]
     values = compare_all(loaded, measure)
     kept = defined(values)
+    shown = [loaded[i] for i in kept]
     distances = as_distances(values[np.ix_(kept, kept)], measure)
     points = plane(distances)
     links = tree(distances)
     spread = np.full((len(kept), 2, 2), np.nan)
     support = np.full(len(links), np.nan)
-    halves = list(half_samples([loaded[i] for i in kept], measure, samples, rng))
+    halves = list(half_samples(shown, measure, samples, rng))
     if halves:
-        places = [align(half, points) for half in plane(np.array(halves), points)]
+        maps = plane(np.array(halves), points)
+        places = [align(found, points) for found in maps]
         spread = _covariances(np.array(places), points)
         support = _support(links, halves)
-    return SystemMap(kept, points, spread, stress(distances, points), links, support, loaded[0].n)
+    return SystemMap(
+        kept=kept,
+        points=points,
+        spread=spread,
+        stress=stress(distances, points),
+        links=links,
+        support=support,
+        n=loaded[0].n,
+    )
 
 
 def half_samples(
@@ -84,8 +94,10 @@ def half_samples(
     if n < FEWEST_FOR_INTERVALS:
         return
     for _ in range(samples):
-        rows = np.sort(rng.permutation(n)[: n // 2])
-        values = compare_all([kernel.subset(rows) for kernel in kernels], measure)
+        half = rng.permutation(n)[: n // 2]
+        rows = np.sort(half)
+        subsets = [kernel.subset(rows) for kernel in kernels]
+        values = compare_all(subsets, measure)
         distances = as_distances(values, measure)
         if not np.isnan(distances).any():
             yield distances
@@ -112,12 +124,15 @@ def plane(distances: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
     for _ in range(STEPS if count > 1 else 0):
         before = points
         away = points[..., :, None, :] - points[..., None, :, :]
-        shown = np.sqrt(np.einsum("...d,...d->...", away, away))
-        pull = -np.divide(distances, shown, out=np.zeros_like(distances), where=shown > 0)
-        diagonal = np.einsum("...ii->...i", pull)
+        squares = np.einsum("...d,...d->...", away, away)
+        shown = np.sqrt(squares)
+        nothing = np.zeros_like(distances)
+        pull = -np.divide(distances, shown, out=nothing, where=shown > 0)
+        diagonal = np.einsum("...ii->...i", pull)  # a view
         diagonal[...] = -pull.sum(-1)
         points = pull @ before / count
-        if np.abs(points - before).max() < STILL * distances.max():
+        step = np.abs(points - before).max()
+        if step < STILL * distances.max():
             break
     return points - points.mean(-2, keepdims=True)
 
@@ -130,8 +145,9 @@ def classical(distances: np.ndarray) -> np.ndarray:
     if len(distances) < 2:
         return np.zeros((len(distances), 2))
     values, vectors = np.linalg.eigh(gram(distances))  # from the smallest to the largest
-    lengths = np.sqrt(np.maximum(values[:-3:-1], 0))
-    points = vectors[:, :-3:-1] * lengths
+    two_largest = slice(None, -3, -1)
+    lengths = np.sqrt(np.maximum(values[two_largest], 0))
+    points = vectors[:, two_largest] * lengths
     largest = points[np.abs(points).argmax(0), range(2)]
     return points * np.sign(largest + 1e-300)
 
@@ -142,7 +158,9 @@ def gram(distances: np.ndarray) -> np.ndarray:
     The matrix has negative eigenvalues where there are no such points.
     """
     squares = distances**2
-    return -(squares - squares.mean(0) - squares.mean(1)[:, None] + squares.mean()) / 2
+    rows = squares.mean(1)[:, None]
+    columns = squares.mean(0)
+    return -(squares - columns - rows + squares.mean()) / 2
 
 
 def stress(distances: np.ndarray, points: np.ndarray) -> float:
@@ -188,7 +206,8 @@ def _support(links: np.ndarray, halves: Sequence[np.ndarray]) -> np.ndarray:
     found = [set(clades(tree(half))) for half in halves]
     shares = []
     for branch in clades(links):
-        shares.append(np.mean([branch in others for others in found]))
+        recurs = [branch in branches for branches in found]
+        shares.append(np.mean(recurs))
     return np.array(shares)
 
 

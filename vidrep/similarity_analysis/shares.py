@@ -117,8 +117,9 @@ def _factor_row(
 def _residual_row(cells: pd.DataFrame, products: np.ndarray, full: np.ndarray) -> dict:
     """The row of what all factors leave."""
     whole = np.trace(products)
-    # a single cell has nothing to share
-    left = 1 - share(full, products) / whole if whole > 0 else np.nan
+    left = np.nan  # a single cell has nothing to share
+    if whole > 0:
+        left = 1 - share(full, products) / whole
     df = len(cells) - 1 - rank(full)
     return {"factor": "residual", "df": df, "r2": left, "r2_only": left}
 
@@ -132,7 +133,8 @@ def cell_products(distances: np.ndarray, runs: pd.DataFrame) -> tuple[pd.DataFra
     numbers, found = pd.factorize(keys)
     mean = np.zeros((len(found), len(runs)))
     mean[numbers, range(len(runs))] = 1
-    mean /= mean.sum(1, keepdims=True)
+    runs_of_cells = mean.sum(1, keepdims=True)
+    mean /= runs_of_cells
     products = mean @ gram(distances) @ mean.T
     products -= products.mean(0)
     products -= products.mean(1)[:, None]
@@ -152,7 +154,8 @@ def projector(designs: Sequence[np.ndarray], count: int) -> np.ndarray:
     if not designs:
         return np.zeros((count, count))
     joint = np.concatenate(designs, axis=1)
-    left, values, _ = np.linalg.svd(joint - joint.mean(0), full_matrices=False)
+    centred = joint - joint.mean(0)
+    left, values, _ = np.linalg.svd(centred, full_matrices=False)
     basis = left[:, values > 1e-9 * values[0]]
     return basis @ basis.T
 
@@ -172,9 +175,12 @@ def adjusted(projection: np.ndarray, products: np.ndarray) -> float:
 
     NaN for a model that leaves no freedom.
     """
-    left = len(products) - 1 - rank(projection)
+    whole = len(products) - 1
+    left = whole - rank(projection)
+    if not left:
+        return np.nan
     r2 = share(projection, products) / np.trace(products)
-    return 1 - (1 - r2) * (len(products) - 1) / left if left else np.nan
+    return 1 - (1 - r2) * whole / left
 
 
 def share_p(projection: np.ndarray, products: np.ndarray, orders: np.ndarray) -> float:
