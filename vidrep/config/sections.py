@@ -380,7 +380,7 @@ class Config(Section):
     )
     external: list[External] = Field([], description="activations of networks of your own")
     transfer: bool = Field(
-        True, description="evaluate every run on all comparable data sets, or only on its own"
+        True, description="evaluate trained runs on all comparable data sets, or only on their own"
     )
     controls: Annotated[list[Control], Unique] = Field(
         list(CONTROLS), description="score every run also on its own test clips so manipulated"
