@@ -23,7 +23,8 @@ GREY = "#767676"
 PALE = "#d9d9d9"  # cells without a value
 INK = "#222222"
 
-# Families of the catalogue keep colour and markers in every figure; others get what is left over.
+# These families keep colour and markers in every figure; others, of users or new in the catalogue,
+# get what is left over.
 # No palette keeps fifteen colours apart for colour-blind readers, so families whose colours they
 # could confuse differ in their markers. Okabe and Ito's palette, then colours found by a search for
 # large distances within each set of markers, with and without colour blindness.
