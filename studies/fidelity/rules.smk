@@ -35,7 +35,7 @@ rule fidelity:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        config=json.dumps(config, sort_keys=True),
+        config=CONFIG,
         folder=subpath(output.page, parent=True),
         code=lambda wc: code_version(
             FIDELITY / "__main__.py", *(FIDELITY / f"{source}.py" for source in CLAIM_SOURCES)

@@ -30,7 +30,7 @@ rule sanity:
         mem_mb=growing(4000),
         runtime=growing(120),
     params:
-        config=json.dumps(config, sort_keys=True),
+        config=CONFIG,
         folder=subpath(output.page, parent=True),
         code=lambda wc: code_version(
             STUDY / "__main__.py", *map(measures.source_file, measures.names())

@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from vidrep.report.naming import run_title
 from vidrep.report.strips import plot_strip
 from vidrep.report.style import GREY, INK, new_figure
+from vidrep.splits import SplitFiles
 from vidrep.training.device import choose
 from vidrep.training.run import load_run
-from vidrep.training.split import SplitFiles, load_split
+from vidrep.training.split import load_split
 
 # the order in which weights lie in the LSTM
 GATES = ("input gate", "forget gate", "candidate", "output gate")

@@ -29,6 +29,7 @@ def or_exit(make, argument, key=""):
 
 
 config.update(or_exit(complete, config))
+CONFIG = json.dumps(config, sort_keys=True)  # for jobs; the report adds captions to the dict
 EXPERIMENT = or_exit(check, config)
 SYSTEMS = EXPERIMENT.systems
 GPU_HERE = any_visible()

@@ -205,7 +205,7 @@ rule record_provenance:
         mem_mb=growing(1000),
         runtime=growing(10),
     params:
-        config=json.dumps(config, sort_keys=True),
+        config=CONFIG,
         code=code("record_provenance"),
     message:
         "Provenance of the experiment"
