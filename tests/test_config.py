@@ -179,6 +179,13 @@ def test_mistakes_name_key_and_value(config, key, words):
             "config key video.frames: 16 frames have 15 flow fields, too few for the stack of 16",
         ),
         (
+            {
+                "datasets": [{"name": "short", "recipe": "digits_only", "frames": 8}],
+                "systems": ["two_stream_narrow"],
+            },
+            "config key datasets, short: 8 frames have 7 flow fields, too few for the stack of 10",
+        ),
+        (
             {"systems": [{"name": "two_stream_narrow", "params": {"bidirectional": True}}]},
             (
                 "config key systems, two_stream_narrow: params.bidirectional is True and inputs are"

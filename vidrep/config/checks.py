@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vidrep.config.sections import MNIST_FILES
-from vidrep.config.system_checks import check_system
+from vidrep.config.system_checks import check_system, where_counted
 from vidrep.datasets.declared import KINDS
 from vidrep.experiment import Experiment
 from vidrep.naming import nearest
@@ -57,8 +57,7 @@ def _check_clips(experiment: Experiment) -> None:
             count = config[section][key]
             there = data_set.clips[split]
             if count > there:
-                own = there != config["clips"][split]
-                source = f"{split} of data set {name}" if own else f"clips.{split}"
+                source = where_counted(data_set, split, experiment)
                 raise ValueError(
                     f"config key {section}.{key}: {count} clips wanted, {source} is {there}"
                 )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vidrep import models, objectives
+from vidrep.datasets.kind import DataSet
 from vidrep.experiment import Experiment
 from vidrep.naming import source_file
 from vidrep.systems import STILL_DIGITS, System
@@ -24,11 +25,12 @@ def check_system(system: System, experiment: Experiment) -> None:
     _check_inputs(system)
     for name in experiment.made_for(system):
         data_set = experiment.sets[name]
-        _check_frames(system, data_set.frames)
-        if (system.recipe["labelled"] or 0) > data_set.clips["train"]:
+        _check_frames(system, data_set, experiment)
+        there = data_set.clips["train"]
+        if (system.recipe["labelled"] or 0) > there:
             raise ValueError(
-                f"{key}.recipe.labelled: {system.recipe['labelled']} clips, clips.train is"
-                f" {data_set.clips['train']}"
+                f"{key}.recipe.labelled: {system.recipe['labelled']} clips,"
+                f" {where_counted(data_set, 'train', experiment)} is {there}"
             )
         if system.flow and not data_set.has_flow(system.flow):
             raise ValueError(
@@ -38,6 +40,13 @@ def check_system(system: System, experiment: Experiment) -> None:
         _check_start(system, experiment)
     elif system.weights:
         _check_weights(system)
+
+
+def where_counted(data_set: DataSet, split: str, experiment: Experiment) -> str:
+    """What says how many clips a split has: a key, or the files of a data set of one's own."""
+    if data_set.clips[split] == experiment.config["clips"][split]:
+        return f"clips.{split}"
+    return f"{split} of data set {data_set.name}"
 
 
 def _check_stages(system: System) -> None:
@@ -72,20 +81,23 @@ def _check_inputs(system: System) -> None:
         )
 
 
-def _check_frames(system: System, frames: int) -> None:
+def _check_frames(system: System, data_set: DataSet, experiment: Experiment) -> None:
     """Flow fields enough for a stack of them, and frames left to predict."""
+    frames = data_set.frames
+    usual = frames == experiment.config["video"]["frames"]
+    key = "video.frames" if usual else f"datasets, {data_set.name}"
     traits = models.traits(system.model)
     stack = system.params.get("stack", traits.flow_stack)
     if traits.flow_stack and stack > frames - 1:
         raise ValueError(
-            f"config key video.frames: {frames} frames have {frames - 1} flow fields, too few for"
+            f"config key {key}: {frames} frames have {frames - 1} flow fields, too few for"
             f" the stack of {stack} of system {system.name}; use {stack + 1} frames or lower its"
             " params.stack"
         )
     observed = system.objective_params.get("observed", 0)
     if observed >= frames:
         raise ValueError(
-            f"config key video.frames: system {system.name} observes {observed} of {frames} frames"
+            f"config key {key}: system {system.name} observes {observed} of {frames} frames"
             " and has none left to predict; raise frames or lower its objective_params.observed"
         )
 
