@@ -202,7 +202,10 @@ def table_of_differences(kernels: dict, args: argparse.Namespace, groups) -> str
             f" {', '.join(kernels)}"
         )
     place = {name: k for k, name in enumerate(kernels)}
-    cells = [((place[a], place[b]), (place[a], place[c])) for a, b, c in args.difference]
+    cells = []
+    for names in args.difference:
+        a, b, c = (place[name] for name in names)
+        cells.append(((a, b), (a, c)))
     found = differences(
         kernels, cells, args.measure, groups=groups, seed=args.seed, **dict(args.option)
     )

@@ -10,7 +10,11 @@ from vidrep.training.targets import TARGETS
 
 CLASSES = 10
 # (C, T, H, W) by preset
-CLIPS = {"reference": (1, 16, 64, 64), "narrow": (1, 16, 20, 20), "control": (1, 16, 20, 20)}
+CLIPS = {
+    "reference": (1, 16, 64, 64),
+    "narrow": (1, 16, 20, 20),
+    "control": (1, 16, 20, 20),
+}
 
 
 def clip_shape(name: str) -> tuple[int, int, int, int]:

@@ -63,7 +63,8 @@ def representations(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns rep, dataset, system, seed, layer, run.
     """
-    reps = pd.Series(pd.unique(pd.concat([table["rep_a"], table["rep_b"]])), name="rep")
+    both_sides = pd.concat([table["rep_a"], table["rep_b"]])
+    reps = pd.Series(pd.unique(both_sides), name="rep")
     parts = reps.str.split("/", n=3, expand=True)
     parts.columns = ["dataset", "system", "seed", "layer"]
     parts["seed"] = parts["seed"].str.removeprefix("seed")

@@ -50,7 +50,11 @@ class Protocol:
 
 
 def score_rows(
-    fit: Tensor, fit_videos: Videos, test: Tensor, test_videos: Videos, protocol: Protocol
+    fit: Tensor,
+    fit_videos: Videos,
+    test: Tensor,
+    test_videos: Videos,
+    protocol: Protocol,
 ) -> list[tuple]:
     """All measures as rows of ``ALIGNMENT_COLUMNS``.
 
@@ -90,7 +94,10 @@ def _unlabelled_statistics(test: Tensor, test_videos: Videos) -> Statistics:
 
 
 def _progression_statistic(
-    fit: np.ndarray, fit_videos: Videos, test: np.ndarray, test_videos: Videos
+    fit: np.ndarray,
+    fit_videos: Videos,
+    test: np.ndarray,
+    test_videos: Videos,
 ) -> Statistics:
     """R2 of the progress towards events."""
     parts = measures.progression_parts(fit, fit_videos.events, test, test_videos.events)
@@ -98,7 +105,11 @@ def _progression_statistic(
 
 
 def _phase_statistics(
-    fit: np.ndarray, fit_videos: Videos, test: np.ndarray, test_videos: Videos, protocol: Protocol
+    fit: np.ndarray,
+    fit_videos: Videos,
+    test: np.ndarray,
+    test_videos: Videos,
+    protocol: Protocol,
 ) -> Statistics:
     """Phase accuracy for each of ``SHARES`` of the training videos, averaged over subsets."""
     statistics = {}
@@ -117,7 +128,10 @@ def _phase_statistics(
 
 
 def _linear_statistics(
-    fit: np.ndarray, fit_videos: Videos, test: np.ndarray, test_videos: Videos
+    fit: np.ndarray,
+    fit_videos: Videos,
+    test: np.ndarray,
+    test_videos: Videos,
 ) -> Statistics:
     """Accuracies of linear machines for the phase and the digit of each frame."""
     statistics = {}
@@ -130,7 +144,11 @@ def _linear_statistics(
 
 
 def _few_shot_rows(
-    fit: np.ndarray, fit_videos: Videos, test: np.ndarray, test_videos: Videos, protocol: Protocol
+    fit: np.ndarray,
+    fit_videos: Videos,
+    test: np.ndarray,
+    test_videos: Videos,
+    protocol: Protocol,
 ) -> list[tuple]:
     """Phase accuracy with few labelled videos, averaged over random choices of them."""
     rows = []

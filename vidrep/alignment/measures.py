@@ -82,7 +82,10 @@ def principal_components(
 
 
 def phase_accuracy(
-    fit: np.ndarray, fit_phase: np.ndarray, test: np.ndarray, test_phase: np.ndarray
+    fit: np.ndarray,
+    fit_phase: np.ndarray,
+    test: np.ndarray,
+    test_phase: np.ndarray,
 ) -> np.ndarray:
     """Share of each test video's frames whose phase a support-vector machine tells.
 
@@ -101,7 +104,10 @@ def phase_accuracy(
 
 
 def linear_accuracy(
-    fit: np.ndarray, fit_target: np.ndarray, test: np.ndarray, test_target: np.ndarray
+    fit: np.ndarray,
+    fit_target: np.ndarray,
+    test: np.ndarray,
+    test_target: np.ndarray,
 ) -> np.ndarray:
     """Share of each test video's frames whose target linear support-vector machines tell.
 
@@ -141,7 +147,10 @@ def distance_to_events(events: np.ndarray, frames: int) -> np.ndarray:
 
 
 def progression_parts(
-    fit: np.ndarray, fit_events: np.ndarray, test: np.ndarray, test_events: np.ndarray
+    fit: np.ndarray,
+    fit_events: np.ndarray,
+    test: np.ndarray,
+    test_events: np.ndarray,
 ) -> np.ndarray:
     """Squared sums behind R2 of linear regressions of ``distance_to_events``, video by video.
 

@@ -128,7 +128,10 @@ def multi_hot(digit: np.ndarray) -> np.ndarray:
 
 
 def move_digits(
-    recipe: BouncingRecipe, digit: np.ndarray, start: np.ndarray, direction: np.ndarray
+    recipe: BouncingRecipe,
+    digit: np.ndarray,
+    start: np.ndarray,
+    direction: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Where digits are in each frame.
 
@@ -151,7 +154,11 @@ def move_digits(
 
 
 def render(
-    recipe: BouncingRecipe, images: np.ndarray, labels: np.ndarray, count: int, streams
+    recipe: BouncingRecipe,
+    images: np.ndarray,
+    labels: np.ndarray,
+    count: int,
+    streams,
 ) -> dict:
     """Render clips of one split.
 

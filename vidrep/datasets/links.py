@@ -107,7 +107,11 @@ def _truths(file: h5py.File) -> frozenset[str]:
 
 
 def link_clips(
-    source: str | os.PathLike, path: str | os.PathLike, *, dataset: str, split: str
+    source: str | os.PathLike,
+    path: str | os.PathLike,
+    *,
+    dataset: str,
+    split: str,
 ) -> None:
     """Check a file of clips in full and write a file that links to it.
 

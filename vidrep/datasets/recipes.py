@@ -126,7 +126,12 @@ CATALOGUE = {
 
 
 def recipe(
-    name: str, *, frames: int, size: int, patch: int, digits: int | None = None
+    name: str,
+    *,
+    frames: int,
+    size: int,
+    patch: int,
+    digits: int | None = None,
 ) -> BouncingRecipe:
     """The recipe of a named version of BouncingMNIST.
 
@@ -148,7 +153,13 @@ def recipe(
 
 
 def sequence_recipe(
-    name: str, *, frames: int, size: int, patch: int, jitter: float, warp: float
+    name: str,
+    *,
+    frames: int,
+    size: int,
+    patch: int,
+    jitter: float,
+    warp: float,
 ) -> SequenceRecipe:
     """The recipe of a named version of the sequences.
 

@@ -26,7 +26,11 @@ def split_streams(seed: int, split: str) -> Callable[[str], np.random.Generator]
 
 
 def render_split(
-    recipe: BouncingRecipe | SequenceRecipe, digits: DigitSource, split: str, count: int, seed: int
+    recipe: BouncingRecipe | SequenceRecipe,
+    digits: DigitSource,
+    split: str,
+    count: int,
+    seed: int,
 ) -> dict:
     """Render one split with everything that is known about its clips.
 

@@ -67,7 +67,11 @@ def follow_script(progress: np.ndarray, waypoints: np.ndarray) -> tuple[np.ndarr
 
 
 def render(
-    recipe: SequenceRecipe, images: np.ndarray, labels: np.ndarray, count: int, streams
+    recipe: SequenceRecipe,
+    images: np.ndarray,
+    labels: np.ndarray,
+    count: int,
+    streams,
 ) -> dict:
     """Render videos of one split.
 

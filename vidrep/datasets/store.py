@@ -86,7 +86,10 @@ def check_label_shape(
 
 
 def check_labels(
-    labels: np.ndarray, clips: int, classes: list[str] | tuple[str, ...], multi_label: bool
+    labels: np.ndarray,
+    clips: int,
+    classes: list[str] | tuple[str, ...],
+    multi_label: bool,
 ) -> None:
     """Raise ValueError unless labels say of each clip which of the classes it shows.
 

@@ -72,7 +72,10 @@ class UntrimmedRecipe:
 
 
 def draw_edges(
-    recipe: UntrimmedRecipe, frames: np.ndarray, two: np.ndarray, rng: np.random.Generator
+    recipe: UntrimmedRecipe,
+    frames: np.ndarray,
+    two: np.ndarray,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Where the pieces of videos begin and end.
 
@@ -98,7 +101,10 @@ def draw_edges(
 
 
 def piecewise_trajectories(
-    start: np.ndarray, direction: np.ndarray, steps: np.ndarray, edges: np.ndarray
+    start: np.ndarray,
+    direction: np.ndarray,
+    steps: np.ndarray,
+    edges: np.ndarray,
 ) -> np.ndarray:
     """Positions of points that go on from where they are when their speed changes.
 
@@ -139,7 +145,11 @@ def piecewise_trajectories(
 
 
 def render_videos(
-    recipe: UntrimmedRecipe, images: np.ndarray, labels: np.ndarray, count: int, streams
+    recipe: UntrimmedRecipe,
+    images: np.ndarray,
+    labels: np.ndarray,
+    count: int,
+    streams,
 ) -> dict:
     """Render videos of one split.
 
@@ -206,7 +216,10 @@ def draw_classes(recipe: UntrimmedRecipe, count: int, rng: np.random.Generator) 
 
 
 def draw_images(
-    labels: np.ndarray, classes: np.ndarray, digits: int, rng: np.random.Generator
+    labels: np.ndarray,
+    classes: np.ndarray,
+    digits: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Indices (n, 2, digits) of random images of each segment's class, -1 where there is none."""
     order = np.argsort(labels, kind="stable")
@@ -264,7 +277,11 @@ def draw_videos(
 
 
 def render_untrimmed(
-    recipe: UntrimmedRecipe, digits: DigitSource, split: str, count: int, seed: int
+    recipe: UntrimmedRecipe,
+    digits: DigitSource,
+    split: str,
+    count: int,
+    seed: int,
 ) -> dict:
     """Render one split of ``SPLITS``: see ``render_videos``.
 

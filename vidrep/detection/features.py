@@ -131,7 +131,11 @@ def cut(video: np.ndarray, clips: int, clip_frames: int, offset: int) -> np.ndar
 
 
 def extract(
-    path: str | os.PathLike, objective: Objective, device: Device, *, offset: int = 0
+    path: str | os.PathLike,
+    objective: Objective,
+    device: Device,
+    *,
+    offset: int = 0,
 ) -> Videos:
     """Features and labels of all clips of one split of untrimmed videos.
 
@@ -185,7 +189,10 @@ def extract(
 
 
 def _batches(
-    videos: h5py.Dataset, clips: np.ndarray, clip_frames: int, offset: int
+    videos: h5py.Dataset,
+    clips: np.ndarray,
+    clip_frames: int,
+    offset: int,
 ) -> Iterator[Tensor]:
     """Batches of clips (B, T, H, W[, 3]), read a few videos at a time."""
     for i in range(0, len(clips), VIDEOS_AT_ONCE):

@@ -43,7 +43,12 @@ class Settings:
 
 
 def label_clips(
-    splits: dict[str, Videos], recipe: LabellerRecipe, *, seed: int, device: Device, report
+    splits: dict[str, Videos],
+    recipe: LabellerRecipe,
+    *,
+    seed: int,
+    device: Device,
+    report,
 ) -> dict[str, np.ndarray]:
     """Train both heads and label the clips of every test split.
 
@@ -134,7 +139,11 @@ def full_scores(probabilities: np.ndarray, videos: Videos, settings: Settings) -
 
 
 def segment_scores(
-    probabilities: np.ndarray, videos: Videos, k: int, alpha: float, thresholds: tuple[float, ...]
+    probabilities: np.ndarray,
+    videos: Videos,
+    k: int,
+    alpha: float,
+    thresholds: tuple[float, ...],
 ) -> dict[str, float]:
     """``map@<tIoU>``, and how many segments a video has and how many seconds they last."""
     found = segments_found(probabilities, videos, k, alpha)

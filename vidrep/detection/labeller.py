@@ -63,7 +63,13 @@ class Labeller(nn.Module):
     """
 
     def __init__(
-        self, features: int, classes: int, *, units: int, layers: int, dropout: float
+        self,
+        features: int,
+        classes: int,
+        *,
+        units: int,
+        layers: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(features)
@@ -191,7 +197,10 @@ def _train_one_epoch(
 
 
 def _validation_loss(
-    labeller: Labeller, videos: Videos, recipe: LabellerRecipe, device: Device
+    labeller: Labeller,
+    videos: Videos,
+    recipe: LabellerRecipe,
+    device: Device,
 ) -> float:
     scores = torch.from_numpy(predict(labeller, videos, device)).log()
     labels = torch.from_numpy(videos.labels)

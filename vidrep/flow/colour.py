@@ -9,9 +9,13 @@ import numpy as np
 # Steps of the wheel from red to yellow, green, cyan, blue, magenta and back to red: more where the
 # eye tells hues apart.
 _STEPS = (15, 6, 4, 11, 13, 6)
-_CORNERS = np.array(
-    [[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 0, 0]], np.float32
-)
+_RED = (1, 0, 0)
+_YELLOW = (1, 1, 0)
+_GREEN = (0, 1, 0)
+_CYAN = (0, 1, 1)
+_BLUE = (0, 0, 1)
+_MAGENTA = (1, 0, 1)
+_CORNERS = np.array([_RED, _YELLOW, _GREEN, _CYAN, _BLUE, _MAGENTA, _RED], np.float32)
 
 
 def colour_flow(flow: np.ndarray, max_px: float) -> np.ndarray:

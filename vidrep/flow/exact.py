@@ -11,7 +11,10 @@ import numpy as np
 
 
 def exact_flow(
-    patches: np.ndarray, corners: np.ndarray, height: int, width: int | None = None
+    patches: np.ndarray,
+    corners: np.ndarray,
+    height: int,
+    width: int | None = None,
 ) -> np.ndarray:
     """True flow of clips of moving patches.
 

@@ -22,7 +22,10 @@ def blocks(count: int) -> Iterator[slice]:
 
 
 def write_flow(
-    path: str | os.PathLike, fields: Iterable[np.ndarray], shape: tuple[int, ...], attrs: dict
+    path: str | os.PathLike,
+    fields: Iterable[np.ndarray],
+    shape: tuple[int, ...],
+    attrs: dict,
 ) -> None:
     """Write the flow of one split, whole or not at all.
 

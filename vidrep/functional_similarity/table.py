@@ -62,7 +62,10 @@ class Metric:
 
 
 def metrics(
-    runs: Sequence[Answers], truth: np.ndarray, multi_label: bool, equal: np.ndarray
+    runs: Sequence[Answers],
+    truth: np.ndarray,
+    multi_label: bool,
+    equal: np.ndarray,
 ) -> list[Metric]:
     """All symmetric metrics of runs; ``equal``: (1, n) equal weights of the clips."""
     scores = np.array([run.scores for run in runs])
@@ -88,7 +91,10 @@ def metrics(
 
 
 def agreement_rows(
-    runs: Sequence[Answers], truth: np.ndarray, multi_label: bool, seed: int
+    runs: Sequence[Answers],
+    truth: np.ndarray,
+    multi_label: bool,
+    seed: int,
 ) -> Iterator[tuple]:
     """Rows of all symmetric metrics, each unordered pair of different runs once.
 
@@ -118,7 +124,10 @@ def agreement_rows(
 
 
 def stitching_rows(
-    runs: Sequence[Answers], heads: Mapping[str, Head], truth: np.ndarray, seed: int
+    runs: Sequence[Answers],
+    heads: Mapping[str, Head],
+    truth: np.ndarray,
+    seed: int,
 ) -> Iterator[tuple]:
     """Rows of both stitching metrics for all ordered pairs of runs.
 

@@ -55,7 +55,11 @@ class Means:
 
 @torch.no_grad()
 def score_run(
-    objective, split: Split, mean_frame: Tensor, device: Device, clips_seen: int
+    objective,
+    split: Split,
+    mean_frame: Tensor,
+    device: Device,
+    clips_seen: int,
 ) -> tuple[list[tuple], dict[str, np.ndarray]]:
     """Generate frames for all clips of a split, batch by batch, and score them.
 
@@ -102,7 +106,10 @@ def _clip_errors(frames: Tensor, truth: Tensor) -> np.ndarray:
 
 
 def score_baselines(
-    train_file: Path, test_file: Path, observed: list[int], device: Device
+    train_file: Path,
+    test_file: Path,
+    observed: list[int],
+    device: Device,
 ) -> dict[str, list[tuple]]:
     """Score every baseline on one data set.
 
@@ -138,7 +145,10 @@ def score_baselines(
 
 
 def _baseline_scores(
-    name: str, seen: Tensor, truth: Tensor, mean_frame: Tensor
+    name: str,
+    seen: Tensor,
+    truth: Tensor,
+    mean_frame: Tensor,
 ) -> dict[str, Tensor]:
     """Frame scores (B, k) of a baseline; arguments as in ``baseline_frames``."""
     if name == TRUTH:

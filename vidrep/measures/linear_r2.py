@@ -125,7 +125,10 @@ def _products(arrays: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def _variance(
-    targets: np.ndarray, within: np.ndarray, test: np.ndarray, train: np.ndarray
+    targets: np.ndarray,
+    within: np.ndarray,
+    test: np.ndarray,
+    train: np.ndarray,
 ) -> np.ndarray:
     """Squared distances of the test clips from the mean of the training clips, for each target."""
     own = targets[:, test, test].sum(axis=1)

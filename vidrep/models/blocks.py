@@ -80,7 +80,11 @@ def convolved(size: Sequence[int], kernel: Triple, stride: Triple = 1) -> tuple[
 
 
 def conv_block(
-    channels_in: int, channels: int, kernel: Triple, pool: Triple, momentum: float = 0.01
+    channels_in: int,
+    channels: int,
+    kernel: Triple,
+    pool: Triple,
+    momentum: float = 0.01,
 ) -> nn.Sequential:
     """Convolution with same padding -> ReLU -> batch normalisation -> max pooling.
 
@@ -107,7 +111,10 @@ def conv_block(
 
 
 def conv_norm(
-    channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1)
+    channels_in: int,
+    channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (1, 1, 1),
 ) -> list[nn.Module]:
     """Convolution with same padding, then batch normalisation; kernel and stride are (T, H, W).
 

@@ -67,7 +67,12 @@ class PrimaryCapsules(nn.Module):
     """
 
     def __init__(
-        self, channels: int, types: int, dimension: int, kernel: Triple, stride: Triple
+        self,
+        channels: int,
+        types: int,
+        dimension: int,
+        kernel: Triple,
+        stride: Triple,
     ) -> None:
         super().__init__()
         self.types = types

@@ -118,7 +118,12 @@ def local_norm() -> nn.LocalResponseNorm:
 
 
 def conv_layer(
-    channels_in: int, channels: int, side: int, stride: int, pool: int, norms: list[nn.Module]
+    channels_in: int,
+    channels: int,
+    side: int,
+    stride: int,
+    pool: int,
+    norms: list[nn.Module],
 ) -> nn.Sequential:
     """Convolution over H and W with same padding -> ReLU -> ``norms`` -> 3x3 max pooling.
 

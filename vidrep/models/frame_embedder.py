@@ -24,7 +24,11 @@ EPS = 1e-3  # of the batch normalisation, as in Keras
 
 
 def conv_norm_relu(
-    channels_in: int, channels: int, kernel: Sequence[int], momentum: float, stride: int = 1
+    channels_in: int,
+    channels: int,
+    kernel: Sequence[int],
+    momentum: float,
+    stride: int = 1,
 ) -> list[nn.Module]:
     """Convolution with same padding -> batch normalisation -> ReLU.
 
@@ -55,7 +59,12 @@ class PastContext(nn.Module):
     """
 
     def __init__(
-        self, channels_in: int, convs: Sequence[int], context: int, stride: int, momentum: float
+        self,
+        channels_in: int,
+        convs: Sequence[int],
+        context: int,
+        stride: int,
+        momentum: float,
     ) -> None:
         super().__init__()
         self.context = context
@@ -82,7 +91,10 @@ class PastContext(nn.Module):
 
 
 def _base(
-    channels_in: int, stem: Sequence[int], blocks: Sequence[int], momentum: float
+    channels_in: int,
+    stem: Sequence[int],
+    blocks: Sequence[int],
+    momentum: float,
 ) -> nn.Sequential:
     """The convolutions of single frames; arguments as those of ``FrameEmbedder``."""
     channels, kernel, stride = stem

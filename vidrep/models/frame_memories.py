@@ -42,7 +42,12 @@ class ConvMemory(nn.Module):
     """
 
     def __init__(
-        self, channels_in: int, channels: int, kernel: int, untied: bool, init: float
+        self,
+        channels_in: int,
+        channels: int,
+        kernel: int,
+        untied: bool,
+        init: float,
     ) -> None:
         super().__init__()
         self.cell = ConvLSTM(channels_in, channels, size=None, kernel=kernel)
@@ -79,7 +84,12 @@ class DenseMemory(nn.Module):
     """
 
     def __init__(
-        self, channels_in: int, channels: int, size: Sequence[int], units: int, init: float
+        self,
+        channels_in: int,
+        channels: int,
+        size: Sequence[int],
+        units: int,
+        init: float,
     ) -> None:
         super().__init__()
         height, width = size

@@ -187,7 +187,12 @@ class FusionCNN(nn.Module):
         self.layers = (*convolutions, *self.dense)
 
     def _add_dense(
-        self, features: int, dense: Sequence[int], *, first: int, dropout: float
+        self,
+        features: int,
+        dense: Sequence[int],
+        *,
+        first: int,
+        dropout: float,
     ) -> tuple[str, ...]:
         """Add the fully connected layers, numbered from ``first`` on, and return their names."""
         names = []

@@ -98,7 +98,10 @@ def trunk(
 
 
 def _convolved(
-    size: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+    size: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
 ) -> tuple[int, ...]:
     """Size (T, H, W) after a convolution."""
     after = []

@@ -40,7 +40,10 @@ EXPANSION = 4  # channels after a block over channels inside it
 
 
 def _conv_norm_relu(
-    channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1)
+    channels_in: int,
+    channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (1, 1, 1),
 ) -> nn.Sequential:
     return nn.Sequential(*conv_norm(channels_in, channels, kernel, stride), nn.ReLU(inplace=True))
 

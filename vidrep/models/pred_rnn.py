@@ -149,7 +149,10 @@ class PredRNN(nn.Module):
         self.embedding = LastStepMean()
 
     def advance(
-        self, drive: Tensor, states: list[State], memory: Tensor
+        self,
+        drive: Tensor,
+        states: list[State],
+        memory: Tensor,
     ) -> tuple[list[State], Tensor]:
         """One step through all layers.
 

@@ -45,7 +45,11 @@ def mid_channels(channels_in: int, channels: int, kernel: int = 3) -> int:
 
 
 def _split_conv(
-    channels_in: int, mid: int, channels: int, kernel: Sequence[int], stride: Sequence[int]
+    channels_in: int,
+    mid: int,
+    channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int],
 ) -> list[nn.Module]:
     """The (2+1)-D form: space, BN, ReLU, time, BN. Each half carries its part of the stride."""
     length, height, width = kernel

@@ -28,7 +28,10 @@ SLOW_TEMPORAL = 2  # stages of the slow pathway that look over time: the last tw
 
 
 def _conv(
-    channels_in: int, channels: int, kernel: Sequence[int], stride: Sequence[int] = (1, 1, 1)
+    channels_in: int,
+    channels: int,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (1, 1, 1),
 ) -> list[nn.Module]:
     """Convolution and batch normalisation."""
     convolution = nn.Conv3d(

@@ -198,7 +198,10 @@ class TwoStream(nn.Module):
         )
 
     def forward(
-        self, clip: Tensor, flow: Tensor, flow_backward: Tensor | None = None
+        self,
+        clip: Tensor,
+        flow: Tensor,
+        flow_backward: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Embeddings of the sampled frames and flow stacks.
 

@@ -45,7 +45,11 @@ class Classification(Objective):
     selection = ("exact_set", "max")
 
     def __init__(
-        self, model: nn.Module, shape, readout: str = "mean", loss_at: str = "all"
+        self,
+        model: nn.Module,
+        shape,
+        readout: str = "mean",
+        loss_at: str = "all",
     ) -> None:
         super().__init__(model, shape)
         check_choice("classification", "readout", readout, READOUTS)

@@ -50,7 +50,12 @@ def cycle_back(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 def cycle_loss(
-    logits: Tensor, times: Tensor, variant: str, *, variance_weight: float, label_smoothing: float
+    logits: Tensor,
+    times: Tensor,
+    variant: str,
+    *,
+    variance_weight: float,
+    label_smoothing: float,
 ) -> Tensor:
     """Loss of cycles that ought to end where they began.
 

@@ -136,7 +136,13 @@ class GapFiller(nn.Module):
     """
 
     def __init__(
-        self, width_in: int, grid: Sequence[int], width: int, depth: int, heads: int, width_out: int
+        self,
+        width_in: int,
+        grid: Sequence[int],
+        width: int,
+        depth: int,
+        heads: int,
+        width_out: int,
     ):
         super().__init__()
         if min(width, depth, heads) < 1 or width % heads:

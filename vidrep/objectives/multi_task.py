@@ -43,7 +43,11 @@ class MultiTask(Objective):
     selection = ("exact_set", "max")
 
     def __init__(
-        self, model: nn.Module, shape, tasks: Sequence[str] = (LABELS, "speeds"), every: int = 10
+        self,
+        model: nn.Module,
+        shape,
+        tasks: Sequence[str] = (LABELS, "speeds"),
+        every: int = 10,
     ) -> None:
         super().__init__(model, shape)
         if list(tasks[:1]) != [LABELS] or len(tasks) > 2 or every < 2:

@@ -218,7 +218,11 @@ class StateDecoders(Objective):
         return self.decode_from(self.embed(batch), self.frame_vectors(batch), teacher=teacher)
 
     def decode_from(
-        self, embedding: Tensor, vectors: Tensor, *, teacher: bool
+        self,
+        embedding: Tensor,
+        vectors: Tensor,
+        *,
+        teacher: bool,
     ) -> dict[str, tuple[Tensor, Tensor]]:
         """``decode`` of embeddings (B, D) and true frames (B, T, frame_size)."""
         states = self.states(embedding)

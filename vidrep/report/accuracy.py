@@ -24,7 +24,10 @@ from vidrep.runs import UNTRAINED
 
 
 def draw(
-    accuracy: Path, clips: list[Path], titles: dict[str, str], families: dict[str, str]
+    accuracy: Path,
+    clips: list[Path],
+    titles: dict[str, str],
+    families: dict[str, str],
 ) -> Figure:
     """The figure of an experiment; see its declaration."""
     table = read_accuracy(accuracy, titles)
@@ -64,7 +67,12 @@ def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
 
 
 def plot_accuracy(
-    rows: pd.DataFrame, axes: Axes, *, lines: list[tuple[str, str]], looks: dict[str, Look], n: int
+    rows: pd.DataFrame,
+    axes: Axes,
+    *,
+    lines: list[tuple[str, str]],
+    looks: dict[str, Look],
+    n: int,
 ) -> Axes:
     """Dots with intervals of the results on one version, ``lines`` from top to bottom."""
     for value in rows.loc[rows["system"] == FLOOR, "value"]:

@@ -46,7 +46,10 @@ def draw(
 
 
 def alignment_figure(
-    table: pd.DataFrame, dataset: str, looks: dict[str, Look], videos: int
+    table: pd.DataFrame,
+    dataset: str,
+    looks: dict[str, Look],
+    videos: int,
 ) -> Figure:
     """All measures on one data set: dots of runs and baselines, lines of few-shot accuracy.
 
@@ -88,7 +91,12 @@ def alignment_figure(
 
 
 def plot_measure(
-    rows: pd.DataFrame, axes: Axes, *, lines: list[str], looks: dict[str, Look], factor: float
+    rows: pd.DataFrame,
+    axes: Axes,
+    *,
+    lines: list[str],
+    looks: dict[str, Look],
+    factor: float,
 ) -> Axes:
     """Dots with intervals of one metric, taken with the most labelled videos."""
     labelled = rows["labelled_videos"].fillna(0)

@@ -32,32 +32,26 @@ def clip_figure(clips: dict[str, np.ndarray], labels: dict[str, list[str]]) -> F
         clips: version to its first clips (k, T, H, W[, 3]).
         labels: version to the label sets of these clips, as text.
     """
-    frames = max(len(clip) for version in clips.values() for clip in version)
-    height = 1.0 + sum(map(len, clips.values())) * (FRAME_INCHES + 0.12)
+    lines = []
+    for version, shown in clips.items():
+        for clip, text in zip(shown, labels[version], strict=True):
+            lines.append((clip, f"{version}\n{text}"))
+    frames = max(len(clip) for clip, _ in lines)
+    height = 1.0 + len(lines) * (FRAME_INCHES + 0.12)
+    width = 2.0 + FRAME_INCHES * 1.03 * frames
     note = (
         "The first test clips of every version: same starts, same directions. In braces: the"
         " labels. Numbers below: frames."
     )
-    figure = new_figure(
-        height, width=2.0 + FRAME_INCHES * 1.03 * frames, title="Clips of the versions", note=note
-    )
-    panels = figure.subplots(sum(map(len, clips.values())), 1, squeeze=False)[:, 0]
-    lines = [
-        (version, clip, text)
-        for version in clips
-        for clip, text in zip(clips[version], labels[version], strict=True)
-    ]
-    for place, (axes, (version, clip, text)) in enumerate(zip(panels, lines, strict=True)):
-        plot_strip(
-            clip, axes, label=f"{version}\n{text}", count=frames, numbers=place == len(lines) - 1
-        )
+    figure = new_figure(height, width=width, title="Clips of the versions", note=note)
+    panels = figure.subplots(len(lines), 1, squeeze=False)[:, 0]
+    for place, (axes, (clip, label)) in enumerate(zip(panels, lines, strict=True)):
+        last = place == len(lines) - 1
+        plot_strip(clip, axes, label=label, count=frames, numbers=last)
     return figure
 
 
 def label_text(labels: np.ndarray, classes: list[str]) -> str:
     """A clip's label set in words; ``labels`` is its multi-hot row."""
-    return (
-        "{"
-        + ", ".join(name for name, present in zip(classes, labels, strict=True) if present)
-        + "}"
-    )
+    shown = [name for name, present in zip(classes, labels, strict=True) if present]
+    return "{" + ", ".join(shown) + "}"

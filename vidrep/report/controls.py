@@ -34,7 +34,10 @@ _LANE_INCHES = 0.115
 
 
 def draw(
-    accuracy: Path, clips: list[Path], titles: dict[str, str], families: dict[str, str]
+    accuracy: Path,
+    clips: list[Path],
+    titles: dict[str, str],
+    families: dict[str, str],
 ) -> Figure:
     """The figure of an experiment; see its declaration."""
     table = read_accuracy(accuracy, titles)

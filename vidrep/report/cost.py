@@ -28,7 +28,10 @@ def draw(
 
 
 def cost_figure(
-    accuracy: pd.DataFrame, cost: pd.DataFrame, clips: dict[str, int], looks: dict[str, Look]
+    accuracy: pd.DataFrame,
+    cost: pd.DataFrame,
+    clips: dict[str, int],
+    looks: dict[str, Look],
 ) -> Figure:
     """Accuracy against multiply-accumulates and parameters, one column per version."""
     rows = accuracy_rows(accuracy)
@@ -57,7 +60,12 @@ def cost_figure(
 
 
 def plot_cost(
-    rows: pd.DataFrame, axes: Axes, *, column: str, looks: dict[str, Look], n: int
+    rows: pd.DataFrame,
+    axes: Axes,
+    *,
+    column: str,
+    looks: dict[str, Look],
+    n: int,
 ) -> Axes:
     """Accuracy against ``column``, which has a logarithmic axis; one mark per run."""
     for system, value, cost in rows[["system", "value", column]].itertuples(index=False):

@@ -122,7 +122,10 @@ class Figure:
         return result
 
     def arguments(
-        self, experiment: Experiment, items: Sequence[Item], files: Mapping[str, Sequence[str]]
+        self,
+        experiment: Experiment,
+        items: Sequence[Item],
+        files: Mapping[str, Sequence[str]],
     ) -> list[str]:
         """The command line of ``scripts/plot.py`` that draws ``items``, without name and output.
 
@@ -156,7 +159,11 @@ class Figure:
         return [declared.format(**fields)]
 
     def _assigned(
-        self, name: str, experiment: Experiment, items: Sequence[Item], files: Iterator[str]
+        self,
+        name: str,
+        experiment: Experiment,
+        items: Sequence[Item],
+        files: Iterator[str],
     ) -> Iterator[str]:
         """Each of ``files`` behind what it is read for: ``digits_only=<path>``."""
         for item in items:
@@ -165,7 +172,10 @@ class Figure:
 
 
 def report_labels(
-    figures: Sequence[Figure], figure: Figure, item: Item, titles: Mapping[str, str]
+    figures: Sequence[Figure],
+    figure: Figure,
+    item: Item,
+    titles: Mapping[str, str],
 ) -> dict[str, str]:
     """What tells a file from the others of its chapter in the report.
 

@@ -55,7 +55,11 @@ def activity_curves(probabilities: np.ndarray, clips: np.ndarray, k: int) -> lis
 
 
 def detection_figure(
-    found: dict, curves: list[np.ndarray], scores: pd.DataFrame, run: str, count: int
+    found: dict,
+    curves: list[np.ndarray],
+    scores: pd.DataFrame,
+    run: str,
+    count: int,
 ) -> Figure:
     """Time lines of the first test videos, and mAP against overlap and for all settings tried.
 
@@ -103,7 +107,12 @@ def _timeline_handles() -> list[Artist]:
 
 
 def plot_timeline(
-    video: dict, curve: np.ndarray, axes: Axes, *, clip_s: float, alpha: float
+    video: dict,
+    curve: np.ndarray,
+    axes: Axes,
+    *,
+    clip_s: float,
+    alpha: float,
 ) -> Axes:
     """One video: its activity curve, and below it the true and the detected segments.
 

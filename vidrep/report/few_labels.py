@@ -83,7 +83,12 @@ def labelled_rows(rows: pd.DataFrame, lines: dict[str, dict[str, int]]) -> pd.Da
 
 
 def plot_few_labels(
-    rows: pd.DataFrame, axes: Axes, *, lines: dict, looks: dict[str, Look], n: int
+    rows: pd.DataFrame,
+    axes: Axes,
+    *,
+    lines: dict,
+    looks: dict[str, Look],
+    n: int,
 ) -> Axes:
     """A line for each of ``lines`` over a logarithmic axis of labelled clips.
 

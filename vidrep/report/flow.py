@@ -16,7 +16,11 @@ _SHOWN = 2  # clips
 
 
 def draw(
-    errors: list[Path], clips: Path, flow: list[Path], titles: dict[str, str], dataset: str
+    errors: list[Path],
+    clips: Path,
+    flow: list[Path],
+    titles: dict[str, str],
+    dataset: str,
 ) -> Figure:
     """The figure of one data set; see its declaration."""
     with open_clips(clips) as file:
@@ -37,7 +41,10 @@ def flow_errors(paths: list[Path], dataset: str, split: str) -> dict[str, float]
 
 
 def flow_figure(
-    clips: np.ndarray, flows: dict[str, np.ndarray], dataset: str, errors: dict[str, float]
+    clips: np.ndarray,
+    flows: dict[str, np.ndarray],
+    dataset: str,
+    errors: dict[str, float],
 ) -> Figure:
     """Clips, their true flow and its estimates, in the colours of the wheel.
 

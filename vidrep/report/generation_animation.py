@@ -62,7 +62,10 @@ def _at(columns: dict[str, np.ndarray | None], t: int) -> dict[str, np.ndarray |
 
 
 def _picture(
-    shown: dict[str, np.ndarray | None], shape: tuple[int, ...], label: str, edge: str
+    shown: dict[str, np.ndarray | None],
+    shape: tuple[int, ...],
+    label: str,
+    edge: str,
 ) -> Image.Image:
     """All clips at one time.
 

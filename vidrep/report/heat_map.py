@@ -79,7 +79,11 @@ def label_runs(
 
 
 def name_runs(
-    axes: Axes, systems: pd.Series, datasets: pd.Series, seeds: pd.Series, shown_as: dict[str, Look]
+    axes: Axes,
+    systems: pd.Series,
+    datasets: pd.Series,
+    seeds: pd.Series,
+    shown_as: dict[str, Look],
 ) -> None:
     """Number and name the rows of an axis by run, in the colours of the systems."""
     names = []

@@ -17,7 +17,10 @@ _SPLIT_DASHES = {"train": (0, (3, 1.2)), "validation": "-"}
 
 
 def draw(
-    histories: list[Path], titles: dict[str, str], families: dict[str, str], dataset: str
+    histories: list[Path],
+    titles: dict[str, str],
+    families: dict[str, str],
+    dataset: str,
 ) -> Figure:
     """The figure of one data set; see its declaration."""
     return learning_figure(read_histories(histories), titles[dataset], looks(families))

@@ -54,7 +54,11 @@ def draw(
 
 
 def prediction_figure(
-    table: pd.DataFrame, verdicts: pd.DataFrame, dataset: str, n: int, looks: dict[str, Look]
+    table: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    dataset: str,
+    n: int,
+    looks: dict[str, Look],
 ) -> Figure:
     """Squared error and SSIM of every frame that the systems generate of a data set's test clips.
 
@@ -113,7 +117,12 @@ def failures(verdicts: pd.DataFrame) -> dict[str, str]:
 
 
 def plot_along_clip(
-    rows: pd.DataFrame, axes: Axes, *, cut: int, looks: dict[str, Look], failed: dict[str, str]
+    rows: pd.DataFrame,
+    axes: Axes,
+    *,
+    cut: int,
+    looks: dict[str, Look],
+    failed: dict[str, str],
 ) -> Axes:
     """One metric over the frames of the clip; frame ``cut`` is the first that is predicted."""
     for (system, seed, part), line in rows.groupby(["system", "seed", "part"], sort=True):

@@ -19,7 +19,11 @@ _UNTRAINED = (0, (3, 1.2))  # dashes
 
 
 def draw(
-    probes: Path, confusion: Path, titles: dict[str, str], families: dict[str, str], dataset: str
+    probes: Path,
+    confusion: Path,
+    titles: dict[str, str],
+    families: dict[str, str],
+    dataset: str,
 ) -> Figure:
     """The figure of one evaluation set; see its declaration."""
     scores = read_table(probes, (*_COLUMNS, "metric", "value", "chance"))

@@ -184,7 +184,11 @@ def _class_handles(classes: list[str]) -> list[Line2D]:
 
 
 def plot_row(
-    planes: list[np.ndarray], classes_shown: list[np.ndarray], axes: Axes, *, classes: int
+    planes: list[np.ndarray],
+    classes_shown: list[np.ndarray],
+    axes: Axes,
+    *,
+    classes: int,
 ) -> Axes:
     """Scatters side by side, each stretched to a box of its own.
 

@@ -63,7 +63,12 @@ for _markers, _group in _FAMILIES.items():
     _FAMILY_MARKERS |= dict.fromkeys(_group, _markers)
 _SPARE = ("#113355", "#AA5533", "#AA8899", "#0000AA")
 _SPARE_MARKERS = "osDp"
-_DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+_DASHES = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1, 1)),
+    (0, (4, 1, 1, 1)),
+)
 # ten colours chosen by crowd and colour-vision model (Petroff 2021, arXiv 2107.02270)
 CLASS_COLOURS = "petroff10"
 

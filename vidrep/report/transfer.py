@@ -26,7 +26,10 @@ _COLUMNS = 6
 
 
 def draw(
-    accuracy: Path, clips: list[Path], titles: dict[str, str], families: dict[str, str]
+    accuracy: Path,
+    clips: list[Path],
+    titles: dict[str, str],
+    families: dict[str, str],
 ) -> Figure:
     """The figure of an experiment; see its declaration."""
     table = read_accuracy(accuracy, titles)

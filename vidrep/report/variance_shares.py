@@ -75,7 +75,11 @@ def _numbers(values: pd.Series) -> str:
 
 
 def plot_shares(
-    rows: pd.DataFrame, axes: Axes, *, factors: list[str], colours: dict[str, str]
+    rows: pd.DataFrame,
+    axes: Axes,
+    *,
+    factors: list[str],
+    colours: dict[str, str],
 ) -> Axes:
     """The shares on one evaluation set, factors from top to bottom."""
     measures = list(colours)

@@ -17,7 +17,11 @@ def prepare(item: Kernel, spec: Measure, options: dict) -> Prepared:
 
 
 def block_sizes(
-    spec: Measure, n: int, memory_mb: float, most: int, values_only: bool
+    spec: Measure,
+    n: int,
+    memory_mb: float,
+    most: int,
+    values_only: bool,
 ) -> tuple[int, int]:
     """How many representations stand on either side of a block.
 

@@ -193,7 +193,10 @@ def _delete_one(
 
 
 def _deleted_norms(
-    side: Rows, row_weight: float, diagonal_weight: float, diagonal: np.ndarray
+    side: Rows,
+    row_weight: float,
+    diagonal_weight: float,
+    diagonal: np.ndarray,
 ) -> np.ndarray:
     """(R, n) Frobenius norms of every array without clip i; 1 where there is no array."""
     norms = np.ones(diagonal.shape)

@@ -71,9 +71,10 @@ def compare(x, y, measure: str = "cka_linear_debiased", **options) -> float:
         ValueError: different numbers of clips, numbers that are not finite, unknown measure or
             option.
     """
-    return float(
-        _all_pairs(summaries([x]), find(measure), options, others=summaries([y])).values[0, 0]
-    )
+    first = summaries([x])
+    second = summaries([y])
+    result = _all_pairs(first, find(measure), options, others=second)
+    return float(result.values[0, 0])
 
 
 def compare_all(
@@ -149,10 +150,11 @@ def summaries(representations) -> list[Kernel]:
         if isinstance(representations, Mapping)
         else enumerate(representations)
     )
-    return [
-        item if hasattr(item, "load") else Activations(item, name=f"representation {name}")
-        for name, item in named
-    ]
+    kernels = []
+    for name, item in named:
+        is_summary = hasattr(item, "load")
+        kernels.append(item if is_summary else Activations(item, name=f"representation {name}"))
+    return kernels
 
 
 def _all_pairs(
@@ -258,7 +260,12 @@ def _ranks(side: list) -> np.ndarray:
 
 
 def _null(
-    spec: Measure, options: dict, units: list, permutations: int, seed: int, size: int
+    spec: Measure,
+    options: dict,
+    units: list,
+    permutations: int,
+    seed: int,
+    size: int,
 ) -> Callable | None:
     """What fills in the null of a block.
 
@@ -271,7 +278,11 @@ def _null(
         orders = bilinear.orderings(n, permutations, stream(seed, "similarity", "orderings", n))
 
         def shifts(
-            result: Comparison, block: tuple, rows: list, columns: list, kernels: list
+            result: Comparison,
+            block: tuple,
+            rows: list,
+            columns: list,
+            kernels: list,
         ) -> None:
             draws = len(orders) * (n - 1)
             p = p_of_counts(spec.null(rows, columns, orders), draws)
@@ -281,7 +292,11 @@ def _null(
     orders = resample.re_pairings(units, permutations, seed)
 
     def recompute(
-        result: Comparison, block: tuple, rows: list, columns: list, kernels: list
+        result: Comparison,
+        block: tuple,
+        rows: list,
+        columns: list,
+        kernels: list,
     ) -> None:
         loaded = [item.load() for item in kernels]
         values = result.values[block]
@@ -299,7 +314,12 @@ def _null(
 
 
 def _margins(
-    spec: Measure, options: dict, blocks: tuple, items: tuple, units: list, seed: int
+    spec: Measure,
+    options: dict,
+    blocks: tuple,
+    items: tuple,
+    units: list,
+    seed: int,
 ) -> np.ndarray:
     """Half widths of the intervals of one block.
 

@@ -236,7 +236,10 @@ def summarise(x, name: str = "", block_features: int | None = None) -> Kernel:
 
 
 def summarise_blocks(
-    blocks: Callable[[], Iterable[np.ndarray]], shape: tuple[int, int], eps: float, name: str = ""
+    blocks: Callable[[], Iterable[np.ndarray]],
+    shape: tuple[int, int],
+    eps: float,
+    name: str = "",
 ) -> Kernel:
     """The kernel summary of a representation that arrives in feature blocks.
 

@@ -175,7 +175,10 @@ def _from_kernels(kernels: Sequence[Item], dtype: np.dtype) -> tuple[np.ndarray,
 
 
 def _fill(
-    kernel: Item, dtype: np.dtype, tiles: Sequence[tuple[int, int]], arrays: Sequence
+    kernel: Item,
+    dtype: np.dtype,
+    tiles: Sequence[tuple[int, int]],
+    arrays: Sequence,
 ) -> np.ndarray:
     """Write the strictly lower triangle of some rows of one kernel; return (n,) its diagonal.
 

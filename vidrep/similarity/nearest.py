@@ -25,7 +25,12 @@ def embeddings(kernels: Sequence[StoredKernel]) -> list[StoredKernel]:
 
 
 def nearest_rows(
-    kernels: Sequence[StoredKernel], measure: str, *, intervals: bool, seed: int, memory_mb: float
+    kernels: Sequence[StoredKernel],
+    measure: str,
+    *,
+    intervals: bool,
+    seed: int,
+    memory_mb: float,
 ) -> list[list[str]]:
     """Rows of ``DIFFERENCE_COLUMNS`` for one evaluation set.
 

@@ -53,7 +53,10 @@ def nuclear_norm(product: np.ndarray, bound: float = np.inf) -> float:
 
 
 def nuclear_norms(
-    rows: Rows, columns: Rows, bound: float = np.inf, skip: np.ndarray | None = None
+    rows: Rows,
+    columns: Rows,
+    bound: float = np.inf,
+    skip: np.ndarray | None = None,
 ) -> np.ndarray:
     """(A, B) sums of singular values of all products of factors, one pair a core.
 

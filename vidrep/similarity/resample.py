@@ -159,7 +159,11 @@ def prepared(kernel: Kernel, spec: Measure, options: dict) -> Prepared:
 
 
 def replicates(
-    spec: Measure, options: dict, items: tuple, groups: Sequence[np.ndarray], same: bool
+    spec: Measure,
+    options: dict,
+    items: tuple,
+    groups: Sequence[np.ndarray],
+    same: bool,
 ) -> np.ndarray:
     """(J, A, B) values of all pairs without each of J groups of rows.
 

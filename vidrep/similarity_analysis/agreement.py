@@ -83,7 +83,11 @@ def _places(labels: pd.DataFrame) -> dict[tuple, int]:
 
 
 def _agreement(
-    frame: pd.DataFrame, x: np.ndarray, y: np.ndarray, permutations: int, rng: np.random.Generator
+    frame: pd.DataFrame,
+    x: np.ndarray,
+    y: np.ndarray,
+    permutations: int,
+    rng: np.random.Generator,
 ) -> tuple:
     """Spearman's correlation, its interval and p value, and the numbers of systems and pairs."""
     data = frame["trained_on"].to_numpy()

@@ -39,7 +39,10 @@ Embeddings = tuple[pd.DataFrame, np.ndarray]
 
 
 def collect(
-    paths: Sequence[Path], factors: Mapping[str, Mapping[str, str]], layer_measure: str, seed: int
+    paths: Sequence[Path],
+    factors: Mapping[str, Mapping[str, str]],
+    layer_measure: str,
+    seed: int,
 ) -> dict[str, pd.DataFrame]:
     """The tables ``TABLES`` by name.
 

@@ -31,7 +31,10 @@ def exchanged(
 
 
 def shuffled(
-    count: int, blocks: Sequence[np.ndarray], draws: int, rng: np.random.Generator
+    count: int,
+    blocks: Sequence[np.ndarray],
+    draws: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Orders (draws, count) of rows in which the rows of each block change places."""
     orders = np.tile(np.arange(count), (draws, 1))

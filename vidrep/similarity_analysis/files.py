@@ -16,7 +16,10 @@ DECIMALS = 6  # distances are of order 1, and single-precision kernels support n
 
 
 def write_map(
-    found: SystemMap, reps: Sequence[str], places: str | Path, branches: str | Path
+    found: SystemMap,
+    reps: Sequence[str],
+    places: str | Path,
+    branches: str | Path,
 ) -> None:
     """Write a map of embeddings.
 

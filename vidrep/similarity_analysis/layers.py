@@ -74,7 +74,10 @@ class Pairs:
 
 
 def layer_matches(
-    table: pd.DataFrame, dataset: str, measure: str, systems: list[str]
+    table: pd.DataFrame,
+    dataset: str,
+    measure: str,
+    systems: list[str],
 ) -> pd.DataFrame:
     """For each layer of each system the best layer of every other, and the one at equal depth.
 

@@ -47,7 +47,11 @@ class SystemMap:
 
 
 def map_systems(
-    kernels: Sequence, measure: str, *, samples: int, rng: np.random.Generator
+    kernels: Sequence,
+    measure: str,
+    *,
+    samples: int,
+    rng: np.random.Generator,
 ) -> SystemMap:
     """The map of representations of the same clips.
 
@@ -84,7 +88,10 @@ def map_systems(
 
 
 def half_samples(
-    kernels: Sequence, measure: str, samples: int, rng: np.random.Generator
+    kernels: Sequence,
+    measure: str,
+    samples: int,
+    rng: np.random.Generator,
 ) -> Iterator[np.ndarray]:
     """Distances (R, R) from random halves of the clips.
 

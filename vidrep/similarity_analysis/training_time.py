@@ -35,7 +35,12 @@ Layers = dict[str, np.ndarray]
 
 
 def layers_in_time(
-    folder: Path, epochs: Sequence[int], split: Split, rows: int, policy: Policy, device: Device
+    folder: Path,
+    epochs: Sequence[int],
+    split: Split,
+    rows: int,
+    policy: Policy,
+    device: Device,
 ) -> dict[int, Layers]:
     """Activations of a run's layers at each time, by the number of epochs.
 

@@ -33,7 +33,12 @@ class Progress:
             self.say(f"{100 * self.seen / max(self.total, 1):.0f} %")
 
     def epoch(
-        self, stage: str, epoch: int, epochs: int, loss: float, scores: dict[str, float]
+        self,
+        stage: str,
+        epoch: int,
+        epochs: int,
+        loss: float,
+        scores: dict[str, float],
     ) -> None:
         """Speak at the end of an epoch."""
         shown = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())

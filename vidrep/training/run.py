@@ -126,7 +126,12 @@ def unfitted(objective, validation: Split, device: Device) -> Outcome:
 
 
 def measurements(
-    objective, outcome: Outcome, validation: Split, device: Device, *, trained: bool
+    objective,
+    outcome: Outcome,
+    validation: Split,
+    device: Device,
+    *,
+    trained: bool,
 ) -> dict:
     """What ``run.json`` measures of a run: data, selected epoch, cost, device and precision."""
     selection = outcome.selection

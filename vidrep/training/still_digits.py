@@ -28,7 +28,12 @@ EVERY = 100  # steps between evaluations
 
 
 def train_on_digits(
-    digits: DigitSource, *, canvas: int, seed: int, device: Device, steps: int = STEPS
+    digits: DigitSource,
+    *,
+    canvas: int,
+    seed: int,
+    device: Device,
+    steps: int = STEPS,
 ) -> tuple[dict[str, Tensor], dict]:
     """Train ``DigitCNN`` with Adam and softmax cross-entropy.
 
@@ -109,7 +114,10 @@ def place(images: Tensor, canvas: int, generator: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def evaluate(
-    network: nn.Module, images: Tensor, labels: Tensor, device: Device
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    device: Device,
 ) -> tuple[float, float]:
     """Accuracy and mean cross-entropy, in float32."""
     network.eval()

@@ -88,7 +88,12 @@ class InvertedResidual(nn.Module):
     """
 
     def __init__(
-        self, channels_in: int, channels: int, stride: int, expansion: int, tf_padding: bool
+        self,
+        channels_in: int,
+        channels: int,
+        stride: int,
+        expansion: int,
+        tf_padding: bool,
     ):
         super().__init__()
         hidden = channels_in * expansion

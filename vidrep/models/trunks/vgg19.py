@@ -45,7 +45,11 @@ class VGG19(nn.Module):
     takes_clips = False
 
     def __init__(
-        self, *, width: float = 1.0, classes: int = 0, blocks: Sequence[Sequence[int]] = BLOCKS
+        self,
+        *,
+        width: float = 1.0,
+        classes: int = 0,
+        blocks: Sequence[Sequence[int]] = BLOCKS,
     ):
         super().__init__()
         self.mean = IMAGENET_MEAN
