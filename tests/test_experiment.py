@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from vidrep.experiment import Experiment
+from vidrep.report import selection
 from vidrep.runs import UNTRAINED, Run, first_seeds, trained_on
 from vidrep.splits import SplitFiles
 
@@ -32,6 +33,15 @@ def test_layers_are_matched_where_two_networks_meet():
     assert alone.matched_sets() == []
     assert two_seeds.matched_sets() == TWO_SETS
     assert experiment(systems=["c3d_narrow", elsewhere]).matched_sets() == ["velocity_only"]
+
+
+def test_what_runs_learnt_is_drawn_of_data_sets_that_some_are_trained_on():
+    one = {"name": "c3d_narrow", "datasets": ["digits_only"]}
+    assert selection.trained_sets(experiment(systems=[one])) == [("digits_only",)]
+    assert selection.embedded_sets(experiment(systems=[one])) == [("digits_only",)]
+    with_control = experiment(systems=[one, "pixels"])
+    assert selection.trained_sets(with_control) == [("digits_only",)]
+    assert selection.embedded_sets(with_control) == [(name,) for name in TWO_SETS]
 
 
 def test_training_versions_are_compared_where_a_system_comes_from_two_data_sets():

@@ -13,6 +13,7 @@ from vidrep.report.selection import (
     data_sets_and_measures,
     data_sets_with_flow,
     detecting_runs,
+    embedded_sets,
     embeddings,
     families,
     first_measure,
@@ -33,6 +34,7 @@ from vidrep.report.selection import (
     test_flow,
     titles,
     trained_run,
+    trained_sets,
     untrained_run,
     verdicts,
     version_sets,
@@ -80,7 +82,7 @@ jump.
         own_inputs={"histories": histories},
         settings={"titles": titles, "families": families},
         per=("dataset",),
-        of=data_sets,
+        of=trained_sets,
     ),
     Figure(
         name="accuracy",
@@ -207,7 +209,7 @@ larger class of the clip's label set.
         own_inputs={"stores": embeddings},
         settings={"titles": titles},
         per=("dataset",),
-        of=data_sets,
+        of=embedded_sets,
     ),
     Figure(
         name="similarity",

@@ -33,7 +33,7 @@ def functional_figure(
     """Kappa of the answers of trained runs, and accuracy of heads on each other's features.
 
     Args:
-        table: functional/<dataset>.csv.
+        table: functional_similarity/<dataset>.csv.
         dataset: the evaluation set.
         families: family of each system, in the order of the rows.
         titles: what people call each data set.

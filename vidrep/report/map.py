@@ -1,5 +1,6 @@
 """A map of systems: the embeddings of all runs in the plane, and their tree."""
 
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from vidrep.runs import UNTRAINED
 from vidrep.similarity.verdicts import Verdict, read_verdicts, warning
 from vidrep.similarity_analysis.files import BRANCHES, PLACES, links
 
-_SHAPES = "osD^vPX*<>p"  # data sets trained on; the experiment has at most ten
+_SHAPES = "osD^vPX*<>p"  # of data sets trained on; more of them share shapes
 # semi-axis of a 95 % ellipse of a normal distribution in the plane, in standard deviations
 _ELLIPSE = 2.4477
 _SURE = 0.95
@@ -76,7 +77,7 @@ def map_figure(
     order = plot_branches(branches, right, label=unit)
     number = {run: i + 1 for i, run in enumerate(order)}
     trained_on = dict.fromkeys(places.loc[places["seed"] != UNTRAINED, "trained_on"])
-    shapes = dict(zip(trained_on, _SHAPES, strict=False))
+    shapes = dict(zip(trained_on, cycle(_SHAPES), strict=False))
     plot_places(places, left, shapes=shapes, shown_as=shown_as, number=number)
     name_leaves(places.iloc[order], right, shown_as)
     figure.legend(

@@ -19,6 +19,16 @@ def data_sets(experiment: Experiment) -> list[Item]:
     return [(dataset,) for dataset in experiment.datasets]
 
 
+def trained_sets(experiment: Experiment) -> list[Item]:
+    """Data sets that some system is trained on."""
+    return [(dataset,) for dataset in experiment.datasets if histories(experiment, dataset)]
+
+
+def embedded_sets(experiment: Experiment) -> list[Item]:
+    """Data sets that some system or control is made for."""
+    return [(dataset,) for dataset in experiment.datasets if embeddings(experiment, dataset)]
+
+
 def data_sets_with_flow(experiment: Experiment) -> list[Item]:
     """Data sets whose flow is known or asked for."""
     return [(dataset,) for dataset in experiment.datasets if experiment.flow_methods(dataset)]
