@@ -77,6 +77,18 @@ def resolve(name: str, table: Mapping[str, Declared], kind: str):
         raise ValueError(f"{kind} {name!r}: module {module_name} has no {attribute!r}") from None
 
 
+def resolve_own(name: str, table: Mapping[str, Declared], kind: str):
+    """As ``resolve``, for a user's own object, whose module may lack another one.
+
+    Raises:
+        ValueError: as ``resolve``; or something that the module imports is missing.
+    """
+    try:
+        return resolve(name, table, kind)
+    except ImportError as error:
+        raise ValueError(f"{kind} {name!r} cannot be imported: {error}") from error
+
+
 def source_file(name: str, table: Mapping[str, Declared], kind: str) -> Path:
     """The file in which ``name`` is defined, found without importing it.
 

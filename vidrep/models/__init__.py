@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from vidrep.naming import Declared, check_arguments, resolve
+from vidrep.naming import Declared, check_arguments, resolve, resolve_own
 
 if TYPE_CHECKING:
     from torch import nn
@@ -99,10 +99,7 @@ def traits(name: str) -> ModelTraits:
     """
     if name in MODELS:
         return MODELS[name]
-    try:
-        own = resolve(name, MODELS, "model")
-    except ImportError as error:
-        raise ValueError(f"model {name!r} cannot be imported: {error}") from error
+    own = resolve_own(name, MODELS, "model")
     inputs = getattr(own, "inputs", None)
     return ModelTraits(
         place=name,

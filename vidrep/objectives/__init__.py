@@ -34,7 +34,7 @@ What must be known of an objective before torch is imported stands in its declar
 from dataclasses import dataclass
 from functools import cache
 
-from vidrep.naming import Declared, resolve
+from vidrep.naming import Declared, resolve_own
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,7 @@ def traits(name: str) -> ObjectiveTraits:
     """
     if name in OBJECTIVES:
         return OBJECTIVES[name]
-    try:
-        own = resolve(name, OBJECTIVES, "objective")
-    except ImportError as error:
-        raise ValueError(f"objective {name!r} cannot be imported: {error}") from error
+    own = resolve_own(name, OBJECTIVES, "objective")
     stages = getattr(own, "stages", None)
     return ObjectiveTraits(
         place=name,

@@ -15,7 +15,7 @@ rule render_untrimmed:
     benchmark:
         "<benchmarks>/datasets/{dataset}_untrimmed/{split}.tsv"
     wildcard_constraints:
-        split="train|validation|test|test_two_activities",
+        split=any_of(EXPERIMENT.detection_splits()),
     conda:
         "../../envs/vidrep.yaml"
     threads: 1
