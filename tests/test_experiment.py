@@ -39,6 +39,8 @@ def test_what_runs_learnt_is_drawn_of_data_sets_that_some_are_trained_on():
     one = {"name": "c3d_narrow", "datasets": ["digits_only"]}
     assert selection.trained_sets(experiment(systems=[one])) == [("digits_only",)]
     assert selection.embedded_sets(experiment(systems=[one])) == [("digits_only",)]
+    layers = selection.embedded_sets_and_first_measure(experiment(systems=[one]))
+    assert [dataset for dataset, _ in layers] == ["digits_only"]
     with_control = experiment(systems=[one, "pixels"])
     assert selection.trained_sets(with_control) == [("digits_only",)]
     assert selection.embedded_sets(with_control) == [(name,) for name in TWO_SETS]

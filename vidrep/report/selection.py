@@ -67,10 +67,10 @@ def data_sets_and_measures(experiment: Experiment) -> list[Item]:
     return items
 
 
-def data_sets_and_first_measure(experiment: Experiment) -> list[Item]:
-    """Every data set with the measure that is shown layer by layer."""
+def embedded_sets_and_first_measure(experiment: Experiment) -> list[Item]:
+    """``embedded_sets`` with the measure that is shown layer by layer."""
     measure = first_measure(experiment)
-    return [(dataset, measure) for dataset in experiment.datasets]
+    return [(*item, measure) for item in embedded_sets(experiment)]
 
 
 def generating_runs(experiment: Experiment) -> list[Item]:
