@@ -12,6 +12,8 @@ from torch.utils._pytree import tree_map
 from vidrep.objectives.build import build
 from vidrep.training.device import Device
 
+pytestmark = pytest.mark.slow
+
 BFLOAT16 = Device(torch.device("cpu"), "bfloat16")
 needs_bfloat16 = pytest.mark.skipif(
     not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),

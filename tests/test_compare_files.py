@@ -17,6 +17,8 @@ from vidrep.activations.store import write_ids
 from vidrep.similarity import all_pairs, compare, difference
 from vidrep.similarity.sources import groups_of, open_sources
 
+pytestmark = pytest.mark.slow  # each test starts a process that imports torch
+
 N = 40
 
 
