@@ -1,9 +1,8 @@
 """Tabulate the end-point error of estimated flows against the truth, on moving pixels."""
 
-import argparse
 import csv
 
-from vidrep.command_line import run
+from vidrep.command_line import make_parser, run
 from vidrep.files import whole
 from vidrep.flow.error import summarise_error
 from vidrep.flow.store import blocks, open_flow
@@ -26,7 +25,7 @@ def error_row(truth_path: str, estimate_path: str) -> dict:
 
 def main() -> None:
     """Read the command line, compare, write one row per estimate."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--truth", required=True, nargs="+", help="stores of true flow, one for each estimate"
     )

@@ -16,6 +16,8 @@ from pydantic import (
 from vidrep import measures
 from vidrep.activations import CONTROLS
 from vidrep.flow import ESTIMATED_FLOWS, FORWARD_FLOWS
+from vidrep.training import PRECISIONS
+from vidrep.training.optimisers import OPTIMISERS, SCHEDULES
 
 NAME = r"^[A-Za-z0-9_]+$"
 # The archives in a folder of digits of kind mnist.
@@ -155,12 +157,8 @@ class FlowSettings(Section):
 class Recipe(Section):
     """How a system is trained, where it differs from the catalogue."""
 
-    optimiser: Literal["adam", "adamw", "sgd", "rmsprop"] = Field(
-        NOT_GIVEN, description="the optimiser"
-    )
-    schedule: Literal["constant", "one_cycle", "steps"] = Field(
-        NOT_GIVEN, description="how the learning rate goes on"
-    )
+    optimiser: Literal[*OPTIMISERS] = Field(NOT_GIVEN, description="the optimiser")
+    schedule: Literal[*SCHEDULES] = Field(NOT_GIVEN, description="how the learning rate goes on")
     lr: either(Positive, list[Positive]) = Field(
         NOT_GIVEN, description="learning rate, one number or one for each training stage"
     )
@@ -226,7 +224,7 @@ class Training(Section):
         1, description="CPU threads of a run; the bits of its weights depend on them"
     )
     gpu: Whole = Field(1, description="GPUs a run asks for, as far as --resources gpu= grants them")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Literal[*PRECISIONS] = Field(
         "auto", description="auto: bfloat16 on GPUs that have it, float32 on CPUs"
     )
     snapshots: Annotated[list[Whole], Unique] = Field(

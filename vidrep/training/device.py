@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+from vidrep.training import PRECISIONS
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,28 @@
-"""The optimisers and learning-rate schedules that a recipe may name."""
+"""The optimisers and learning-rate schedules that a recipe may name.
 
-from functools import partial
+The configuration reads their names whenever the Snakefile is parsed, so torch is imported only
+when one is made.
+"""
 
-from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
-from torch.optim.lr_scheduler import ConstantLR, LRScheduler, MultiStepLR, OneCycleLR
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
 
 # shares of training after which schedule "steps" divides the rate by ten (arXiv 1406.2199)
 STEPS_AT = (5 / 8, 7 / 8)
 EPSILON = 1e-8  # of the adaptive optimisers' denominators
 
+# name in a recipe -> name in torch.optim, and its options
 OPTIMISERS = {
-    "adam": partial(Adam, eps=EPSILON),
-    "adamw": partial(AdamW, eps=EPSILON),
-    "sgd": partial(SGD, momentum=0.9),
-    "rmsprop": partial(RMSprop, eps=EPSILON),
+    "adam": ("Adam", {"eps": EPSILON}),
+    "adamw": ("AdamW", {"eps": EPSILON}),
+    "sgd": ("SGD", {"momentum": 0.9}),
+    "rmsprop": ("RMSprop", {"eps": EPSILON}),
 }
 
 
@@ -23,11 +31,17 @@ def make_optimiser(objective: nn.Module, recipe: dict, lr: float) -> Optimizer:
     name = recipe["optimiser"]
     if name not in OPTIMISERS:
         raise ValueError(f"recipe: optimiser {name!r}; give one of {', '.join(OPTIMISERS)}")
+    from torch import optim
+
+    class_name, options = OPTIMISERS[name]
     trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
-    return OPTIMISERS[name](trained, lr=lr, weight_decay=recipe["weight_decay"])
+    optimiser_class = getattr(optim, class_name)
+    return optimiser_class(trained, lr=lr, weight_decay=recipe["weight_decay"], **options)
 
 
 def _one_cycle(optimiser: Optimizer, steps: int) -> LRScheduler:
+    from torch.optim.lr_scheduler import OneCycleLR
+
     group = optimiser.param_groups[0]
     return OneCycleLR(
         optimiser,
@@ -40,10 +54,14 @@ def _one_cycle(optimiser: Optimizer, steps: int) -> LRScheduler:
 
 
 def _constant(optimiser: Optimizer, steps: int) -> LRScheduler:
+    from torch.optim.lr_scheduler import ConstantLR
+
     return ConstantLR(optimiser, factor=1.0)
 
 
 def _steps(optimiser: Optimizer, steps: int) -> LRScheduler:
+    from torch.optim.lr_scheduler import MultiStepLR
+
     milestones = [round(share * steps) for share in STEPS_AT]
     return MultiStepLR(optimiser, milestones, gamma=0.1)
 

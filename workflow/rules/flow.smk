@@ -54,4 +54,5 @@ rule flow_error:
     message:
         "End-point error of the flow estimators"
     shell:
-        "python $VIDREP_SCRIPTS/flow_error.py --truth {params.truth} --estimate {input.estimate} --output {output.table} > {log} 2>&1"
+        piped("flow_error", truth="params.truth", estimate="input.estimate")
+        + "--output {output.table} > {log} 2>&1"

@@ -102,8 +102,8 @@ rule collect_accuracy:
     message:
         "Accuracy of all runs on all versions"
     shell:
-        piped("collect_accuracy", parts="input.parts")
-        + "--train {input.train} --test {input.test} --output {output.table} > {log} 2>&1"
+        piped("collect_accuracy", train="input.train", test="input.test", parts="input.parts")
+        + "--output {output.table} > {log} 2>&1"
 
 
 rule collect_probes:
@@ -210,5 +210,5 @@ rule record_provenance:
     message:
         "Provenance of the experiment"
     shell:
-        piped("record_provenance", records="input.records") + "--config {params.config:q}"
-        " --tables {input.tables} --output {output.record} > {log} 2>&1"
+        piped("record_provenance", records="input.records", tables="input.tables")
+        + "--config {params.config:q} --output {output.record} > {log} 2>&1"
