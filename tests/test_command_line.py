@@ -5,6 +5,7 @@ rules write.
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -83,3 +84,24 @@ def test_rules_pass_the_files_of_all_runs_so():
         used = [command for command in commands if argument in command]
         piped = rf"printf '%s\\n' [^|]*{re.escape(argument)} [|] python"
         assert used and all(re.search(piped, command) for command in used), name
+
+
+def test_a_script_leaves_with_its_work_done(tmp_path):
+    """What it printed has gone through the pipe, what it registered has run; its status is 0."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import atexit, sys\n"
+        "from pathlib import Path\n"
+        "from vidrep.command_line import run\n"
+        "class Left:\n"
+        "    def __del__(self):\n"
+        "        print('modules were taken apart', file=sys.__stderr__, flush=True)\n"
+        "left = Left()\n"
+        "atexit.register(Path(sys.argv[1]).write_text, 'registered')\n"
+        "run(lambda: print('printed'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "trace"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "printed\n", "")
+    assert (tmp_path / "trace").read_text() == "registered"

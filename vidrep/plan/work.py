@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from vidrep.activations.capture import capturing
 from vidrep.activations.pooling import pool
 from vidrep.experiment import Experiment
 from vidrep.listing import blank_batch, build_on_meta
+from vidrep.multiply_adds import MultiplyAdds
 from vidrep.plan.jobs import Job
 from vidrep.plan.records import EXTRACT, KERNELS, PROBE, TRAIN
 from vidrep.runs import UNTRAINED
@@ -72,13 +72,13 @@ class Workload:
         layers = objective.model.layers
         with (
             torch.device("meta"),
-            FlopCounterMode(display=False) as counter,
+            MultiplyAdds() as counter,
             capturing(objective.model, layers) as captured,
         ):
             objective.embed(blank_batch(shape))
         pooling = self.config["activations"]["pooling"]
         return Size(
-            macs=counter.get_total_flops() // 2,
+            macs=counter.count,
             parameters=sum(parameter.numel() for parameter in objective.parameters()),
             layers=len(layers),
             features=sum(pool(values, pooling).numel() for values in captured.values()),

@@ -5,19 +5,11 @@ import time
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from vidrep.multiply_adds import MultiplyAdds
 from vidrep.training.device import Device
 from vidrep.training.loop import evaluate
 from vidrep.training.split import Split
-
-
-def _attention_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_, **__) -> int:
-    """Cost of fused attention on a CPU; torch knows that of the GPU kernels only."""
-    return sdpa_flop_count(query, key, value)
-
-
-FUSED_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -33,9 +25,9 @@ def count_macs(objective: nn.Module, split: Split, device: Device) -> int:
     """
     objective.eval()
     batch = split.batch(slice(0, 1), device)
-    with FlopCounterMode(display=False, custom_mapping=FUSED_ATTENTION) as counter:
+    with MultiplyAdds() as counter:
         objective.score(batch)
-    return counter.get_total_flops() // 2  # torch counts a multiply-add as two
+    return counter.count
 
 
 def inference_clips_per_s(objective: nn.Module, split: Split, device: Device) -> float:
