@@ -1,6 +1,7 @@
 """Train one system on one data set with one seed, or write its untrained baselines."""
 
 import argparse
+import importlib
 import json
 import sys
 from functools import partial
@@ -30,6 +31,16 @@ def main() -> None:
     for dataset, train_files, validation_files, folder in runs:
         train = load_split(train_files, targets=targets)
         validation = load_split(validation_files, targets=targets)
+        if args.endless:
+            # by name, so that the digest of this script leaves out renderers and flow
+            endless = importlib.import_module("vidrep.training.endless")
+            train.new_clips = endless.endless_clips(
+                args.endless,
+                args.digits,
+                definition,
+                count=len(train),
+                seed=args.experiment_seed,
+            )
         fingerprint = digest(
             definition,
             args.experiment_seed,
@@ -82,6 +93,17 @@ def parse() -> argparse.Namespace:
         nargs="+",
         type=split_files,
         help="validation clips of each, in the same form",
+    )
+    parser.add_argument(
+        "--endless",
+        type=json.loads,
+        help="the data set as JSON, to render new training clips in every epoch: name, kind,"
+        " recipe, classes, multi_label",
+    )
+    parser.add_argument(
+        "--digits",
+        type=Path,
+        help="with --endless: digits, as split_digits.py writes them, where needed",
     )
     parser.add_argument(
         "--weights", type=Path, help="file of pretrained weights that the model starts from"

@@ -169,6 +169,9 @@ class Recipe(Section):
     labelled: Count | None = Field(
         NOT_GIVEN, description="training clips whose labels are used; null: all"
     )
+    endless: bool = Field(
+        NOT_GIVEN, description="new clips in every epoch, as many as the training split has"
+    )
     epochs: list[Whole] = Field(NOT_GIVEN, description="epochs of each training stage")
 
 

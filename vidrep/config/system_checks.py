@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vidrep import models, objectives
+from vidrep.datasets.declared import KINDS
 from vidrep.datasets.kind import DataSet
 from vidrep.experiment import Experiment
 from vidrep.naming import source_file
@@ -23,9 +24,19 @@ def check_system(system: System, experiment: Experiment) -> None:
         raise ValueError(f"{key}: {error}") from None
     _check_stages(system)
     _check_inputs(system)
+    if system.recipe["endless"] and system.recipe["labelled"]:
+        raise ValueError(
+            f"{key}.recipe: labelled chooses among the training clips, endless has new ones in"
+            " every epoch; give one of them"
+        )
     for name in experiment.made_for(system):
         data_set = experiment.sets[name]
         _check_frames(system, data_set, experiment)
+        if system.recipe["endless"] and not KINDS[data_set.kind].renderer:
+            raise ValueError(
+                f"{key}.recipe.endless: the clips of {name} come from files, no new ones can be"
+                " rendered; give false"
+            )
         there = data_set.clips["train"]
         if (system.recipe["labelled"] or 0) > there:
             raise ValueError(

@@ -107,7 +107,8 @@ class Kind:
         recipe: the class whose fields ``DataSet.recipe`` holds; None where files are taken as they
             are, which the entry gives under the name of the kind.
         renderer: ``module:function`` that renders one split, called with recipe, digit source,
-            split, number of clips and seed; None where files are taken.
+            split, number of clips, seed and, for new clips in an epoch of training, ``epoch``; None
+            where files are taken.
         uses_digits: does it need a digit source?
         untrimmed: can long videos be made of it, in which activities of its classes happen?
     """

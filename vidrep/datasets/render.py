@@ -16,13 +16,16 @@ from vidrep.random_streams import stream
 _RENDERERS = {BouncingRecipe: bouncing.render, SequenceRecipe: sequences.render}
 
 
-def split_streams(seed: int, split: str) -> Callable[[str], np.random.Generator]:
-    """The random streams of one split, by purpose.
+def split_streams(
+    seed: int, split: str, epoch: int | None = None
+) -> Callable[[str], np.random.Generator]:
+    """The random streams of one split, or of new clips in an epoch of training, by purpose.
 
     They do not depend on the version: clip i of a split shows the same digits from the same start
     in the same direction in every version, so versions can be compared clip by clip.
     """
-    return lambda purpose: stream(seed, "datasets", split, purpose)
+    name = ("datasets", split) if epoch is None else ("datasets", split, "epoch", epoch)
+    return lambda purpose: stream(seed, *name, purpose)
 
 
 def render_split(
@@ -31,15 +34,19 @@ def render_split(
     split: str,
     count: int,
     seed: int,
+    *,
+    epoch: int | None = None,
 ) -> dict:
     """Render one split with everything that is known about its clips.
+
+    With an ``epoch`` they are new clips of that epoch of training, other than those of any other.
 
     See ``bouncing.render`` and ``sequences.render``. Here the images are named by their place in
     the whole source: factor ``digit_image`` (n, k) indexes ``digits.images``.
     """
     images, labels = digits.split(split)
     render_clips = _RENDERERS[type(recipe)]
-    rendered = render_clips(recipe, images, labels, count, split_streams(seed, split))
+    rendered = render_clips(recipe, images, labels, count, split_streams(seed, split, epoch))
     factors = rendered["factors"]
     factors["digit_image"] = digits.splits[split][factors["digit_image"]].astype(np.int32)
     return rendered

@@ -264,12 +264,13 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
 
 def timed_epoch(job: Job, epoch: int, optimiser, schedule, progress: Progress) -> float:
     """One epoch on streams of its own, timed, its mean loss noted in the history and returned."""
+    train = job.train.epoch(epoch).move(job.device)
     torch.manual_seed(stream_seed(job.seed, "epoch", epoch))
     order, partners = job.orders(epoch)
     started = time.perf_counter()
     loss = train_one_epoch(
         job.objective,
-        job.train,
+        train,
         optimiser,
         schedule,
         job.recipe,
@@ -280,7 +281,7 @@ def timed_epoch(job: Job, epoch: int, optimiser, schedule, progress: Progress) -
         job.gradients,
     )
     job.seconds += time.perf_counter() - started
-    job.clips += len(job.train)
+    job.clips += len(train)
     job.outcome.history.append((epoch, "train", "loss", loss))
     return loss
 

@@ -1,7 +1,7 @@
 """A split in memory, cut into batches on the device."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -30,6 +30,8 @@ class Split:
         flow_backward: flow from frame t+1 to t, the shape of ``flow``, or None.
         targets: further targets by name, (n, classes) uint8 multi-hot; see
             ``vidrep.training.targets``.
+        new_clips: makes the clips of an epoch where the data set is endless, else None; see
+            ``vidrep.training.endless``.
     """
 
     clips: Tensor
@@ -39,6 +41,7 @@ class Split:
     ids: list[str]
     flow_backward: Tensor | None = None
     targets: dict[str, Tensor] = field(default_factory=dict)
+    new_clips: Callable[[int], "Split"] | None = None
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -76,6 +79,10 @@ class Split:
         """All clips in order, ``size`` at a time."""
         for i in range(0, len(self), size):
             yield self.batch(slice(i, i + size), device)
+
+    def epoch(self, number: int) -> "Split":
+        """What is trained on in an epoch: these clips, or new ones of an endless data set."""
+        return self if self.new_clips is None else self.new_clips(number)
 
     @property
     def tensors(self) -> list[Tensor]:

@@ -1,7 +1,41 @@
 # One job a run, and one job for all untrained baselines of a system, which take less than starting Python.
 # Runs with pretrained weights have the file among their inputs.
 
+import shlex
+
 from vidrep.systems import STILL_DIGITS
+
+ENDLESS = "vidrep.training.endless:endless_clips"
+
+
+def endless_set(wildcards):
+    """The data set that a trained run renders anew in every epoch; none where its clips are fixed."""
+    dataset = wildcards.get("dataset")
+    return SETS[dataset] if dataset and SYSTEMS[wildcards.system].recipe["endless"] else None
+
+
+def endless_digits(wildcards):
+    """The digits that these clips show."""
+    return digits_of(wildcards) if endless_set(wildcards) else []
+
+
+def endless_options(wildcards, input):
+    """What the script needs to render them."""
+    chosen = endless_set(wildcards)
+    if chosen is None:
+        return ""
+    return (
+        f"--endless {shlex.quote(json.dumps(chosen.definition()))} {option('digits', input.digits)}"
+    )
+
+
+def training_code(wildcards):
+    """Digest of the code of a run, and of what renders its clips."""
+    chosen = endless_set(wildcards)
+    if chosen is None:
+        return system_code("train", wildcards.system)
+    renderer = source_file(KINDS[chosen.kind].renderer, {}, "renderer")
+    return system_code("train", wildcards.system, source_file(ENDLESS, {}, "maker"), renderer)
 
 
 rule pretrain_digits:
@@ -40,6 +74,7 @@ for JOBS in EXPERIMENT.trainings():
             train=split_input("train", JOBS.sets),
             validation=split_input("validation", JOBS.sets),
             pretrained=lambda wc: EXPERIMENT.initial_weights(run_of(wc)),
+            digits=endless_digits,
         output:
             weights=JOBS.run_files("weights.pt"),
             history=JOBS.run_files("history.csv"),
@@ -58,7 +93,8 @@ for JOBS in EXPERIMENT.trainings():
         resources:
             gpu=0 if JOBS.untrained else gpus,
             mem_mb=growing(
-                lambda wc, sets=JOBS.sets: 3000 + 3 * clip_mb("train", filled(sets, wc), wc.system)
+                lambda wc, sets=JOBS.sets: 3000
+                + (6 if endless_set(wc) else 3) * clip_mb("train", filled(sets, wc), wc.system)
             ),
             runtime=growing(60 if JOBS.untrained else 240),
         params:
@@ -67,11 +103,12 @@ for JOBS in EXPERIMENT.trainings():
             train=partial(split_values, split="train"),
             validation=partial(split_values, split="validation"),
             pretrained=lambda wc, input: option("weights", input.pretrained),
+            endless=endless_options,
             experiment_seed=config["seed"],
             seed=lambda wc: run_of(wc).seed,
             precision=config["training"]["precision"],
             snapshots=option("snapshots", [] if JOBS.untrained else config["training"]["snapshots"]),
-            code=lambda wc: system_code("train", wc.system),
+            code=training_code,
             folders=lambda wc, output: [Path(file).parent for file in output.record],
         message:
             f"Training: {JOBS.title}"
@@ -82,6 +119,6 @@ for JOBS in EXPERIMENT.trainings():
                 validation="params.validation",
                 outputs="params.folders",
             )
-            + "--system {params.system:q} --datasets {params.datasets} {params.pretrained}"
+            + "--system {params.system:q} --datasets {params.datasets} {params.pretrained} {params.endless}"
             " --experiment-seed {params.experiment_seed} --seed {params.seed} --gpus {resources.gpu} --threads {threads}"
             " --precision {params.precision} {params.snapshots} --code {params.code} 2>&1 | tee {log}"
