@@ -68,6 +68,9 @@ STAGED = {
         "epochs": [2, 2],
     },
 }
+# The stages differ in what they train: convolutions and dense layers, then none of the former.
+MUON = copy.deepcopy(STAGED)
+MUON["recipe"] |= {"optimiser": "muon", "schedule": "one_cycle", "weight_decay": 0.01}
 PLAIN = {
     "name": "plain",
     "model": "c3d",
@@ -139,7 +142,7 @@ def test_a_run_in_bfloat16(splits, tmp_path):
 # --- It repeats itself. ---
 
 
-@pytest.mark.parametrize("definition", [RANDOM, STAGED], ids=["random", "staged"])
+@pytest.mark.parametrize("definition", [RANDOM, STAGED, MUON], ids=["random", "staged", "muon"])
 def test_same_seeds_same_bytes(definition, splits, tmp_path):
     for name, seed, run_seed in (
         ("a", 0, 0),
@@ -161,7 +164,7 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("done", [1, 2, 3, 4])
-@pytest.mark.parametrize("definition", [RANDOM, STAGED], ids=["random", "staged"])
+@pytest.mark.parametrize("definition", [RANDOM, STAGED, MUON], ids=["random", "staged", "muon"])
 def test_a_killed_run_goes_on_to_the_same_weights(definition, done, splits, tmp_path):
     whole = []
     train(definition, splits, tmp_path / "whole", report=whole.append)
@@ -454,7 +457,7 @@ def test_optimisers_train_what_is_not_frozen(name, kind):
     objective = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3))
     objective[0].requires_grad_(False)
     optimiser = make_optimiser(objective, {"optimiser": name, "weight_decay": 0.25}, 0.125)
-    assert type(optimiser) is kind
+    assert isinstance(optimiser, kind)
     (group,) = optimiser.param_groups
     assert group["params"] == list(objective[1].parameters()) and (
         group["lr"],
@@ -551,7 +554,10 @@ def test_one_cycle_rises_for_a_fifth_and_falls_to_nothing():
             {"lr": [0.1, 0.2]},
             r"recipe: lr \[0.1, 0.2\] for the training stages train; give one number for each",
         ),
-        ({"optimiser": "lion"}, "recipe: optimiser 'lion'; give one of adam, adamw, sgd, rmsprop"),
+        (
+            {"optimiser": "lion"},
+            "recipe: optimiser 'lion'; give one of adam, adamw, sgd, rmsprop, muon",
+        ),
         (
             {"schedule": "cosine"},
             "recipe: schedule 'cosine'; give one of constant, one_cycle, steps",

@@ -32,6 +32,7 @@ DEFAULT_RECIPE = {
     "optimiser": "adamw",
     "schedule": "constant",
     "lr": 1e-3,
+    "muon_lr": 0.06,
     "weight_decay": 0.0,
     "batch": 32,
     "gradient_clip": None,
@@ -54,8 +55,8 @@ class System:
         inputs: some of "clip", "flow", "flow_backward".
         flow: method of the flow it is fed ("true", "dis", ...), None without flow; backward flow is
             that of the same method.
-        recipe: optimiser, lr, schedule, weight_decay, batch, gradient_clip, flip, labelled,
-            endless, epochs (one number a stage).
+        recipe: optimiser, lr, muon_lr, schedule, weight_decay, batch, gradient_clip, flip,
+            labelled, endless, epochs (one number a stage).
         seeds: seeds of its runs; empty for controls, which are never trained.
         datasets: the data sets it is trained on; empty for all of the experiment but sequences.
         weights: what its trained runs start from: a file of pretrained weights, ``STILL_DIGITS``,

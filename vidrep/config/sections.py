@@ -157,10 +157,15 @@ class FlowSettings(Section):
 class Recipe(Section):
     """How a system is trained, where it differs from the catalogue."""
 
-    optimiser: Literal[*OPTIMISERS] = Field(NOT_GIVEN, description="the optimiser")
+    optimiser: Literal[*OPTIMISERS] = Field(
+        NOT_GIVEN, description="the optimiser; muon: Muon on convolutions, AdamW on the rest"
+    )
     schedule: Literal[*SCHEDULES] = Field(NOT_GIVEN, description="how the learning rate goes on")
     lr: either(Positive, list[Positive]) = Field(
         NOT_GIVEN, description="learning rate, one number or one for each training stage"
+    )
+    muon_lr: Positive = Field(
+        NOT_GIVEN, description="learning rate of Muon, where the optimiser is muon"
     )
     weight_decay: float = Field(NOT_GIVEN, ge=0, description="weight decay")
     batch: Count = Field(NOT_GIVEN, description="clips per step")

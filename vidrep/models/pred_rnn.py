@@ -37,6 +37,13 @@ class SpatioTemporalLSTMCell(nn.Module):
         kernel: odd side of the convolutions.
     """
 
+    recurrent = (  # not for Muon
+        "conv_hidden.weight",
+        "conv_memory.weight",
+        "conv_output.weight",
+        "conv_last.weight",
+    )
+
     def __init__(self, channels_in: int, channels: int, kernel: int):
         super().__init__()
 

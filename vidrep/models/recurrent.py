@@ -212,6 +212,8 @@ class ConvLSTM(nn.Module):
         activation: tanh or relu, of the candidate and of the cell's output.
     """
 
+    recurrent = ("conv_hidden.weight", "peepholes")  # not for Muon
+
     def __init__(
         self,
         channels_in: int,
