@@ -47,9 +47,11 @@ def _check_digits(digits: dict) -> None:
 
 
 def _check_clips(experiment: Experiment) -> None:
-    """As many clips in every data set as some stages take."""
+    """As many clips in every data set as some stages take; of videos they take what there is."""
     config = experiment.config
     for name, data_set in experiment.sets.items():
+        if not data_set.clips_known:
+            continue
         wanted = [("activations", "clips", "test"), ("activations", "fit_clips", "train")]
         if name in experiment.sequences():
             wanted += [("alignment", "test", "test"), ("alignment", "train", "train")]

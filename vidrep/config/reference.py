@@ -7,6 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from vidrep.config.complete import section_in
 from vidrep.config.sections import Config, Measure, Section
 from vidrep.datasets.declared import KINDS
+from vidrep.datasets.kind import Part
 
 HEAD = """# Configuration
 
@@ -37,14 +38,19 @@ def _data_set_lines() -> list[str]:
     ]
     for kind in KINDS.values():
         source = "recipe" if kind.renderer else kind.name
-        meaning = "a name of the catalogue" if kind.renderer else "train, validation, test: a file"
-        lines.append(f"| {kind.name} | `{source}` | | {meaning} |")
-        for name, key in kind.keys.items():
-            most = "" if key.maximum is None else f", ≤ {key.maximum:g}"
-            number = "integer" if key.type is int else "number"
-            values = f"{number} ≥ {key.minimum:g}{most}"
-            lines.append(f"| {kind.name} | `{name}` | {values} | {key.sentence} |")
+        lines.append(f"| {kind.name} | `{source}` | | {kind.source} |")
+        lines += _key_lines(kind.name, kind.keys)
     return [*lines, ""]
+
+
+def _key_lines(kind: str, keys: dict, path: str = "") -> list[str]:
+    """A row for each key of a kind, and for the keys within it."""
+    lines = []
+    for name, key in keys.items():
+        lines.append(f"| {kind} | `{path}{name}` | {key.values} | {key.sentence} |")
+        if isinstance(key, Part):
+            lines += _key_lines(kind, key.keys, f"{path}{name}.")
+    return lines
 
 
 def _section_lines(section: type[Section], path: str) -> list[str]:

@@ -6,6 +6,7 @@ An entry of ``datasets`` is a name of the catalogue, or a mapping with a name of
       - velocity_only
       - {name: fast, recipe: velocity_only, step: 0.2, digits: 3, size_px: 32, frames: 24}
       - {name: mine, clips: {train: a.h5, validation: b.h5, test: c.h5}}
+      - {name: actions, videos: /data/actions, split: {by: group, pattern: '_g(\\d+)_'}}
 
 Everything else asks the data set: rules, checks, memory requests and figures. The Snakefile reads
 this module whenever it is parsed, so it imports nothing heavy.
@@ -17,11 +18,12 @@ from vidrep.datasets.files import CLIPS_KIND
 from vidrep.datasets.kind import DataSet, Kind
 from vidrep.datasets.recipes import CATALOGUE
 from vidrep.datasets.rendered import BOUNCING_KIND, SEQUENCES_KIND
+from vidrep.datasets.videos.kind import VIDEOS_KIND
 from vidrep.naming import nearest
 
 __all__ = ["KINDS", "DataSet", "Kind", "data_set", "data_sets", "names"]
 
-KINDS = {kind.name: kind for kind in (BOUNCING_KIND, SEQUENCES_KIND, CLIPS_KIND)}
+KINDS = {kind.name: kind for kind in (BOUNCING_KIND, SEQUENCES_KIND, CLIPS_KIND, VIDEOS_KIND)}
 TAKEN_SUFFIX = "_untrimmed"  # what the videos for detection are called after their data set
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 

@@ -55,4 +55,6 @@ def _check_places(files: dict[str, str], results: Path) -> None:
         raise ValueError(f"clips: got {files!r}; splits must be different files")
 
 
-CLIPS_KIND = Kind(name="clips", keys={}, declare=_clips)
+CLIPS_KIND = Kind(
+    name="clips", keys={}, declare=_clips, source="train, validation, test: a file of each"
+)

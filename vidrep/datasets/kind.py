@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from vidrep.naming import nearest
+
 EXACT_FLOWS = ("true", "true_box")  # they need to know where everything is
 TRUTHS = ("factors", "boxes", "flow", "phase")
 # The factors of videos that follow one script: a data set that has them all knows the phase.
@@ -24,6 +26,8 @@ class DataSet:
         named_only: only systems that name it under their own ``datasets`` are trained on it.
         clips: number of clips of each split.
         recipe: what clips are rendered from, or the files that they are taken from.
+        clips_known: is that their exact number? Else it is the most that there can be, since files
+            may turn out to be unreadable.
     """
 
     name: str
@@ -39,6 +43,7 @@ class DataSet:
     named_only: bool
     clips: dict[str, int]
     recipe: dict
+    clips_known: bool = True
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -82,6 +87,13 @@ class Key:
     minimum: float
     maximum: float | None = None
 
+    @property
+    def values(self) -> str:
+        """The values that it takes, in words."""
+        number = "integer" if self.type is int else "number"
+        most = "" if self.maximum is None else f", ≤ {self.maximum:g}"
+        return f"{number} ≥ {self.minimum:g}{most}"
+
     def problem(self, value) -> str | None:
         """What is wrong with a value, None if nothing is."""
         kinds = (int,) if self.type is int else (int, float)
@@ -97,26 +109,77 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A text that an entry may give; attribute ``sentence`` as for ``Key``."""
+
+    sentence: str
+    values: str = "text"
+
+    def problem(self, value) -> str | None:
+        """What is wrong with a value, None if nothing is."""
+        return None if isinstance(value, str) and value else f"got {value!r}; give text"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some words; attribute ``sentence`` as for ``Key``."""
+
+    sentence: str
+    words: tuple[str, ...]
+
+    @property
+    def values(self) -> str:
+        """The values that it takes, in words."""
+        return ", ".join(f"`{word}`" for word in self.words)
+
+    def problem(self, value) -> str | None:
+        """What is wrong with a value, None if nothing is."""
+        return None if value in self.words else f"got {value!r}; give {' or '.join(self.words)}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A mapping with keys of its own; attribute ``sentence`` as for ``Key``."""
+
+    sentence: str
+    keys: dict[str, "Key | Text | Choice"]
+    values: str = "mapping"
+
+    def problem(self, value) -> str | None:
+        """What is wrong with a value, None if nothing is."""
+        if not isinstance(value, dict):
+            return f"got {value!r}; give a mapping of {', '.join(self.keys)}"
+        for name, given in value.items():
+            if name not in self.keys:
+                return f"unknown key {name!r}; {nearest(str(name), self.keys)}"
+            if problem := self.keys[name].problem(given):
+                return f"{name}: {problem}"
+        return None
+
+
+@dataclass(frozen=True)
 class Kind:
     """A kind of data sets.
 
     Attributes:
         name: how it is called.
-        keys: the numbers that an entry of this kind may give beside its name, title and recipe.
+        keys: what an entry of this kind may give beside its name, title and recipe.
         declare: makes the data set of an entry; called with name, title, entry and configuration.
         recipe: the class whose fields ``DataSet.recipe`` holds; None where files are taken as they
             are, which the entry gives under the name of the kind.
         renderer: ``module:function`` that renders one split, called with recipe, digit source,
             split, number of clips, seed and, for new clips in an epoch of training, ``epoch``; None
             where files are taken.
+        source: what the entry gives under ``recipe`` or the name of the kind, in words.
         uses_digits: does it need a digit source?
         untrimmed: can long videos be made of it, in which activities of its classes happen?
     """
 
     name: str
-    keys: dict[str, Key]
+    keys: dict[str, Key | Text | Choice | Part]
     declare: Callable[[str, str, dict, dict], DataSet]
     recipe: type | None = None
     renderer: str | None = None
+    source: str = "a name of the catalogue"
     uses_digits: bool = False
     untrimmed: bool = False
