@@ -12,7 +12,7 @@ from vidrep.splits import SplitFiles
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's ``main`` and leave.
+    """Run a script's ``main``, and leave if the script is all that Python was started for.
 
     Errors that the user can mend become one line on stderr and exit status 1. Anything else is a
     bug of ours and keeps its traceback.
@@ -21,7 +21,9 @@ def run(main: Callable[[], None]) -> None:
         main()
     except (ValueError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
-    _leave()
+    script = sys._getframe(1)
+    if script.f_back is None:
+        _leave()
 
 
 def _leave() -> None:
