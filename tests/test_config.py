@@ -486,8 +486,8 @@ class Frames:
             r"own.inputs: \['clip', 'flow'\]; its model own_networks:Frames is fed \['clip'\]",
         ),
         (
-            {"model": "own_networks:Frames", "inputs": ["clip"], "weights": "trained.pt"},
-            "model 'own_networks:Frames' takes no pretrained weights",
+            {"model": "own_networks:Frames", "inputs": ["clip"], "weights": "still_digits"},
+            "model 'own_networks:Frames' cannot start from a CNN of still digits",
         ),
         ({"weights": "nowhere.pt"}, "own.weights: no file nowhere.pt"),
         (

@@ -69,7 +69,8 @@ def test_names_of_the_table_and_own_names():
     [
         (
             "tree",
-            "unknown thing 'tree': give one of broken, path (or your own as module:attribute)",
+            "unknown thing 'tree': give one of broken, path (or your own as"
+            " module:attribute or file.py:attribute)",
         ),
         (
             "nowhere_to_be:Found",
@@ -156,7 +157,8 @@ def test_source_files_are_found_without_importing_them(own):
     [
         (
             "tree",
-            "unknown thing 'tree': give one of broken, path (or your own as module:attribute)",
+            "unknown thing 'tree': give one of broken, path (or your own as"
+            " module:attribute or file.py:attribute)",
         ),
         (
             "nowhere_to_be:Found",

@@ -68,7 +68,8 @@ def test_checkpoints_are_unwrapped_and_parallel_prefixes_removed(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("w.bin", b"abc", "weights are read from .pt, .pth, .th and .npz files"),
+        ("w.onnx", b"abc", "weights are read from files .pt, .pth, .th, .bin, .ckpt, .npz, .safe"),
+        ("w.safetensors", b"abc", "not a readable weights file"),
         ("w.pt", b"", "not a readable weights file|damaged"),
         ("w.pt", b"not torch", "damaged, or it holds more than plain tensors"),
         ("w.npz", b"not numpy", "not a readable weights file"),
@@ -167,11 +168,38 @@ def test_trunks_leave_class_scores_out(name):
         trunk.load_pretrained(renamed, "w.pt")
 
 
-def test_models_without_the_method_say_so(tmp_path):
-    torch.save({"weight": torch.zeros(1)}, tmp_path / "w.pt")
-    with pytest.raises(
-        ValueError, match="model Linear takes no pretrained weights but those of a run of its own"
+def test_models_without_the_method_take_weights_of_their_own_names(tmp_path):
+    torch.manual_seed(0)
+    wanted = nn.Linear(2, 2).state_dict()
+    network = nn.Linear(2, 2)
+    for number, content in enumerate(
+        (
+            wanted,
+            {"model": wanted},
+            {"model_state_dict": wanted, "epoch": 3},
+            {"state_dict": wanted},
+        )
     ):
+        torch.save(content, tmp_path / f"{number}.pt")
+        network.reset_parameters()
+        start_from(network, tmp_path / f"{number}.pt")
+        assert same(network.state_dict(), wanted)
+    torch.save({"weight": torch.zeros(2, 2)}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=r"w\.pt does not fit the network: missing bias$"):
+        start_from(network, tmp_path / "w.pt")
+
+
+def test_a_part_called_model_is_not_mistaken_for_a_run(tmp_path):
+    network = nn.ModuleDict({"model": nn.Linear(2, 2)})
+    wanted = {name: torch.ones_like(value) for name, value in network.state_dict().items()}
+    torch.save(wanted, tmp_path / "w.pt")
+    start_from(network, tmp_path / "w.pt")
+    assert same(network.state_dict(), wanted)
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    torch.save({"weight": torch.full((2, 2), torch.nan), "bias": torch.ones(2)}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match="weight has values that are no numbers"):
         start_from(nn.Linear(2, 2), tmp_path / "w.pt")
 
 
@@ -263,9 +291,9 @@ def test_weights_are_checked_before_the_first_job(tmp_path):
     )
     with pytest.raises(
         ValueError,
-        match=r"^config key systems, c3d_narrow\.weights: model 'c3d' takes no pretrained weights",
+        match=r"^config key systems, c3d_narrow\.weights: model 'c3d' cannot start from a CNN of",
     ):
-        check(configured({**missing, "name": "c3d_narrow"}))
+        check(configured({"name": "c3d_narrow", "weights": "still_digits"}))
 
 
 def test_a_models_method_may_be_inherited(tmp_path, monkeypatch):

@@ -150,6 +150,8 @@ def system(entry: dict | str) -> System:
     }
     for key, value in entry.items():
         merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+    if not merged.pop("train", True):
+        merged |= _frozen(entry)
     inputs = tuple(merged["inputs"])
     return System(
         name=name,
@@ -167,3 +169,29 @@ def system(entry: dict | str) -> System:
         citation=merged["citation"],
         preset=merged["preset"],
     )
+
+
+def _frozen(entry: dict) -> dict:
+    """What a system has whose network is used as its weights are, and never trained.
+
+    Raises:
+        ValueError: the entry says how to train it, or gives it no weights, or several seeds.
+    """
+    key = f"config key systems, {entry['name']}"
+    for name in ("objective", "objective_params", "recipe"):
+        if name in entry:
+            raise ValueError(
+                f"{key}.{name}: with train: false nothing is trained; leave one of them out"
+            )
+    if not entry.get("weights"):
+        raise ValueError(
+            f"{key}.train: false wants weights, the file of a trained network; the same network"
+            " with random weights is its untrained baseline"
+        )
+    if len(entry.get("seeds", [0])) > 1:
+        raise ValueError(
+            f"{key}.seeds: {entry['seeds']}; with train: false all seeds would be the same network,"
+            " give one"
+        )
+    recipe = {**DEFAULT_RECIPE, "epochs": []}
+    return {"objective": "none", "objective_params": {}, "recipe": recipe}

@@ -192,10 +192,14 @@ class SystemEntry(Section):
         NOT_GIVEN, description="a run with each of these seeds"
     )
     family: str = Field(NOT_GIVEN, description="family in figures")
-    model: str = Field(NOT_GIVEN, description="a registered model, or your own module:attribute")
+    model: str = Field(
+        NOT_GIVEN,
+        description="a registered model, or your own module:attribute or file.py:attribute",
+    )
     params: dict = Field(NOT_GIVEN, description="arguments of the model's constructor")
     objective: str = Field(
-        NOT_GIVEN, description="a registered objective, or your own module:attribute"
+        NOT_GIVEN,
+        description="a registered objective, or your own module:attribute or file.py:attribute",
     )
     objective_params: dict = Field(NOT_GIVEN, description="arguments of the objective")
     inputs: Annotated[list[Input], Field(min_length=1), Unique] = Field(
@@ -204,6 +208,9 @@ class SystemEntry(Section):
     flow: Flow = Field(NOT_GIVEN, description="method of the flow it is fed")
     weights: str | None = Field(
         NOT_GIVEN, description="file of pretrained weights, still_digits, or run:<system>"
+    )
+    train: bool = Field(
+        NOT_GIVEN, description="false: a frozen network, activations with its weights as they are"
     )
     citation: str = Field(NOT_GIVEN, description="where it comes from")
     clip: Annotated[list[Count], Field(min_length=4, max_length=4)] = Field(

@@ -114,14 +114,15 @@ def _check_frames(system: System, data_set: DataSet, experiment: Experiment) -> 
 
 
 def _check_weights(system: System) -> None:
-    """A model that takes pretrained weights, and their file, unless the experiment makes it."""
+    """A file of weights that exists, or a model that can start from those of still digits."""
     key = f"config key systems, {system.name}.weights"
-    if not models.traits(system.model).takes_weights:
-        raise ValueError(
-            f"{key}: model {system.model!r} takes no pretrained weights; give it a method"
-            " load_pretrained(state, source) or leave weights out"
-        )
-    if system.weights != STILL_DIGITS and not Path(system.weights).is_file():
+    if system.weights == STILL_DIGITS:
+        if not models.traits(system.model).takes_weights:
+            raise ValueError(
+                f"{key}: model {system.model!r} cannot start from a CNN of still digits; give it a"
+                " method load_pretrained(state, source), a file of its own weights, or none"
+            )
+    elif not Path(system.weights).is_file():
         raise ValueError(f"{key}: no file {system.weights}")
 
 

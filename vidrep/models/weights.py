@@ -17,8 +17,8 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: object) -> 
         source: what the error line calls the state, e.g. its path.
 
     Raises:
-        ValueError: missing or unexpected names, or tensors of another shape; the first eight are
-            named.
+        ValueError: missing or unexpected names, tensors of another shape or with values that are
+            no numbers; the first eight are named.
     """
     expected = network.state_dict()
     counters = {
@@ -33,6 +33,8 @@ def load_state(network: nn.Module, state: dict[str, Tensor], source: object) -> 
                 f"{name} is {tuple(state[name].shape)}, the network wants"
                 f" {tuple(expected[name].shape)}"
             )
+        elif state[name].isnan().any():
+            problems.append(f"{name} has values that are no numbers (NaN)")
     if problems:
         shown = "; ".join(sorted(problems)[:SHOWN])
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from vidrep.models.weights import load_state
 
-TORCH_SUFFIXES = (".pt", ".pth", ".th")
+TORCH_SUFFIXES = (".pt", ".pth", ".th", ".bin", ".ckpt")
 NUMPY_SUFFIX = ".npz"
-PARALLEL = "module."  # what torch's DataParallel puts before every name
+SAFE_SUFFIX = ".safetensors"
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # keys of checkpoints, as usual
+PREFIXES = ("module.", "_orig_mod.")  # before every name, by DataParallel and torch.compile
 OF_MODEL = "model."  # what stands before the model's names in the weights of a run
 FIRST = 8
 
@@ -22,12 +24,12 @@ FIRST = 8
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a weights file by name.
 
-    A checkpoint that keeps them under ``state_dict`` is unwrapped, and the prefix ``module.``
+    A checkpoint that keeps them under one of ``WRAPPERS`` is unwrapped, and one of ``PREFIXES``
     removed where all names have it.
 
     Args:
-        path: a file of ``torch.save`` (.pt, .pth, .th; read without running code from it) or of
-            ``numpy.savez`` (.npz).
+        path: a file of ``torch.save`` (.pt, .pth, .th, .bin, .ckpt; read without running code from
+            it), of ``numpy.savez`` (.npz) or of safetensors.
 
     Raises:
         ValueError: another kind of file, a damaged one, or one with other things than named
@@ -35,28 +37,37 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         OSError: the file cannot be read.
     """
     path = Path(path)
-    state = _read(path)
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
+    state = _unwrapped(_read(path))
     if not isinstance(state, Mapping):
         raise ValueError(f"{path}: no state dict in it, only {type(state).__name__}")
     others = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
     if others:
         raise ValueError(f"{path}: not only tensors in its state dict: {', '.join(others[:FIRST])}")
-    if all(name.startswith(PARALLEL) for name in state):
-        state = {name.removeprefix(PARALLEL): value for name, value in state.items()}
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): value for name, value in state.items()}
     return dict(state)
+
+
+def _unwrapped(content):
+    """The state dict in a checkpoint, or the content as it is."""
+    if isinstance(content, Mapping):
+        for key in WRAPPERS:
+            if isinstance(content.get(key), Mapping):
+                return content[key]
+    return content
 
 
 def _read(path: Path):
     """Whatever a weights file holds; ValueError in one line where it cannot be read."""
-    if path.suffix not in (*TORCH_SUFFIXES, NUMPY_SUFFIX):
-        raise ValueError(
-            f"{path}: weights are read from {', '.join(TORCH_SUFFIXES)} and {NUMPY_SUFFIX} files"
-        )
+    suffixes = (*TORCH_SUFFIXES, NUMPY_SUFFIX, SAFE_SUFFIX)
+    if path.suffix not in suffixes:
+        raise ValueError(f"{path}: weights are read from files {', '.join(suffixes)}")
     try:
         if path.suffix == NUMPY_SUFFIX:
             return _read_numpy(path)
+        if path.suffix == SAFE_SUFFIX:
+            return _read_safetensors(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError:
         raise ValueError(
@@ -72,33 +83,44 @@ def _read_numpy(path: Path) -> dict[str, Tensor]:
         return {name: torch.from_numpy(file[name]) for name in file.files}
 
 
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError:
+        raise ValueError("reading it takes the package safetensors, which is missing") from None
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
+
+
 def start_from(model: nn.Module, path: str | Path) -> str:
     """Let a model start from a weights file.
 
-    It may be that of a run of the same model, or one that the model's ``load_pretrained`` takes.
+    It may be that of a run of the same model, one with the model's own names, or one that the
+    model's ``load_pretrained`` takes.
 
     Returns:
         SHA-256 of the file.
 
     Raises:
-        ValueError: the model takes none, or the file does not fit it.
+        ValueError: the file does not fit the model.
         OSError: the file cannot be read.
     """
     state = read_state(path)
-    own = {
+    within = {
         name.removeprefix(OF_MODEL): value
         for name, value in state.items()
         if name.startswith(OF_MODEL)
     }
-    if own:
-        load_state(model, own, path)
+    has_part_model = all(name.startswith(OF_MODEL) for name in model.state_dict())
+    if within and not has_part_model:
+        load_state(model, within, path)
     elif hasattr(model, "load_pretrained"):
         model.load_pretrained(state, path)
     else:
-        raise ValueError(
-            f"{path}: model {type(model).__name__} takes no pretrained weights but those of a run"
-            " of its own: it has no method load_pretrained"
-        )
+        load_state(model, state, path)
     return sha256(path)
 
 
