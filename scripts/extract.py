@@ -134,7 +134,7 @@ def parse() -> argparse.Namespace:
         required=True,
         nargs="+",
         type=Path,
-        help="the .zarr folders to write, one a set",
+        help="the .zarr.zip files to write, one a set",
     )
     parser.add_argument(
         "--scores",

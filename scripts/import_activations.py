@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--dataset", required=True, help="what the network was trained on")
     parser.add_argument("--system", required=True, help="name of the network")
     parser.add_argument("--seed", required=True, type=int, help="seed of its training")
-    parser.add_argument("--output", required=True, help="the .zarr folder to write")
+    parser.add_argument("--output", required=True, help="the .zarr.zip file to write")
     args = parser.parse_args()
     from vidrep.similarity.external import import_activations
 

@@ -14,7 +14,7 @@ def main() -> None:
         "--stores",
         required=True,
         nargs="+",
-        help="activation stores (.zarr) of the run, one an evaluation set",
+        help="activation stores (.zarr.zip) of the run, one an evaluation set",
     )
     parser.add_argument("--c", required=True, type=float, nargs="+", help="candidate values of C")
     parser.add_argument(

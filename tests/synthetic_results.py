@@ -162,7 +162,7 @@ def _runs(root: Path, dataset: str, draw: np.random.Generator) -> None:
         for name, count in frames.items():
             file[name] = draw.integers(0, 256, (3, count, SIZE, SIZE)).astype(np.uint8)
     for trained_on, system, seed in runs_on(dataset):
-        store = root / f"activations/{dataset}/{trained_on}--{system}--seed{seed}.zarr"
+        store = root / f"activations/{dataset}/{trained_on}--{system}--seed{seed}.zarr.zip"
         group = zarr.open_group(str(store), mode="w")
         group.attrs.update(
             {

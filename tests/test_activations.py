@@ -1,6 +1,7 @@
 """Activations: what is stored is what layers compute, in order, within rounding of its type."""
 
 import math
+import zipfile
 
 import numpy as np
 import pytest
@@ -164,16 +165,10 @@ def test_rows_arrive_in_order_whatever_the_batches(tmp_path, batch, rows, featur
     assert np.array_equal(read[:], values)
     assert read.attrs["original_shape"] == [9]
     assert np.array_equal(read_layer(tmp_path / "s.zarr", "layer"), values.reshape(rows, -1))
-    files = [
-        path
-        for path in (tmp_path / "s.zarr" / "layer").rglob("*")
-        if path.is_file() and path.name != "zarr.json"
-    ]
-    assert len(files) == -(-rows // store.ROWS_PER_SHARD), "one file a shard"
 
 
-def test_each_shard_is_written_once_and_full(tmp_path, monkeypatch):
-    """A shard that is written twice is rewritten as a whole: slow, and twice the memory."""
+def test_each_chunk_is_written_once_and_full(tmp_path, monkeypatch):
+    """What is written twice stands in a zip twice."""
     written = []
     setitem = zarr.Array.__setitem__
     monkeypatch.setattr(
@@ -183,7 +178,7 @@ def test_each_shard_is_written_once_and_full(tmp_path, monkeypatch):
     )
     write(zarr.open_group(tmp_path / "s.zarr", mode="w"), np.ones((600, 2), np.float32), 50)
     starts = [key.start for key in written]
-    assert all(start % store.ROWS_PER_SHARD == 0 for start in starts)
+    assert all(start % store.ROWS_PER_CHUNK == 0 for start in starts)
     assert [key.stop for key in written] == [*starts[1:], 600]
 
 
@@ -194,6 +189,67 @@ def test_wide_layers_are_cut_into_feature_blocks(tmp_path):
     assert np.array_equal(read[:], values)
     assert read.chunks == (5, store.FEATURES_PER_CHUNK)
     assert np.array_equal(read[:, 16000:17000], values[:, 16000:17000])
+
+
+def fill(path, layers: dict[str, np.ndarray], batch: int) -> None:
+    """Write layers (n, ...) batch by batch, as an extraction does."""
+    rows = len(next(iter(layers.values())))
+    with store.new_store(path, {"layers": list(layers)}) as group:
+        writers = []
+        for name in layers:
+            writers.append(LayerWriter(group, name, rows, "float32", list(writers)))
+        for start in range(0, rows, batch):
+            for writer in writers:
+                values = layers[writer.name][start : start + batch]
+                writer.add(values, values.shape[1:])
+
+
+@pytest.mark.parametrize("batch", [3, 7, 20])
+def test_of_equal_arrays_one_is_stored(tmp_path, monkeypatch, batch):
+    monkeypatch.setattr(store, "ROWS_PER_CHUNK", 8)
+    draw = np.random.default_rng(0)
+    last = draw.normal(size=(20, 4, 2)).astype(np.float32)
+    # equal in all, in the first batch, in all but the last row
+    layers = {"map": last, "flat": last.reshape(20, 8), "start": last.copy(), "end": last.copy()}
+    layers["start"][batch:] = 0
+    layers["end"][19, 3, 1] = 0
+    fill(tmp_path / "s.zarr.zip", layers, batch)
+    root = store.open_store(tmp_path / "s.zarr.zip")
+    for name, values in layers.items():
+        read = store.read_array(root, name)
+        assert read.shape == values.shape
+        assert np.array_equal(read, values), name
+    stored = set(root.array_keys())
+    assert stored == ({"map", "end", "start"} if batch < 20 else {"map", "end"})
+    assert dict(root["flat"].attrs) == {"equal_to": "map", "shape": [8], "original_shape": [8]}
+
+
+def test_a_store_is_one_file_of_the_same_bytes_each_time(tmp_path):
+    wide = np.random.default_rng(0).normal(size=(300, 40000)).astype(np.float32)
+    layers = {"wide": wide, "narrow": wide[:, :5]}
+    for name in ("a.zarr.zip", "b.zarr.zip"):
+        fill(tmp_path / name, layers, 50)
+    assert (tmp_path / "a.zarr.zip").read_bytes() == (tmp_path / "b.zarr.zip").read_bytes()
+    entries = zipfile.ZipFile(tmp_path / "a.zarr.zip").infolist()
+    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+    names = [entry.filename for entry in entries]
+    assert len(names) == len(set(names))
+
+
+def test_a_store_whose_writing_stops_is_not_there(tmp_path):
+    with pytest.raises(KeyError), store.new_store(tmp_path / "s.zarr.zip", {}) as group:
+        write_ids(group, ["a"])
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_store_is_named(tmp_path):
+    path = tmp_path / "s.zarr.zip"
+    fill(path, {"layer": np.ones((9, 3), np.float32)}, 9)
+    path.write_bytes(path.read_bytes()[:-40])
+    for wrong in (path, tmp_path / "gone.zarr.zip"):
+        with pytest.raises(ValueError, match=f"{wrong.name}: no activation store there"):
+            store.open_store(wrong)
 
 
 def test_float16_rounds_to_the_nearest(tmp_path):
@@ -261,14 +317,14 @@ def test_a_store_holds_what_the_layers_compute(
     objective, make_split, cpu, tmp_path, monkeypatch, policy, clips
 ):
     monkeypatch.setattr(extract, "BATCH", 5)
-    monkeypatch.setattr(store, "ROWS_PER_SHARD", 4)
+    monkeypatch.setattr(store, "ROWS_PER_CHUNK", 4)
     test = make_split(clips)
     fit = make_split(9, split="train", seed=1)
     attrs = {"dataset": "d", "system": "s", "seed": 3}
     options = {"rows": 13, "policy": policy, "dtype": "float16", "device": cpu}
-    scores = extract_run(objective, test, fit, tmp_path / "run.zarr", attrs, **options)
+    scores = extract_run(objective, test, fit, tmp_path / "run.zarr.zip", attrs, **options)
 
-    root = zarr.open_group(tmp_path / "run.zarr", mode="r")
+    root = store.open_store(tmp_path / "run.zarr.zip")
     assert dict(root.attrs) == {
         **attrs,
         "layers": ["conv1", "conv2", "embedding"],
@@ -276,15 +332,15 @@ def test_a_store_holds_what_the_layers_compute(
     }
     assert root["ids"][:].tolist() == test.ids[:13]
     assert root["fit/ids"][:].tolist() == fit.ids
-    assert (read_labels(tmp_path / "run.zarr") == (test.labels[:13] > 0).numpy()).all()
-    assert (read_labels(tmp_path / "run.zarr", "fit") == (fit.labels > 0).numpy()).all()
+    assert (read_labels(tmp_path / "run.zarr.zip") == (test.labels[:13] > 0).numpy()).all()
+    assert (read_labels(tmp_path / "run.zarr.zip", "fit") == (fit.labels > 0).numpy()).all()
     for split, group, rows in ((test, "", 13), (fit, "fit", 9)):
         maps = split.batch(slice(0, rows), cpu)["clip"]
         for name in objective.model.layers:
             with torch.no_grad():
                 maps = objective.model.get_submodule(name)(maps)
             expected = pool(maps, policy).flatten(1).numpy()
-            read = read_layer(tmp_path / "run.zarr", name, group)
+            read = read_layer(tmp_path / "run.zarr.zip", name, group)
             assert read.shape == expected.shape
             assert (root[group] if group else root)[name].attrs["original_shape"] == list(
                 maps.shape[1:]
@@ -306,7 +362,7 @@ def test_every_narrow_system_can_be_opened_up(narrow, tiny_system, make_split, c
         objective,
         split,
         split,
-        tmp_path / "run.zarr",
+        tmp_path / "run.zarr.zip",
         {},
         rows=9,
         policy=[2, 2, 2],
@@ -314,11 +370,11 @@ def test_every_narrow_system_can_be_opened_up(narrow, tiny_system, make_split, c
         device=cpu,
     )
     for name in objective.model.layers:
-        values = read_layer(tmp_path / "run.zarr", name)
+        values = read_layer(tmp_path / "run.zarr.zip", name)
         assert (
             len(values) == 4 and np.isfinite(values).all() and (values.std() > 0 or name == "flow")
         ), name  # flow starts at zero
-        assert np.array_equal(values, read_layer(tmp_path / "run.zarr", name, "fit"))
+        assert np.array_equal(values, read_layer(tmp_path / "run.zarr.zip", name, "fit"))
 
 
 def test_controls_are_opened_up_without_scores(make_split, cpu, tmp_path):
@@ -327,12 +383,12 @@ def test_controls_are_opened_up_without_scores(make_split, cpu, tmp_path):
     options = {"rows": 3, "policy": "none", "dtype": "float32", "device": cpu}
     assert (
         extract_run(
-            build(definition, split.shape), split, split, tmp_path / "run.zarr", {}, **options
+            build(definition, split.shape), split, split, tmp_path / "run.zarr.zip", {}, **options
         )
         == {}
     )
     np.testing.assert_allclose(
-        read_layer(tmp_path / "run.zarr", "pixels"), split.clips.flatten(1) / 255, rtol=1e-6
+        read_layer(tmp_path / "run.zarr.zip", "pixels"), split.clips.flatten(1) / 255, rtol=1e-6
     )
 
 
@@ -360,18 +416,23 @@ def test_nothing_half_written_when_a_value_does_not_fit(make_split, cpu, tmp_pat
         ValueError, match=r"^layer large, clip 5: activation of size 1e\+06 does not fit float16"
     ):
         extract_run(
-            Objective(Growing(), split.shape), split, split, tmp_path / "run.zarr", {}, **options
+            Objective(Growing(), split.shape),
+            split,
+            split,
+            tmp_path / "run.zarr.zip",
+            {},
+            **options,
         )
     assert not list(tmp_path.iterdir())
     extract_run(
         Objective(Growing(), split.shape),
         split,
         split,
-        tmp_path / "run.zarr",
+        tmp_path / "run.zarr.zip",
         {},
         **{**options, "dtype": "float32"},
     )
-    assert read_layer(tmp_path / "run.zarr", "large")[5].tolist() == [1e6] * 8 * 16 * 16
+    assert read_layer(tmp_path / "run.zarr.zip", "large")[5].tolist() == [1e6] * 8 * 16 * 16
 
 
 def test_same_run_same_bytes(objective, make_split, cpu, tmp_path):

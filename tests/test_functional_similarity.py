@@ -15,7 +15,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.metrics import cohen_kappa_score
 
 from vidrep.activations.extract import store_activations
-from vidrep.activations.store import write_ids
+from vidrep.activations.store import read_array, write_ids
 from vidrep.functional_similarity import agreement as agree
 from vidrep.functional_similarity.answers import Answers, load_answers
 from vidrep.functional_similarity.stitching import Stitcher
@@ -235,7 +235,9 @@ def test_stored_answers_are_those_that_are_scored(
     else:
         np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
         np.testing.assert_array_equal(scores.argmax(axis=1), group["answers"][:].argmax(axis=1))
-    read = {stream: torch.from_numpy(array[:]) for stream, array in group["readout"].arrays()}
+    read = {}
+    for stream in group["readout"]:
+        read[stream] = torch.from_numpy(read_array(group, f"readout/{stream}"))
     with torch.no_grad():
         again = objective.answer(read)
     np.testing.assert_allclose(again[0], scores, atol=1e-6)

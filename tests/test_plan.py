@@ -194,14 +194,14 @@ def test_only_the_best_run_of_a_system_keeps_its_activations(tmp_path):
         paths[-1].parent.mkdir(parents=True)
         paths[-1].write_text(json.dumps({"selected": {"value": value, "direction": direction}}))
         for evaluated in "de":
-            store = tmp_path / f"activations/{evaluated}/{dataset}--{system}--seed{seed}.zarr"
-            store.mkdir(parents=True)
-            (store / "x").write_bytes(b"12345")
+            store = tmp_path / f"activations/{evaluated}/{dataset}--{system}--seed{seed}.zarr.zip"
+            store.parent.mkdir(parents=True, exist_ok=True)
+            store.write_bytes(b"12345")
     assert superseded(paths) == ["d--a--seed0", "d--b--seed0"]
     keep_best(tmp_path, paths, tmp_path / "retention.csv")
     left = {path.name for path in tmp_path.glob("activations/*/*")}
-    assert left == {"d--a--seed1.zarr", "d--b--seed1.zarr", "e--a--seed0.zarr"}
+    assert left == {f"{stem}.zarr.zip" for stem in ("d--a--seed1", "d--b--seed1", "e--a--seed0")}
     lines = (tmp_path / "retention.csv").read_text().splitlines()
-    assert (
-        lines[0] == "file,bytes" and len(lines) == 5 and "activations/e/d--a--seed0.zarr,5" in lines
-    )
+    assert lines[0] == "file,bytes"
+    assert len(lines) == 5
+    assert "activations/e/d--a--seed0.zarr.zip,5" in lines

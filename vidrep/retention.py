@@ -5,13 +5,13 @@ Snakemake removes files that rules mark as temporary once nothing more needs the
 """
 
 import json
-import shutil
 from pathlib import Path
 
+from vidrep.activations import STORE_SUFFIX
 from vidrep.result_tables import write_rows
 
 # of an experiment, with the suffix of a run's files
-FOLDERS = {"activations": ".zarr", "kernels": ".h5"}
+FOLDERS = {"activations": STORE_SUFFIX, "kernels": ".h5"}
 
 
 def superseded(records: list[Path]) -> list[str]:
@@ -42,16 +42,6 @@ def keep_best(results: Path, records: list[Path], report: Path) -> None:
     for stem in superseded(records):
         for folder, suffix in FOLDERS.items():
             for path in sorted(results.glob(f"{folder}/*/{stem}{suffix}")):
-                removed.append((str(path.relative_to(results)), size(path)))
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+                removed.append((str(path.relative_to(results)), path.stat().st_size))
+                path.unlink()
     write_rows(report, ("file", "bytes"), removed)
-
-
-def size(path: Path) -> int:
-    """Bytes of a file, or of all files of a folder."""
-    if path.is_file():
-        return path.stat().st_size
-    return sum(part.stat().st_size for part in path.rglob("*") if part.is_file())

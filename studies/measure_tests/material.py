@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import zarr
 
 from studies.measure_tests.changes import Series, change
 from studies.results import Results
-from vidrep.activations.store import read_labels, read_layer
+from vidrep.activations import STORE_SUFFIX
+from vidrep.activations.store import open_store, read_labels, read_layer
 from vidrep.runs import Run
 from vidrep.similarity.kernel import Kernel, summarise
 
@@ -73,8 +73,8 @@ def gather(folder: Path, runs: Sequence[Run], seed: int, report: Callable[[str],
     layers = []
     series = []
     for run in runs:
-        store = folder / "activations" / dataset / f"{run.stem}.zarr"
-        names = zarr.open_group(store, mode="r").attrs["layers"]
+        store = folder / "activations" / dataset / f"{run.stem}{STORE_SUFFIX}"
+        names = open_store(store).attrs["layers"]
         kernels = distinct({name: summarise(read_layer(store, name), name) for name in names})
         layers += [Layer(run.system, run.seed, name, kernel) for name, kernel in kernels.items()]
         kept = list(kernels)

@@ -7,7 +7,7 @@ STUDY = ROOT / "studies" / "measure_tests"
 rule sanity:
     input:
         stores=[
-            f"<results>/activations/{run.dataset}/{run.stem}.zarr"
+            f"<results>/activations/{run.dataset}/{run.stem}{STORE_SUFFIX}"
             for run in EXPERIMENT.trained_runs()
         ],
         runs=[

@@ -7,8 +7,13 @@ import zarr
 
 from vidrep.activations.capture import capturing, reading
 from vidrep.activations.pooling import Policy, by_clip, pool
-from vidrep.activations.store import AnswerWriter, LayerWriter, write_ids, write_labels
-from vidrep.files import whole
+from vidrep.activations.store import (
+    AnswerWriter,
+    LayerWriter,
+    new_store,
+    write_ids,
+    write_labels,
+)
 from vidrep.training.device import Device
 from vidrep.training.split import Split
 
@@ -45,8 +50,11 @@ def store_activations(
     objective.eval()
     rows = min(rows, len(split))
     layers = tuple(objective.model.layers)
-    writers = {name: LayerWriter(group, name, rows, dtype) for name in layers}
-    answers = AnswerWriter(group, rows, dtype)
+    writers: dict[str, LayerWriter] = {}
+    for name in layers:
+        earlier = list(writers.values())
+        writers[name] = LayerWriter(group, name, rows, dtype, earlier)
+    answers = AnswerWriter(group, rows, dtype, list(writers.values()))
     sums: dict[str, float] = {}
     with capturing(objective.model, layers) as captured, reading(objective) as read:
         for start in range(0, len(split), BATCH):
@@ -97,8 +105,8 @@ def extract_run(
     Returns:
         The run's mean scores over all test clips.
     """
-    with whole(path) as beside:
-        root = zarr.open_group(str(beside), mode="w")
+    attrs = {**attrs, "layers": list(objective.model.layers), "pooling": policy}
+    with new_store(path, attrs) as root:
         scores = store_activations(
             objective, test, root, rows=rows, policy=policy, dtype=dtype, device=device
         )
@@ -106,5 +114,4 @@ def extract_run(
         store_activations(
             objective, fit, group, rows=len(fit), policy=policy, dtype=dtype, device=device
         )
-        root.attrs.update({**attrs, "layers": list(objective.model.layers), "pooling": policy})
     return scores

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vidrep.activations.store import find_array, read_array
 from vidrep.similarity.files import open_store
 
 NO_CLASSES = "no_classes"
@@ -80,7 +81,10 @@ def load_answers(
 
 
 def _read(root, run: str) -> Answers:
-    shapes = {name: array.shape[1:] for name, array in sorted(root["readout"].arrays())}
+    shapes = {}
+    for name in sorted(root["readout"]):
+        _, (_, *shape) = find_array(root, f"readout/{name}")
+        shapes[name] = tuple(shape)
     return Answers(
         run,
         scores=root["scores"][:].astype(np.float64),
@@ -95,6 +99,6 @@ def _readouts(group, streams: Iterable[str]) -> np.ndarray:
     """(n, p) float64, all streams' readouts side by side."""
     parts = []
     for name in streams:
-        readout = group["readout"][name][:]  # (n, S, D)
+        readout = read_array(group, f"readout/{name}")  # (n, S, D)
         parts.append(readout.reshape(len(readout), -1))
     return np.concatenate(parts, axis=1).astype(np.float64)

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import zarr
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
-from vidrep.activations.store import read_labels, read_layer
+from vidrep.activations.store import open_store, read_labels, read_layer
 
 MAX_ITERATIONS = 1000
 TOLERANCE = 1e-3
@@ -156,13 +155,13 @@ def probe_store(store: str, protocol: Protocol) -> list[tuple]:
     All its layers on the data set it was made for, its embedding on any other.
 
     Args:
-        store: activation store (.zarr).
+        store: activation store (.zarr.zip).
         protocol: see ``Protocol``.
 
     Returns:
         Rows (layer, factor, truth, predicted, count).
     """
-    attrs = zarr.open_group(store, mode="r").attrs
+    attrs = open_store(store).attrs
     fit_labels = read_labels(store, "fit")
     test_labels = read_labels(store)
     counts = []

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import zarr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,7 +18,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from vidrep.activations.store import read_labels, read_layer
+from vidrep.activations.store import open_store, read_labels, read_layer
 from vidrep.report.style import broken, class_colours, new_figure
 
 _SHOWN = 200  # test clips
@@ -49,13 +48,13 @@ class Embedding:
 
 def draw(stores: list[Path], titles: dict[str, str], dataset: str) -> Figure:
     """The figure of one evaluation set; see its declaration."""
-    classes = zarr.open_group(stores[0], mode="r").attrs["classes"]
+    classes = open_store(stores[0]).attrs["classes"]
     return projection_figure(list(map(read_embedding, stores)), titles[dataset], classes)
 
 
 def read_embedding(store: Path) -> Embedding:
     """The last layer of a store with the labels of its clips; the first test clips."""
-    attrs = zarr.open_group(store, mode="r").attrs
+    attrs = open_store(store).attrs
     *_, layer = attrs["layers"]
     fit_labels = read_labels(store, "fit")
     shown_labels = read_labels(store)

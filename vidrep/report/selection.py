@@ -6,6 +6,7 @@ what the file is of. The Snakefile imports this module every time it is parsed.
 
 import json
 
+from vidrep.activations import STORE_SUFFIX
 from vidrep.experiment import Experiment
 from vidrep.report.declaration import Item
 from vidrep.runs import UNTRAINED, Run, first_seeds
@@ -154,7 +155,7 @@ def embeddings(experiment: Experiment, dataset: str) -> list[str]:
     untrained = experiment.untrained_runs()
     controls = [run for run in untrained if not experiment.systems[run.system].seeds]
     shown = [run for run in trained + controls if run.dataset == dataset]
-    return [f"<results>/activations/{dataset}/{run.stem}.zarr" for run in shown]
+    return [f"<results>/activations/{dataset}/{run.stem}{STORE_SUFFIX}" for run in shown]
 
 
 def trained_run(experiment: Experiment, dataset: str, system: str) -> list[str]:

@@ -9,11 +9,9 @@ import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import zarr
 
-from vidrep.activations.store import LayerWriter, write_ids, write_labels
+from vidrep.activations.store import LayerWriter, new_store, write_ids, write_labels
 from vidrep.datasets.store import open_clips
-from vidrep.files import whole
 from vidrep.similarity.sources import open_file
 
 ROWS = 64  # copied at a time
@@ -53,8 +51,8 @@ def import_activations(
         labels = clips.labels[:count]
         about = {"evaluated_on": clips.attrs["dataset"], "classes": clips.attrs["classes"]}
     rows = rows_of(ids, wanted, file)
-    with whole(output) as beside:
-        root = zarr.open_group(str(beside), mode="w")
+    about |= {**attrs, "layers": list(arrays), "source": os.fspath(file)}
+    with new_store(output, about) as root:
         write_ids(root, wanted)
         write_labels(root, labels)
         for name, array in arrays.items():
@@ -68,7 +66,6 @@ def import_activations(
                     bad = ids[numbers[np.argmin(finite)]]
                     raise ValueError(f"{label}: activations of clip {bad} are not finite")
                 writer.add(values, values.shape[1:])
-        root.attrs.update({**attrs, **about, "layers": list(arrays), "source": os.fspath(file)})
 
 
 def rows_of(

@@ -98,12 +98,10 @@ def open_store(path: str | os.PathLike):
     Raises:
         ValueError: not an activation store; the line names the path.
     """
-    import zarr  # slow to import, and comparing kernels does without
+    # zarr is slow to import, and comparing kernels does without
+    from vidrep.activations import store
 
-    try:
-        root = zarr.open_group(os.fspath(path), mode="r")
-    except (FileNotFoundError, zarr.errors.BaseZarrError):
-        raise ValueError(f"{path}: no activation store there (expected a Zarr group)") from None
+    root = store.open_store(path)
     missing = [key for key in ("layers", "dataset", "system", "seed") if key not in root.attrs]
     if "ids" not in root:
         missing.append("ids")
@@ -114,9 +112,11 @@ def open_store(path: str | os.PathLike):
 
 def summarise_layer(root, layer: str, path: str | os.PathLike) -> Kernel:
     """The kernel summary of one layer of an open activation store, read in feature blocks."""
+    from vidrep.activations.store import find_array
+
     if layer not in root:
         raise ValueError(f"{path}: the store lists layer {layer!r} but has no such array")
-    array = root[layer]
+    array, _ = find_array(root, layer)
     n = root["ids"].shape[0]
     if array.shape[:1] != (n,):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Representations from anybody's files: NumPy (.npy, .npz), HDF5 (.h5, .hdf5) and Zarr.
+"""Representations from anybody's files: NumPy (.npy, .npz), HDF5 (.h5, .hdf5), Zarr, our stores.
 
 Whatever numeric arrays a file holds are representations; an array called ``ids`` names the rows,
 and one called ``groups`` the clips that rows belong to where several rows are of one clip. Arrays
@@ -20,7 +20,7 @@ from vidrep.similarity.kernel import Kernel
 
 IDS = "ids"
 GROUPS = "groups"
-SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".zarr")
+SUFFIXES = (".npy", ".npz", ".h5", ".hdf5", ".zarr", ".zip")
 
 
 class Contents(NamedTuple):
@@ -189,6 +189,12 @@ def _arrays(path: Path) -> dict[str, object]:
     elif path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
+    elif path.suffix == ".zip":
+        from vidrep.activations.store import find_array, open_store
+
+        root = open_store(path)
+        names = root.attrs.get("layers", list(root.array_keys()))
+        found = {name: find_array(root, name)[0] for name in (*names, IDS)}
     elif path.suffix == ".zarr":
         import zarr
 

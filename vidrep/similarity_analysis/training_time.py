@@ -11,6 +11,7 @@ import zarr
 
 from vidrep.activations.extract import store_activations
 from vidrep.activations.pooling import Policy
+from vidrep.activations.store import read_array
 from vidrep.result_tables import number
 from vidrep.similarity.engine import all_pairs
 from vidrep.training.device import Device
@@ -63,7 +64,7 @@ def layers_in_time(
         store_activations(
             objective, split, group, rows=rows, policy=policy, dtype="float32", device=device
         )
-        found[epoch] = {name: group[name][:] for name in objective.model.layers}
+        found[epoch] = {name: read_array(group, name) for name in objective.model.layers}
     return found
 
 

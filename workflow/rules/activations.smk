@@ -16,7 +16,7 @@ for JOBS in EXTRACTIONS:
             test=split_input("test", JOBS.sets),
             fit=split_input("train", JOBS.sets),
         output:
-            stores=[passing(directory(path)) for path in JOBS.files("activations", ".zarr")],
+            stores=[passing(path) for path in JOBS.files("activations", STORE_SUFFIX)],
             scores=JOBS.files("transfer", ".csv"),
         log:
             f"<logs>/activations/{JOBS.job}.log",
@@ -63,7 +63,7 @@ rule import_activations:
         file=lambda wc: EXPERIMENT.external_file(wc.evaluated, run_of(wc)),
         test="<results>/datasets/{evaluated}/test.h5",
     output:
-        store=directory(EXTERNAL.files("activations", ".zarr")[0]),
+        store=EXTERNAL.files("activations", STORE_SUFFIX)[0],
     log:
         f"<logs>/activations/{EXTERNAL.job}.log",
     benchmark:

@@ -6,6 +6,7 @@ from functools import partial
 from inspect import signature
 from pathlib import Path
 
+from vidrep.activations import STORE_SUFFIX
 from vidrep.config import check, complete
 from vidrep.command_line import use_checkout
 from vidrep.flow import FLOWS

@@ -9,7 +9,7 @@ FUNCTIONAL_TABLES = collect(
 rule functional_similarity:
     input:
         stores=lambda wc: [
-            f"<results>/activations/{wc.evaluated}/{run.stem}.zarr"
+            f"<results>/activations/{wc.evaluated}/{run.stem}{STORE_SUFFIX}"
             for run in EXPERIMENT.evaluated_on(wc.evaluated)
         ],
         weights=lambda wc: [

@@ -7,7 +7,7 @@ for JOBS in EXTRACTIONS:
         name:
             JOBS.rule("probe")
         input:
-            stores=JOBS.files("activations", ".zarr"),
+            stores=JOBS.files("activations", STORE_SUFFIX),
         output:
             counts=JOBS.files("probes", ".csv"),
         log:

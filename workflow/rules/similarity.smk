@@ -14,7 +14,7 @@ for JOBS in [*EXTRACTIONS, EXTERNAL]:
         name:
             JOBS.rule("kernels")
         input:
-            stores=JOBS.files("activations", ".zarr"),
+            stores=JOBS.files("activations", STORE_SUFFIX),
         output:
             kernels=[passing(path) for path in JOBS.files("kernels", ".h5")],
         log:
