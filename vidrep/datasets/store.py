@@ -159,11 +159,18 @@ def write_clips(path: str | os.PathLike, content: dict, attrs: dict) -> None:
 
 def write_names(file: h5py.File, ids: list[str], attrs: dict) -> None:
     """Write the names of the clips, and attributes: those that HDF5 does not know as JSON."""
-    file.create_dataset(
-        "ids", data=np.array(ids, "S"), compression="gzip", compression_opts=GZIP_LEVEL
-    )
+    write_text(file, "ids", ids)
     for name, value in attrs.items():
         file.attrs[name] = json.dumps(value) if isinstance(value, (dict, list, tuple)) else value
+
+
+def write_text(file: h5py.File, name: str, values: list[str]) -> None:
+    """Write an array of texts."""
+    data = np.array([value.encode() for value in values], "S")
+    if not all(value.isascii() for value in values):
+        # only then: plain ASCII is the type that every reader of HDF5 knows
+        data = data.astype(h5py.string_dtype("utf-8", data.dtype.itemsize))
+    file.create_dataset(name, data=data, compression="gzip", compression_opts=GZIP_LEVEL)
 
 
 @contextmanager

@@ -12,9 +12,11 @@ class Progress:
     Args:
         clips: how many clips will be seen in all.
         report: receives each line.
+        unit: what is counted, in the plural.
     """
 
-    def __init__(self, clips: int, report: Callable[[str], None]) -> None:
+    def __init__(self, clips: int, report: Callable[[str], None], unit: str = "clips") -> None:
+        self.unit = unit
         self.total = clips
         self.report = report
         self.seen = 0
@@ -47,6 +49,6 @@ class Progress:
     def say(self, text: str) -> None:
         left = (self.total - self.seen) / self.rate if self.seen else 0.0
         self.report(
-            f"{text} ({self.rate:.0f} clips/s, {int(left // 60)}:{int(left % 60):02d} left)"
+            f"{text} ({self.rate:.0f} {self.unit}/s, {int(left // 60)}:{int(left % 60):02d} left)"
         )
         self.spoke = time.monotonic()

@@ -1,4 +1,4 @@
-# Clips of every data set and split: rendered, or linked from files of the user's own.
+# Clips of every data set and split: rendered, linked from files of the user's own, or decoded from videos.
 
 
 rule render_dataset:
@@ -11,7 +11,7 @@ rule render_dataset:
     benchmark:
         "<benchmarks>/datasets/{dataset}/{split}.tsv"
     wildcard_constraints:
-        dataset=any_of(sets_of_kinds(rendered=True)),
+        dataset=any_of(rendered_sets()),
     conda:
         "../../envs/vidrep.yaml"
     threads: 1
@@ -41,7 +41,7 @@ rule link_clips:
     benchmark:
         "<benchmarks>/datasets/{dataset}/{split}.tsv"
     wildcard_constraints:
-        dataset=any_of(sets_of_kinds(rendered=False)),
+        dataset=any_of(sets_of_kind("clips")),
     conda:
         "../../envs/vidrep.yaml"
     threads: 1
@@ -55,3 +55,31 @@ rule link_clips:
     shell:
         "python $VIDREP_SCRIPTS/link_clips.py --file {input.file:q} --dataset {wildcards.dataset} --split {wildcards.split}"
         " --output {output.clips} > {log} 2>&1"
+
+
+rule ingest_videos:
+    output:
+        **{split: f"<results>/datasets/{{dataset}}/{split}.h5" for split in SPLITS},
+        files="<results>/datasets/{dataset}/files.csv",
+    log:
+        "<logs>/datasets/{dataset}.log",
+    benchmark:
+        "<benchmarks>/datasets/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=any_of(sets_of_kind("videos")),
+    conda:
+        "../../envs/vidrep.yaml"
+    threads: 8
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(600),
+    params:
+        definition=lambda wc: json.dumps(SETS[wc.dataset].definition()),
+        state=lambda wc: files_state(SETS[wc.dataset].recipe["source"]),
+        seed=config["seed"],
+        code=code("ingest_videos"),
+    message:
+        "Decoding the videos of {wildcards.dataset}"
+    shell:
+        "python $VIDREP_SCRIPTS/ingest_videos.py --definition {params.definition:q} --seed {params.seed} --workers {threads}"
+        " --train {output.train} --validation {output.validation} --test {output.test} --table {output.files} > {log} 2>&1"

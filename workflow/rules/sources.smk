@@ -2,6 +2,7 @@
 
 from vidrep.config.sections import MNIST_FILES
 from vidrep.datasets.declared import KINDS
+from vidrep.datasets.videos.kind import files_state
 from vidrep.flow import SHARD
 
 SETS = EXPERIMENT.sets
@@ -36,9 +37,14 @@ def digits_patch(wildcards):
     return wildcards.size.strip("_px") or config["video"]["patch_px"]
 
 
-def sets_of_kinds(rendered):
-    """The data sets whose clips are rendered, or those whose files are the user's."""
-    return [name for name, chosen in SETS.items() if bool(KINDS[chosen.kind].renderer) == rendered]
+def rendered_sets():
+    """The data sets whose clips are rendered."""
+    return [name for name, chosen in SETS.items() if KINDS[chosen.kind].renderer]
+
+
+def sets_of_kind(kind):
+    """The data sets of a kind."""
+    return [name for name, chosen in SETS.items() if chosen.kind == kind]
 
 
 def digits_of(wildcards):

@@ -3,6 +3,8 @@
 The Snakefile reads this whenever it is parsed; the folder is listed then, but no file opened.
 """
 
+import hashlib
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,6 +127,20 @@ def make_plan(source: str, split: dict, seed: int) -> Plan:
             notes = (*notes, note)
     groups.check_splits(items, shared=by == "file" or split.get("list") == "hmdb51")
     return Plan(folder, tuple(items), found.skipped, notes, found.classes)
+
+
+def files_state(source: str) -> str:
+    """Digest of names, sizes and times of all files of a folder, to see that some have changed."""
+    folder = Path(source).parent if source.endswith(".csv") else Path(source)
+    digest = hashlib.sha256()
+    for path in list_files(folder):
+        digest.update(path.encode(errors="surrogateescape"))
+        try:
+            status = os.stat(folder / path)
+        except OSError:  # a link to nothing
+            continue
+        digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return digest.hexdigest()[:16]
 
 
 def _find(source: str, split: dict) -> tuple[Path, Found]:

@@ -92,7 +92,11 @@ def _walk(folder: str, prefix: str, above: tuple[str, ...], found: list[str]) ->
             if entry.name.startswith("."):
                 continue
             path = prefix + entry.name
-            if entry.is_dir():
+            try:
+                deeper = entry.is_dir()
+            except OSError:  # a link to itself, which decoding will tell
+                deeper = False
+            if deeper:
                 _walk(entry.path, f"{path}/", (*above, real), found)
             else:
                 found.append(path)
