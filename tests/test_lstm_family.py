@@ -45,12 +45,15 @@ def lively(objective: nn.Module) -> nn.Module:
     return objective.eval()
 
 
-def composite(shape: DataShape = SHAPE, num_layers: int = 1, **options) -> LSTMComposite:
+def composite(
+    shape: DataShape = SHAPE, num_layers: int = 1, init: str = "published", **options
+) -> LSTMComposite:
     model = models.create(
         "lstm_encoder",
         clip_shape=LSTMComposite.model_clip_shape(shape.clip, OBSERVED),
         units=6,
         num_layers=num_layers,
+        init=init,
     )
     return lively(LSTMComposite(model, shape, OBSERVED, **options))
 
@@ -64,6 +67,54 @@ def reference(name: str):
         return build(
             systems.system(name).definition(), DataShape((1, 16, 64, 64), 10, multi_label=True)
         )
+
+
+# --- Where training starts, and what it feeds. ---
+
+
+@pytest.mark.parametrize("output", ["logistic", "linear"])
+def test_readouts_start_at_the_mean_of_their_targets(output):
+    """Mean over frames and clips, of two batches of unlike size; a pixel that is never lit."""
+    objective = composite(output=output, init="glorot")
+    first = batch_of(4)
+    second = {"clip": batch_of(3)["clip"].square()}
+    for batch in (first, second):
+        batch["clip"][..., 0, 0] = 0
+    objective.prepare("train", [first, second])
+    frames = torch.cat([first["clip"], second["clip"]]).squeeze(1)  # (7, T, H, W)
+    parts = {"reconstruction": frames[:, :OBSERVED], "prediction": frames[:, OBSERVED:]}
+    for name, seen in parts.items():
+        mean = objective.decoders[name].readout.bias.detach()
+        if output == "logistic":
+            mean = mean.sigmoid()
+        expected = seen.mean((0, 1)).flatten()
+        torch.testing.assert_close(mean[1:], expected[1:])
+        assert 0 <= mean[0] < 0.0011
+
+
+def test_published_networks_are_not_prepared():
+    objective = composite()
+    before = copy.deepcopy(objective.state_dict())
+    objective.prepare("train", [batch_of(4)])
+    assert all(torch.equal(before[name], value) for name, value in objective.state_dict().items())
+
+
+def test_decoders_take_the_init_of_their_encoder():
+    for name, forget_bias in (("published", 0.0), ("glorot", 1.0)):
+        model = models.create("lstm_encoder", clip_shape=(1, OBSERVED, 3, 4), units=6, init=name)
+        decoders = LSTMComposite(model, SHAPE, OBSERVED).decoders
+        cells = [model.cells[0], *(decoder.layers[0] for decoder in decoders.values())]
+        assert all((cell.bias[6:12] == forget_bias).all() for cell in cells)
+
+
+@pytest.mark.parametrize("feeding", ["true_frames", "own_outputs"])
+def test_own_outputs_are_fed_in_training_where_asked_for(feeding):
+    """Then the loss is that of the scores; with true frames it rests on the true frames."""
+    objective = composite(conditional=["prediction"], parts=["prediction"], feeding=feeding)
+    batch = batch_of(5)
+    loss = objective.loss(batch).item()
+    scored = objective.score(batch)["loss"].mean().item()
+    assert (loss == pytest.approx(scored)) == (feeding == "own_outputs")
 
 
 # --- Published sizes. ---

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from vidrep import models
-from vidrep.models.recurrent import ConvLSTM, PeepholeLSTM, join_states, split_states
+from vidrep.models.recurrent import INITS, ConvLSTM, PeepholeLSTM, join_states, split_states
 from vidrep.models.resnet3d import mid_channels
 from vidrep.training.device import choose
 
@@ -581,6 +581,12 @@ def test_lstm_initial_values():
     glorot = PeepholeLSTM(300, 100, forget_bias=1.0)
     assert glorot.weight_hidden.std().item() == pytest.approx((2 / (400 + 400)) ** 0.5, rel=0.02)
     assert glorot.bias.tolist() == [0.0] * 100 + [1.0] * 100 + [0.0] * 200
+    uniform = PeepholeLSTM(300, 100, **INITS["glorot"])
+    limits = {"weight_input": (6 / (300 + 100)) ** 0.5, "weight_hidden": (6 / (100 + 100)) ** 0.5}
+    for name, limit in limits.items():
+        largest = getattr(uniform, name).abs().max().item()
+        assert 0.99 * limit < largest <= limit
+    assert uniform.peepholes.abs().max() == 0 and torch.equal(uniform.bias, glorot.bias)
 
 
 def test_states_keep_full_precision_under_autocast():

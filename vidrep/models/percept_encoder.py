@@ -25,7 +25,7 @@ class PerceptEncoder(LSTMEncoder):
         image_px: frames with a smaller shorter side are enlarged to it; None takes the network's
             own number.
         trunk_params: of the trunk's constructor, e.g. ``width``.
-        units, num_layers: of the LSTM.
+        units, num_layers, init: of the LSTM, see ``LSTMEncoder``.
 
     Layers: ``trunk.maps.*`` (B, C, T, H, W), ``trunk.pooled`` (B, T, F), then those of
     ``LSTMEncoder``.
@@ -43,13 +43,14 @@ class PerceptEncoder(LSTMEncoder):
         trunk_params: dict | None = None,
         units: int = 2048,
         num_layers: int = 2,
+        init: str = "published",
     ):
         channels, frames, *size = check_clip_shape(clip_shape)
         if trunk == "i3d":
             raise ValueError("trunk must be an image network, got 'i3d'")
         network = Trunk(trunk, (channels, *size), image_px=image_px, params=trunk_params)
         percepts = (network.size, frames, 1, 1)  # frames of one pixel and many channels
-        super().__init__(percepts, units=units, num_layers=num_layers)
+        super().__init__(percepts, units=units, num_layers=num_layers, init=init)
         self.trunk = network
         self.layers = (*(f"trunk.{name}" for name in network.layers), *self.layers)
 

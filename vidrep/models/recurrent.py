@@ -187,6 +187,15 @@ def _small_uniform(layer: PeepholeLSTM) -> None:
         nn.init.uniform_(layer.peepholes, -0.1, 0.1)
 
 
+def _glorot_uniform(layer: PeepholeLSTM) -> None:
+    """Glorot-uniform over each gate's matrix; peepholes at 0."""
+    for weight in _matrices(layer):
+        for gate in weight.chunk(4):
+            nn.init.xavier_uniform_(gate)
+    if layer.peepholes is not None:
+        nn.init.zeros_(layer.peepholes)
+
+
 def _matrices(layer: PeepholeLSTM) -> list[Tensor]:
     """The weights from the input, if there is one, and from the hidden state."""
     if layer.weight_input is None:
@@ -194,7 +203,16 @@ def _matrices(layer: PeepholeLSTM) -> list[Tensor]:
     return [layer.weight_input, layer.weight_hidden]
 
 
-LSTM_INIT = {"glorot_normal": _glorot_normal, "small_uniform": _small_uniform}
+LSTM_INIT = {
+    "glorot_normal": _glorot_normal,
+    "glorot_uniform": _glorot_uniform,
+    "small_uniform": _small_uniform,
+}
+# How the LSTM encoder's layers and those of its decoders start: arguments of PeepholeLSTM.
+INITS = {
+    "published": {"init": "small_uniform"},
+    "glorot": {"init": "glorot_uniform", "forget_bias": 1.0},
+}
 
 
 class ConvLSTM(nn.Module):

@@ -16,7 +16,7 @@ class PerceptComposite(StateDecoders):
     Args:
         model: an encoder with ``frame_vectors(clip) -> (B, T, F)`` from a frozen ``trunk``, and
             ``encode(vectors)``, which gives its embedding; ``vidrep.models.percept_encoder``.
-        shape, observed, parts, conditional: as of ``StateDecoders``.
+        shape, observed, parts, conditional, feeding: as of ``StateDecoders``.
 
     Raises:
         ValueError: a model without percepts, and as for ``StateDecoders``.
@@ -31,9 +31,12 @@ class PerceptComposite(StateDecoders):
         observed: int,
         parts: tuple[str, ...] = PARTS,
         conditional: tuple[str, ...] = (),
+        feeding: str = "true_frames",
     ) -> None:
         check_parts("percept_composite", model, "frame_vectors", "encode", "trunk")
-        super().__init__(model, shape, observed, parts, conditional, output="linear")
+        super().__init__(
+            model, shape, observed, parts, conditional, output="linear", feeding=feeding
+        )
 
     def frame_size(self) -> int:
         """Features of a frame."""

@@ -4,19 +4,26 @@ Srivastava et al., ICML 2015, arXiv 1502.04681: one decoder gives back the obser
 reverse order, one predicts the frames that follow; with both it is the composite model and the
 losses add up. A conditional decoder is fed the previous frame: the true one in training, its own
 output when scored (the released code fed true frames to the reconstruction at test time, which
-makes its number incomparable). The first step has no input frame.
+makes its number incomparable). With true frames it never learns to mend its own errors, which grow
+from step to step when it is scored; ``feeding: own_outputs`` feeds it those in training as well.
+The first step has no input frame.
 """
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from vidrep.frame_errors import nats_per_frame_of_logits, squared_error_of_flat_frames
-from vidrep.models.recurrent import PeepholeLSTM, split_states
+from vidrep.models.recurrent import INITS, PeepholeLSTM, split_states
 from vidrep.objectives.base import Objective, check_choice, embedding_sizes
 
 PARTS = ("reconstruction", "prediction")
 # from what the readout yields to frames
 OUTPUTS = {"logistic": torch.sigmoid, "linear": lambda values: values}
+FEEDINGS = ("true_frames", "own_outputs")
+# a pixel that is never lit is given this probability, not 0, whose logit is infinite
+LEAST_PROBABILITY = 1e-3
 
 
 class Decoder(nn.Module):
@@ -27,6 +34,7 @@ class Decoder(nn.Module):
         units, num_layers: of the LSTM.
         conditional: is it fed the previous frame?
         output: a key of ``OUTPUTS``.
+        init: a key of ``vidrep.models.recurrent.INITS``.
     """
 
     def __init__(
@@ -36,14 +44,13 @@ class Decoder(nn.Module):
         num_layers: int,
         conditional: bool,
         output: str = "logistic",
+        init: str = "published",
     ) -> None:
         super().__init__()
         self.conditional = conditional
         self.output = OUTPUTS[output]
         inputs = [frame_size if conditional else 0] + [units] * (num_layers - 1)
-        self.layers = nn.ModuleList(
-            PeepholeLSTM(size, units, init="small_uniform") for size in inputs
-        )
+        self.layers = nn.ModuleList(PeepholeLSTM(size, units, **INITS[init]) for size in inputs)
         self.readout = nn.Linear(units, frame_size)
 
     def forward(self, states: list, steps: int, target: Tensor | None = None) -> Tensor:
@@ -95,11 +102,12 @@ class StateDecoders(Objective):
         parts: which decoders: "reconstruction", "prediction" or both.
         conditional: which of them are fed the previous frame.
         output: logistic (cross-entropy) or linear (squared error).
-        units, num_layers: of the decoders, for models other than the LSTM encoder (which gives its
-            own).
+        feeding: what conditional decoders are fed in training, "true_frames" or "own_outputs".
+        units, num_layers, init: of the decoders, for models other than the LSTM encoder (which
+            gives its own). With ``init: glorot`` the readout's bias starts at the mean frame.
 
     Raises:
-        ValueError: no frame is left to predict, an unknown part or output.
+        ValueError: no frame is left to predict, an unknown part, output, feeding or init.
     """
 
     name: str  # what error lines call the objective
@@ -114,14 +122,20 @@ class StateDecoders(Objective):
         parts: tuple[str, ...] = PARTS,
         conditional: tuple[str, ...] = (),
         output: str = "logistic",
+        feeding: str = "true_frames",
         units: int = 256,
         num_layers: int = 1,
+        init: str = "glorot",
     ) -> None:
         super().__init__(model, shape)
         self.observed = observed
         self.future = shape.clip[1] - observed
         self.output = output
         self._check(parts, conditional, output)
+        check_choice(self.name, "feeding", feeding, FEEDINGS)
+        self.teacher = feeding == "true_frames"
+        self.init = getattr(model, "init", init)
+        check_choice(self.name, "init", self.init, INITS)
         self.units = getattr(model, "units", units)
         self.num_layers = getattr(model, "num_layers", num_layers)
         size = embedding_sizes(self)[""]
@@ -137,6 +151,7 @@ class StateDecoders(Objective):
                     self.num_layers,
                     conditional=name in conditional,
                     output=output,
+                    init=self.init,
                 )
 
     @classmethod
@@ -162,6 +177,27 @@ class StateDecoders(Objective):
                 " least one to predict"
             )
         return channels, observed, height, width
+
+    @torch.no_grad()
+    def prepare(self, stage: str, batches: Iterable[dict[str, Tensor]]) -> None:
+        """With ``init: glorot`` let every decoder start from the mean of its training targets.
+
+        Else the first epochs go into learning the mean frame.
+        """
+        if self.init == "published":
+            return
+        sums = dict.fromkeys(self.decoders, 0)
+        clips = 0
+        for batch in batches:
+            targets = self.targets(self.frame_vectors(batch).double())
+            for name in sums:
+                sums[name] = sums[name] + targets[name].mean(1).sum(0)
+            clips += len(batch["clip"])
+        for name, decoder in self.decoders.items():
+            mean = sums[name] / clips
+            if self.output == "logistic":
+                mean = mean.logit(LEAST_PROBABILITY)
+            decoder.readout.bias.copy_(mean)
 
     def frame_size(self) -> int:
         """Values of a frame as the decoders predict it."""
@@ -245,7 +281,7 @@ class StateDecoders(Objective):
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Sum over decoders of the mean error per frame: cross-entropy in nats, or squared."""
-        decoded = self.decode(batch, teacher=True)
+        decoded = self.decode(batch, teacher=self.teacher)
         return sum(self.error(values, target).mean() for values, target in decoded.values())
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
