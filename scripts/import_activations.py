@@ -8,7 +8,15 @@ from vidrep.command_line import run
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--file", required=True, help="activations and ids: .npz, .h5, .hdf5 or .zarr"
+        "--file",
+        required=True,
+        help="activations and ids: .npz, .h5, .hdf5, .zarr, .pt, .pth or .safetensors",
+    )
+    parser.add_argument(
+        "--layers",
+        nargs="*",
+        default=[],
+        help="arrays that are layers, in depth order (default: all)",
     )
     parser.add_argument("--test", required=True, help="test clips (.h5) of the evaluation set")
     parser.add_argument(
@@ -22,7 +30,9 @@ def main() -> None:
     from vidrep.similarity.external import import_activations
 
     attrs = {"dataset": args.dataset, "system": args.system, "seed": args.seed}
-    import_activations(args.file, args.test, args.output, count=args.rows, attrs=attrs)
+    import_activations(
+        args.file, args.test, args.output, count=args.rows, attrs=attrs, layers=args.layers
+    )
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def test_every_kind_of_file_gives_the_same_kernels(suffix, arrays, tmp_path):
         and len({source.ids for source in found.values()}) == 1
     )
     for name, array in arrays.items():
-        kernel = found[f"f/{name}"].summarise()
+        kernel = found[f"f/{name}"].load()
         assert (kernel.n, kernel.d) == (N, array[0].size)
         assert compare(kernel, array, "cka_linear") == pytest.approx(1, abs=1e-12)
 
@@ -198,8 +198,11 @@ def test_differences_on_request(arrays, tmp_path):
         (["one.npy", "none.npy"], "none.npy: no such file"),
         (["one.npy", "many.npz:four"], "many.npz: no array 'four'; it holds one, two, maps"),
         (["one.npy", "text.csv"], "text.csv: representations are read from .npy, .npz"),
-        (["one.npy", "one.npy"], "both called one; rename one"),
-        (["one.npy", "fewer.npy"], "one.npy has 40 clips, .*fewer.npy 39"),
+        (["one.npy", "one.npy"], "both called one; give one a name of its own"),
+        (
+            ["one.npy", "fewer.npy"],
+            "one.npy: one has 40 rows, .*fewer.npy: fewer 39; compared are the same",
+        ),
         (
             ["many.npz", "shuffled.npz"],
             "many.npz and .*shuffled.npz hold different clips or another order of them",
@@ -221,7 +224,7 @@ def test_what_cannot_be_compared_ends_in_one_line(files, message, arrays, tmp_pa
     (tmp_path / "text.csv").write_text("1,2\n")
     with pytest.raises(ValueError, match=message) as error:
         for source in open_sources([tmp_path / name for name in files]):
-            source.summarise()
+            source.load()
     assert "\n" not in str(error.value)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import zarr
 
-from vidrep.activations.store import write_ids
+from vidrep.activations.store import open_store, write_ids
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
 from vidrep.datasets.store import open_clips, write_clips
@@ -95,7 +95,7 @@ def test_rows_are_put_in_the_order_of_the_clips(suffix, layers, test_clips, tmp_
         [names(STORED)[i] for i in order],
     )
     import_activations(file, test_clips, tmp_path / "store.zarr", count=COMPARED, attrs=ATTRS)
-    store = zarr.open_group(tmp_path / "store.zarr", mode="r")
+    store = open_store(tmp_path / "store.zarr")
     assert store["ids"][:].tolist() == names(COMPARED) and store.attrs["layers"] == list(layers)
     with open_clips(test_clips) as clips:
         assert (store["labels"][:] == clips.labels[:COMPARED]).all() and store.attrs[

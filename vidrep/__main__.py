@@ -43,17 +43,18 @@ def add_systems(commands) -> None:
 def add_compare(commands) -> None:
     """The command that compares representations."""
     compare = commands.add_parser(
-        "compare", help="compare representations of the same clips: NumPy, HDF5 or Zarr files"
+        "compare", help="compare representations of the same clips, from files of arrays"
     )
     compare.epilog = (
-        "An array ids in a file names the rows; an array groups the clips that rows belong to, if"
-        " several are of one clip."
+        "Files: .npy, .npz, .h5, .hdf5, .zarr, .zarr.zip, .pt, .pth, .safetensors. An array ids"
+        " in a file names the rows; an array groups the clips that rows belong to, if several are"
+        " of one clip."
     )
     compare.add_argument(
         "files",
         nargs="+",
-        metavar="FILE[:ARRAY]",
-        help="clips in rows, the same ones in the same order",
+        metavar="[NAME=]FILE[:ARRAY]",
+        help="clips in rows, the same ones in the same order; one array of a file; a name for it",
     )
     add_measure_options(compare)
     add_machine_options(compare)
@@ -161,10 +162,10 @@ def compare_files(args: argparse.Namespace) -> None:
     sources = open_sources(args.files)
     groups = groups_of(sources)
     with using(args.memory_mb, args.device):
-        kernels = {source.name: source.summarise() for source in sources}
+        kernels = {source.name: source for source in sources}
         show = table_of_differences if args.difference else table_of_pairs
         print(show(kernels, args, groups))
-    n = sources[0].array.shape[0]
+    n = sources[0].n
     what = f"{n} clips" if groups is None else f"{n} rows in {len(set(groups.tolist()))} groups"
     print(f"{args.measure} of {what}", file=sys.stderr)
 

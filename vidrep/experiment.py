@@ -160,11 +160,11 @@ class Experiment:
             found.append((item, run))
         return found
 
-    def external_file(self, evaluated: str, run: Run) -> str:
-        """The file of activations behind an external run on an evaluation set."""
+    def external_item(self, evaluated: str, run: Run) -> dict:
+        """What the configuration says of an external run on an evaluation set."""
         for item, listed in self.external():
             if item["evaluated_on"] == evaluated and listed == run:
-                return item["file"]
+                return item
         raise ValueError(f"no external activations of {run.stem} on {evaluated}")
 
     def compared_on(self, dataset: str) -> list[Run]:

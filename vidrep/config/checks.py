@@ -9,7 +9,7 @@ from vidrep.experiment import Experiment
 from vidrep.naming import nearest
 from vidrep.systems import System
 
-EXTERNAL_SUFFIXES = (".npz", ".h5", ".hdf5", ".zarr")
+EXTERNAL_SUFFIXES = (".npz", ".h5", ".hdf5", ".zarr", ".zip", ".pt", ".pth", ".safetensors")
 
 
 def check(config: dict) -> Experiment:

@@ -223,7 +223,15 @@ class External(Section):
     """Activations that somebody else's network computed on the experiment's test clips."""
 
     name: str = Field(pattern=NAME, description="name of the network")
-    file: str = Field(description=".npz, .h5, .hdf5 or .zarr with an array a layer, and ids")
+    file: str = Field(
+        description=".npz, .h5, .hdf5, .zarr, .zarr.zip, .pt, .pth or .safetensors with an array"
+        " a layer, and ids"
+    )
+    layers: Annotated[list[str], Unique] = Field(
+        NOT_GIVEN,
+        description="arrays of the file that are layers, from input to embedding; all where not"
+        " given",
+    )
     evaluated_on: str = Field(description="data set whose test clips they are of")
     family: str = Field(NOT_GIVEN, description="family in figures; external where not given")
     trained_on: str = Field(

@@ -10,7 +10,6 @@ the one measure that needs the activations again.
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ import h5py
 import numpy as np
 
 from vidrep.files import whole
-from vidrep.similarity.centring import BLOCK_BYTES, stored_eps
+from vidrep.similarity.arrays import read_blocks
+from vidrep.similarity.centring import stored_eps
 from vidrep.similarity.kernel import Kernel, summarise_blocks
 
 FORMAT = 1
@@ -128,7 +128,7 @@ def summarise_layer(root, layer: str, path: str | os.PathLike) -> Kernel:
 def summarise_array(array, label: str) -> Kernel:
     """The kernel summary of an array (n, features, ...), read in feature blocks.
 
-    The array is one of NumPy, HDF5 or Zarr.
+    The array is one of NumPy, HDF5 or Zarr, or a ``RawArray``.
 
     Raises:
         ValueError: not such an array, or numbers that are not finite; the line starts with
@@ -140,25 +140,7 @@ def summarise_array(array, label: str) -> Kernel:
             " ...)"
         )
     shape = array.shape[0], int(np.prod(array.shape[1:]))
-    return summarise_blocks(lambda: _read_blocks(array), shape, stored_eps(array.dtype), label)
-
-
-def _read_blocks(array) -> Iterator[np.ndarray]:
-    """(n, f) blocks of an array, in whole chunks along the feature axis that has most of them."""
-    n = array.shape[0]
-    chunks = getattr(array, "chunks", None) or (1,) * array.ndim
-
-    def most_chunks(axis: int) -> tuple[int, int]:
-        return math.ceil(array.shape[axis] / chunks[axis]), array.shape[axis]
-
-    axis = max(range(1, array.ndim), key=most_chunks)
-    row_bytes = 8 * int(np.prod(array.shape)) // array.shape[axis]
-    chunk = chunks[axis]
-    step = max(BLOCK_BYTES // row_bytes // chunk, 1) * chunk
-    for start in range(0, array.shape[axis], step):
-        window = [slice(None)] * array.ndim
-        window[axis] = slice(start, start + step)
-        yield np.asarray(array[tuple(window)]).reshape(n, -1)
+    return summarise_blocks(lambda: read_blocks(array), shape, stored_eps(array.dtype), label)
 
 
 def digest_ids(ids: np.ndarray) -> str:

@@ -256,21 +256,28 @@ def summarise_blocks(
     a = np.zeros(n)
     b = np.zeros(n)
     means = []
-    kept = []
+    columns = np.empty((n, d)) if narrow else None
+    start = 0
+    total = 0.0
     for block in blocks():
         centred, mean = centre(block, name)
         if narrow:
-            kept.append(centred)
+            columns[:, start : start + centred.shape[1]] = centred
+            start += centred.shape[1]
+            total += float(np.sum(centred**2))
         else:
             matrix += current().product(centred, centred)
         a += centred @ mean
         b += centred.sum(axis=1)
         means.append(mean)
     mean = np.concatenate(means)
-    columns = np.concatenate(kept, axis=1) if narrow else None
-    total = float(np.sum(columns**2) if narrow else np.trace(matrix))
+    if not narrow:
+        total = float(np.trace(matrix))
     flag = "constant" if total <= 16 * EPS**2 * n * float(mean @ mean) else ""
     scale = 1.0 if flag else math.sqrt(total)
+
+    if narrow:
+        columns /= scale
 
     def features() -> Iterator[np.ndarray]:
         return (centre(block, name)[0] / scale for block in blocks())
@@ -286,7 +293,7 @@ def summarise_blocks(
         mean_spread=float(np.sum((mean - mean.mean()) ** 2)) / scale**2,
         eps=eps,
         flag=flag,
-        columns=columns / scale if narrow else None,
+        columns=columns,
         given={} if narrow else {"matrix": matrix / scale**2},
         features=features,
         name=name,

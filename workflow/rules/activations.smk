@@ -60,7 +60,7 @@ for JOBS in EXTRACTIONS:
 
 rule import_activations:
     input:
-        file=lambda wc: EXPERIMENT.external_file(wc.evaluated, run_of(wc)),
+        file=lambda wc: EXPERIMENT.external_item(wc.evaluated, run_of(wc))["file"],
         test="<results>/datasets/{evaluated}/test.h5",
     output:
         store=EXTERNAL.files("activations", STORE_SUFFIX)[0],
@@ -75,13 +75,14 @@ rule import_activations:
         "../../envs/vidrep.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda wc, input: 1000 + 2 * input.size_mb),
+        mem_mb=growing(1500),
         runtime=growing(30),
     params:
         rows=config["activations"]["clips"],
+        layers=lambda wc: EXPERIMENT.external_item(wc.evaluated, run_of(wc)).get("layers", []),
         code=code("import_activations"),
     message:
         "Activations of {wildcards.system} on {wildcards.evaluated} from {input.file}"
     shell:
-        "python $VIDREP_SCRIPTS/import_activations.py --file {input.file:q} --test {input.test} --rows {params.rows}"
+        "python $VIDREP_SCRIPTS/import_activations.py --file {input.file:q} --layers {params.layers:q} --test {input.test} --rows {params.rows}"
         " --dataset {wildcards.dataset} --system {wildcards.system} --seed {wildcards.seed} --output {output.store} > {log} 2>&1"
