@@ -7,6 +7,7 @@ import argparse
 from functools import lru_cache
 from pathlib import Path
 
+from vidrep.clip_scores import Scores, means, write_clip_scores
 from vidrep.command_line import add_device_options, make_parser, run, split_files
 from vidrep.result_tables import write_rows
 from vidrep.splits import SplitFiles
@@ -26,11 +27,12 @@ def main() -> None:
     # A run that meets several sets is read once; baselines do not pile up.
     load = lru_cache(maxsize=1)(load_run)
     runs = args.runs * len(args.test) if len(args.runs) == 1 else args.runs
-    jobs = zip(runs, args.test, args.fit, args.stores, args.scores, strict=True)
-    for folder, test, fit, store, table in jobs:
+    jobs = zip(runs, args.test, args.fit, args.stores, args.scores, args.clip_scores, strict=True)
+    for folder, test, fit, store, table, of_clips in jobs:
         objective, record = load(folder, where)
-        rows = extract_and_score(objective, record, test, fit, store, args, where)
-        write_rows(table, ("split", "metric", "value"), rows)
+        ids, scores = extract_and_score(objective, record, test, fit, store, args, where)
+        write_clip_scores(of_clips, ids, scores)
+        write_rows(table, ("split", "metric", "value"), mean_rows(scores))
     del slots
 
 
@@ -42,8 +44,12 @@ def extract_and_score(
     store: Path,
     args: argparse.Namespace,
     where,
-) -> list[tuple]:
-    """Write the activations of a run on one evaluation set; its scores as rows."""
+) -> tuple[list[str], dict[str, Scores]]:
+    """Write the activations of a run on one evaluation set.
+
+    Returns:
+        The names of its test clips, and the run's scores of them by split.
+    """
     from vidrep.activations.extract import extract_run
     from vidrep.activations.manipulate import control_scores
     from vidrep.datasets.store import open_clips
@@ -52,12 +58,14 @@ def extract_and_score(
 
     system = record["system"]
     targets = needed_targets(system)
-    with open_clips(test.clips) as clips:
-        evaluated_on = clips.attrs["dataset"]
-        classes = clips.attrs["classes"]
-    scores = extract_run(
+    with open_clips(test.clips) as file:
+        evaluated_on = file.attrs["dataset"]
+        classes = file.attrs["classes"]
+    clips = load_split(test, targets=targets)
+    scores = {}
+    scores["test"] = extract_run(
         objective,
-        load_split(test, targets=targets),
+        clips,
         load_split(fit, args.fit_rows, targets=targets),
         store,
         {
@@ -72,9 +80,8 @@ def extract_and_score(
         dtype=args.dtype,
         device=where,
     )
-    rows = [("test", metric, value) for metric, value in scores.items()]
-    if rows and evaluated_on == record["dataset"]:
-        rows += control_scores(
+    if scores["test"] and evaluated_on == record["dataset"]:
+        scores |= control_scores(
             objective,
             test.clips,
             args.controls,
@@ -83,6 +90,15 @@ def extract_and_score(
             seed=record["experiment_seed"],
             device=where,
         )
+    return clips.ids, scores
+
+
+def mean_rows(by_split: dict[str, Scores]) -> list[tuple[str, str, float]]:
+    """Rows (split, metric, mean over clips) of a run's scores."""
+    rows = []
+    for split, scores in by_split.items():
+        for metric, value in means(scores).items():
+            rows.append((split, metric, value))
     return rows
 
 
@@ -142,6 +158,13 @@ def parse() -> argparse.Namespace:
         nargs="+",
         type=Path,
         help="the .csv files to write: split, metric, value",
+    )
+    parser.add_argument(
+        "--clip-scores",
+        required=True,
+        nargs="+",
+        type=Path,
+        help="the .npz files to write: the scores of every clip",
     )
     return parser.parse_args()
 

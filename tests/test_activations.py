@@ -350,7 +350,8 @@ def test_a_store_holds_what_the_layers_compute(
     assert policy != "none" or root["conv1"].shape == (13, 3, 8, 8, 8)
     assert scores.keys() == evaluate(objective, test, cpu).keys()
     for name, value in evaluate(objective, test, cpu).items():
-        assert scores[name] == pytest.approx(value, rel=1e-6), "over all clips, stored or not"
+        assert scores[name].shape == (len(test),)
+        assert scores[name].mean() == pytest.approx(value, rel=1e-5), "all clips, stored or not"
 
 
 @pytest.mark.slow

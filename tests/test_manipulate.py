@@ -13,6 +13,7 @@ import torch
 
 from vidrep.activations import CONTROLS
 from vidrep.activations.manipulate import ORDERS, control_scores, frame_order, load_manipulated
+from vidrep.clip_scores import means, read_clip_scores
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
 from vidrep.datasets.store import write_clips
@@ -199,17 +200,16 @@ def tiny_run(content, tiny_system, tmp_path):
 
 def test_scores_are_those_of_the_manipulated_split(tiny_run, cpu):
     _, objective, path = tiny_run
-    rows = control_scores(
+    found = control_scores(
         objective, path, ["reversed", "frozen"], flows={"flow": "true"}, seed=3, device=cpu
     )
+    assert list(found) == ["test_reversed", "test_frozen"]
     for control in ("reversed", "frozen"):
         expected = evaluate(
             objective, load_manipulated(path, control, flows={"flow": "true"}, seed=3), cpu
         )
-        assert [(f"test_{control}", name, value) for name, value in expected.items()] == [
-            row for row in rows if row[0] == f"test_{control}"
-        ]
-    assert control_scores(objective, path, [], flows={"flow": "true"}, seed=3, device=cpu) == []
+        assert means(found[f"test_{control}"]) == expected
+    assert control_scores(objective, path, [], flows={"flow": "true"}, seed=3, device=cpu) == {}
 
 
 def test_runs_are_scored_so_on_their_own_data_set_alone(tiny_run, tmp_path, monkeypatch, cpu):
@@ -253,6 +253,7 @@ def test_runs_are_scored_so_on_their_own_data_set_alone(tiny_run, tmp_path, monk
     ]
     command += ["--stores", *[str(tmp_path / f"{name}.zarr") for name in "ab"]]
     command += ["--scores", *[str(tmp_path / f"{name}.csv") for name in "ab"]]
+    command += ["--clip-scores", *[str(tmp_path / f"{name}.npz") for name in "ab"]]
     monkeypatch.setattr(sys, "argv", command)
     runpy.run_path(str(ROOT / "scripts/extract.py"), run_name="__main__")
 
@@ -275,3 +276,9 @@ def test_runs_are_scored_so_on_their_own_data_set_alone(tiny_run, tmp_path, monk
         scores["test_shuffled"] == pytest.approx(expected, rel=1e-6)
         and scores["test"] != scores["test_shuffled"]
     )
+    of_clips = read_clip_scores(tmp_path / "a.npz")
+    for split, by_metric in scores.items():
+        for metric, value in by_metric.items():
+            each = of_clips.of(metric, split)
+            assert len(each) == len(of_clips.ids)
+            assert each.mean(dtype=float) == value

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import zarr
 
@@ -14,6 +15,7 @@ from vidrep.activations.store import (
     write_ids,
     write_labels,
 )
+from vidrep.clip_scores import Scores
 from vidrep.training.device import Device
 from vidrep.training.split import Split
 
@@ -30,7 +32,7 @@ def store_activations(
     policy: Policy,
     dtype: str,
     device: Device,
-) -> dict[str, float]:
+) -> Scores:
     """Score a run on all clips of a split and store the activations of the first ``rows``.
 
     Args:
@@ -45,7 +47,7 @@ def store_activations(
         device: where to compute; always in float32.
 
     Returns:
-        Mean of each of the objective's scores over the split.
+        Each of the objective's scores for every clip of the split.
     """
     objective.eval()
     rows = min(rows, len(split))
@@ -55,12 +57,12 @@ def store_activations(
         earlier = list(writers.values())
         writers[name] = LayerWriter(group, name, rows, dtype, earlier)
     answers = AnswerWriter(group, rows, dtype, list(writers.values()))
-    sums: dict[str, float] = {}
+    scores: dict[str, list[np.ndarray]] = {}
     with capturing(objective.model, layers) as captured, reading(objective) as read:
         for start in range(0, len(split), BATCH):
             batch = split.batch(slice(start, start + BATCH), device)
             for name, values in objective.score(batch).items():
-                sums[name] = sums.get(name, 0.0) + values.double().sum().item()
+                scores.setdefault(name, []).append(values.float().cpu().numpy())
             if objective.generates:  # whose scores also run parts of the model on frames of its own
                 objective.embed(batch)
             keep = min(BATCH, rows - start)
@@ -75,7 +77,7 @@ def store_activations(
                 answers.add(kept_read, objective.answer(read))
     write_ids(group, split.ids[:rows])
     write_labels(group, split.labels[:rows].cpu().numpy())
-    return {name: value / len(split) for name, value in sums.items()}
+    return {name: np.concatenate(parts) for name, parts in scores.items()}
 
 
 def extract_run(
@@ -89,7 +91,7 @@ def extract_run(
     policy: Policy,
     dtype: str,
     device: Device,
-) -> dict[str, float]:
+) -> Scores:
     """Write the activation store of one run on one evaluation set.
 
     The store's root holds the first ``rows`` test clips; its group ``fit`` holds clips of the
@@ -103,7 +105,7 @@ def extract_run(
         rows, policy, dtype, device: see ``store_activations``.
 
     Returns:
-        The run's mean scores over all test clips.
+        Each of the run's scores for every test clip.
     """
     attrs = {**attrs, "layers": list(objective.model.layers), "pooling": policy}
     with new_store(path, attrs) as root:

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vidrep.clip_scores import Scores
 from vidrep.datasets.store import open_clips
 from vidrep.flow.methods import flow_of_clips, needed_arrays
 from vidrep.random_streams import stream
 from vidrep.splits import SplitFiles
 from vidrep.training.device import Device
-from vidrep.training.loop import evaluate
+from vidrep.training.loop import scores_of_clips
 from vidrep.training.split import Split, load_split
 
 
@@ -115,8 +116,8 @@ def control_scores(
     seed: int,
     targets: Sequence[str] = (),
     device: Device,
-) -> list[tuple[str, str, float]]:
-    """Mean scores of a run on manipulated test clips, as rows (``test_<control>``, metric, value).
+) -> dict[str, Scores]:
+    """Each score of a run for every test clip manipulated, by split ``test_<control>``.
 
     Args:
         objective: the run.
@@ -125,10 +126,8 @@ def control_scores(
         flows, seed, targets: as for ``load_manipulated``.
         device: where to compute.
     """
-    rows = []
+    found = {}
     for control in controls:
         split = load_manipulated(clips_file, control, flows=flows, seed=seed, targets=targets)
-        scores = evaluate(objective, split, device)
-        for metric, value in scores.items():
-            rows.append((f"test_{control}", metric, value))
-    return rows
+        found[f"test_{control}"] = scores_of_clips(objective, split, device)
+    return found

@@ -18,6 +18,7 @@ for JOBS in EXTRACTIONS:
         output:
             stores=[passing(path) for path in JOBS.files("activations", STORE_SUFFIX)],
             scores=JOBS.files("transfer", ".csv"),
+            clip_scores=JOBS.files("clip_scores", ".npz"),
         log:
             f"<logs>/activations/{JOBS.job}.log",
         benchmark:
@@ -53,6 +54,7 @@ for JOBS in EXTRACTIONS:
                 fit="params.fit",
                 stores="output.stores",
                 scores="output.scores",
+                clip_scores="output.clip_scores",
             )
             + "--rows {params.rows} --fit-rows {params.fit_rows} --pooling {params.pooling} --dtype {params.dtype}"
             " {params.controls} --gpus {resources.gpu} --threads {threads} > {log} 2>&1"
