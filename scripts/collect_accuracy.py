@@ -1,10 +1,13 @@
-"""Collect the scores of all runs, with the floor of the commonest label set, into one table."""
+"""Collect the scores of all runs, with the floor of the commonest label set, into one table.
+
+Column converged tells of trained runs whether training had stopped getting better.
+"""
 
 import pandas as pd
 
 from vidrep.command_line import make_parser, run
 from vidrep.result_tables import write_table
-from vidrep.tables import collect, majority_set
+from vidrep.tables import collect, convergence, majority_set
 
 
 def main() -> None:
@@ -22,11 +25,16 @@ def main() -> None:
     parser.add_argument(
         "--test", required=True, nargs="+", help="their test clips (.h5), in the same order"
     )
+    parser.add_argument(
+        "--records", nargs="*", default=[], help="<trained on>/<system>/seed<seed>/run.json"
+    )
     parser.add_argument("--output", required=True, help="the .csv table to write")
     args = parser.parse_args()
     pairs = zip(args.train, args.test, strict=True)
     floors = pd.DataFrame([majority_set(train, test) for train, test in pairs])
-    write_table(pd.concat([collect(args.parts), floors], ignore_index=True), args.output)
+    scores = pd.concat([collect(args.parts), floors], ignore_index=True)
+    ended = convergence(args.records)
+    write_table(scores.merge(ended, "left", ["system", "trained_on", "seed"]), args.output)
 
 
 if __name__ == "__main__":

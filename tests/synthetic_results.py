@@ -2,6 +2,7 @@
 only reads results.
 """
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -155,6 +156,9 @@ def _runs(root: Path, dataset: str, draw: np.random.Generator) -> None:
             pd.DataFrame(rows, columns=["epoch", "split", "metric", "value"]).to_csv(
                 folder / "history.csv", index=False
             )
+            file = folder / "run.json"
+            record = json.loads(file.read_text()) if file.exists() else {}
+            file.write_text(json.dumps({**record, "converged": system != "c3d_narrow"}))
     frames = {"observed": 4, "reconstruction": 4, "future": 2, "prediction": 2}
     path = root / f"generation/{dataset}/lstm_composite_narrow/seed0.h5"
     path.parent.mkdir(parents=True)
@@ -277,7 +281,9 @@ def _tables(folder: Path, draw: np.random.Generator) -> None:
     }
     tables = {
         **_prediction(),
-        "accuracy": pd.DataFrame(accuracy, columns=[*run, "split", "metric", "value"]),
+        "accuracy": pd.DataFrame(accuracy, columns=[*run, "split", "metric", "value"]).assign(
+            converged="no"
+        ),
         "probes": pd.DataFrame(
             probes, columns=[*run, "layer", "factor", "metric", "value", "chance"]
         ),

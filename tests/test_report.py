@@ -279,7 +279,7 @@ def test_no_two_families_of_the_catalogue_share_a_colour():
 def test_accuracy_dots_stand_where_the_table_says():
     rows = pd.DataFrame(
         [("s", "0", 0.5), ("s", "untrained", 0.1)], columns=["system", "seed", "value"]
-    ).assign(variant="")
+    ).assign(variant="", converged=["no", ""])
     floor = pd.DataFrame(
         [(tables.FLOOR, "untrained", 0.02, "")], columns=["system", "seed", "value", "variant"]
     )
@@ -290,6 +290,7 @@ def test_accuracy_dots_stand_where_the_table_says():
     assert [dot.get_xdata()[0] for dot in dots] == [50, 10]
     assert [dot.get_markerfacecolor() for dot in dots] == [shown_as["s"].colour, "white"]
     assert axes.lines[0].get_xdata()[0] == 2
+    assert [text.get_text() for text in axes.texts] == ["\u2191 50.0"], "it was still rising"
     bars = axes.containers[0].lines[2][0].get_segments()[0][:, 0]
     np.testing.assert_allclose(bars, 100 * np.array(wilson_interval(0.5, 100)))
 

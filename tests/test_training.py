@@ -276,6 +276,7 @@ def test_selection_takes_the_best_epoch(metric, direction, scores, best):
 def test_the_run_ends_with_the_weights_of_the_chosen_epoch(splits, tmp_path, monkeypatch, cpu):
     scripted = iter([0.2, 0.6, 0.4, 0.6])
     losses = iter([1.0, 2.0, 3.0, 4.0])
+    monkeypatch.setattr(loop, "LOOKS", 1)
     monkeypatch.setattr(
         loop, "evaluate", lambda *_: {"loss": next(losses), "exact_set": next(scripted)}
     )
@@ -296,6 +297,7 @@ def test_the_run_ends_with_the_weights_of_the_chosen_epoch(splits, tmp_path, mon
 
 def test_each_stage_starts_from_the_best_of_the_one_before(splits, tmp_path, monkeypatch, cpu):
     scripted = iter([0.9, 0.1, 0.2, 0.3])  # the first epoch of stage one, the second of stage two
+    monkeypatch.setattr(loop, "LOOKS", 1)
     monkeypatch.setattr(loop, "evaluate", lambda *_: {"loss": 1.0, "exact_set": next(scripted)})
     objective = fresh(STAGED, splits[0], cpu)
     states = []
@@ -658,6 +660,11 @@ def test_the_record_says_what_was_done(splits, tmp_path, cpu):
         r"[0-9a-f]{40}(-dirty)?|unknown", record["git_commit"]
     )
     rows = list(csv.DictReader((tmp_path / "history.csv").open()))
+    within = [row for row in rows if row["epoch"] != "1"]
+    assert {float(row["epoch"]) for row in within} <= {0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875}
+    assert len({row["epoch"] for row in within}) == 2, "after each of three steps but the last"
+    assert {row["split"] for row in within} == {"validation"} and record["converged"] is None
+    rows = rows[len(within) :]
     assert [(row["epoch"], row["split"], row["metric"]) for row in rows] == [
         ("1", "train", "loss"),
         ("1", "validation", "loss"),

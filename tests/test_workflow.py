@@ -126,6 +126,7 @@ def test_smoke_gives_the_agreed_files(smoke):
         "split",
         "metric",
         "value",
+        "converged",
     ]
     assert list(rows(results / "tables" / "probes.csv")[0]) == [
         "system",

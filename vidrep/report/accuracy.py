@@ -46,7 +46,8 @@ def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     lines = result_lines(rows, looks)
     note = (
         f"Dots: one seed each; bars: 95 % Wilson interval over test clips (n: {sizes(clips)}). "
-        "Numbers: mean over the trained seeds."
+        "Numbers: mean over the trained seeds; \u2191: validation was still rising when training"
+        " ended."
     )
     title = "Accuracy on the test clips of the version a system was trained on"
     figure = new_figure(1.5 + 0.3 * len(lines), title=title, note=note)
@@ -93,9 +94,10 @@ def plot_accuracy(
                 mew=1.1,
                 elinewidth=1.1,
             )
-        trained = found.loc[found["seed"] != UNTRAINED, "value"]
+        trained = found[found["seed"] != UNTRAINED]
         if len(trained):
-            mean = f"{100 * trained.mean():.1f}"
+            rising = "\u2191 " if (trained["converged"] == "no").any() else ""
+            mean = f"{rising}{100 * trained['value'].mean():.1f}"
             axes.text(113, place, mean, ha="right", va="center", fontsize=7)
     axes.set(xlim=(-2, 114), xticks=range(0, 101, 20), xlabel="accuracy / %")
     axes.spines["bottom"].set_bounds(0, 100)

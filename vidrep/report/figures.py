@@ -77,7 +77,8 @@ wheel. Behind each estimator stands its mean end-point error on moving pixels of
 Loss and exact-set accuracy over the epochs. A clip counts as correct only if its whole label set
 is. The weights that enter all other figures are those of the epoch with the best validation
 score; systems with several training stages count epochs through all of them, so their curves may
-jump.
+jump. Arrow: the last quarter of the last stage still added more than a tenth of what its
+validation score gained.
 """,
         own_inputs={"histories": histories},
         settings={"titles": titles, "families": families},
@@ -92,8 +93,9 @@ jump.
 Share of test clips whose whole label set is predicted, for systems tested on the version they
 were trained on. Test clips share neither digit images nor trajectories with training. Filled:
 trained; open: the same network untrained; dashed line: always answering the commonest label set
-of the training clips. Systems without class scores are not listed: see the probes. For systems of
-several streams each stream and each way of fusing them has a line.
+of the training clips. Arrow: validation was still rising when training ended (column converged of
+the table), so longer training might give more. Systems without class scores are not listed: see
+the probes. For systems of several streams each stream and each way of fusing them has a line.
 """,
         inputs={"accuracy": "<results>/tables/accuracy.csv", "clips": test_clips},
         settings={"titles": titles, "families": families},

@@ -1,5 +1,6 @@
 """Learning curves: loss and accuracy over epochs."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -27,13 +28,19 @@ def draw(
 
 
 def read_histories(paths: list[Path]) -> pd.DataFrame:
-    """Learning curves of several runs, whose names come from the place of each file."""
+    """Learning curves of several runs, whose names come from the place of each file.
+
+    Column ``rising`` tells of a run, by its record beside the file, that validation was still
+    rising when training ended.
+    """
     tables = []
     for path in paths:
         system, folder = path.parts[-3:-1]
         seed = folder.removeprefix("seed")
         table = read_table(path, ("epoch", "split", "metric", "value"))
-        tables.append(table.assign(system=system, seed=seed))
+        record = json.loads(path.with_name("run.json").read_text())
+        rising = record["converged"] is False
+        tables.append(table.assign(system=system, seed=seed, rising=rising))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -41,14 +48,15 @@ def learning_figure(histories: pd.DataFrame, dataset: str, looks: dict[str, Look
     """Loss and accuracy over epochs on one data set: a column per system, a line per seed.
 
     Args:
-        histories: epoch, split, metric, value, system, seed of all runs on the data set.
+        histories: epoch, split, metric, value, system, seed, rising of all runs on the data set.
         dataset: the data set trained on.
         looks: look of each system, in the order of the columns.
     """
     systems = [name for name in looks if name in set(histories["system"])]
     note = (
         "One line per seed. Training loss: mean over the epoch's steps; validation: at its end. "
-        "Losses of different systems differ in kind, so each has its own scale."
+        "Losses of different systems differ in kind, so each has its own scale. \u2191: validation "
+        "was still rising when training ended."
     )
     columns = min(_COLUMNS, len(systems))
     blocks = -(-len(systems) // columns)
@@ -68,7 +76,8 @@ def learning_figure(histories: pd.DataFrame, dataset: str, looks: dict[str, Look
         system = systems[place]
         runs = histories[histories["system"] == system]
         plot_run_curves(runs, top, bottom, look=looks[system])
-        top.set_title(broken(system, 22), loc="left")
+        mark = " \u2191" if runs["rising"].any() else ""
+        top.set_title(broken(system, 22) + mark, loc="left")
         if place % columns == 0:
             top.set_ylabel("loss")
             bottom.set_ylabel("accuracy / %")

@@ -13,6 +13,7 @@ from vidrep.clip_scores import means
 from vidrep.random_streams import stream_seed
 from vidrep.training.augment import flip_some
 from vidrep.training.checkpoint import Checkpoint
+from vidrep.training.convergence import converged
 from vidrep.training.device import Device
 from vidrep.training.gradients import Gradients
 from vidrep.training.optimisers import make_optimiser, make_schedule
@@ -22,6 +23,7 @@ from vidrep.training.selection import Outcome, Selection
 from vidrep.training.split import Split
 
 EVALUATION_BATCH = 100
+LOOKS = 8  # validations of a stage at least; those within an epoch choose nothing
 
 
 def train_one_epoch(
@@ -35,11 +37,14 @@ def train_one_epoch(
     progress: Progress,
     partners: Tensor | None = None,
     gradients: Gradients | None = None,
+    look: Callable[[float], None] = lambda share: None,
+    looks: int = 1,
 ) -> float:
     """One pass over ``split`` in the given order; the last, incomplete batch is dropped.
 
     ``partners`` are the labelled clips of a semi-supervised objective, one for each place of
-    ``order``; ``gradients`` knows from earlier epochs what memory holds.
+    ``order``; ``gradients`` knows from earlier epochs what memory holds. Of ``looks`` equal parts
+    of the pass each but the last ends with a call of ``look`` with the share of the pass done.
 
     Returns:
         Mean training loss over the pass.
@@ -54,6 +59,7 @@ def train_one_epoch(
     total = torch.zeros((), device=device.device)
     batches = len(split) // size
     gradients = gradients or Gradients(device, progress.report)
+    pauses = {round(batches * part / looks): part / looks for part in range(1, looks)}
     for i in range(batches):
         taken = slice(i * size, (i + 1) * size)
         batch = flip_some(split.batch(order[taken], device), recipe["flip"])
@@ -67,6 +73,9 @@ def train_one_epoch(
         schedule.step()
         total += loss
         progress.advance(size)
+        if i + 1 in pauses and i + 1 < batches:
+            look(pauses[i + 1])
+            objective.train()
     mean = total.item() / batches
     if not math.isfinite(mean):
         raise ValueError(
@@ -142,9 +151,11 @@ def fit(
     resumed = objective.stages.index(saved["stage"]) if saved else 0  # where training goes on
     before = 0
     for index, stage in enumerate(stage_plans(objective, recipe)):
+        start = before
         if index >= resumed:
             run_stage(job, stage, before, saved if index == resumed else None)
         before += stage.epochs
+    job.outcome.converged = converged(job.outcome.history, *objective.selection, start)
     objective.eval()
     objective.finish(validation.batches(EVALUATION_BATCH, device))
     job.outcome.train_clips_per_s = job.clips / job.seconds if job.seconds else math.nan
@@ -259,7 +270,8 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
     progress = Progress((stage.epochs - done) * len(job.train), job.report)
     for number in range(done + 1, stage.epochs + 1):
         epoch = before + number
-        loss = timed_epoch(job, epoch, optimiser, schedule, progress)
+        looks = math.ceil(LOOKS / stage.epochs)
+        loss = timed_epoch(job, epoch, optimiser, schedule, progress, looks)
         scores = keep_scores(job, epoch)
         job.snapshot(epoch, objective)
         job.checkpoint.save(
@@ -269,8 +281,17 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
     objective.load_state_dict(selection.state)
 
 
-def timed_epoch(job: Job, epoch: int, optimiser, schedule, progress: Progress) -> float:
+def timed_epoch(job: Job, epoch: int, optimiser, schedule, progress: Progress, looks: int) -> float:
     """One epoch on streams of its own, timed, its mean loss noted in the history and returned."""
+
+    def look(share: float) -> None:
+        nonlocal looking
+        started = time.perf_counter()
+        with torch.random.fork_rng():
+            note_scores(job, round(epoch - 1 + share, 3))
+        looking += time.perf_counter() - started
+
+    looking = 0.0
     train = job.train.epoch(epoch).move(job.device)
     torch.manual_seed(stream_seed(job.seed, "epoch", epoch))
     order, partners = job.orders(epoch)
@@ -286,8 +307,10 @@ def timed_epoch(job: Job, epoch: int, optimiser, schedule, progress: Progress) -
         progress,
         partners,
         job.gradients,
+        look,
+        looks,
     )
-    job.seconds += time.perf_counter() - started
+    job.seconds += time.perf_counter() - started - looking
     job.clips += len(train)
     job.outcome.history.append((epoch, "train", "loss", loss))
     return loss
@@ -295,10 +318,16 @@ def timed_epoch(job: Job, epoch: int, optimiser, schedule, progress: Progress) -
 
 def keep_scores(job: Job, epoch: int) -> dict[str, float]:
     """Score the objective on validation clips, note that, and keep its weights if they are best."""
+    scores = note_scores(job, epoch)
+    job.outcome.selection.offer(epoch, scores, job.objective)
+    return scores
+
+
+def note_scores(job: Job, epoch: float) -> dict[str, float]:
+    """Score the objective on validation clips and note that."""
     scores = evaluate(job.objective, job.validation, job.device)
     for name, value in scores.items():
         job.outcome.history.append((epoch, "validation", name, value))
-    job.outcome.selection.offer(epoch, scores, job.objective)
     return scores
 
 

@@ -143,6 +143,7 @@ def measurements(
             "epoch": selection.epoch,
             "value": selection.value,
         },
+        "converged": outcome.converged,
         "parameters": count_parameters(objective),
         "macs_per_clip": count_macs(objective, validation, device),
         "train_clips_per_s": (

@@ -41,6 +41,8 @@ class Outcome:
         selection: the choice of weights in the last stage.
         train_clips_per_s: speed of the training steps alone (since the last resume), NaN without
             any.
+        converged: had the last stage stopped getting better, see ``vidrep.training.convergence``;
+            None where that is not known.
         clips_at_a_time: clips that gradients were computed of at a time, where memory did not hold
             the batch; else None.
     """
@@ -48,4 +50,5 @@ class Outcome:
     history: list[tuple]
     selection: Selection
     train_clips_per_s: float = math.nan
+    converged: bool | None = None
     clips_at_a_time: int | None = None

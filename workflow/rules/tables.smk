@@ -83,6 +83,7 @@ for table, (parts, keys) in CONCATENATED.items():
 rule collect_accuracy:
     input:
         parts=[f"<results>/transfer/{evaluated}/{run.stem}.csv" for evaluated, run in EVALUATIONS],
+        records=[f"<results>/runs/{run.folder}/run.json" for run in EXPERIMENT.trained_runs()],
         train=collect("<results>/datasets/{dataset}/train.h5", dataset=EXPERIMENT.datasets),
         test=collect("<results>/datasets/{dataset}/test.h5", dataset=EXPERIMENT.datasets),
     output:
@@ -102,7 +103,13 @@ rule collect_accuracy:
     message:
         "Accuracy of all runs on all versions"
     shell:
-        piped("collect_accuracy", train="input.train", test="input.test", parts="input.parts")
+        piped(
+            "collect_accuracy",
+            train="input.train",
+            test="input.test",
+            parts="input.parts",
+            records="input.records",
+        )
         + "--output {output.table} > {log} 2>&1"
 
 
