@@ -30,6 +30,7 @@ def main() -> None:
     runs = zip(args.datasets, args.train, args.validation, args.outputs, strict=True)
     for dataset, train_files, validation_files, folder in runs:
         train = load_split(train_files, targets=targets)
+        check_own_model(definition, train.shape.clip)
         validation = load_split(validation_files, targets=targets)
         if args.endless:
             # by name, so that the digest of this script leaves out renderers and flow
@@ -64,6 +65,16 @@ def main() -> None:
             weights=args.weights,
             snapshots=args.snapshots,
         )
+
+
+def check_own_model(definition: dict, clip_shape: tuple) -> None:
+    """Look at a network of the user's own before anything is trained."""
+    from vidrep.models import MODELS
+
+    if definition["model"] not in MODELS:
+        # by name, so that the digest of this script leaves out what is about activations
+        own_models = importlib.import_module("vidrep.own_models")
+        own_models.check_own_model(definition, clip_shape)
 
 
 def parse() -> argparse.Namespace:

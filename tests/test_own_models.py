@@ -9,6 +9,7 @@ import torch
 from vidrep import code_version, models
 from vidrep.config import check, complete
 from vidrep.naming import resolve_own, source_file
+from vidrep.own_models import check_networks, open_network
 from vidrep.runs import UNTRAINED, Run
 from vidrep.systems import system
 
@@ -185,3 +186,54 @@ def test_what_a_frozen_network_cannot_have(changes, message):
     with pytest.raises(ValueError) as error:
         system({**FROZEN, **changes})
     assert message in one_line(error)
+
+
+# --- Building and checking. ---
+
+
+def test_a_network_is_opened_with_its_weights(folder):
+    torch.manual_seed(3)
+    trained = models.create("nets/mine.py:Net", clip_shape=(1, 2, 4, 4))
+    torch.save({"model": trained.state_dict()}, folder / "w.pt")
+    network = open_network("nets/mine.py:Net", clip_shape=(1, 2, 4, 4), weights="w.pt")
+    clip = torch.rand(2, 1, 2, 4, 4)
+    assert not network.training and torch.equal(network(clip), trained(clip))
+    chosen = open_network("nets/mine.py:Net", clip_shape=(1, 2, 4, 4), layers=["hidden.0"])
+    assert chosen.layers == ("hidden.0",)
+    with pytest.raises(ValueError, match="model Net lists layers it does not have: hiden"):
+        open_network("nets/mine.py:Net", clip_shape=(1, 2, 4, 4), layers=["hiden"])
+
+
+LOADED = """
+import torch
+from mine import Net
+
+class Loaded(Net):
+    def __init__(self, clip_shape):
+        super().__init__(clip_shape)
+        self.load_state_dict(torch.load("w.pt"))
+"""
+
+
+def test_the_check_of_a_configuration_builds_ones_own_networks(folder):
+    (folder / "w.pt").touch()
+    config = complete({"systems": [FROZEN], "datasets": ["digits_only"]})
+    experiment = check(config)
+    shape = experiment.sets["digits_only"].shape
+    state = models.create("nets/mine.py:Net", clip_shape=shape).state_dict()
+    torch.save(state, folder / "w.pt")
+    check_networks(experiment)
+
+    torch.save({"hidden.1.weight": state["hidden.1.weight"]}, folder / "w.pt")
+    with pytest.raises(ValueError, match=r"w\.pt does not fit the network: missing hidden.1.bias$"):
+        check_networks(experiment)
+
+    torch.save(state, folder / "w.pt")
+    (folder / "nets/loaded.py").write_text(LOADED)
+    entry = {**FROZEN, "model": "nets/loaded.py:Loaded"}
+    experiment = check(complete({"systems": [entry], "datasets": ["digits_only"]}))
+    with pytest.raises(ValueError) as error:
+        check_networks(experiment)
+    assert one_line(error).startswith(
+        "config key systems, frozen: model 'nets/loaded.py:Loaded': 100% of its weights are the"
+    )

@@ -146,8 +146,13 @@ def list_keys(args: argparse.Namespace) -> None:
 def check_file(args: argparse.Namespace) -> None:
     """Say what an experiment consists of, or what is wrong with its configuration."""
     from vidrep.config import check, complete, read_yaml
+    from vidrep.models import MODELS
 
     experiment = check(complete(read_yaml(args.file)))
+    if any(system.weights or system.model not in MODELS for system in experiment.systems.values()):
+        from vidrep.own_models import check_networks
+
+        check_networks(experiment)
     print(
         f"{args.file}: {len(experiment.trained_runs())} trained runs of"
         f" {len(experiment.systems)} systems on {', '.join(experiment.datasets)}"

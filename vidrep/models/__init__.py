@@ -128,14 +128,14 @@ def create(name: str, *, clip_shape: Sequence[int], **params) -> "nn.Module":
     """Build an architecture, freshly initialised from torch's global generator.
 
     Args:
-        name: an entry of ``names()``, or ``module:attribute`` of your own class or function that
-            takes the clip shape first.
+        name: an entry of ``names()``, or ``module:attribute`` or ``file.py:attribute`` of your own
+            class or function that takes the clip shape first.
         clip_shape: (C, T, H, W) of the clips it will be fed.
         params: its further arguments.
 
     Returns:
-        The module, with ``inputs`` (names of the arguments of ``forward``) and ``layers``
-        (submodules in depth order).
+        The module, with ``inputs`` (names of the arguments of ``forward``; the clip where it does
+        not say) and ``layers`` (submodules in depth order).
 
     Raises:
         ValueError: unknown name, module, attribute or parameter, a parameter left out, or sizes
@@ -148,6 +148,9 @@ def create(name: str, *, clip_shape: Sequence[int], **params) -> "nn.Module":
     except TypeError as error:
         raise ValueError(f"model {name!r}: {error}") from None
     try:
-        return factory(clip_shape, **params)
+        network = factory(clip_shape, **params)
     except ValueError as error:
         raise ValueError(f"model {name!r}: {error}") from error
+    if not hasattr(network, "inputs"):
+        network.inputs = ("clip",)
+    return network
