@@ -52,6 +52,7 @@ def extract_and_score(
     """
     from vidrep.activations.extract import extract_run
     from vidrep.activations.manipulate import control_scores
+    from vidrep.activations.pooling import parse_policy
     from vidrep.datasets.store import open_clips
     from vidrep.objectives.build import needed_targets
     from vidrep.training.split import load_split
@@ -76,7 +77,7 @@ def extract_and_score(
             "classes": classes,
         },
         rows=args.rows,
-        policy=args.pooling[0] if len(args.pooling) == 1 else [int(n) for n in args.pooling],
+        policy=parse_policy(args.pooling),
         dtype=args.dtype,
         device=where,
     )

@@ -1,10 +1,11 @@
-"""Command line of the library: catalogue, measures, configuration, comparison of files."""
+"""Command line of the library: catalogue, measures, configuration, activations of files."""
 
 import argparse
 import json
 import sys
+from pathlib import Path
 
-from vidrep.command_line import key_value, run
+from vidrep.command_line import add_device_options, key_value, run, split_files
 from vidrep.naming import nearest
 from vidrep.systems import catalogue
 
@@ -24,6 +25,7 @@ def main() -> None:
     checked.add_argument("file", help="a configuration or an overlay (.yaml)")
     checked.set_defaults(command=check_file)
     add_compare(commands)
+    add_extract(commands)
     args = parser.parse_args()
     args.command(args)
 
@@ -116,6 +118,46 @@ def add_machine_options(compare: argparse.ArgumentParser) -> None:
     )
 
 
+def add_extract(commands) -> None:
+    """The command that extracts the activations of anybody's network."""
+    extract = commands.add_parser(
+        "extract", help="extract the activations of a network of your own on clips of the pipeline"
+    )
+    extract.add_argument(
+        "--model",
+        required=True,
+        help="file.py:Name or module:Name (a class, a function, a network), or a name of ours",
+    )
+    extract.add_argument(
+        "--param",
+        type=key_value,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of its constructor; may be repeated",
+    )
+    extract.add_argument("--weights", type=Path, help="file of a state dict to load")
+    extract.add_argument(
+        "--clips",
+        required=True,
+        type=split_files,
+        help="CLIPS.h5[,flow=STORE.zarr][,flow_backward=STORE.zarr]",
+    )
+    extract.add_argument("--rows", type=int, help="only the first so many clips")
+    extract.add_argument(
+        "--layers", default="", help="names of submodules, from input to embedding: a,b,c"
+    )
+    extract.add_argument(
+        "--pooling",
+        default="none",
+        help="none, space_mean, or a grid T,H,W as in a configuration (default: none)",
+    )
+    extract.add_argument("--dtype", default="float32", choices=["float16", "float32"])
+    add_device_options(extract)
+    extract.add_argument("--output", required=True, help="the .zarr folder or .zarr.zip to write")
+    extract.set_defaults(command=extract_activations)
+
+
 def list_systems(args: argparse.Namespace) -> None:
     """Print the catalogue."""
     for name in args.names:
@@ -173,6 +215,27 @@ def compare_files(args: argparse.Namespace) -> None:
     n = sources[0].n
     what = f"{n} clips" if groups is None else f"{n} rows in {len(set(groups.tolist()))} groups"
     print(f"{args.measure} of {what}", file=sys.stderr)
+
+
+def extract_activations(args: argparse.Namespace) -> None:
+    """Write the activations of a network; say how many."""
+    from vidrep.activations.any_model import extract_model
+    from vidrep.activations.pooling import parse_policy
+    from vidrep.training import device
+
+    extract_model(
+        args.model,
+        args.clips,
+        args.output,
+        layers=[name for name in args.layers.split(",") if name],
+        params=dict(args.param),
+        weights=args.weights,
+        rows=args.rows,
+        policy=parse_policy(args.pooling.split(",")),
+        dtype=args.dtype,
+        device=device.choose(args.gpus, "float32", args.threads),
+    )
+    print(f"{args.output}: activations of {args.model}", file=sys.stderr)
 
 
 def table_of_pairs(kernels: dict, args: argparse.Namespace, groups) -> str:

@@ -11,6 +11,19 @@ from torch.nn import functional as F
 Policy = str | list[int]
 
 
+def parse_policy(words: list[str]) -> Policy:
+    """The policy that a command line gives: one word, or three numbers.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if len(words) == 3 and all(word.isdecimal() and int(word) for word in words):
+        return [int(word) for word in words]
+    if words in (["none"], ["space_mean"]):
+        return words[0]
+    raise ValueError(f"--pooling: {' '.join(words)!r}; give none, space_mean or a grid T H W")
+
+
 def by_clip(activation: Tensor, rows: int) -> Tensor:
     """One layer's activations with one row a clip, where a model was fed windows of clips.
 
