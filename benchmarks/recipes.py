@@ -7,8 +7,8 @@
 The folder is that of an experiment whose clips (and flow) are made. Each system is trained on each
 data set as the workflow trains it, in this process and on one thread. A line a run, of
 tab-separated values: what was trained, CPU seconds of training with its validation, the score that
-chose the weights on validation clips, all scores on test clips, and the course of the first over
-epochs. Compare recipes by the validation score alone.
+chose the weights on validation clips, all scores on test clips, whether the run had converged, and
+the course of that score. Compare recipes by the validation score alone.
 """
 
 import argparse
@@ -70,6 +70,7 @@ def train(wanted: System, train: Split, validation: Split, test: Split, seed: in
         "metric": chosen.metric,
         "validation": round(chosen.value, 4),
         "test": {k: round(v, 4) for k, v in evaluate(objective, test, DEVICE).items()},
+        "converged": outcome.converged,
         "epoch": chosen.epoch,
         "course": course,
     }
