@@ -141,9 +141,9 @@ class Sequences(Section):
 class Clips(Section):
     """Clips per split of rendered data sets; splits share neither digit images nor trajectories."""
 
-    train: Count = Field(1500, description="clips that weights are fitted to")
-    validation: Count = Field(200, description="clips that choose the weights")
-    test: Count = Field(300, description="clips that runs are scored on")
+    train: Count = Field(6000, description="clips that weights are fitted to")
+    validation: Count = Field(300, description="clips that choose the weights")
+    test: Count = Field(500, description="clips that runs are scored on")
 
 
 class FlowSettings(Section):
