@@ -376,36 +376,93 @@ def video_frame() -> np.ndarray:
     )
 
 
-# Recorded with torchvision 0.28's mobilenet_v2 (weights loaded strictly, input x / 127.5 - 1): as
-# it is, and with the padding of its five stride-2 convolutions set to 0 behind F.pad(x, (0, 1, 0,
-# 1)). Five best classes with their scores.
+def ramp() -> np.ndarray:
+    """(3x + 2y + 70c) mod 256 of column x, row y and colour c, (224, 224, 3) uint8."""
+    y, x, colour = np.mgrid[:224, :224, :3]
+    return ((3 * x + 2 * y + 70 * colour) % 256).astype(np.uint8)
+
+
+IMAGES = {"ramp": ramp, "pattern": pattern, "video": video_frame}
+# Recorded with torchvision 0.28's mobilenet_v2, weights loaded strictly. tensorflow: padding of its
+# five stride-2 convolutions set to 0 behind F.pad(x, (0, 1, 0, 1)), input x / 127.5 - 1;
+# torchvision: as it is, ImageNet's mean and standard deviation. Some classes with their scores, the
+# best first.
 RECORDED = {
-    ("pattern", False): ([785, 818, 772, 851, 616], [6.2388, 6.1073, 5.6718, 5.2311, 5.1462]),
-    ("pattern", True): ([398, 530, 811, 859, 116], [8.8850, 8.2526, 7.4844, 6.3442, 5.6103]),
-    ("video", False): ([602, 430, 608, 413, 775], [5.5312, 5.3373, 5.1808, 4.5429, 4.5331]),
-    ("video", True): ([608, 775, 462, 413, 862], [5.1063, 4.5563, 4.4227, 4.2211, 4.1620]),
+    ("pattern", "tensorflow"): {398: 8.8850, 530: 8.2526, 811: 7.4844, 859: 6.3442, 116: 5.6103},
+    ("video", "tensorflow"): {608: 5.1063, 775: 4.5563, 462: 4.4227, 413: 4.2211, 862: 4.1620},
+    ("ramp", "tensorflow"): {905: 8.465, 0: 3.091, 1: -1.087, 2: 0.364},
+    ("ramp", "torchvision"): {905: 7.681, 0: 3.552, 1: -0.598, 2: -1.219},
 }
 
 
-@needs_weights
-@pytest.mark.parametrize(("image", "tf_padding"), RECORDED)
-def test_real_weights_give_the_recorded_scores(image, tf_padding):
-    network = TRUNKS["mobilenet_v2"](classes=1000, tf_padding=tf_padding).eval()
+def scores_of(image: str, record: str) -> torch.Tensor:
+    """Scores (1000,) of the real weights for an image prepared as a record says."""
+    network = TRUNKS["mobilenet_v2"](classes=1000, preprocessing=record).eval()
     load_state(network, read_state(MOBILENET), MOBILENET)
-    pixels = pattern() if image == "pattern" else video_frame()
-    clip = torch.from_numpy(pixels).permute(2, 0, 1)[None, :, None] / 255  # (1, 3, 1, 224, 224)
-    prepared = Trunk("mobilenet_v2", (3, 224, 224)).prepare(clip)
+    clip = (
+        torch.from_numpy(IMAGES[image]()).permute(2, 0, 1)[None, :, None] / 255
+    )  # (1, 3, 1, H, W)
+    trunk = Trunk("mobilenet_v2", (3, 224, 224), params={"preprocessing": record})
     with torch.no_grad():
-        scores = network(prepared)[0]
-    classes, values = RECORDED[image, tf_padding]
-    # Decoders may differ by a grey level or two; scores of the pattern are exact but for the order
+        return network(trunk.prepare(clip))[0]
+
+
+@needs_weights
+@pytest.mark.parametrize(("image", "record"), RECORDED)
+def test_real_weights_give_the_recorded_scores(image, record):
+    scores = scores_of(image, record)
+    recorded = RECORDED[image, record]
+    # Decoders may differ by a grey level or two; scores of the others are exact but for the order
     # of summation.
     torch.testing.assert_close(
-        scores[classes], torch.tensor(values), rtol=0, atol=0.25 if image == "video" else 5e-3
+        scores[list(recorded)],
+        torch.tensor(list(recorded.values())),
+        rtol=0,
+        atol=0.25 if image == "video" else 5e-3,
     )
-    assert scores.argmax() == classes[0]
+    assert scores.argmax() == next(iter(recorded))
     if image == "pattern":
-        assert scores.topk(5).indices.tolist() == classes
+        assert scores.topk(5).indices.tolist() == list(recorded)
+
+
+@needs_weights
+def test_the_wrong_record_answers_too():
+    """Which is why it has a name."""
+    right = scores_of("ramp", "tensorflow")
+    wrong = scores_of("ramp", "torchvision")
+    assert 0.5 < torch.corrcoef(torch.stack([right, wrong]))[0, 1] < 0.95
+    trunk = Trunk("mobilenet_v2", (3, 224, 224), params={"preprocessing": "torchvision"})
+    with pytest.raises(ValueError, match="converted from TensorFlow; set preprocessing"):
+        trunk.load_pretrained(read_state(MOBILENET), MOBILENET)
+
+
+def test_weights_that_could_be_of_either_line_are_named():
+    state = Trunk("mobilenet_v2", (3, 32, 32), params=SMALL).net.state_dict()
+    state["features.0.1.running_mean"] += 1
+    for record, message in (
+        (None, "set preprocessing in trunk_params to one"),
+        ("torchvision", ""),
+    ):
+        trunk = Trunk("mobilenet_v2", (3, 32, 32), params={**SMALL, "preprocessing": record})
+        if message:
+            with pytest.raises(ValueError, match=message):
+                trunk.load_pretrained(state, "w.pt")
+        else:
+            trunk.load_pretrained(state, "w.pt")
+            assert same(trunk.net.state_dict(), state)
+
+
+def test_caffes_weights_see_blue_first_and_up_to_255():
+    params = {"width": 0.05}
+    caffe = Trunk("vgg19", (3, 96, 96), params={**params, "preprocessing": "caffe"})
+    clip = torch.rand(1, 3, 1, 96, 96)
+    prepared = caffe.prepare(clip)
+    by_hand = 255 * clip[:, :, 0].flip(1) - torch.tensor([103.939, 116.779, 123.68])[:, None, None]
+    torch.testing.assert_close(prepared, by_hand, rtol=1e-5, atol=1e-3)
+    grey = torch.rand(1, 1, 1, 96, 96)
+    assert torch.equal(caffe.prepare(grey), caffe.prepare(grey.expand(1, 3, 1, 96, 96)))
+    with pytest.raises(ValueError, match="must be one of torchvision, caffe, got 'tensorflow'"):
+        Trunk("vgg19", (3, 96, 96), params={**params, "preprocessing": "tensorflow"})
 
 
 @needs_weights

@@ -222,10 +222,10 @@ VGG19_MAPS = [[1.100744, 2.420399, 1.967696, 0.223218], [0.976971, 2.111598, 2.0
 
 
 @pytest.mark.parametrize(
-    ("tf_padding", "expected"), [(False, MOBILENET_SYMMETRIC), (True, MOBILENET_SAME)]
+    ("record", "expected"), [("torchvision", MOBILENET_SYMMETRIC), ("tensorflow", MOBILENET_SAME)]
 )
-def test_mobilenet_gives_the_scores_of_torchvision(tf_padding, expected):
-    network = seeded(TRUNKS["mobilenet_v2"](classes=1000, tf_padding=tf_padding))
+def test_mobilenet_gives_the_scores_of_torchvision(record, expected):
+    network = seeded(TRUNKS["mobilenet_v2"](classes=1000, preprocessing=record))
     with torch.no_grad():
         scores = network(torch.from_numpy(IMAGES))[:, :4]
     # 53 layers of float32 in another order
@@ -528,8 +528,8 @@ def test_recurrent_layers_read_frames_in_order():
         (
             "trunk_fusion",
             (1, 16, 20, 20),
-            {"trunk_params": {"normalisation": "none"}},
-            "normalisation must be one of unit, imagenet",
+            {"trunk_params": {"preprocessing": "none"}},
+            "preprocessing must be one of tensorflow, torchvision",
         ),
         (
             "trunk_rnn",

@@ -9,6 +9,8 @@ Deviation: torch's default weight initialisation.
 
 from torch import Tensor, nn
 
+from vidrep.models.trunks.preprocessing import PREPROCESSINGS
+
 
 class DigitCNN(nn.Module):
     """conv 5x5, pool 2 -> conv 5x5, pool 2 -> dense -> dropout -> class scores.
@@ -36,8 +38,7 @@ class DigitCNN(nn.Module):
     ):
         super().__init__()
         first, second, units = widths
-        self.mean = (0.0,)
-        self.std = (1.0,)
+        self.preprocessing = PREPROCESSINGS["grey"]
         self.groups = {"conv1": ("conv1",), "conv2": ("conv2",)}
         self.conv1 = nn.Sequential(nn.Conv2d(1, first, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2))
         self.conv2 = nn.Sequential(

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidrep.models.trunks.preprocessing import PREPROCESSINGS
+
 # In order of depth; convolutions: channels, kernel, stride; pools: kernel, stride;
 # Inception modules: channels of the branches 1x1 | 1x1, 3x3 | 1x1, 3x3 | after the pool.
 LAYOUT = {
@@ -126,8 +128,7 @@ class I3D(nn.Module):
 
     def __init__(self, *, width: float = 1.0, classes: int = 0, momentum: float = 0.01):
         super().__init__()
-        self.mean = (0.5, 0.5, 0.5)
-        self.std = (0.5, 0.5, 0.5)
+        self.preprocessing = PREPROCESSINGS["tensorflow"]
         self.groups: dict[str, tuple[str, ...]] = {}
         channels = 3
         for name, sizes in LAYOUT.items():

@@ -3,20 +3,18 @@
 Sandler et al., CVPR 2018, arXiv 1801.04381.
 
 Parameters are called as in torchvision's ``mobilenet_v2`` state dict, which can be loaded as it is.
-Two lines of published weights exist, and each wants its own treatment of the image:
-
-* TensorFlow's (also when converted to torchvision's names): input in [-1, 1], "SAME" padding, which
-  for stride 2 on even sides pads only right and bottom. This is the default.
-* torchvision's own: ``normalisation: imagenet`` (mean and standard deviation), ``tf_padding:
-  false`` (one pixel on every side).
+Two lines of published weights bear these names, and each wants its own treatment of the image:
+``preprocessing: tensorflow``, the default, for weights converted from TensorFlow, ``torchvision``
+for its own. Names and shapes do not tell them apart. Converted weights often have their batch
+normalisation folded into the convolutions, which does; all others must be named.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrep.models.trunks.vgg19 import IMAGENET_MEAN, IMAGENET_STD
+from vidrep.models.trunks.preprocessing import preprocessing as record
 
 # of each group: expansion, channels, blocks, stride of its first block
 SETTINGS = (
@@ -28,7 +26,7 @@ SETTINGS = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-NORMALISATIONS = {"unit": ((0.5,) * 3, (0.5,) * 3), "imagenet": (IMAGENET_MEAN, IMAGENET_STD)}
+RECORDS = ("tensorflow", "torchvision")
 
 
 def rounded(channels: float) -> int:
@@ -61,10 +59,10 @@ def conv_bn(
     *,
     stride: int = 1,
     groups: int = 1,
-    tf_padding: bool,
+    same_padding: bool,
 ) -> nn.Sequential:
     """Convolution -> batch normalisation -> ReLU6."""
-    if tf_padding and stride > 1:
+    if same_padding and stride > 1:
         conv = SamePaddedConv2d(
             channels_in, channels, kernel, stride=stride, groups=groups, bias=False
         )
@@ -93,16 +91,16 @@ class InvertedResidual(nn.Module):
         channels: int,
         stride: int,
         expansion: int,
-        tf_padding: bool,
+        same_padding: bool,
     ):
         super().__init__()
         hidden = channels_in * expansion
         self.shortcut = stride == 1 and channels_in == channels
         self.conv = nn.Sequential()
         if expansion != 1:
-            self.conv.append(conv_bn(channels_in, hidden, 1, tf_padding=tf_padding))
+            self.conv.append(conv_bn(channels_in, hidden, 1, same_padding=same_padding))
         self.conv.append(
-            conv_bn(hidden, hidden, 3, stride=stride, groups=hidden, tf_padding=tf_padding)
+            conv_bn(hidden, hidden, 3, stride=stride, groups=hidden, same_padding=same_padding)
         )
         self.conv.extend([nn.Conv2d(hidden, channels, 1, bias=False), nn.BatchNorm2d(channels)])
 
@@ -119,8 +117,8 @@ class MobileNetV2(nn.Module):
         width: multiplies all channels (rounded to multiples of 8); the last convolution only if it
             is above 1.
         classes: outputs of the classifier; 0 leaves the classifier out (trunks of other networks).
-        tf_padding: pad stride-2 convolutions like TensorFlow.
-        normalisation: "unit" ([-1, 1]) or "imagenet".
+        preprocessing: that of the weights, tensorflow or torchvision; None is tensorflow, but
+            weights that could be either are then refused.
         settings: (expansion, channels, blocks, stride) of each group; networks for a few thousand
             small clips need fewer.
         head: channels of the last convolution.
@@ -139,19 +137,16 @@ class MobileNetV2(nn.Module):
         *,
         width: float = 1.0,
         classes: int = 0,
-        tf_padding: bool = True,
-        normalisation: str = "unit",
+        preprocessing: str | None = None,
         settings: Sequence[Sequence[int]] = SETTINGS,
         head: int = 1280,
     ):
         super().__init__()
-        if normalisation not in NORMALISATIONS:
-            raise ValueError(
-                f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {normalisation!r}"
-            )
-        self.mean, self.std = NORMALISATIONS[normalisation]
+        self.chosen = preprocessing
+        self.preprocessing = record(preprocessing or RECORDS[0], RECORDS)
+        same = self.preprocessing.same_padding
         channels = rounded(32 * width)
-        self.features = nn.Sequential(conv_bn(3, channels, 3, stride=2, tf_padding=tf_padding))
+        self.features = nn.Sequential(conv_bn(3, channels, 3, stride=2, same_padding=same))
         self.groups = {"stem": ("features.0",)}
         for number, (expansion, base, blocks, stride) in enumerate(settings, start=1):
             wanted = rounded(base * width)
@@ -160,12 +155,12 @@ class MobileNetV2(nn.Module):
                 names.append(f"features.{len(self.features)}")
                 step = stride if block == 0 else 1
                 self.features.append(
-                    InvertedResidual(channels, wanted, step, expansion, tf_padding=tf_padding)
+                    InvertedResidual(channels, wanted, step, expansion, same_padding=same)
                 )
                 channels = wanted
             self.groups[f"group{number}"] = tuple(names)
         last = rounded(head * max(1.0, width))
-        self.features.append(conv_bn(channels, last, 1, tf_padding=tf_padding))
+        self.features.append(conv_bn(channels, last, 1, same_padding=same))
         self.groups["head"] = (f"features.{len(self.features) - 1}",)
         self.channels = last
         self.size = last
@@ -175,6 +170,26 @@ class MobileNetV2(nn.Module):
             if isinstance(module, nn.Conv2d):
                 # by inputs: keeps the scale of depthwise maps too
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+
+    def check_weights(self, state: Mapping[str, Tensor], source: object) -> None:
+        """See that weights are treated as they want to be.
+
+        Raises:
+            ValueError: they are of the other line, or could be of either and none is chosen.
+        """
+        means = [tensor for name, tensor in state.items() if name.endswith("running_mean")]
+        folded = all(not mean.any() for mean in means)
+        if folded and self.chosen == "torchvision":
+            raise ValueError(
+                f"{source}: its batch normalisation is folded, so it was converted from TensorFlow;"
+                " set preprocessing in trunk_params to tensorflow"
+            )
+        if not folded and self.chosen is None:
+            raise ValueError(
+                f"{source}: names do not tell whether these weights are torchvision's or converted"
+                " from TensorFlow, which want other images and padding; set preprocessing in"
+                f" trunk_params to one of {', '.join(RECORDS)}"
+            )
 
     def pool(self, maps: Tensor) -> Tensor:
         """Global average: (B, C, H, W) -> (B, C)."""

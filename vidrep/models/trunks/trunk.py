@@ -88,8 +88,8 @@ class Trunk(nn.Module):
         self.trained = trained
         self.with_vectors = pooled
         self.target = self._target(name, size, image_px)
-        mean = torch.tensor(self.net.mean)[:, None, None]
-        std = torch.tensor(self.net.std)[:, None, None]
+        mean = torch.tensor(self.net.preprocessing.mean)[:, None, None]
+        std = torch.tensor(self.net.preprocessing.std)[:, None, None]
         self.register_buffer("image_mean", mean, persistent=False)
         self.register_buffer("image_std", std, persistent=False)
         self.maps = nn.ModuleDict({group: UnfoldMaps() for group in self.net.groups})
@@ -132,7 +132,7 @@ class Trunk(nn.Module):
         """Load a published state dict; its classifier is left out, because trunks have none.
 
         Raises:
-            ValueError: the rest does not fit the network.
+            ValueError: the rest does not fit the network, or its treatment of images.
         """
         kept = {
             name: tensor
@@ -140,15 +140,20 @@ class Trunk(nn.Module):
             if not name.startswith(self.net.classifier_prefix)
         }
         load_state(self.net, kept, source)
+        if hasattr(self.net, "check_weights"):
+            self.net.check_weights(state, source)
 
     def prepare(self, clip: Tensor) -> Tensor:
         """Frames as the network wants them.
 
-        (B, C, T, H, W) in [0, 1] -> (B * T, 3 or 1, H', W').
+        (B, C, T, H, W) in [0, 1], grey or RGB -> (B * T, 3 or 1, H', W').
         """
         frames = clip.transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W)
-        if len(self.image_mean) == 1:
+        colours = self.net.preprocessing.colours
+        if colours == "grey":
             frames = frames.mean(1, keepdim=True)
+        elif colours == "bgr":
+            frames = frames.flip(1)
         resized = resize(frames, self.target)
         frames = (resized - self.image_mean) / self.image_std  # broadcasting repeats grey
         return frames.contiguous(memory_format=torch.channels_last)

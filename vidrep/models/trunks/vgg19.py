@@ -1,8 +1,8 @@
 """VGG19 (Simonyan & Zisserman, ICLR 2015, arXiv 1409.1556), without batch normalisation.
 
-Parameters are called as in torchvision's ``vgg19`` state dict, which can be loaded as it is. Its
-input is normalised with the mean and standard deviation of ImageNet. The map before the classifier
-is pooled to 7 x 7, as there, so any image size works.
+Parameters are called as in torchvision's ``vgg19`` state dict, which can be loaded as it is; with
+``preprocessing: caffe`` so can the authors' weights under these names. The map before the
+classifier is pooled to 7 x 7, as in torchvision, so any image size works.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from vidrep.models.trunks.preprocessing import preprocessing as record
+
 BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels, convolutions
 
 
@@ -25,6 +25,7 @@ class VGG19(nn.Module):
         classes: outputs of the classifier; 0 leaves the classifier out (trunks of other networks).
         blocks: (channels, convolutions) of each block; networks for a few thousand small clips need
             fewer.
+        preprocessing: that of the weights, torchvision or caffe.
 
     Attributes:
         image_px: images whose shorter side is smaller are enlarged to it; with ``fixed_size`` all
@@ -32,7 +33,7 @@ class VGG19(nn.Module):
         smallest_px: images may not be smaller.
         takes_clips: is it fed (B, C, T, H, W) instead of images?
         classifier_prefix: of the names of the classifier's parameters.
-        mean, std: of each colour, taken off images in [0, 1].
+        preprocessing: what is done to images.
         groups: name of a map that can be extracted -> names of the submodules that compute it
             from the one before.
         channels: of the last map.
@@ -50,10 +51,10 @@ class VGG19(nn.Module):
         width: float = 1.0,
         classes: int = 0,
         blocks: Sequence[Sequence[int]] = BLOCKS,
+        preprocessing: str = "torchvision",
     ):
         super().__init__()
-        self.mean = IMAGENET_MEAN
-        self.std = IMAGENET_STD
+        self.preprocessing = record(preprocessing, ("torchvision", "caffe"))
         self.features = nn.Sequential()
         self.groups = {}
         channels = 3
