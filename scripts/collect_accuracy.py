@@ -30,9 +30,10 @@ def main() -> None:
     )
     parser.add_argument("--output", required=True, help="the .csv table to write")
     args = parser.parse_args()
-    pairs = zip(args.train, args.test, strict=True)
-    floors = pd.DataFrame([majority_set(train, test) for train, test in pairs])
-    scores = pd.concat([collect(args.parts), floors], ignore_index=True)
+    floors = []
+    for train, test in zip(args.train, args.test, strict=True):
+        floors += majority_set(train, test)
+    scores = pd.concat([collect(args.parts), pd.DataFrame(floors)], ignore_index=True)
     ended = convergence(args.records)
     write_table(scores.merge(ended, "left", ["system", "trained_on", "seed"]), args.output)
 

@@ -6,13 +6,20 @@ On the data set that it was made for a run is also scored on manipulated test cl
 import argparse
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vidrep.clip_scores import Scores, means, write_clip_scores
+import numpy as np
+
+from vidrep.clip_scores import Scores, summary, with_exact_set_map, write_clip_scores
 from vidrep.command_line import add_device_options, make_parser, run, split_files
+from vidrep.readouts import LabelSets
 from vidrep.result_tables import write_rows
 from vidrep.splits import SplitFiles
 from vidrep.systems import flow_inputs
 from vidrep.training import gpu_slots
+
+if TYPE_CHECKING:
+    from vidrep.training.split import Split
 
 
 def main() -> None:
@@ -30,9 +37,14 @@ def main() -> None:
     jobs = zip(runs, args.test, args.fit, args.stores, args.scores, args.clip_scores, strict=True)
     for folder, test, fit, store, table, of_clips in jobs:
         objective, record = load(folder, where)
-        ids, scores = extract_and_score(objective, record, test, fit, store, args, where)
-        write_clip_scores(of_clips, ids, scores)
-        write_rows(table, ("split", "metric", "value"), mean_rows(scores))
+        clips, scores = extract_and_score(objective, record, test, fit, store, args, where)
+        labels = clips.labels.cpu().numpy()
+        if clips.multi_label:
+            sets = label_sets(fit.clips)
+            for split, found in scores.items():
+                scores[split] = with_exact_set_map(found, labels, sets)
+        write_clip_scores(of_clips, clips.ids, labels, scores)
+        write_rows(table, ("split", "metric", "value"), mean_rows(scores, labels))
     del slots
 
 
@@ -44,11 +56,11 @@ def extract_and_score(
     store: Path,
     args: argparse.Namespace,
     where,
-) -> tuple[list[str], dict[str, Scores]]:
+) -> tuple["Split", dict[str, Scores]]:
     """Write the activations of a run on one evaluation set.
 
     Returns:
-        The names of its test clips, and the run's scores of them by split.
+        Its test clips, and the run's scores of them by split.
     """
     from vidrep.activations.extract import extract_run
     from vidrep.activations.manipulate import control_scores
@@ -91,14 +103,22 @@ def extract_and_score(
             seed=record["experiment_seed"],
             device=where,
         )
-    return clips.ids, scores
+    return clips, scores
 
 
-def mean_rows(by_split: dict[str, Scores]) -> list[tuple[str, str, float]]:
-    """Rows (split, metric, mean over clips) of a run's scores."""
+def label_sets(train_file: Path) -> LabelSets:
+    """The label sets of training clips."""
+    from vidrep.datasets.store import open_clips
+
+    with open_clips(train_file) as file:
+        return LabelSets.of(file.labels[:])
+
+
+def mean_rows(by_split: dict[str, Scores], labels: np.ndarray) -> list[tuple[str, str, float]]:
+    """Rows (split, metric, value) of a run's scores."""
     rows = []
     for split, scores in by_split.items():
-        for metric, value in means(scores).items():
+        for metric, value in summary(scores, labels).items():
             rows.append((split, metric, value))
     return rows
 

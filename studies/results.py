@@ -131,6 +131,7 @@ class Results:
             (table["system"] == "majority_set")
             & (table["evaluated_on"] == dataset)
             & (table["split"] == "test")
+            & (table["metric"] == "exact_set")
         ]
         if rows.empty or dataset not in self.clips:
             raise NotRun(f"no test clips of {dataset}")

@@ -7,10 +7,12 @@ from vidrep.clip_scores import means, paired, read_clip_scores, write_clip_score
 
 IDS = ["digits_only/test/0:ab", "digits_only/test/1:cd", "digits_only/test/2:ef"]
 
+LABELS = np.array([[1, 0], [0, 1], [1, 1]], np.uint8)
+
 
 def written(path, exact, ids=IDS):
     scores = {"exact_set": np.array(exact, dtype=float), "loss": np.array([0.5, 0.25, 1.0])}
-    write_clip_scores(path, ids, {"test": scores, "test_frozen": scores})
+    write_clip_scores(path, ids, LABELS, {"test": scores, "test_frozen": scores})
     return read_clip_scores(path)
 
 
@@ -19,6 +21,7 @@ def test_scores_come_back_in_the_order_of_the_clips(tmp_path):
     assert list(run.ids) == IDS
     assert run.of("exact_set").tolist() == [1, 0, 1]
     assert run.of("loss", "test_frozen").tolist() == [0.5, 0.25, 1.0]
+    assert run.labels.tolist() == LABELS.tolist()
     assert means({"exact_set": run.of("exact_set")}) == {"exact_set": pytest.approx(2 / 3)}
 
 
@@ -43,8 +46,8 @@ def test_what_is_not_there_is_said(tmp_path):
         run.of("map")
     with pytest.raises(ValueError, match=r"no score loss of split test_shuffled; .* none"):
         run.of("loss", "test_shuffled")
-    with pytest.raises(ValueError, match="one number for each of the 3 clips"):
-        write_clip_scores(tmp_path / "d.npz", IDS, {"test": {"loss": np.zeros(2)}})
+    with pytest.raises(ValueError, match=r"has shape \(2,\); that of 3 clips is \(3,\)"):
+        write_clip_scores(tmp_path / "d.npz", IDS, LABELS, {"test": {"loss": np.zeros(2)}})
     assert not (tmp_path / "d.npz").exists()
     (tmp_path / "e.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:100])
     with pytest.raises(ValueError, match=r"e\.npz: cannot be read as scores of clips"):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vidrep.datasets.store import open_clips
+from vidrep.readouts import EXACT_SET_MAP, MEAN_AVERAGE_PRECISION, mean_average_precision
 from vidrep.runs import UNTRAINED
 
 KEYS = ["system", "trained_on", "evaluated_on", "seed"]
@@ -82,44 +83,37 @@ def balanced_accuracies(counts: pd.DataFrame) -> pd.DataFrame:
     return table[[*names, "metric", "value", "chance"]]
 
 
-def majority_set(train_file: str, test_file: str) -> dict:
-    """The accuracy of always answering the most frequent label set of the training clips.
+def majority_set(train_file: str, test_file: str) -> list[dict]:
+    """What is scored by always giving the most frequent label set of the training clips.
+
+    Answers that are the same for all clips have a mean average precision too: the mean share of
+    clips that show a class.
 
     Returns:
-        A row of the accuracy table.
+        Rows of the accuracy table.
     """
     with open_clips(train_file) as train, open_clips(test_file) as test:
         sets, counts = np.unique(train.labels, axis=0, return_counts=True)
         commonest = sets[counts.argmax()]
-        share = float((test.labels == commonest).all(1).mean())
+        labels = test.labels[:]
+        multi_label = bool(test.attrs["multi_label"])
         name = test.attrs["dataset"]
-    return {
+    share = float((labels == commonest).all(1).mean())
+    constant = np.zeros(labels.shape)
+    values = {
+        "exact_set": share,
+        MEAN_AVERAGE_PRECISION: mean_average_precision(constant, labels),
+    }
+    if multi_label:
+        values[EXACT_SET_MAP] = share
+    keys = {
         "system": "majority_set",
         "trained_on": name,
         "evaluated_on": name,
         "seed": UNTRAINED,
         "split": "test",
-        "metric": "exact_set",
-        "value": share,
     }
-
-
-def convergence(records: Sequence[str]) -> pd.DataFrame:
-    """Which trained runs had stopped getting better, see ``vidrep.training.convergence``.
-
-    Args:
-        records: ``.../<trained on>/<system>/seed<seed>/run.json``.
-
-    Returns:
-        Columns system, trained_on, seed, converged: yes, no or unknown.
-    """
-    words = {True: "yes", False: "no", None: "unknown"}
-    rows = []
-    for path in map(Path, records):
-        trained_on, system, seed = path.parts[-4:-1]
-        found = json.loads(path.read_text())["converged"]
-        rows.append((system, trained_on, seed.removeprefix("seed"), words[found]))
-    return pd.DataFrame(rows, columns=["system", "trained_on", "seed", "converged"], dtype=str)
+    return [{**keys, "metric": metric, "value": value} for metric, value in values.items()]
 
 
 def cost(records: Sequence[str]) -> pd.DataFrame:

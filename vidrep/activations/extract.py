@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 import zarr
 
 from vidrep.activations.capture import capturing, reading
 from vidrep.activations.pooling import Policy, by_clip, pool
+from vidrep.activations.scores import BATCH, ScoreCollector
 from vidrep.activations.store import (
     AnswerWriter,
     LayerWriter,
@@ -18,8 +18,6 @@ from vidrep.activations.store import (
 from vidrep.clip_scores import Scores
 from vidrep.training.device import Device
 from vidrep.training.split import Split
-
-BATCH = 50
 
 
 @torch.no_grad()
@@ -57,12 +55,11 @@ def store_activations(
         earlier = list(writers.values())
         writers[name] = LayerWriter(group, name, rows, dtype, earlier)
     answers = AnswerWriter(group, rows, dtype, list(writers.values()))
-    scores: dict[str, list[np.ndarray]] = {}
     with capturing(objective.model, layers) as captured, reading(objective) as read:
+        collector = ScoreCollector(objective, read)
         for start in range(0, len(split), BATCH):
             batch = split.batch(slice(start, start + BATCH), device)
-            for name, values in objective.score(batch).items():
-                scores.setdefault(name, []).append(values.float().cpu().numpy())
+            answer = collector.add(batch)
             if objective.generates:  # whose scores also run parts of the model on frames of its own
                 objective.embed(batch)
             keep = min(BATCH, rows - start)
@@ -72,12 +69,12 @@ def store_activations(
                 kept = by_clip(captured[name], objective.rows_per_clip)[:keep]
                 pooled = pool(kept, policy)
                 writer.add(pooled.cpu().numpy(), tuple(kept.shape[1:]))
-            if read:
+            if answer is not None:
                 kept_read = {name: value[:keep] for name, value in read.items()}
-                answers.add(kept_read, objective.answer(read))
+                answers.add(kept_read, answer)
     write_ids(group, split.ids[:rows])
     write_labels(group, split.labels[:rows].cpu().numpy())
-    return {name: np.concatenate(parts) for name, parts in scores.items()}
+    return collector.scores()
 
 
 def extract_run(

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vidrep.activations.scores import scores_of_clips
 from vidrep.clip_scores import Scores
 from vidrep.datasets.store import open_clips
 from vidrep.flow.methods import flow_of_clips, needed_arrays
 from vidrep.random_streams import stream
 from vidrep.splits import SplitFiles
 from vidrep.training.device import Device
-from vidrep.training.loop import scores_of_clips
 from vidrep.training.split import Split, load_split
 
 

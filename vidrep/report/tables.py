@@ -13,6 +13,7 @@ from vidrep.statistics import wilson_interval
 
 ACCURACIES = ("exact_set", "top1")  # what "accuracy" means: many labels a clip, or one
 FLOOR = "majority_set"
+VARIANTS = {"map": "most probable set"}  # how variants of a metric are written, if not as they are
 _ACCURACY_COLUMNS = ("system", "trained_on", "evaluated_on", "seed", "split", "metric", "value")
 
 
@@ -63,7 +64,8 @@ def error_bars(shares: float | np.ndarray, n: int) -> np.ndarray:
 
 def line_name(line: tuple[str, str]) -> str:
     """A (system, variant) as it is written beside its results."""
-    return " · ".join(filter(None, line))
+    system, variant = line
+    return " · ".join(filter(None, [system, VARIANTS.get(variant, variant)]))
 
 
 def sizes(clips: dict[str, int]) -> str:

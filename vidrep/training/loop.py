@@ -5,11 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vidrep.clip_scores import means
 from vidrep.random_streams import stream_seed
 from vidrep.training.augment import flip_some
 from vidrep.training.checkpoint import Checkpoint
@@ -85,19 +83,14 @@ def train_one_epoch(
 
 
 @torch.no_grad()
-def scores_of_clips(objective, split: Split, device: Device) -> dict[str, np.ndarray]:
-    """Each score of the objective for every clip of a split, (n,), computed in float32."""
+def evaluate(objective, split: Split, device: Device) -> dict[str, float]:
+    """Mean of each per-clip score of the objective over a split, computed in float32."""
     objective.eval()
-    found: dict[str, list[np.ndarray]] = {}
+    sums: dict[str, float] = {}
     for batch in split.batches(EVALUATION_BATCH, device):
         for name, values in objective.score(batch).items():
-            found.setdefault(name, []).append(values.float().cpu().numpy())
-    return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
-def evaluate(objective, split: Split, device: Device) -> dict[str, float]:
-    """Mean of each score of the objective over the clips of a split."""
-    return means(scores_of_clips(objective, split, device))
+            sums[name] = sums.get(name, 0.0) + values.double().sum().item()
+    return {name: value / len(split) for name, value in sums.items()}
 
 
 def fit(
