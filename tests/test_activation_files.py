@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import zarr
 
+from vidrep.activations.store import open_store
+from vidrep.datasets.store import open_clips, write_clips
 from vidrep.similarity.arrays import RawArray, read_blocks, spooled
 from vidrep.similarity.sources import open_file, open_sources
 
@@ -368,3 +370,22 @@ def test_a_comparison_keeps_to_its_memory_in_every_format(name, tmp_path):
     assert budget * 1.2 < imported + CLIPS * FEATURES * 4 / 2**20  # it cannot have been read whole
     command = ROOT / "vidrep" / "__main__.py"
     assert peak_mb(command, "compare", path, "--memory-mb", budget) < 1.2 * budget
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read from /proc")
+def test_activations_are_imported_without_being_read_whole(tmp_path):
+    """A layer of 153 MiB, whose rows lie in many chunks."""
+    clips = {"clips": np.zeros((CLIPS, 3, 2, 2), np.uint8), "labels": np.ones((CLIPS, 1), np.uint8)}
+    attrs = {"dataset": "d", "split": "test", "classes": ["0"], "multi_label": True}
+    write_clips(tmp_path / "test.h5", {**clips, "factors": {}}, attrs)
+    with open_clips(tmp_path / "test.h5") as file:
+        ids = file.ids
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("layer", data=mostly_zero(), chunks=(CLIPS, FEATURES // 100))
+        file["ids"] = ids
+    command = [ROOT / "scripts" / "import_activations.py", "--file", tmp_path / "a.h5"]
+    command += ["--test", tmp_path / "test.h5", "--rows", CLIPS, "--dataset", "external"]
+    command += ["--system", "mine", "--seed", 0, "--output", tmp_path / "store.zarr.zip"]
+    assert peak_mb(*command) < 250  # 100 of them are Python's and its libraries'
+    assert open_store(tmp_path / "store.zarr.zip")["layer"].shape == (CLIPS, FEATURES)

@@ -22,6 +22,7 @@ from vidrep.files import whole
 
 ROWS_PER_CHUNK = 256
 FEATURES_PER_CHUNK = 16384
+WAITING_BYTES = 16 * 2**20  # rows that wait for a chunk to be full, at most
 EQUAL_TO = "equal_to"  # attribute of a group that stands for an array
 
 
@@ -172,11 +173,13 @@ class LayerWriter:
         """An array whose chunks hold blocks of the first feature axis."""
         first, *others = features
         block = max(1, FEATURES_PER_CHUNK // max(1, math.prod(others)))
+        row_bytes = max(1, math.prod(features) * self.dtype.itemsize)
+        rows = min(ROWS_PER_CHUNK, self.rows, max(1, WAITING_BYTES // row_bytes))
         return self.group.create_array(
             self.name,
             shape=(self.rows, *features),
             dtype=self.dtype,
-            chunks=(min(ROWS_PER_CHUNK, self.rows), min(block, first), *others),
+            chunks=(rows, min(block, first), *others),
             attributes={"original_shape": self.original_shape},
         )
 
@@ -191,7 +194,7 @@ class LayerWriter:
             return
         rows = np.concatenate(self.waiting)
         self.array[self.written : end] = rows[:ready]
-        self.waiting = [rows[ready:]]
+        self.waiting = [rows[ready:].copy()]  # not a view, which would keep all rows
         self.written = end
 
 
