@@ -1,4 +1,4 @@
-"""Train one system on one data set with one seed, or write its untrained baselines."""
+"""Train one system on one data set with one seed, or write untrained baselines."""
 
 import argparse
 import importlib
@@ -23,12 +23,14 @@ def main() -> None:
     from vidrep.training.run import digest, train_run
     from vidrep.training.split import load_split
 
-    definition = json.loads(args.system)
-    targets = needed_targets(definition)
     pretrained = sha256(args.weights) if args.weights else None
     where = device.choose(args.gpus, args.precision, args.threads)
-    runs = zip(args.datasets, args.train, args.validation, args.outputs, strict=True)
-    for dataset, train_files, validation_files, folder in runs:
+    splits = zip(args.train, args.validation, strict=True)
+    runs = zip(args.systems, args.datasets, splits, args.outputs, strict=True)
+    for definition, dataset, (train_files, validation_files), folder in runs:
+        label = f"{dataset}/{definition['name']}/seed{args.seed}"
+        report(label, "reads its data")
+        targets = needed_targets(definition)
         train = load_split(train_files, targets=targets)
         check_own_model(definition, train.shape.clip)
         validation = load_split(validation_files, targets=targets)
@@ -61,7 +63,7 @@ def main() -> None:
             folder=folder,
             fingerprint=fingerprint,
             about={"dataset": dataset, "gpus": [slot.name for slot in slots]},
-            report=partial(report, f"{dataset}/{definition['name']}/seed{args.seed}"),
+            report=partial(report, label),
             weights=args.weights,
             snapshots=args.snapshots,
         )
@@ -81,15 +83,17 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
     parser.add_argument(
-        "--system",
+        "--systems",
         required=True,
-        help="definition of the system as JSON: model, objective, recipe, ...",
+        nargs="+",
+        type=json.loads,
+        help="definition of each run's system as JSON: model, objective, recipe, ...",
     )
     parser.add_argument(
         "--datasets",
         required=True,
         nargs="+",
-        help="name of the data set; for baselines, of all data sets of the system",
+        help="name of each run's data set",
     )
     parser.add_argument(
         "--train",

@@ -138,12 +138,16 @@ def test_each_run_is_extracted_by_exactly_one_kind_of_job():
 
 
 def test_files_of_jobs():
-    made = experiment(systems=["c3d_narrow"])
-    trained, untrained = made.extractions()
-    assert (trained.rule("extract"), untrained.rule("extract")) == (
-        "extract",
-        "extract_untrained_0",
-    )
+    one = {"name": "lstm_composite_narrow", "datasets": ["velocity_only"]}
+    made = experiment(systems=["c3d_narrow", one, "c3d_small"])
+    trained, small, untrained = made.extractions()
+    rules = [jobs.rule("extract") for jobs in (trained, small, untrained)]
+    assert rules == ["extract", "extract_untrained", "extract_untrained_0"]
+    assert small.files("transfer", ".csv") == [
+        "<results>/transfer/digits_only/digits_only--c3d_narrow--seeduntrained.csv",
+        "<results>/transfer/velocity_only/velocity_only--c3d_narrow--seeduntrained.csv",
+        "<results>/transfer/velocity_only/velocity_only--lstm_composite_narrow--seeduntrained.csv",
+    ]
     assert trained.files("kernels", ".h5") == [
         f"<results>/kernels/{name}/{{dataset}}--{{system}}--seed{{seed}}.h5" for name in TWO_SETS
     ]

@@ -257,7 +257,7 @@ def test_all_starts_end_as_they_should(campaign):
 
 def test_network_jobs_ask_for_a_gpu_and_others_do_not(campaign):
     asking = {rule_of(job) for job in campaign.jobs() if "gpu:1" in job.get("TresPerJob", "")}
-    assert asking == {"train", "extract", "extract_untrained_0"}
+    assert asking == {"train", "extract", "extract_untrained"}
     assert all(job["Partition"] == "gpu" for job in campaign.jobs() if "TresPerJob" in job)
 
 

@@ -90,7 +90,7 @@ class Experiment:
         return trained + untrained
 
     def trainings(self) -> list[RunJobs]:
-        """The kinds of training jobs: a trained run each, or all baselines of a system."""
+        """The kinds of training jobs: a trained run each, or untrained baselines."""
         trained = [name for name, system in self.systems.items() if system.seeds]
         any_data_set = run_jobs.any_of(self.datasets)
         each = run_jobs.of_trained("", ["{dataset}"], any_data_set, trained)
@@ -116,8 +116,7 @@ class Experiment:
     def extractions(self) -> list[RunJobs]:
         """The kinds of jobs that read runs on evaluation sets.
 
-        A trained run meets all data sets of its group in one job; all baselines of a system, which
-        take less than starting Python, share one job.
+        A trained run meets all data sets of its group in one job; untrained baselines share jobs.
         """
         found = []
         for number, sets in enumerate(self.groups()):
@@ -130,12 +129,17 @@ class Experiment:
         return found + self._untrained_jobs()
 
     def _untrained_jobs(self) -> list[RunJobs]:
-        """Jobs of all baselines of a system, the systems made for the same data sets together."""
+        """One job of the baselines of all small systems, which take less than starting Python.
+
+        Else jobs of all baselines of a system, the systems made for the same data sets together.
+        """
+        small = [run for run in self.untrained_runs() if self.systems[run.system].small]
+        found = [run_jobs.of_all_untrained(small)] if small else []
         together: dict[tuple[str, ...], list[str]] = {}
         for name, system in self.systems.items():
             sets = tuple(self.made_for(system))
-            together.setdefault(sets, []).append(name)
-        found = []
+            if sets and not system.small:
+                together.setdefault(sets, []).append(name)
         for number, (sets, names) in enumerate(together.items()):
             found.append(run_jobs.of_untrained(f"untrained_{number}", sets, names))
         return found

@@ -6,7 +6,7 @@ Rules of training, extraction, kernels and probes are made of these, one a kind 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vidrep.runs import UNTRAINED
+from vidrep.runs import UNTRAINED, Run
 
 RUN = "{dataset}--{system}--seed{seed}"  # file stem of a run on an evaluation set
 
@@ -20,9 +20,10 @@ class RunJobs:
 
     Attributes:
         name: the end of its rules' names.
-        sets: the data sets of one job.
+        sets: the data sets of one job; one that several runs meet stands there for each.
+        met_by: the systems of the runs that meet them, one a data set.
         trained_on, systems, seeds: patterns that these wildcards match.
-        run: file stem of a run on the data set ``<set>``.
+        run: file stem of a run of ``<system>`` on the data set ``<set>``.
         folders: the folders of the runs of one job.
         job: file stem of what stands once for a job, such as its log.
         title: what a job is about, for messages.
@@ -30,6 +31,7 @@ class RunJobs:
 
     name: str
     sets: tuple[str, ...]
+    met_by: tuple[str, ...]
     trained_on: str
     systems: str
     seeds: str
@@ -49,8 +51,11 @@ class RunJobs:
 
     def files(self, stage: str, suffix: str) -> list[str]:
         """The file that a stage leaves for each data set."""
-        stems = {name: self.run.replace("<set>", name) for name in self.sets}
-        return [f"<results>/{stage}/{name}/{stem}{suffix}" for name, stem in stems.items()]
+        found = []
+        for name, system in zip(self.sets, self.met_by, strict=True):
+            stem = self.run.replace("<set>", name).replace("<system>", system)
+            found.append(f"<results>/{stage}/{name}/{stem}{suffix}")
+        return found
 
     def run_files(self, name: str) -> list[str]:
         """A file of each run's folder."""
@@ -59,9 +64,11 @@ class RunJobs:
 
 def of_trained(name: str, sets: Iterable[str], trained_on: str, systems: Iterable[str]) -> RunJobs:
     """Jobs of one trained run each, on all ``sets``."""
+    sets = tuple(sets)
     return RunJobs(
         name=name,
-        sets=tuple(sets),
+        sets=sets,
+        met_by=("{system}",) * len(sets),
         trained_on=trained_on,
         systems=any_of(systems),
         seeds=r"\d+",
@@ -78,13 +85,33 @@ def of_untrained(name: str, sets: Iterable[str], systems: Iterable[str]) -> RunJ
     return RunJobs(
         name=name,
         sets=sets,
+        met_by=("{system}",) * len(sets),
         trained_on=any_of(sets),
         systems=any_of(systems),
         seeds=UNTRAINED,
-        run=f"<set>--{{system}}--seed{UNTRAINED}",
+        run=f"<set>--<system>--seed{UNTRAINED}",
         folders=tuple(f"runs/{dataset}/{{system}}/seed{UNTRAINED}" for dataset in sets),
         job=f"{UNTRAINED}--{{system}}",
         title="the untrained baselines of {wildcards.system}",
+    )
+
+
+def of_all_untrained(baselines: Iterable[Run]) -> RunJobs:
+    """One job of all these untrained baselines, every one on its own data set."""
+    baselines = list(baselines)
+    sets = tuple(run.dataset for run in baselines)
+    names = tuple(run.system for run in baselines)
+    return RunJobs(
+        name=UNTRAINED,
+        sets=sets,
+        met_by=names,
+        trained_on=any_of(sets),
+        systems=any_of(names),
+        seeds=UNTRAINED,
+        run=f"<set>--<system>--seed{UNTRAINED}",
+        folders=tuple(f"runs/{run.folder}" for run in baselines),
+        job=UNTRAINED,
+        title=f"the untrained baselines of {len(set(names))} small systems",
     )
 
 
@@ -93,6 +120,7 @@ def of_external(trained_on: Iterable[str], systems: Iterable[str]) -> RunJobs:
     return RunJobs(
         name="external",
         sets=("{evaluated}",),
+        met_by=("{system}",),
         trained_on=any_of(trained_on),
         systems=any_of(systems),
         seeds=r"\d+",

@@ -88,6 +88,12 @@ class System:
             return None
         return self.weights.removeprefix(RUN_WEIGHTS)
 
+    @property
+    def small(self) -> bool:
+        """Does scoring it take less than starting Python? It is all of the library then, too."""
+        own_code = ":" in self.model or ":" in self.objective
+        return self.preset in ("narrow", "control") and not own_code
+
     def definition(self) -> dict:
         """What determines the result of a run apart from data and seed."""
         found = {key: getattr(self, key) for key in DEFINING}

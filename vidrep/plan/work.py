@@ -98,10 +98,17 @@ class Workload:
             return 1
         return len(self.experiment.group_of(wildcards["dataset"]))
 
-    def untrained_baselines(self, system: str) -> list[dict]:
-        """The untrained baselines of a system, as the wildcards of a job for one run."""
-        made_for = self.experiment.made_for(self.experiment.systems[system])
-        return [{"dataset": dataset, "system": system, "seed": UNTRAINED} for dataset in made_for]
+    def untrained_baselines(self, wildcards: dict) -> list[dict]:
+        """The untrained baselines of a job, each as the wildcards of a job for one run.
+
+        Those of one system, or of all small ones.
+        """
+        found = []
+        for run in self.experiment.untrained_runs():
+            small = self.experiment.systems[run.system].small
+            if run.system == wildcards.get("system") or (small and "system" not in wildcards):
+                found.append({"dataset": run.dataset, "system": run.system, "seed": run.seed})
+        return found
 
     def trained_clips(self, wildcards: dict) -> float:
         """Clips that a run computes: a training step costs three times the scoring of a clip."""
@@ -146,7 +153,7 @@ def of_each_run(measure: Measure) -> Measure:
     def measured(load: Workload, wildcards: dict) -> float:
         if "dataset" in wildcards:
             return measure(load, wildcards)
-        baselines = load.untrained_baselines(wildcards["system"])
+        baselines = load.untrained_baselines(wildcards)
         return sum(measure(load, baseline) for baseline in baselines)
 
     return measured

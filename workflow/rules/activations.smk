@@ -1,6 +1,6 @@
 # Activations of every run on every evaluation set, and its scores there: one pass over the clips serves both, and one job a run
 # serves all data sets whose clips are comparable to those it was trained on. An untrained baseline meets the data set it was made
-# for, all baselines of a system in one job. On its own data set a run is also scored on manipulated clips.
+# for, those of all small systems in one job. On its own data set a run is also scored on manipulated clips.
 
 EXTRACTIONS = EXPERIMENT.extractions()
 EXTERNAL = EXPERIMENT.external_jobs()
@@ -13,8 +13,8 @@ for JOBS in EXTRACTIONS:
         input:
             weights=JOBS.run_files("weights.pt"),
             record=JOBS.run_files("run.json"),
-            test=split_input("test", JOBS.sets),
-            fit=split_input("train", JOBS.sets),
+            test=split_input("test", JOBS.sets, JOBS.met_by),
+            fit=split_input("train", JOBS.sets, JOBS.met_by),
         output:
             stores=[passing(path) for path in JOBS.files("activations", STORE_SUFFIX)],
             scores=JOBS.files("transfer", ".csv"),
@@ -32,18 +32,20 @@ for JOBS in EXTRACTIONS:
         threads: config["training"]["threads"]
         resources:
             gpu=gpus,
-            mem_mb=growing(lambda wc, sets=JOBS.sets: 3000 + 2 * clip_mb("test", sets, wc.system)),
+            mem_mb=growing(
+                lambda wc, jobs=JOBS: 3000 + 2 * clip_mb("test", jobs.sets, *systems_of(jobs, wc))
+            ),
             runtime=growing(60),
         params:
             folders=lambda wc, input: [Path(file).parent for file in input.record],
-            test=partial(split_values, split="test"),
-            fit=partial(split_values, split="fit"),
+            test=partial(split_values, split="test", met_by=JOBS.met_by),
+            fit=partial(split_values, split="fit", met_by=JOBS.met_by),
             rows=config["activations"]["clips"],
             fit_rows=config["activations"]["fit_clips"],
             pooling=config["activations"]["pooling"],
             dtype=config["activations"]["dtype"],
             controls=option("controls", config["controls"]),
-            code=lambda wc: system_code("extract", wc.system),
+            code=partial(codes, "extract", JOBS),
         message:
             f"Activations: {JOBS.title}"
         shell:

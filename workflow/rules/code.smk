@@ -22,6 +22,11 @@ def measure_code(name, *used):
     return code_version(script(name), *map(measures.source_file, used))
 
 
+def codes(name, jobs, wildcards):
+    """Digest of a script and of the models and objectives of a job's runs."""
+    return "-".join(system_code(name, system) for system in systems_of(jobs, wildcards))
+
+
 @cache
 def system_code(name, system, *files):
     """Digest of a script, of one system's model and objective, and of further files: other systems' files do not count."""

@@ -4,6 +4,7 @@ import json
 import sys
 from functools import partial
 from inspect import signature
+from itertools import repeat
 from pathlib import Path
 
 from vidrep.activations import STORE_SUFFIX
@@ -74,9 +75,19 @@ def run_of(wildcards):
     return Run(wildcards.get("dataset"), wildcards.system, seed if seed == UNTRAINED else int(seed))
 
 
+def filled_each(patterns, wildcards):
+    """Names with wildcards in them, filled in one by one."""
+    return (pattern.format(**wildcards) for pattern in patterns)
+
+
 def filled(patterns, wildcards):
     """Names with wildcards in them, filled in."""
-    return [pattern.format(**wildcards) for pattern in patterns]
+    return list(filled_each(patterns, wildcards))
+
+
+def systems_of(jobs, wildcards):
+    """The systems of a job's runs."""
+    return list(dict.fromkeys(filled(jobs.met_by, wildcards)))
 
 
 # splits
@@ -98,17 +109,33 @@ def split_files(system, sets, split):
     return files
 
 
-def split_input(split, sets):
-    """These files as an input function; the names of `sets` may hold wildcards."""
-    return lambda wc: split_files(wc.system, filled(sets, wc), split)
+def split_input(split, sets, met_by=repeat("{system}")):
+    """These files as an input function: of each of `sets` as the system that meets it is fed it.
+
+    Names may hold wildcards.
+    """
+
+    def files(wildcards):
+        found = []
+        for name, system in zip(filled(sets, wildcards), filled_each(met_by, wildcards)):
+            found += split_files(system, [name], split)
+        return found
+
+    return files
 
 
-def split_values(wildcards, input, split):
+def split_values(wildcards, input, split, met_by=repeat("{system}")):
     """A split of each data set as a script takes it, made of the files of the input of that name."""
-    kinds = ["clips", *fed_flows(wildcards.system)]
     files = list(input[split])
-    sets = [files[start : start + len(kinds)] for start in range(0, len(files), len(kinds))]
-    return [str(SplitFiles(**dict(zip(kinds, of_set)))) for of_set in sets]
+    values = []
+    for system in filled_each(met_by, wildcards):
+        if not files:
+            break
+        kinds = ["clips", *fed_flows(system)]
+        of_set = dict(zip(kinds, files))
+        values.append(str(SplitFiles(**of_set)))
+        files = files[len(kinds) :]
+    return values
 
 
 # resources
@@ -131,9 +158,9 @@ def growing(amount):
     return lambda wildcards, attempt: attempt * amount(wildcards)
 
 
-def clip_mb(split, sets, system=None):
-    """Megabytes of a split in memory, and of the flow that a system is fed, of the largest data set."""
-    flows = len(fed_flows(system)) if system else 0
+def clip_mb(split, sets, *systems):
+    """Megabytes of a split in memory, and of the flow that systems are fed, of the largest data set."""
+    flows = max((len(fed_flows(system)) for system in systems), default=0)
     return max(EXPERIMENT.sets[name].megabytes(split, flows) for name in sets)
 
 

@@ -1,4 +1,5 @@
-# One job a run, and one job for all untrained baselines of a system, which take less than starting Python.
+# One job a run, and one job for the untrained baselines of all small systems, which take less than starting Python: editing one of
+# their models makes all of these anew, in seconds. Baselines of other systems have a job a system.
 # Runs with pretrained weights have the file among their inputs.
 
 import shlex
@@ -29,11 +30,11 @@ def endless_options(wildcards, input):
     )
 
 
-def training_code(wildcards):
+def training_code(jobs, wildcards):
     """Digest of the code of a run, and of what renders its clips."""
     chosen = endless_set(wildcards)
     if chosen is None:
-        return system_code("train", wildcards.system)
+        return codes("train", jobs, wildcards)
     renderer = source_file(KINDS[chosen.kind].renderer, {}, "renderer")
     return system_code("train", wildcards.system, source_file(ENDLESS, {}, "maker"), renderer)
 
@@ -71,9 +72,9 @@ for JOBS in EXPERIMENT.trainings():
         name:
             JOBS.rule("train")
         input:
-            train=split_input("train", JOBS.sets),
-            validation=split_input("validation", JOBS.sets),
-            pretrained=lambda wc: EXPERIMENT.initial_weights(run_of(wc)),
+            train=split_input("train", JOBS.sets, JOBS.met_by),
+            validation=split_input("validation", JOBS.sets, JOBS.met_by),
+            pretrained=[] if JOBS.untrained else lambda wc: EXPERIMENT.initial_weights(run_of(wc)),
             digits=endless_digits,
         output:
             weights=JOBS.run_files("weights.pt"),
@@ -93,32 +94,38 @@ for JOBS in EXPERIMENT.trainings():
         resources:
             gpu=0 if JOBS.untrained else gpus,
             mem_mb=growing(
-                lambda wc, sets=JOBS.sets: 3000
-                + (6 if endless_set(wc) else 3) * clip_mb("train", filled(sets, wc), wc.system)
+                lambda wc, jobs=JOBS: 3000
+                + (6 if endless_set(wc) else 3)
+                * clip_mb("train", filled(jobs.sets, wc), *systems_of(jobs, wc))
             ),
             runtime=growing(60 if JOBS.untrained else 240),
         params:
-            system=lambda wc: json.dumps(EXPERIMENT.run_definition(wc.system), sort_keys=True),
+            systems=lambda wc, jobs=JOBS: [
+                json.dumps(EXPERIMENT.run_definition(system), sort_keys=True)
+                for system in filled(jobs.met_by, wc)
+            ],
             datasets=lambda wc, sets=JOBS.sets: filled(sets, wc),
-            train=partial(split_values, split="train"),
-            validation=partial(split_values, split="validation"),
+            train=partial(split_values, split="train", met_by=JOBS.met_by),
+            validation=partial(split_values, split="validation", met_by=JOBS.met_by),
             pretrained=lambda wc, input: option("weights", input.pretrained),
             endless=endless_options,
             experiment_seed=config["seed"],
-            seed=lambda wc: run_of(wc).seed,
+            seed=lambda wc: wc.get("seed", UNTRAINED),
             precision=config["training"]["precision"],
             snapshots=option("snapshots", [] if JOBS.untrained else config["training"]["snapshots"]),
-            code=training_code,
+            code=partial(training_code, JOBS),
             folders=lambda wc, output: [Path(file).parent for file in output.record],
         message:
             f"Training: {JOBS.title}"
         shell:
             piped(
                 "train",
+                systems="params.systems:q",
+                datasets="params.datasets",
                 train="params.train",
                 validation="params.validation",
                 outputs="params.folders",
             )
-            + "--system {params.system:q} --datasets {params.datasets} {params.pretrained} {params.endless}"
+            + "{params.pretrained} {params.endless}"
             " --experiment-seed {params.experiment_seed} --seed {params.seed} --gpus {resources.gpu} --threads {threads}"
             " --precision {params.precision} {params.snapshots} --code {params.code} 2>&1 | tee {log}"
