@@ -115,6 +115,26 @@ def test_editing_the_module_or_declaration_of_a_figure_makes_no_other_stale():
         assert declarations not in behind
 
 
+def test_what_one_job_draws_is_of_the_same():
+    """Its rule has the wildcards of one figure and the digest of one network."""
+    for figure in FIGURES:
+        together = [other for other in FIGURES if other.part == figure.part]
+        assert {other.job_per_file for other in together} == {figure.job_per_file}
+        if figure.job_per_file:
+            assert {other.per for other in together} == {figure.per}
+            assert {other.runs_network for other in together} == {figure.runs_network}
+
+
+@pytest.mark.slow
+def test_one_job_draws_several_figures(results, tmp_path, monkeypatch):
+    words = synthetic.figure_command(FIGURE_OF["accuracy"], results, tmp_path)
+    words += ["+", *synthetic.figure_command(FIGURE_OF["transfer"], results, tmp_path)]
+    (tmp_path / "words").write_text("\n".join(words))
+    draw([f"@{tmp_path / 'words'}"], monkeypatch)
+    for figure in (FIGURE_OF["accuracy"], FIGURE_OF["transfer"]):
+        assert (tmp_path / f"{figure.stem(())}.png").is_file()
+
+
 def test_missing_files_of_a_figure_are_named(results, tmp_path, monkeypatch):
     command = synthetic.figure_command(FIGURE_OF["map"], results, tmp_path)
     kept = [word for word in command if "velocity_only/places.csv" not in word]

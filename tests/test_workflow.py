@@ -341,12 +341,10 @@ def test_external_activations_join_as_the_documentation_says(project, smoke, tmp
         "import_activations": 1,
         "kernels_external": 1,
         "compare": 2,
+        "similarity_analysis": 1,
         "plot_similarity": 1,
-        "plot_layers": 1,
+        "plot_similarity_analysis": 1,
     }
-    planned |= dict.fromkeys(
-        ("similarity_analysis", "plot_layer_matches", "plot_variance_shares", "plot_versions"), 1
-    )
     counts = job_counts(snakemake(project, *config, "-n", work=work).stdout)
     assert counts == planned | {"record_provenance": 1, "all": 1}
 

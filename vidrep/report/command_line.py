@@ -5,13 +5,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from vidrep.command_line import make_parser
-from vidrep.report.declaration import Figure, Item
+from vidrep.report.declaration import NEXT_FIGURE, Figure, Item
 
 
 def figure_parser(description: str, figures: Sequence[Figure]) -> argparse.ArgumentParser:
     """A parser whose first argument is the name of a figure, with the options of that figure."""
-    parser = make_parser(description)
+    parser = argparse.ArgumentParser(description=description)
     commands = parser.add_subparsers(dest="figure", required=True, metavar="figure")
     for figure in figures:
         _add_options(commands.add_parser(figure.name, help=figure.title), figure)
@@ -46,6 +45,19 @@ def _add_options(parser: argparse.ArgumentParser, figure: Figure) -> None:
             f"--{name}", required=True, type=_setting, metavar="JSON", help=setting.__doc__
         )
     parser.add_argument("--output", required=True, type=Path, help="folder of all figures")
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[argparse.Namespace]:
+    """The command line, figure by figure; ``@FILE`` stands for the lines of a file."""
+    commands: list[list[str]] = [[]]
+    for word in words:
+        lines = Path(word[1:]).read_text().splitlines() if word.startswith("@") else [word]
+        for line in lines:
+            if line == NEXT_FIGURE:
+                commands.append([])
+            else:
+                commands[-1].append(line)
+    return [parser.parse_args(command) for command in commands]
 
 
 def _described(declared: object) -> str:

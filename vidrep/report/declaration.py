@@ -13,6 +13,8 @@ from pathlib import Path
 
 from vidrep.experiment import Experiment
 
+NEXT_FIGURE = "+"  # stands between the figures on the command line of scripts/plot.py
+
 Item = tuple[str, ...]  # the data set, or data set and system, ..., that one file is of
 
 
@@ -33,9 +35,11 @@ class Figure:
     the paths, where a function declares them), each of ``settings``, and each of ``per``.
 
     Attributes:
-        name: of the module, of the files and of the rule (``plot_<name>``).
+        name: of the module and of the files.
         title: what people call it.
         chapter: the part of the report that it stands in.
+        part: what is drawn by one job, of the rule ``plot_<part>``: figures that read alike, and
+            are of the same.
         caption: what to see in it, in reStructuredText.
         inputs: files that are read for every file that is drawn: option to a path, or to a function
             of the experiment that returns a list of paths.
@@ -55,6 +59,7 @@ class Figure:
     name: str
     title: str
     chapter: str
+    part: str
     caption: str
     inputs: Mapping[str, str | Callable[[Experiment], list[str]]] = field(default_factory=dict)
     own_inputs: Mapping[str, str | Callable[..., list[str]]] = field(default_factory=dict)
@@ -102,8 +107,8 @@ class Figure:
     def job_name(self) -> str:
         """What the log of a job is called."""
         if self.job_per_file:
-            return f"{self.name}/{'--'.join(self.wildcards)}"
-        return self.name
+            return f"{self.part}/{'--'.join(self.wildcards)}"
+        return self.part
 
     def numbered_chapter(self, figures: Sequence[Figure]) -> str:
         """The chapter with its place in the report, which sorts chapters by the alphabet."""
@@ -127,7 +132,7 @@ class Figure:
         items: Sequence[Item],
         files: Mapping[str, Sequence[str]],
     ) -> list[str]:
-        """The command line of ``scripts/plot.py`` that draws ``items``, without name and output.
+        """The options of ``scripts/plot.py`` that draw ``items``, without name and output.
 
         Args:
             experiment: the experiment.

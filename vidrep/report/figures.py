@@ -45,6 +45,7 @@ FIGURES = [
         name="clips",
         title="clips of all data sets",
         chapter="Data",
+        part="data",
         caption="""
 The first test clips in every version, frame by frame, with their label sets. The versions share
 start positions and directions of movement clip by clip, so what differs between rows of one clip
@@ -58,6 +59,7 @@ longer.
         name="flow",
         title="optical flow",
         chapter="Data",
+        part="data",
         caption="""
 Optical flow of the first test clips: the generator's exact displacement and what estimators find
 from the frames alone. Hue is the direction and saturation the length, both on the scale of the
@@ -73,6 +75,7 @@ wheel. Behind each estimator stands its mean end-point error on moving pixels of
         name="learning",
         title="learning curves",
         chapter="Training",
+        part="scores",
         caption="""
 Loss and exact-set accuracy over the epochs. A clip counts as correct only if its whole label set
 is. The weights that enter all other figures are those of the epoch with the best validation
@@ -89,6 +92,7 @@ validation score gained.
         name="accuracy",
         title="accuracy of every system",
         chapter="Accuracy",
+        part="scores",
         caption="""
 Share of test clips whose whole label set is predicted, for systems tested on the version they
 were trained on. Test clips share neither digit images nor trajectories with training. Filled:
@@ -104,6 +108,7 @@ the probes. For systems of several streams each stream and each way of fusing th
         name="transfer",
         title="transfer between data sets",
         chapter="Accuracy",
+        part="scores",
         caption="""
 Accuracy on every version (columns) after training on every version (rows), mean over seeds. The
 diagonal is the accuracy on the version trained on. A row that fades off the diagonal shows that
@@ -118,6 +123,7 @@ size, length, channels or classes from those trained on: such a run is not evalu
         name="controls",
         title="does it use motion?",
         chapter="Accuracy",
+        part="scores",
         caption="""
 Accuracy on test clips whose time is broken, beside that on intact ones, for systems tested on the
 version they were trained on: played backwards, frames in random order, the middle frame at every
@@ -136,6 +142,7 @@ beside *speed only*, in which only motion tells the labels.
         name="few_labels",
         title="accuracy with few labels",
         chapter="Accuracy",
+        part="scores",
         caption="""
 Share of test clips whose whole label set is predicted, against the number of training clips whose
 labels were used. Systems that are the same but for that number share a line, named after the
@@ -152,6 +159,7 @@ Labels of validation clips chose the epoch, for all systems alike.
         name="cost",
         title="accuracy against cost",
         chapter="Accuracy",
+        part="scores",
         caption="""
 Accuracy of the trained systems against multiply-accumulates per clip and against the number of
 trainable parameters, both on logarithmic axes. Up and left is better.
@@ -167,6 +175,7 @@ trainable parameters, both on logarithmic axes. Up and left is better.
         name="probes",
         title="probes by layer",
         chapter="Probes by layer",
+        part="probes",
         caption="""
 What a linear probe reads from each layer: one linear SVM per class tells whether the class is in
 the clip, fitted on training clips and scored on test clips by balanced accuracy (chance 50 %).
@@ -186,6 +195,7 @@ added. Raw pixels are shown as a system of their own.
         name="confusion",
         title="confusion of the probes",
         chapter="Probes: confusion",
+        part="probes",
         caption="""
 Binary confusion matrices of the linear probes on the embedding, one per class and system (first
 seed). Rows: is the class in the clip; columns: the probe's answer. Counts as text, colours
@@ -201,6 +211,7 @@ specificity.
         name="projections",
         title="embeddings in the plane",
         chapter="Embeddings",
+        part="projections",
         caption="""
 Embeddings of test clips in the plane. PCA and LDA are fitted on clips of the training split and
 then applied to the test clips shown, so that LDA cannot show separation that it has only
@@ -217,6 +228,7 @@ larger class of the clip's label set.
         name="similarity",
         title="embeddings of all runs",
         chapter="Similarity of runs",
+        part="similarity",
         caption="""
 Similarity of the embeddings of all runs on one evaluation set: every system, trained on every
 version with every seed, and the untrained baselines (italic). Rows and columns are ordered by the
@@ -235,6 +247,7 @@ The embedding of a run is its last layer; of a two-stream network, both streams 
         name="layers",
         title="layer against layer",
         chapter="Similarity of layers",
+        part="similarity",
         caption="""
 Every layer of every system trained on the evaluation set against every other layer. Blocks on the
 diagonal show how a system's representation changes with depth; bright stripes off the diagonal
@@ -250,6 +263,7 @@ show at which depth two systems agree.
         name="map",
         title="map and tree",
         chapter="Similarity of systems",
+        part="similarity",
         caption="""
 Which systems form families? Embeddings of all runs on one evaluation set, by the distances
 between them (the angle whose cosine is the similarity). Left, in the plane: colour is the system,
@@ -276,6 +290,7 @@ detail.
         name="variance_shares",
         title="what explains it",
         chapter="Similarity of systems",
+        part="similarity_analysis",
         caption="""
 Do architecture, objective or the data trained on explain which trained systems are alike? Squared
 distances between embeddings are partitioned as variance is (PERMANOVA). Seeds are averaged first,
@@ -293,6 +308,7 @@ systems relate alike on other evaluation sets, in ``tables/agreement.csv``.
         name="layer_matches",
         title="best matching layers",
         chapter="Best matching layers",
+        part="similarity_analysis",
         caption="""
 For each layer of one system (row) the most similar layer of another one (column), on the
 evaluation set on which both were trained. A rising colour along a curve means that the two
@@ -310,6 +326,7 @@ equal relative depth, is free of that. The panel of a system with itself compare
         name="versions",
         title="layers after training on different data",
         chapter="Other training data",
+        part="similarity_analysis",
         caption="""
 The same system, trained on different data, on the same clips: how alike are its layers? Read each
 curve between two others. The ceiling (grey band) is how alike two runs on the same data are that
@@ -327,6 +344,7 @@ lines compare runs of different seeds, as the ceiling does.
         name="training_time",
         title="layers in the course of training",
         chapter="Layers in training",
+        part="similarity_analysis",
         caption="""
 How the layers of a system change while it is trained. Each line is one layer, compared with
 itself at the end of training on the same test clips: where it comes near its largest value, the
@@ -343,6 +361,7 @@ similar to its initial weights for want of training: compare with the accuracy o
         name="functional",
         title="answers of runs, and heads on each other's features",
         chapter="Answers of runs",
+        part="similarity_analysis",
         caption="""
 What trained runs do with what they represent, on the same test clips. Left: do they answer alike
 (Cohen's kappa, 0 by chance)? Right: each run's own head on the features of every other run,
@@ -363,6 +382,7 @@ levels and untrained baselines).
         name="generation",
         title="reconstructions and predictions",
         chapter="Generation",
+        part="generation",
         caption="""
 What a system that generates frames makes of test clips: its reconstruction of the frames it has
 seen (left) and its prediction of those that follow (right), under the truth. Networks that are
@@ -379,6 +399,7 @@ every pixel where it comes from.
         name="generation_animation",
         title="reconstructions and predictions, animated",
         chapter="Generation",
+        part="generation",
         caption="""
 Test clips as they run, and what the system generates from them: grey edges while it sees the clip
 and gives it back, orange edges when it predicts. Columns: the true clip; the clip as the network
@@ -396,6 +417,7 @@ nothing. Pixels are enlarged, not smoothed. The animation lies as WebP beside th
         name="prediction",
         title="scores of predicted frames",
         chapter="Generation",
+        part="scores",
         caption="""
 How far generated frames are from the true ones, frame by frame: squared error, summed over the
 pixels of a frame (its axis is logarithmic), and structural similarity. The bar parts the frames
@@ -422,6 +444,7 @@ published tables, with millions of clips, do not compare.
         name="features",
         title="features learnt",
         chapter="Generation",
+        part="features",
         caption="""
 What an LSTM encoder and its decoders have learnt. Tiles: input weights of the four gates and
 output weights of the decoders, strongest units first. Below, the prediction carried on for 100
@@ -442,6 +465,7 @@ between neighbouring frames.
         name="detection",
         title="activities detected",
         chapter="Detection",
+        part="detection",
         caption="""
 Temporal activity detection in untrimmed videos, in which one activity happens once or twice
 between stretches of background. A frozen run turns every clip into features; an LSTM (or, for
@@ -464,6 +488,7 @@ threshold and mean filter that was tried.
         name="alignment",
         title="alignment of sequences",
         chapter="Alignment",
+        part="alignment",
         caption="""
 How well the embeddings of frames tell where in their common script the videos are. Order
 (Kendall's tau) and misalignment compare all pairs of test videos by nearest neighbours, without
@@ -480,6 +505,7 @@ frame is always in order and still misaligned, because every video has its own p
         name="matches",
         title="matched videos",
         chapter="Alignment",
+        part="matches",
         caption="""
 Test videos, and of other videos the frames that the run's embedding holds for the same moment of
 the script. The coloured bars show the true phases, so equal colours below each other are right.
@@ -493,6 +519,7 @@ the script. The coloured bars show the true phases, so equal colours below each 
         name="matches_animation",
         title="matched videos, animated",
         chapter="Alignment",
+        part="matches",
         caption="""
 The same as they run: each test video on the left, and beside it, of other videos, the frame that
 the run's embedding holds for the same moment. A bar is as long as the true share of the script

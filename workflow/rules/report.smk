@@ -1,9 +1,9 @@
-# Figures, as vidrep/report/figures.py declares them: one job draws all files of a figure, since to
-# start matplotlib takes longer than to draw, but those of single runs, which have a job each.
+# Figures, as vidrep/report/figures.py declares them. One job draws a few that read alike, since to start matplotlib takes longer than
+# to draw most of them; those of single runs have a job a run.
 
 from functools import partial
 
-from vidrep.report.declaration import report_labels
+from vidrep.report.declaration import NEXT_FIGURE, report_labels
 from vidrep.report.figures import FIGURES
 from vidrep.report.selection import titles
 
@@ -11,6 +11,9 @@ from vidrep.report.selection import titles
 config["captions"] = {figure.name: figure.caption for figure in FIGURES}
 
 DRAWN = [figure for figure in FIGURES if figure.of(EXPERIMENT)]
+PARTS = {}  # name of a rule: the figures that its jobs draw
+for figure in DRAWN:
+    PARTS.setdefault(figure.part, []).append(figure)
 
 
 def report_targets():
@@ -25,9 +28,13 @@ def items_of(figure, wildcards):
     return figure.of(EXPERIMENT)
 
 
-def figure_inputs(figure, wildcards):
-    """The files that a job reads, by option of the script."""
-    return figure.input_files(EXPERIMENT, items_of(figure, wildcards))
+def figure_inputs(figures, wildcards):
+    """The files that a job reads, by figure and option of the script."""
+    found = {}
+    for figure in figures:
+        files = figure.input_files(EXPERIMENT, items_of(figure, wildcards))
+        found |= {f"{figure.name}_{option}": paths for option, paths in files.items()}
+    return found
 
 
 def figure_labels(figure, item, wildcards):
@@ -37,65 +44,67 @@ def figure_labels(figure, item, wildcards):
     return report_labels(FIGURES, figure, item, titles(EXPERIMENT))
 
 
-def figure_outputs(figure):
-    """The files that a job writes; the first of each figure stands in the report."""
-    items = [figure.wildcards] if figure.job_per_file else figure.of(EXPERIMENT)
+def figure_outputs(figures):
+    """The files that a job writes; the first of each figure and item stands in the report."""
     outputs = []
-    for item in items:
-        shown, *others = figure.paths(item)
-        marked = report(
-            shown,
-            caption="../report/figure.rst",
-            category=figure.numbered_chapter(FIGURES),
-            labels=partial(figure_labels, figure, item),
-        )
-        outputs += [marked, *others]
+    for figure in figures:
+        items = [figure.wildcards] if figure.job_per_file else figure.of(EXPERIMENT)
+        for item in items:
+            shown, *others = figure.paths(item)
+            marked = report(
+                shown,
+                caption="../report/figure.rst",
+                category=figure.numbered_chapter(FIGURES),
+                labels=partial(figure_labels, figure, item),
+            )
+            outputs += [marked, *others]
     return outputs
 
 
-def figure_arguments(figure, wildcards, input):
-    """The command line of a job, but for where its files go."""
-    return figure.arguments(EXPERIMENT, items_of(figure, wildcards), input)
+def figure_arguments(figures, wildcards, input, output):
+    """The command line of a job, one figure after another."""
+    folder = next(folder for folder in Path(output[0]).parents if folder.name == "figures")
+    words = []
+    for figure in figures:
+        options = [*figure.inputs, *figure.own_inputs]
+        files = {option: input[f"{figure.name}_{option}"] for option in options}
+        words += [figure.name, "--output", str(folder)]
+        words += figure.arguments(EXPERIMENT, items_of(figure, wildcards), files)
+        words.append(NEXT_FIGURE)
+    return words[:-1]
 
 
-def figure_folder(wildcards, output):
-    """The folder of all figures."""
-    return next(folder for folder in Path(output[0]).parents if folder.name == "figures")
+def figure_code(figures, wildcards):
+    """Digest of the script, of the figures' modules, and of the network that they load, if any."""
+    sources = [figure.source for figure in figures]
+    if any(figure.runs_network for figure in figures):
+        return system_code("plot", wildcards.system, *sources)
+    return code_version(script("plot"), *sources)
 
 
-def figure_code(figure, wildcards):
-    """Digest of the script, of the figure's module, and of the network that it loads, if any."""
-    if figure.runs_network:
-        return system_code("plot", wildcards.system, figure.source)
-    return code_version(script("plot"), figure.source)
-
-
-for figure in DRAWN:
+for part, figures in PARTS.items():
 
     rule:
         name:
-            f"plot_{figure.name}"
+            f"plot_{part}"
         input:
-            unpack(partial(figure_inputs, figure)),
+            unpack(partial(figure_inputs, figures)),
         output:
-            figure_outputs(figure),
+            figure_outputs(figures),
         log:
-            f"<logs>/figures/{figure.job_name}.log",
+            f"<logs>/figures/{figures[0].job_name}.log",
         benchmark:
-            f"<benchmarks>/figures/{figure.job_name}.tsv"
+            f"<benchmarks>/figures/{figures[0].job_name}.tsv"
         conda:
             "../../envs/vidrep.yaml"
         threads: 1
         resources:
             mem_mb=growing(2000),
-            runtime=growing(30),
+            runtime=growing(60),
         params:
-            figure=figure.name,
-            arguments=partial(figure_arguments, figure),
-            folder=figure_folder,
-            code=partial(figure_code, figure),
+            arguments=partial(figure_arguments, figures),
+            code=partial(figure_code, figures),
         message:
-            f"Figure: {figure.title}"
+            f"Figures: {', '.join(figure.title for figure in figures)}"
         shell:
-            "printf '%s\\n' {params.arguments:q} | python $VIDREP_SCRIPTS/plot.py {params.figure} @/dev/stdin"
-            " --output {params.folder} > {log} 2>&1"
+            "printf '%s\\n' {params.arguments:q} | python $VIDREP_SCRIPTS/plot.py @/dev/stdin > {log} 2>&1"
