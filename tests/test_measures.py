@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vidrep import measures
-from vidrep.code_version import _read
+from vidrep.code_version import covered
 
 ROOT = Path(__file__).parent.parent
 
@@ -21,13 +21,7 @@ def test_listing_imports_no_measure():
 
 @pytest.mark.parametrize("script", ["compare", "collect_nearest", "map_systems"])
 def test_a_script_depends_on_the_measures_it_is_given_alone(script):
-    pending = [ROOT / "scripts" / f"{script}.py"]
-    seen = set()
-    while pending:
-        path = pending.pop()
-        if path not in seen:
-            seen.add(path)
-            pending += _read(path)[1]
+    seen = covered(ROOT / "scripts" / f"{script}.py")
     assert ROOT / "vidrep" / "similarity" / "engine.py" in seen
     # stitching shares its penalties with linear_r2, and nothing else names a measure's module
     assert {path.stem for path in seen if path.parent == measures.FOLDER} == {"__init__"}

@@ -94,23 +94,11 @@ def test_figures_have_names_titles_and_captions_of_their_own():
     assert len(set(written)) == len(written)
 
 
-def files_behind(*files: Path) -> set[Path]:
-    """The files whose code a digest covers."""
-    pending = [file.resolve() for file in files]
-    seen = set()
-    while pending:
-        path = pending.pop()
-        if path not in seen:
-            seen.add(path)
-            pending += code_version._read(path)[1]
-    return seen
-
-
 def test_editing_the_module_or_declaration_of_a_figure_makes_no_other_stale():
     declarations = Path(importlib.import_module("vidrep.report.figures").__file__)
     sources = {figure.source for figure in FIGURES}
     for figure in FIGURES:
-        behind = files_behind(ROOT / "scripts/plot.py", figure.source)
+        behind = code_version.covered(ROOT / "scripts/plot.py", figure.source)
         assert behind & sources == {figure.source}, figure.name
         assert declarations not in behind
 

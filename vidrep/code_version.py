@@ -26,6 +26,15 @@ REGISTRIES = {LIBRARY / "models" / "__init__.py", LIBRARY / "objectives" / "__in
 @cache
 def code_version(*files: str | Path) -> str:
     """Digest of ``files`` and the modules they import from the library and beside them."""
+    digest = hashlib.sha256()
+    # by content: where a checkout lies does not matter
+    for content in sorted(_read(path)[0] for path in covered(*files)):
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def covered(*files: str | Path) -> set[Path]:
+    """The files whose code a digest covers: ``files`` and the modules that they import."""
     pending = []
     for file in files:
         path = Path(file).resolve()
@@ -37,11 +46,7 @@ def code_version(*files: str | Path) -> str:
             seen.add((path, scope))
             _, names = _read(path)
             pending += _imported_files(names, scope)
-    digest = hashlib.sha256()
-    # by content: where a checkout lies does not matter
-    for content in sorted(_read(path)[0] for path in {path for path, _ in seen}):
-        digest.update(content)
-    return digest.hexdigest()[:16]
+    return {path for path, _ in seen}
 
 
 @cache
