@@ -116,6 +116,24 @@ def majority_set(train_file: str, test_file: str) -> list[dict]:
     return [{**keys, "metric": metric, "value": value} for metric, value in values.items()]
 
 
+def convergence(records: Sequence[str]) -> pd.DataFrame:
+    """Which trained runs had stopped getting better, see ``vidrep.training.convergence``.
+
+    Args:
+        records: ``.../<trained on>/<system>/seed<seed>/run.json``.
+
+    Returns:
+        Columns system, trained_on, seed, converged: yes, no or unknown.
+    """
+    words = {True: "yes", False: "no", None: "unknown"}
+    rows = []
+    for path in map(Path, records):
+        trained_on, system, seed = path.parts[-4:-1]
+        found = json.loads(path.read_text())["converged"]
+        rows.append((system, trained_on, seed.removeprefix("seed"), words[found]))
+    return pd.DataFrame(rows, columns=["system", "trained_on", "seed", "converged"], dtype=str)
+
+
 def cost(records: Sequence[str]) -> pd.DataFrame:
     """Parameters, multiply-adds, speed and memory of each system: medians over its runs."""
     whole_numbers = ["parameters", "macs_per_clip", "peak_bytes"]
