@@ -17,6 +17,7 @@ from vidrep.result_tables import write_rows
 from vidrep.splits import SplitFiles
 from vidrep.systems import flow_inputs
 from vidrep.training import gpu_slots
+from vidrep.windows import first_of_videos
 
 if TYPE_CHECKING:
     from vidrep.training.split import Split
@@ -38,12 +39,12 @@ def main() -> None:
     for folder, test, fit, store, table, of_clips in jobs:
         objective, record = load(folder, where)
         clips, scores = extract_and_score(objective, record, test, fit, store, args, where)
-        labels = clips.labels.cpu().numpy()
+        labels = np.array(first_of_videos(clips.labels.cpu().numpy(), clips.videos))
         if clips.multi_label:
             sets = label_sets(fit.clips)
             for split, found in scores.items():
                 scores[split] = with_exact_set_map(found, labels, sets)
-        write_clip_scores(of_clips, clips.ids, labels, scores)
+        write_clip_scores(of_clips, clips.names, labels, scores)
         write_rows(table, ("split", "metric", "value"), mean_rows(scores, labels))
     del slots
 

@@ -7,7 +7,7 @@ import torch
 from vidrep.datasets.bouncing import compose
 from vidrep.flow import FLOWS
 from vidrep.flow.methods import flow_of_clips
-from vidrep.training.augment import flip, flip_flow, flip_some
+from vidrep.training.augment import crop, crop_some, flip, flip_flow, flip_some
 from vidrep.training.split import Split
 from vidrep.training.targets import TARGETS, make_target
 
@@ -145,3 +145,32 @@ def test_targets_that_cannot_be_made_are_named():
         ValueError, match="unknown target 'colours': give one of directions, speeds"
     ):
         make_target("colours", {})
+
+
+def test_a_crop_is_enlarged_and_its_flow_with_it():
+    """A square that moves by (2, 1) pixels shows the same after a crop, scaled by what is kept."""
+    clip = torch.zeros(1, 1, 2, 8, 8)
+    clip[0, 0, :, 0:4, 0:4] = 1.0
+    flow = torch.zeros(1, 2, 1, 8, 8)
+    flow[0, 0] = 2.0
+    flow[0, 1] = 1.0
+    for place, bright in (((0.0, 0.0), 64), ((1.0, 1.0), 0), ((0.5, 0.5), 16)):
+        cropped = crop(clip[0], 0.5, place, moving=False)
+        assert cropped.shape == (1, 2, 8, 8) and (cropped[0, 0] > 0.5).sum() == bright
+        larger = crop(flow[0], 0.5, place, moving=True)
+        assert torch.allclose(larger[0], torch.tensor(4.0))
+        assert torch.allclose(larger[1], torch.tensor(2.0))
+    assert torch.equal(crop(clip[0], 1.0, (0.0, 1.0), moving=False), clip[0])
+
+
+def test_clips_and_their_flow_are_cropped_alike():
+    torch.manual_seed(0)
+    ramp = torch.arange(16.0)[None, None, None, None, :].expand(40, 1, 3, 16, 16).contiguous()
+    flow = torch.cat([ramp[:, :, :2], ramp[:, :, :2]], 1)
+    batch = crop_some({"clip": ramp, "flow": flow, "labels": torch.ones(40, 2)}, [1.0, 0.5])
+    scale = batch["flow"][:, :, 0] / batch["clip"][:, :, 0].clamp_min(1e-6)
+    scales = scale[:, :, :, -1].flatten(1)
+    assert torch.allclose(scales, scales[:, :1].expand_as(scales))  # 1 or 2, one for each clip
+    assert sorted({round(value) for value in scales[:, 0].tolist()}) == [1, 2]
+    assert torch.equal(batch["labels"], torch.ones(40, 2))
+    assert crop_some(batch, []) is batch

@@ -294,6 +294,7 @@ def trained(make_split, cpu, tmp_path, **options) -> tuple[dict, dict]:
         "batch": 20,
         "gradient_clip": None,
         "flip": 0.0,
+        "crop": [],
         "epochs": [25],
     }
     checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "")

@@ -37,6 +37,7 @@ DEFAULT_RECIPE = {
     "batch": 32,
     "gradient_clip": None,
     "flip": 0.0,
+    "crop": [],
     "labelled": None,
     "endless": False,
     "epochs": [1],
@@ -55,7 +56,7 @@ class System:
         inputs: some of "clip", "flow", "flow_backward".
         flow: method of the flow it is fed ("true", "dis", ...), None without flow; backward flow is
             that of the same method.
-        recipe: optimiser, lr, muon_lr, schedule, weight_decay, batch, gradient_clip, flip,
+        recipe: optimiser, lr, muon_lr, schedule, weight_decay, batch, gradient_clip, flip, crop,
             labelled, endless, epochs (one number a stage).
         seeds: seeds of its runs; empty for controls, which are never trained.
         datasets: the data sets it is trained on; empty for all of the experiment but sequences.

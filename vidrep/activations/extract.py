@@ -2,22 +2,25 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import zarr
 
 from vidrep.activations.capture import capturing, reading
 from vidrep.activations.pooling import Policy, by_clip, pool
-from vidrep.activations.scores import BATCH, ScoreCollector
+from vidrep.activations.scores import BATCH, ScoreCollector, means
 from vidrep.activations.store import (
     AnswerWriter,
     LayerWriter,
     new_store,
+    write_groups,
     write_ids,
     write_labels,
 )
 from vidrep.clip_scores import Scores
 from vidrep.training.device import Device
 from vidrep.training.split import Split
+from vidrep.windows import first_of_videos, mean_of_videos
 
 
 @torch.no_grad()
@@ -35,20 +38,21 @@ def store_activations(
 
     Args:
         objective: the run; its ``model.layers`` names what is stored.
-        split: the clips.
+        split: the clips; of several windows of one video the mean is stored, as one row.
         group: an empty Zarr group; gets one array (rows, features...) a layer, ``ids`` and
-            ``labels``, and of runs that answer with classes the answers (see
-            ``vidrep.activations.store.AnswerWriter``).
-        rows: clips whose activations are stored, at most.
+            ``labels``; where clips are not independent ``groups``; and of runs that answer with
+            classes the answers (see ``vidrep.activations.store.AnswerWriter``).
+        rows: clips or videos whose activations are stored, at most.
         policy: see ``vidrep.activations.pooling``.
         dtype: float16 or float32.
         device: where to compute; always in float32.
 
     Returns:
-        Each of the objective's scores for every clip of the split.
+        Each of the objective's scores for every clip or video of the split.
     """
     objective.eval()
-    rows = min(rows, len(split))
+    names = split.names
+    rows = min(rows, len(names))
     layers = tuple(objective.model.layers)
     writers: dict[str, LayerWriter] = {}
     for name in layers:
@@ -57,23 +61,30 @@ def store_activations(
     answers = AnswerWriter(group, rows, dtype, list(writers.values()))
     with capturing(objective.model, layers) as captured, reading(objective) as read:
         collector = ScoreCollector(objective, read)
-        for start in range(0, len(split), BATCH):
-            batch = split.batch(slice(start, start + BATCH), device)
+        done = 0
+        for cut, batch in zip(split.cuts(BATCH), split.batches(BATCH, device), strict=True):
+            videos = None if split.videos is None else split.videos[cut]
             answer = collector.add(batch)
             if objective.generates:  # whose scores also run parts of the model on frames of its own
                 objective.embed(batch)
-            keep = min(BATCH, rows - start)
+            here = len(first_of_videos(range(cut.start, cut.stop), videos))
+            keep = min(here, rows - done)
+            done += here
             if keep <= 0:
                 continue
             for name, writer in writers.items():
-                kept = by_clip(captured[name], objective.rows_per_clip)[:keep]
-                pooled = pool(kept, policy)
-                writer.add(pooled.cpu().numpy(), tuple(kept.shape[1:]))
+                of_clips = by_clip(captured[name], objective.rows_per_clip)
+                pooled = pool(of_clips, policy).cpu().numpy()
+                shape = tuple(of_clips.shape[1:])
+                writer.add(mean_of_videos(pooled, videos)[:keep], shape)
             if answer is not None:
-                kept_read = {name: value[:keep] for name, value in read.items()}
-                answers.add(kept_read, answer)
-    write_ids(group, split.ids[:rows])
-    write_labels(group, split.labels[:rows].cpu().numpy())
+                of_videos = {name: means(value, videos)[:keep] for name, value in read.items()}
+                answers.add(of_videos, answer)
+    write_ids(group, names[:rows])
+    labels = first_of_videos(split.labels.cpu().numpy(), split.videos)
+    write_labels(group, np.array(labels[:rows]))
+    if split.groups is not None:
+        write_groups(group, first_of_videos(split.groups, split.videos)[:rows])
     return collector.scores()
 
 

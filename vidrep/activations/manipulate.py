@@ -24,6 +24,7 @@ from vidrep.flow.methods import flow_of_clips, needed_arrays
 from vidrep.random_streams import stream
 from vidrep.splits import SplitFiles
 from vidrep.training.device import Device
+from vidrep.training.rows import Rows
 from vidrep.training.split import Split, load_split
 
 
@@ -92,10 +93,11 @@ def load_manipulated(
     split = load_split(SplitFiles(clips_file), targets=targets)
     count, frames = split.clips.shape[:2]
     order = frame_order(control, count, frames, seed)
+    alone = control == "one_frame"
+    if isinstance(split.clips, Rows):
+        return _manipulated_when_read(split, order, alone, flows)
     each = np.arange(count)[:, None]
-    clips = split.clips.numpy()[each, order]
-    if control == "one_frame":
-        clips[:, np.arange(frames) != frames // 2] = 0
+    clips = _reordered(split.clips.numpy(), order, alone)
     needed = set().union(*(needed_arrays(method) for method in flows.values()))
     with open_clips(clips_file) as file:
         arrays = {name: file.extras[name][:] for name in needed & set(file.extras)}
@@ -105,6 +107,36 @@ def load_manipulated(
     for name, method in flows.items():
         fields[name] = torch.from_numpy(flow_of_clips(method, clips, **arrays))
     return replace(split, clips=torch.from_numpy(clips), **fields)
+
+
+def _reordered(clips: np.ndarray, order: np.ndarray, alone: bool) -> np.ndarray:
+    """Clips (n, T, ...) with their frames in an order (n, T); only the middle one if ``alone``."""
+    each = np.arange(len(clips))[:, None]
+    clips = clips[each, order]
+    if alone:
+        frames = clips.shape[1]
+        clips[:, np.arange(frames) != frames // 2] = 0
+    return clips
+
+
+def _manipulated_when_read(
+    split: Split, order: np.ndarray, alone: bool, flows: dict[str, str]
+) -> Split:
+    """Clips of a file, manipulated batch by batch, with estimates of their flow."""
+    stored = split.clips
+
+    def read(places: np.ndarray) -> np.ndarray:
+        return _reordered(stored.read(places), order[places], alone)
+
+    fields = {}
+    shape = (len(stored), stored.shape[1] - 1, 2, *stored.shape[2:4])
+    for name, method in flows.items():
+        # of this method, whichever the loop comes to later
+        def estimate(places: np.ndarray, method: str = method) -> np.ndarray:
+            return flow_of_clips(method, read(places))
+
+        fields[name] = Rows(shape, estimate)
+    return replace(split, clips=Rows(stored.shape, read), **fields)
 
 
 def control_scores(

@@ -3,12 +3,14 @@
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vidrep.activations.capture import reading
 from vidrep.clip_scores import Scores
 from vidrep.readouts import PROBABILITIES
 from vidrep.training.device import Device
 from vidrep.training.split import Split
+from vidrep.windows import mean_of_videos
 
 BATCH = 50
 
@@ -27,12 +29,16 @@ class ScoreCollector:
         self.parts: dict[str, list[np.ndarray]] = {}
 
     def add(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor] | None:
-        """Score a batch; its answer, if the run gives one: see ``Objective.answer``."""
+        """Score a batch; its answer, if the run gives one: see ``Objective.answer``.
+
+        Where the clips of the batch are windows of videos, scores and answers are those of videos.
+        """
+        videos = batch["video"].cpu().numpy() if "video" in batch else None
         for name, values in self.objective.score(batch).items():
-            self._keep(name, values)
+            self._keep(name, means(values, videos))
         if not self.read:
             return None
-        probabilities, predicted = self.objective.answer(self.read)
+        probabilities, predicted = together(self.objective.answer(self.read), videos)
         self._keep(PROBABILITIES, probabilities)
         return probabilities, predicted
 
@@ -44,9 +50,30 @@ class ScoreCollector:
         return {name: np.concatenate(parts) for name, parts in self.parts.items()}
 
 
+def means(values: Tensor, videos: np.ndarray | None) -> Tensor:
+    """Means (videos, ...) of a tensor (n, ...) over the clips of each video."""
+    if videos is None:
+        return values
+    return torch.from_numpy(mean_of_videos(values.cpu().numpy(), videos))
+
+
+def together(answer: tuple[Tensor, Tensor], videos: np.ndarray | None) -> tuple[Tensor, Tensor]:
+    """What a run says of videos: the mean of its probabilities, and the class with the highest.
+
+    Args:
+        answer: probabilities and label sets of clips, see ``Objective.answer``; exclusive classes
+            where several clips are of one video.
+        videos: numbers of their videos, or None.
+    """
+    if videos is None:
+        return answer
+    scores = means(answer[0], videos)
+    return scores, F.one_hot(scores.argmax(1), scores.shape[1]).bool()
+
+
 @torch.no_grad()
 def scores_of_clips(objective, split: Split, device: Device) -> Scores:
-    """Score a run on every clip of a split, in float32."""
+    """Score a run on every clip of a split, or every video, in float32."""
     objective.eval()
     with reading(objective) as read:
         collector = ScoreCollector(objective, read)

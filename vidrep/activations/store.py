@@ -263,6 +263,13 @@ def write_ids(group: zarr.Group, ids: list[str]) -> None:
     array[:] = np.array(ids, dtype=object)
 
 
+def write_groups(group: zarr.Group, groups: list[str]) -> None:
+    """What the clips of the rows share with others, where they are not independent."""
+    shape = (len(groups),)
+    array = group.create_array("groups", shape=shape, dtype=str, chunks=shape)
+    array[:] = np.array(groups, dtype=object)
+
+
 def write_labels(group: zarr.Group, labels: np.ndarray) -> None:
     """Which classes the clips of the rows show, (n, classes) uint8 multi-hot."""
     group.create_array("labels", data=np.asarray(labels, np.uint8), chunks=labels.shape)

@@ -171,6 +171,11 @@ class Recipe(Section):
     batch: Count = Field(NOT_GIVEN, description="clips per step")
     gradient_clip: Positive | None = Field(NOT_GIVEN, description="largest norm of a gradient")
     flip: float = Field(NOT_GIVEN, ge=0, le=1, description="chance to mirror a training clip")
+    crop: list[Share] = Field(
+        NOT_GIVEN,
+        description="shares of height and width of which one is kept of each training clip, at a"
+        " corner or in the middle, such as [1.0, 0.875, 0.75]; []: the whole",
+    )
     labelled: Count | None = Field(
         NOT_GIVEN, description="training clips whose labels are used; null: all"
     )

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidrep.objectives.base import Objective, distribution
+from vidrep.windows import share
 
 PRESENT = 0.9
 ABSENT = 0.1
@@ -140,7 +141,7 @@ class CapsuleMargin(Objective):
         (two equal digits) then count as wrong.
         """
         capsules = self.class_capsules(batch)
-        lengths = capsules.norm(dim=-1)
+        lengths = share(capsules.norm(dim=-1), batch.get("video"))
         present = lengths > THRESHOLD
         truth = batch["labels"] > 0
 

@@ -24,6 +24,7 @@ from vidrep.objectives.base import (
     embedding_sizes,
     streams,
 )
+from vidrep.windows import share
 
 READOUTS = ("mean", "last")
 LOSSES = ("all", "last")
@@ -128,7 +129,8 @@ class Classification(Objective):
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """``loss`` and ``exact_set``, each (B,).
 
-        With several streams also ``exact_set_<stream>`` of each, and ``exact_set_svm``.
+        With several streams also ``exact_set_<stream>`` of each, and ``exact_set_svm``. Windows of
+        one video answer together, with the mean of their probabilities.
         """
         logits = self.logits(batch)
         by_stream = self.probabilities(logits)
@@ -139,13 +141,21 @@ class Classification(Objective):
 
         scores = {
             "loss": self.clip_losses(logits, batch["labels"]),
-            "exact_set": exact(self.predict(averaged(by_stream))),
+            "exact_set": exact(self.predict(self.together(averaged(by_stream), batch))),
         }
         if len(by_stream) > 1:
-            for name, value in by_stream.items():
+            of_videos = {name: self.together(value, batch) for name, value in by_stream.items()}
+            for name, value in of_videos.items():
                 scores[f"exact_set_{name}"] = exact(self.predict(value))
-            scores["exact_set_svm"] = exact(self.fused(by_stream))
+            scores["exact_set_svm"] = exact(self.fused(of_videos))
         return scores
+
+    def together(self, probabilities: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Scores of clips (B, outputs), of windows of one video their mean."""
+        if "video" not in batch:
+            return probabilities
+        shares = probabilities if self.shape.multi_label else distribution(probabilities)
+        return share(shares, batch["video"])
 
     def readers(self) -> dict[str, nn.Module]:
         return dict(self.heads)

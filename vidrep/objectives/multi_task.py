@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from vidrep.objectives.base import Objective, distribution, embedding_sizes
 from vidrep.training.targets import find_target
+from vidrep.windows import share
 
 LABELS = "labels"
 
@@ -105,7 +106,8 @@ class MultiTask(Objective):
         for task, value in logits.items():
             name = "exact_set" if task == LABELS else f"exact_{task}"
             multi_label = self.shape.multi_label or task != LABELS
-            predicted = predict(value.sigmoid().mean(1), multi_label)
+            probabilities = share(value.sigmoid().mean(1), batch.get("video"))
+            predicted = predict(probabilities, multi_label)
             truth = batch[task] > 0
             scores[name] = (predicted == truth).all(-1).float()
         return scores

@@ -169,7 +169,7 @@ class TemporalCoherence(Classification):
         """
         frames = self.embed(batch)
         logits = self.frame_logits(frames)
-        read = self.probabilities(logits)[""]
+        read = self.together(self.probabilities(logits)[""], batch)
         truth = batch["labels"] > 0
         evidence = read
         if self.shape.multi_label:

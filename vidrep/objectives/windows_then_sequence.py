@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from vidrep.objectives.base import check_parts
 from vidrep.objectives.classification import Classification
+from vidrep.windows import share
 
 FIRST = (1, 2, 4, 8, 16)  # clips are also scored after so many windows, where they have more
 
@@ -138,7 +139,8 @@ class WindowsThenSequence(Classification):
         ``exact_set_voting_first<k>`` and ``exact_set_lstm_first<k>``, as if the clip ended after k
         windows.
         """
-        return self.score_windows(self.window_features(batch), batch["labels"])
+        features = self.window_features(batch)
+        return self.score_windows(features, batch["labels"], batch.get("video"))
 
     def answer(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """See ``Objective.answer``: from the evidence of all steps of the LSTM, accumulated."""
@@ -147,13 +149,22 @@ class WindowsThenSequence(Classification):
         scores = evidence.sigmoid() if self.shape.multi_label else evidence.softmax(-1)
         return scores.float(), self.decide(evidence)
 
-    def score_windows(self, features: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """``score`` of clips whose window features (B, S, F) are known; ``labels`` (B, classes)."""
+    def score_windows(
+        self, features: Tensor, labels: Tensor, videos: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """``score`` of clips whose window features are known.
+
+        Args:
+            features: (B, S, F).
+            labels: (B, classes).
+            videos: (B,) numbers of the videos whose clips answer together, see
+                ``vidrep.windows.share``.
+        """
 
         def exact(evidence: Tensor) -> Tensor:
             """Are the label sets right that evidence (B, classes) or (B, S, classes) leads to?"""
             truth = labels[:, None] if evidence.ndim == 3 else labels
-            right = self.decide(evidence) == truth.bool()
+            right = self.decide(share(evidence, videos)) == truth.bool()
             return right.all(-1).float()
 
         logits = self.window_logits(features)

@@ -1,13 +1,82 @@
-"""Training clips mirrored left to right, with everything that goes with them.
+"""Training clips mirrored left to right or cropped, with everything that goes with them.
 
 Only for data whose classes survive it: a mirrored motion is as fast as before, but a mirrored digit
-is none.
+is none, and what is cropped must not lie at the edge.
 """
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vidrep.training.targets import TARGETS
+
+FLOWS = ("flow", "flow_backward")
+
+
+def augment(batch: dict[str, Tensor], recipe: dict) -> dict[str, Tensor]:
+    """A batch cropped and mirrored as a recipe's ``crop`` and ``flip`` say."""
+    return flip_some(crop_some(batch, recipe["crop"]), recipe["flip"])
+
+
+def crop_some(batch: dict[str, Tensor], sides: list[float]) -> dict[str, Tensor]:
+    """Crop each clip of a batch and enlarge it to its size again.
+
+    A clip's side is drawn from ``sides``, its place from the four corners and the middle; all its
+    frames are cropped alike. Flow is enlarged too: what is shown larger moves farther. The choices
+    are drawn from torch's global generator, on the CPU.
+
+    Args:
+        batch: of ``vidrep.training.split.Split``.
+        sides: shares of height and width in (0, 1]; none leaves the batch as it is.
+
+    Returns:
+        A new batch.
+
+    Reference: Wang et al., Towards good practices for very deep two-stream ConvNets (2015).
+    """
+    if not sides:
+        return batch
+    count = len(batch["clip"])
+    chosen = torch.randint(len(sides), (count,)).tolist()
+    places = torch.randint(len(PLACES), (count,)).tolist()
+    result = dict(batch)
+    for name in ("clip", *FLOWS):
+        if name in batch:
+            clips = [
+                crop(clip, sides[side], PLACES[place], moving=name in FLOWS)
+                for clip, side, place in zip(batch[name], chosen, places, strict=True)
+            ]
+            result[name] = torch.stack(clips)
+    return result
+
+
+# where a crop lies in the room that it leaves, down and to the right
+PLACES = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.5, 0.5))
+
+
+def crop(clip: Tensor, side: float, place: tuple[float, float], *, moving: bool) -> Tensor:
+    """One clip or flow (C, T, H, W), cropped and as large as before.
+
+    Args:
+        clip: frames, or displacements in pixels.
+        side: share of height and width that stays.
+        place: where, down and to the right, from 0 to 1.
+        moving: are these displacements (x, y)?
+    """
+    height, width = clip.shape[2:]
+    kept = (round(side * height), round(side * width))
+    if kept == (height, width):
+        return clip
+    top = round(place[0] * (height - kept[0]))
+    left = round(place[1] * (width - kept[1]))
+    cut = clip[:, :, top : top + kept[0], left : left + kept[1]]
+    large = F.interpolate(
+        cut.transpose(0, 1), (height, width), mode="bilinear", align_corners=False
+    ).transpose(0, 1)
+    if not moving:
+        return large
+    scale = large.new_tensor([width / kept[1], height / kept[0]])
+    return large * scale[:, None, None, None]
 
 
 def flip_some(batch: dict[str, Tensor], probability: float) -> dict[str, Tensor]:
@@ -40,7 +109,7 @@ def flip(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     for name, values in batch.items():
         if name == "clip":
             mirrored[name] = values.flip(-1)
-        elif name in ("flow", "flow_backward"):
+        elif name in FLOWS:
             mirrored[name] = flip_flow(values)
         elif name in TARGETS:
             order = list(TARGETS[name].mirrored)  # its own inverse, as a mirror is

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vidrep.random_streams import stream_seed
-from vidrep.training.augment import flip_some
+from vidrep.training.augment import augment
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.convergence import converged
 from vidrep.training.device import Device
@@ -58,12 +58,15 @@ def train_one_epoch(
     batches = len(split) // size
     gradients = gradients or Gradients(device, progress.report)
     pauses = {round(batches * part / looks): part / looks for part in range(1, looks)}
-    for i in range(batches):
-        taken = slice(i * size, (i + 1) * size)
-        batch = flip_some(split.batch(order[taken], device), recipe["flip"])
-        if partners is not None:
-            labelled = split.batch(partners[taken], device)
-            batch["labelled"] = flip_some(labelled, recipe["flip"])
+    taken = [slice(i * size, (i + 1) * size) for i in range(batches)]
+    drawn = split.draw((order[places] for places in taken), device)
+    labelled = None
+    if partners is not None:
+        labelled = split.draw((partners[places] for places in taken), device)
+    for i, batch in enumerate(drawn):
+        batch = augment(batch, recipe)
+        if labelled is not None:
+            batch["labelled"] = augment(next(labelled), recipe)
         loss = gradients.compute(objective, batch)
         if recipe["gradient_clip"]:
             nn.utils.clip_grad_norm_(objective.parameters(), recipe["gradient_clip"])
