@@ -262,7 +262,7 @@ def wanted_loss(chosen: System) -> float:
         return 1.0
     if chosen.weights or chosen.name.startswith("lstm"):
         return 0.98  # these start slowly; without its weights a frozen CNN is random
-    return 0.9 if chosen.name.startswith("timesformer") else 0.8
+    return 0.9 if chosen.name.startswith(("timesformer", "window_lstm")) else 0.8
 
 
 @in_grey
