@@ -699,7 +699,7 @@ def test_any_other_model_gets_a_bridge_to_the_state():
         ({"observed": 5, "conditional": ["past"]}, "unknown part 'past'"),
         (
             {"observed": 5, "depth": 2},
-            "unknown parameter 'depth'; it takes observed, parts, conditional, output, units",
+            "unknown parameter 'depth'; it takes observed, parts, conditional, output, feeding,",
         ),
     ],
 )

@@ -24,7 +24,8 @@ Each owns the model, its heads or decoders, and the loss. An objective is a torc
   which modules the classes are read by, what of their input counts, and the answer to it, so that
   one run's head can be put on another run's features;
 * ``selection``: the score that chooses the weights on validation data, and whether "max" or "min"
-  is best;
+  is best; ``selected_apart``: scores that choose the weights of parts instead, each with what the
+  names of its part's weights begin with;
 * ``finish(batches)``: anything fitted on validation data once training is over.
 
 What must be known of an objective before torch is imported stands in its declaration in

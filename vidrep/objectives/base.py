@@ -40,6 +40,8 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
         self.shape = shape
+        self.selected_apart: dict[str, tuple[str, ...]] = {}
+        self.selected_apart: dict[str, tuple[str, ...]] = {}
 
     @staticmethod
     def model_clip_shape(clip_shape: tuple, **params) -> tuple:

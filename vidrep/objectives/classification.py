@@ -5,8 +5,9 @@ The multi-label head follows the public comparison framework of 2018-2020: two o
 pairs, summed over classes, averaged over clips and the two outputs. The single-label head has one
 output a class and element-wise sigmoid cross-entropy.
 
-Models of several streams get one head a stream, trained side by side and fused late (Simonyan &
-Zisserman, NIPS 2014, arXiv 1406.2199): by averaging their scores, and by a linear SVM on the
+Models of several streams get one head a stream, trained side by side, each with the weights of its
+own best epoch where streams share none, and fused late (Simonyan & Zisserman, NIPS 2014, arXiv
+1406.2199): by averaging their scores, and by a linear SVM on the
 stacked, L2-normalised scores, fitted on validation clips.
 """
 
@@ -65,6 +66,8 @@ class Classification(Objective):
             stacked_size = len(sizes) * self.outputs
             self.register_buffer("fusion_weight", torch.zeros(shape.classes, stacked_size))
             self.register_buffer("fusion_bias", torch.zeros(shape.classes))
+            self.register_buffer("fusion_fitted", torch.tensor(0))
+            self.selected_apart = parts_of_streams(model, list(sizes))
 
     @property
     def outputs(self) -> int:
@@ -129,8 +132,9 @@ class Classification(Objective):
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """``loss`` and ``exact_set``, each (B,).
 
-        With several streams also ``exact_set_<stream>`` of each, and ``exact_set_svm``. Windows of
-        one video answer together, with the mean of their probabilities.
+        With several streams also ``exact_set_<stream>`` of each, and ``exact_set_svm`` once the
+        fusion SVM is fitted. Windows of one video answer together, with the mean of their
+        probabilities.
         """
         logits = self.logits(batch)
         by_stream = self.probabilities(logits)
@@ -147,7 +151,8 @@ class Classification(Objective):
             of_videos = {name: self.together(value, batch) for name, value in by_stream.items()}
             for name, value in of_videos.items():
                 scores[f"exact_set_{name}"] = exact(self.predict(value))
-            scores["exact_set_svm"] = exact(self.fused(of_videos))
+            if self.fusion_fitted:
+                scores["exact_set_svm"] = exact(self.fused(of_videos))
         return scores
 
     def together(self, probabilities: Tensor, batch: dict[str, Tensor]) -> Tensor:
@@ -193,6 +198,7 @@ class Classification(Objective):
             return
         from sklearn.svm import LinearSVC
 
+        self.fusion_weight.zero_()
         scores = []
         targets = []
         for batch in batches:
@@ -208,6 +214,15 @@ class Classification(Objective):
             svm = LinearSVC(C=FUSION_C, dual=False).fit(features, present)
             self.fusion_weight[index] = torch.from_numpy(svm.coef_[0])
             self.fusion_bias[index] = float(svm.intercept_[0])
+        self.fusion_fitted.fill_(1)
+
+
+def parts_of_streams(model: nn.Module, names: list[str]) -> dict[str, tuple[str, ...]]:
+    """``Objective.selected_apart`` of streams; none if the model has weights outside of them."""
+    prefixes = tuple(f"{name}." for name in names)
+    if not all(name.startswith(prefixes) for name in model.state_dict()):
+        return {}
+    return {f"exact_set_{name}": (f"model.{name}.", f"heads.{name}.") for name in names}
 
 
 def averaged(by_stream: dict[str, Tensor]) -> Tensor:

@@ -19,14 +19,15 @@ def count_parameters(network: nn.Module) -> int:
 
 @torch.no_grad()
 def count_macs(objective: nn.Module, split: Split, device: Device) -> int:
-    """Multiply-adds of convolutions and matrix products in scoring one clip.
+    """Multiply-adds of convolutions and matrix products in embedding one clip.
 
-    Every frame and flow stack that scoring samples counts.
+    Every frame and flow stack that evaluation samples counts; heads and decoders do not, as in the
+    catalogue's listing.
     """
     objective.eval()
     batch = split.batch(slice(0, 1), device)
     with MultiplyAdds() as counter:
-        objective.score(batch)
+        objective.embed(batch)
     return counter.count
 
 

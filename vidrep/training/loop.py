@@ -186,7 +186,7 @@ class Job:
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        self.outcome = Outcome([], Selection(*self.objective.selection))
+        self.outcome = Outcome([], Selection.of(self.objective))
         self.gradients = Gradients(self.device, self.report)
 
     def orders(self, epoch: int) -> tuple[Tensor, Tensor | None]:
@@ -246,7 +246,7 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
         saved: the checkpoint to go on from, or None.
     """
     objective = job.objective
-    selection = Selection(*objective.selection)
+    selection = Selection.of(objective)
     job.outcome.selection = selection
     objective.start_stage(stage.name)
     if saved is None:
@@ -274,7 +274,10 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
             stage.name, number, objective, optimiser, schedule, selection, job.outcome.history
         )
         progress.epoch(stage.name, number, stage.epochs, loss, scores)
-    objective.load_state_dict(selection.state)
+    objective.load_state_dict(selection.weights())
+    if selection.apart:  # no epoch had this whole
+        scores = evaluate(objective, job.validation, job.device)
+        selection.value = scores[selection.metric]
 
 
 def timed_epoch(job: Job, epoch: int, optimiser, schedule, progress: Progress, looks: int) -> float:
@@ -332,6 +335,5 @@ def restore(saved: dict, objective, optimiser, schedule, selection: Selection) -
     objective.load_state_dict(saved["objective"])
     optimiser.load_state_dict(saved["optimiser"])
     schedule.load_state_dict(saved["schedule"])
-    for name, value in saved["selection"].items():
-        setattr(selection, name, value)
+    selection.restore(saved["selection"])
     return [tuple(row) for row in saved["history"]]

@@ -23,7 +23,7 @@ from vidrep.runs import UNTRAINED
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.cost import count_macs, count_parameters, inference_clips_per_s, peak_bytes
 from vidrep.training.device import Device
-from vidrep.training.loop import evaluate, fit
+from vidrep.training.loop import EVALUATION_BATCH, evaluate, fit
 from vidrep.training.order import labelled_rows
 from vidrep.training.pretrained import read_state, start_from
 from vidrep.training.selection import Outcome, Selection
@@ -119,7 +119,12 @@ def labelled_clips(train: Split, recipe: dict, seed: int, run_seed: int) -> Tens
 
 
 def unfitted(objective, validation: Split, device: Device) -> Outcome:
-    """The outcome of a run that is not trained: its validation scores, as of epoch 0."""
+    """The outcome of a run that is not trained: its validation scores, as of epoch 0.
+
+    What trained runs fit on validation data afterwards, it is fitted too: it lacks training alone.
+    """
+    objective.eval()
+    objective.finish(validation.batches(EVALUATION_BATCH, device))
     scores = evaluate(objective, validation, device)
     history = [(0, "validation", name, value) for name, value in scores.items()]
     return Outcome(history, Selection(*objective.selection, epoch=0))
@@ -134,15 +139,9 @@ def measurements(
     trained: bool,
 ) -> dict:
     """What ``run.json`` measures of a run: data, selected epoch, cost, device and precision."""
-    selection = outcome.selection
     return {
         "data_shape": asdict(validation.shape),
-        "selected": {
-            "metric": selection.metric,
-            "direction": selection.direction,
-            "epoch": selection.epoch,
-            "value": selection.value,
-        },
+        "selected": outcome.selection.record(),
         "converged": outcome.converged,
         "parameters": count_parameters(objective),
         "macs_per_clip": count_macs(objective, validation, device),
