@@ -425,7 +425,7 @@ def test_targets_are_the_whole_clips_features_and_pass_gradients_only_in_the_con
     order = fixed_order(batch["row"], 16)
     for target, reached in (("average", False), ("self", True)):
         objective = masked("latent_prediction", target=target)
-        targets = objective.targets(batch["clip"], order)
+        targets = objective.masked(objective.targets(batch["clip"]), order)
         assert targets.requires_grad == reached
         tokens = objective.model.embedding.norm(
             by_place(objective.model.encode(objective.model.embed(batch["clip"])))
@@ -433,6 +433,21 @@ def test_targets_are_the_whole_clips_features_and_pass_gradients_only_in_the_con
         torch.testing.assert_close(
             targets, take(F.layer_norm(tokens, (8,)), order[:, 4:]), rtol=1e-5, atol=1e-6
         )
+
+
+@torch.no_grad()
+def test_explained_is_held_against_the_mean_target_of_every_place():
+    objective = masked("latent_prediction").eval()
+    batch = batch_of(4)
+    order = fixed_order(batch["row"], 16)
+    targets = objective.targets(batch["clip"])
+    scores = objective.score(batch)
+    of_mean = []
+    for clip, places in zip(targets, order, strict=True):
+        hidden = places[4:]
+        of_mean.append((clip[:, hidden] - targets.mean(0)[:, hidden]).abs().mean())
+    expected = 1 - scores["loss"] / torch.stack(of_mean).mean()
+    torch.testing.assert_close(scores["explained"], expected)
 
 
 def test_a_run_from_other_weights_starts_with_an_average_of_those():

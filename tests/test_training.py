@@ -23,6 +23,7 @@ from vidrep.splits import SplitFiles
 from vidrep.systems import DEFAULT_RECIPE, System, system
 from vidrep.training import device, loop, progress
 from vidrep.training.checkpoint import Checkpoint
+from vidrep.training.collapse import collapse, warning
 from vidrep.training.cost import count_macs, count_parameters
 from vidrep.training.device import Device
 from vidrep.training.loop import evaluate, fit, train_one_epoch
@@ -685,6 +686,34 @@ def test_controls_have_nothing_to_learn(splits, tmp_path, cpu):
 
 
 # --- What is written, and read again. ---
+
+
+def test_runs_say_whether_their_embeddings_have_collapsed(tiny_system, splits, tmp_path, cpu):
+    """The spread of the chosen weights is held against that of the untrained baseline."""
+    system = tiny_system("temporal_coherence_narrow", recipe={"epochs": [2], "labelled": 6})
+    definition = {**system.definition(), "first_seed": 0}
+    record = train(definition, splits, tmp_path / "trained")
+    untrained = train(definition, splits, tmp_path / "untrained", run_seed=UNTRAINED)
+    found = {}
+    for name in ("trained", "untrained"):
+        objective, _ = load_run(tmp_path / name, cpu)
+        found[name] = evaluate(objective, splits[1], cpu)["embedding_std"]
+    assert untrained["collapse"] is None and record["collapse"] == {
+        "metric": "embedding_std",
+        **found,
+        "collapsed": False,
+    }
+    assert train(PLAIN, splits, tmp_path / "plain")["collapse"] is None
+
+
+@pytest.mark.parametrize(("kept", "collapsed"), [(0.021, False), (0.019, True)])
+def test_a_fifth_of_the_first_spread_is_a_collapse(kept, collapsed):
+    history = [(0, "validation", "std", 0.1), (1, "train", "loss", 3.0)]
+    history += [(1, "validation", "std", 0.5), (2, "validation", "std", kept)]
+    outcome = collapse(history, "std", 2)
+    assert outcome == {"metric": "std", "untrained": 0.1, "trained": kept, "collapsed": collapsed}
+    line = warning(outcome) or ""
+    assert ("collapsed" in line and "std 0.019 where it was 0.1 before" in line) == collapsed
 
 
 def test_the_record_says_what_was_done(splits, tmp_path, cpu):

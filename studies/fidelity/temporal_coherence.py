@@ -156,17 +156,17 @@ def _distant_at_start(results: Results) -> Finding:
 
 
 def _collapse(results: Results) -> Finding:
-    def variance(system: str) -> float:
-        return results.score(system, SINGLE, metric="variance").value
+    def deviation(system: str) -> float:
+        return results.score(system, SINGLE, metric="embedding_std").value
 
-    before = variance(f"{NO_NEGATIVES}@{UNTRAINED}")
-    collapsed = variance(NO_NEGATIVES)
-    kept = variance(COHERENT)
+    before = deviation(f"{NO_NEGATIVES}@{UNTRAINED}")
+    collapsed = deviation(NO_NEGATIVES)
+    kept = deviation(COHERENT)
     text = (
-        f"mean variance of a feature {collapsed:.4f} without pairs apart, {kept:.4f} with them,"
-        f" {before:.4f} before training"
+        f"standard deviation of a feature {collapsed:.4f} without pairs apart, {kept:.4f} with"
+        f" them, {before:.4f} before training"
     )
-    return Finding(text, collapsed < before / 10 and collapsed < kept / 10)
+    return Finding(text, collapsed < before / 3 and collapsed < kept / 3)
 
 
 def _no_coherence(results: Results) -> Finding:

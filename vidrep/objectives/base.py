@@ -35,6 +35,8 @@ class Objective(nn.Module):
     generates = False
     rows_per_clip = 1
     selection: tuple[str, str] = ("loss", "min")
+    # the score that tells how far embeddings lie apart, where training may make them all alike
+    spread: str | None = None
 
     def __init__(self, model: nn.Module, shape: DataShape) -> None:
         super().__init__()
@@ -135,6 +137,15 @@ def distribution(shares: Tensor) -> Tensor:
     smallest = torch.finfo(shares.dtype).tiny
     total = shares.sum(-1, keepdim=True).clamp_min(smallest)
     return shares / total
+
+
+def embedding_std(embeddings: Tensor) -> Tensor:
+    """How far apart embeddings (..., D) lie: standard deviation of a feature, mean over features.
+
+    0 if all embeddings are the same; a scalar.
+    """
+    rows = embeddings.float().flatten(0, -2)
+    return rows.std(0, correction=0).mean()
 
 
 def embedding_sizes(objective: Objective) -> dict[str, int]:

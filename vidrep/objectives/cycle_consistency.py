@@ -20,7 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrep.objectives.base import Objective, check_choice, embedding_sizes
+from vidrep.objectives.base import (
+    Objective,
+    check_choice,
+    embedding_sizes,
+    embedding_std,
+)
 from vidrep.objectives.cycle_losses import (
     VARIANTS,
     cycle_back,
@@ -63,6 +68,7 @@ class CycleConsistency(Objective):
 
     stages = ("train",)
     selection = ("tau", "max")
+    spread = "embedding_std"
 
     def __init__(
         self,
@@ -197,7 +203,9 @@ class CycleConsistency(Objective):
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """``loss``, the cycle's over all frames, and ``tau``, Kendall's of nearest frames: (B,).
 
-        Each clip is matched to the next ``PARTNERS`` clips of the batch, going round at its end.
+        ``embedding_std`` is the standard deviation of a feature over all frames of the batch, mean
+        over features. Each clip is matched to the next ``PARTNERS`` clips of the batch, going round
+        at its end.
         """
         embedded = self.embed(batch).float()
         clips, frames = embedded.shape[:2]
@@ -212,7 +220,8 @@ class CycleConsistency(Objective):
         logits = cycle_back(own, others, self.temperature)
         loss = self.losses_of_cycles(logits, times)
         tau = kendall_tau(nearest_frames(own, others))
-        return {"loss": loss.mean((1, 2)), "tau": tau.mean(1)}
+        deviation = embedding_std(embedded).expand(clips)
+        return {"loss": loss.mean((1, 2)), "tau": tau.mean(1), "embedding_std": deviation}
 
 
 def at(embedded: Tensor, frames: Tensor) -> Tensor:

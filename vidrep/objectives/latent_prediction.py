@@ -11,9 +11,10 @@ The loop trains nothing but parameters and calls nothing after a step, so the av
 buffers and is taken at the start of the next training step. It therefore lags one step behind, also
 in checkpoints; a resumed run takes the missed step as the uninterrupted one does.
 
-The loss says little of the features, as its targets move, so weights are selected by how far the
-embeddings of validation clips lie apart, which needs no labels either. (Their effective rank is
-reported, too, but is highest for random weights here.)
+The loss says little of the features, as its targets move: it falls when they become alike. So
+weights are selected by the share of the targets' differences between clips that is predicted, which
+needs no labels either. Targets that are alike leave nothing to predict; the embeddings' standard
+deviation and effective rank are reported beside it.
 
 Deviations: tubes in random places (``vidrep.objectives.masking``), not two sets of large blocks;
 the average's momentum is constant, for short runs; the encoder's positions are learnt, only the
@@ -26,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidrep.objectives.base import Objective, check_choice
+from vidrep.objectives.base import Objective, check_choice, embedding_std
 from vidrep.objectives.masking import (
     GapFiller,
     by_place,
@@ -38,6 +39,7 @@ from vidrep.objectives.masking import (
 )
 
 TARGETS = ("average", "self")
+SMALLEST = 1e-6  # difference between targets; a smaller one counts as this
 
 
 class LatentPrediction(Objective):
@@ -57,7 +59,8 @@ class LatentPrediction(Objective):
     """
 
     stages = ("train",)
-    selection = ("embedding_std", "max")
+    selection = ("explained", "max")
+    spread = "embedding_std"
 
     def __init__(
         self,
@@ -96,20 +99,21 @@ class LatentPrediction(Objective):
             latest = [own[name] for name, _ in self.average.named_buffers()]
             torch._foreach_lerp_(averages, latest, 1 - self.momentum)
 
-    def targets(self, clip: Tensor, order: Tensor) -> Tensor:
-        """What is to be predicted at the masked places, (B, T, masked, D)."""
+    def targets(self, clip: Tensor) -> Tensor:
+        """What is to be predicted, at all places: (B, T, places, D)."""
         encoder = self.model if self.average is None else self.average
         tokens = by_place(encoder.encode(encoder.embed(clip)))
-        features = F.layer_norm(encoder.embedding.norm(tokens), tokens.shape[-1:])
-        return take(features, order[:, self.seen :])
+        return F.layer_norm(encoder.embedding.norm(tokens), tokens.shape[-1:])
 
-    def errors(self, batch: dict[str, Tensor], order: Tensor) -> Tensor:
-        """Mean absolute error of each clip's predictions, (B,) float32."""
-        clip = batch["clip"]
+    def masked(self, values: Tensor, order: Tensor) -> Tensor:
+        """Values (B, T, places, D) at the masked places: (B, T, masked, D)."""
+        return take(values, order[:, self.seen :])
+
+    def errors(self, clip: Tensor, targets: Tensor, order: Tensor) -> Tensor:
+        """Mean absolute error of each clip's predictions of its masked targets, (B,) float32."""
         tokens = encode_some(self.model, clip, order[:, : self.seen])
         predicted = self.predictor(tokens, order)
-        difference = predicted - self.targets(clip, order)
-        return difference.float().abs().mean((1, 2, 3))
+        return mean_size(predicted - self.masked(targets, order))
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean absolute error at the masked places under masks drawn anew.
@@ -120,20 +124,35 @@ class LatentPrediction(Objective):
             self.follow()
         clip = batch["clip"]
         order = random_order(len(clip), self.places, clip.device)
-        return self.errors(batch, order).mean()
+        return self.errors(clip, self.targets(clip), order).mean()
 
     def score(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``loss`` under fixed masks, and two numbers that warn of collapse, each (B,).
+        """``loss`` under fixed masks, and what warns of collapse, each (B,).
 
-        ``embedding_std`` and ``effective_rank`` are those of the embeddings of the batch that a
-        clip is scored in, see ``spread``: near 0 and near 1 if the encoder says the same of all
-        clips.
+        ``explained`` is 1 less the error over that of answering, at every place, with the mean
+        target of the batch: 0 where only the place is known, 1 where all is. ``embedding_std`` and
+        ``effective_rank`` are those of the embeddings of the batch that a clip is scored in, see
+        ``spread``: near 0 and near 1 if the encoder says the same of all clips.
         """
-        errors = self.errors(batch, fixed_order(batch["row"], self.places))
+        clip = batch["clip"]
+        order = fixed_order(batch["row"], self.places)
+        targets = self.targets(clip)
+        errors = self.errors(clip, targets, order)
+        of_mean = mean_size(self.masked(targets - targets.mean(0), order)).mean()
         # last, so that captured layers are those of whole clips
         std, rank = spread(self.embed(batch).float())
         ones = torch.ones_like(errors)
-        return {"loss": errors, "embedding_std": std * ones, "effective_rank": rank * ones}
+        return {
+            "loss": errors,
+            "explained": 1 - errors / of_mean.clamp_min(SMALLEST),
+            "embedding_std": std * ones,
+            "effective_rank": rank * ones,
+        }
+
+
+def mean_size(values: Tensor) -> Tensor:
+    """Mean absolute value of each clip's (B, T, N, D), (B,) float32."""
+    return values.float().abs().mean((1, 2, 3))
 
 
 def untrained_copy(model: nn.Module) -> nn.Module:
@@ -156,6 +175,5 @@ def spread(embeddings: Tensor) -> tuple[Tensor, Tensor]:
     centred = embeddings - embeddings.mean(0)
     values = torch.linalg.svdvals(centred)
     share = values / values.sum().clamp_min(1e-12)
-    deviation = centred.square().mean(0).sqrt().mean()
     rank = torch.special.entr(share).sum().exp()
-    return deviation, rank
+    return embedding_std(embeddings), rank

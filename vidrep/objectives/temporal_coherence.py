@@ -17,6 +17,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from vidrep.objectives.base import embedding_std
 from vidrep.objectives.classification import Classification
 
 
@@ -47,6 +48,7 @@ class TemporalCoherence(Classification):
     # With few labels no whole label set may be right in any epoch, and the lower loss, which breaks
     # ties, is that of the first.
     selection = ("best_class", "max")
+    spread = "embedding_std"
 
     def __init__(
         self,
@@ -165,7 +167,8 @@ class TemporalCoherence(Classification):
         ``loss`` is of both kinds; ``exact_set``: is the predicted label set right; ``best_class``:
         is the class with the largest score one of the clip's; ``positive_distance`` and
         ``negative_distance``: mean L1 distance of pairs of neighbours and of pairs apart (see
-        ``apart``); ``variance``: mean squared deviation of a feature from its mean over the batch.
+        ``apart``); ``embedding_std``: standard deviation of a feature over all frames of the batch,
+        mean over features.
         """
         frames = self.embed(batch)
         logits = self.frame_logits(frames)
@@ -176,7 +179,6 @@ class TemporalCoherence(Classification):
             evidence = read.unflatten(1, (-1, 2)).diff(dim=2)[..., 0]  # "on" less "off"
         best = evidence.argmax(1)
         frames = frames.float()
-        deviations = frames - frames.mean((0, 1))
         positive = l1(frames[:, : -self.gap], frames[:, self.gap :])
         negative = l1(frames, apart(frames))
         coherence = positive.mean(1)
@@ -188,7 +190,7 @@ class TemporalCoherence(Classification):
             "best_class": truth.gather(1, best[:, None])[:, 0].float(),
             "positive_distance": positive.mean(1),
             "negative_distance": negative.mean(1),
-            "variance": deviations.square().mean((1, 2)),
+            "embedding_std": embedding_std(frames).expand(len(frames)),
         }
 
 

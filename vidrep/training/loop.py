@@ -263,6 +263,9 @@ def run_stage(job: Job, stage: StagePlan, before: int, saved: dict | None) -> No
         done = saved["epochs_done"]
     if before + done == 0:
         job.snapshot(0, objective)
+        if objective.spread:
+            spread = evaluate(objective, job.validation, job.device)[objective.spread]
+            job.outcome.history.append((0, "validation", objective.spread, spread))
     progress = Progress((stage.epochs - done) * len(job.train), job.report)
     for number in range(done + 1, stage.epochs + 1):
         epoch = before + number

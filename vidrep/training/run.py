@@ -21,6 +21,7 @@ from vidrep.random_streams import stream_seed
 from vidrep.result_tables import write_rows
 from vidrep.runs import UNTRAINED
 from vidrep.training.checkpoint import Checkpoint
+from vidrep.training.collapse import collapse, warning
 from vidrep.training.cost import count_macs, count_parameters, inference_clips_per_s, peak_bytes
 from vidrep.training.device import Device
 from vidrep.training.loop import EVALUATION_BATCH, evaluate, fit
@@ -97,11 +98,15 @@ def train_run(
         )
     else:
         outcome = unfitted(objective, validation, device)
+    collapsed = collapse(outcome.history, objective.spread, outcome.selection.epoch)
+    if line := warning(collapsed):
+        report(line)
     record = {
         "system": definition,
         "seed": run_seed,
         "experiment_seed": seed,
         **measurements(objective, outcome, validation, device, trained=trained),
+        "collapse": collapsed if trained else None,
         "wall_s": round(time.monotonic() - started, 3),
         **about,
         **provenance(),
