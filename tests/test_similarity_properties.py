@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from vidrep.similarity import Kernel, all_pairs, compare, compare_all, find, measures, summarise
+from vidrep.similarity import (
+    Kernel,
+    all_pairs,
+    compare,
+    compare_all,
+    find,
+    measures,
+    nuclear,
+    summarise,
+)
 from vidrep.similarity.centring import feature_blocks
 from vidrep.similarity.kernel import summarise_blocks
 
@@ -328,3 +337,24 @@ def test_stored_precision_cuts_the_rank(rng):
     x = (rng.standard_normal((N, 5)) @ rng.standard_normal((5, 200))).astype(np.float16)
     kernel = summarise(x)
     assert len(kernel.singular_values) == N - 1 and kernel.rank == 5
+
+
+@pytest.mark.parametrize("measure", ["procrustes", "shape_angular", "cca_mean", "svcca"])
+def test_representations_are_not_decomposed_to_be_compared_with_themselves(monkeypatch, measure):
+    """Their value is known; that of a constant one stays undefined, with the reason."""
+    decomposed = []
+    norm = nuclear.nuclear_norm
+
+    def counted(product, bound=np.inf):
+        decomposed.append(product.shape)
+        return norm(product, bound)
+
+    monkeypatch.setattr(nuclear, "nuclear_norm", counted)
+    draw = np.random.default_rng(0)
+    items = {"a": draw.normal(size=(40, 5)), "b": draw.normal(size=(40, 9)), "c": np.ones((40, 3))}
+    found = all_pairs(items, measure)
+    assert decomposed == [(5, 9)]
+    own = np.diag(found.values)[:2]
+    np.testing.assert_allclose(own, find(measure).identity, rtol=0, atol=1e-12)
+    assert np.isnan(found.values[2]).all()
+    assert set(found.flags[2]) == {"constant"}

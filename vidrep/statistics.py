@@ -140,35 +140,35 @@ def adjusted_p(p: np.ndarray) -> np.ndarray:
 def average_ranks(values: np.ndarray) -> np.ndarray:
     """Ranks 1..m of a vector, tied values sharing their mean rank."""
     count = len(values)
-    order = _order(values)
-    ordered = values[order]
+    order, ordered = _sorted(values)
     rises = ordered[1:] != ordered[:-1]
-    starts = np.flatnonzero(np.r_[True, rises])
     ranks = np.empty(count)
-    if len(starts) == count:
-        ranks[order] = np.arange(1, count + 1)
+    if rises.all():
+        ranks[order] = np.arange(1.0, count + 1)
     else:
+        starts = np.flatnonzero(np.r_[True, rises])
         ends = np.r_[starts[1:], count]
         shared = (starts + ends + 1) / 2
         ranks[order] = np.repeat(shared, ends - starts)
     return ranks
 
 
-def _order(values: np.ndarray) -> np.ndarray:
-    """Positions of a vector's values from the smallest to the largest.
+def _sorted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of a vector's values from the smallest to the largest, and the values so ordered.
 
     Sorting numbers is several times as fast as sorting their positions, so that positions take the
     place of the last bits of the numbers. What agrees in the bits that are left is sorted again.
     """
     bits = max(len(values) - 1, 1).bit_length()
     if bits > 40 or values.min(initial=0) < 0:
-        return np.argsort(values)
+        order = np.argsort(values)
+        return order, values[order]
     places = np.uint64((1 << bits) - 1)
     # numbers that are not negative are ordered as their bits are
     keys = (values + 0.0).view(np.uint64) & ~places
     keys |= np.arange(len(values), dtype=np.uint64)
     keys.sort()
-    order = (keys & places).astype(np.intp)
+    order = (keys & places).view(np.intp)
     ordered = values[order]
     if np.any(ordered[1:] < ordered[:-1]):
         keys &= ~places
@@ -179,7 +179,8 @@ def _order(values: np.ndarray) -> np.ndarray:
         members = order[alike]
         again = np.lexsort((values[members], keys[alike]))
         order[alike] = members[again]
-    return order
+        ordered = values[order]
+    return order, ordered
 
 
 def centred_ranks(values: np.ndarray) -> np.ndarray:

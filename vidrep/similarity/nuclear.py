@@ -60,6 +60,8 @@ def nuclear_norms(
 ) -> np.ndarray:
     """(A, B) sums of singular values of all products of factors, one pair a core.
 
+    The product of a factor with itself has no negative eigenvalue, so that their sum is its trace.
+
     Args:
         bound: largest possible value, where precision near it matters.
         skip: (A, B) mask of pairs to leave NaN.
@@ -71,7 +73,11 @@ def nuclear_norms(
         known = not (rows[i].flag or columns[j].flag)
         twice = symmetric and j < i
         skipped = skip is not None and skip[i, j]
-        if known and not twice and not skipped:
+        if not known or twice or skipped:
+            continue
+        if symmetric and i == j:
+            sums[i, i] = np.sum(rows[i].data ** 2)
+        else:
             pairs.append((i, j))
 
     def norm_of(pair: tuple[int, int]) -> float:
