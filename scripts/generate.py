@@ -36,8 +36,8 @@ def main() -> None:
                 args.frames, objective, clips, where, count=args.count, true_flow=true_flow
             )
         keys = (system["name"], record["dataset"], test.clips.parent.name, record["seed"])
-        mean_frame = baselines.mean_training_frame(train)
-        found, errors = scores.score_run(objective, clips, mean_frame, where, clips_seen)
+        mean_clip = baselines.mean_training_clip(train)
+        found, errors = scores.score_run(objective, clips, mean_clip, where, clips_seen)
         rows += [keys + row for row in found]
         if errors:
             verdicts.append(keys + verdict.verdict_row(errors))
@@ -62,7 +62,7 @@ def parse() -> argparse.Namespace:
         "--train",
         required=True,
         nargs="+",
-        help="their training clips (.h5), of which the mean frame is taken",
+        help="their training clips (.h5), of which the mean frames are taken",
     )
     parser.add_argument(
         "--true-flow",

@@ -21,7 +21,7 @@ def main() -> None:
         "--train",
         required=True,
         type=Path,
-        help="training clips (.h5), of which the mean frame is taken",
+        help="training clips (.h5), of which the mean frames are taken",
     )
     parser.add_argument("--test", required=True, type=Path, help="test clips (.h5)")
     add_device_options(parser)

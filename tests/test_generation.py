@@ -35,7 +35,7 @@ from vidrep.tables import join
 from vidrep.training.run import write_run
 
 OBSERVED = 5
-MEAN = torch.full((1, 1, 16, 16), 0.1)  # a mean training frame
+MEAN = torch.full((1, 8, 16, 16), 0.1)  # mean training frames
 
 
 class Painter(Objective):
@@ -128,10 +128,11 @@ def test_small_frames_have_no_ssim():
 
 def test_baselines_are_what_they_are_called():
     clip = torch.rand(2, 3, 8, 9, 9)
-    mean = torch.rand(3, 1, 9, 9)
+    mean_frames = torch.rand(3, 3, 9, 9)
+    mean = mean_frames.mean(1, keepdim=True)
     seen, future = generate.split_parts(clip, OBSERVED).values()
     found = {
-        name: baselines.baseline_frames(name, seen, future, mean)
+        name: baselines.baseline_frames(name, seen, future, mean, mean_frames)
         for name in baselines.BASELINES[:-1]
     }
     assert all(frames.shape == future.shape for frames in found.values())
@@ -142,6 +143,7 @@ def test_baselines_are_what_they_are_called():
             found["mean_of_inputs"][:, :, t], sum(clip[:, :, i] for i in range(5)) / 5
         )
         assert torch.equal(found["mean_frame"][1, :, t], mean[:, 0])
+        assert torch.equal(found["mean_per_horizon"][1, :, t], mean_frames[:, t])
         torch.testing.assert_close(found["half_last"][1, :, t], clip[1, :, 4] / 2 + mean[:, 0] / 2)
 
 
@@ -160,13 +162,18 @@ def about(dataset: str, split: str, classes: int) -> dict:
 
 
 @pytest.mark.parametrize("colour", [(), (3,)])
-def test_the_mean_frame_is_that_of_all_clips(tmp_path, colour, monkeypatch):
+def test_mean_frames_are_those_of_all_clips(tmp_path, colour, monkeypatch):
     monkeypatch.setattr(baselines, "BLOCK", 3)
     clips = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 6, *colour)).astype(np.uint8)
     write_clips(
         tmp_path / "train.h5",
         {"clips": clips, "labels": np.ones((7, 2), np.uint8), "factors": {}},
         about("mine", "train", 2),
+    )
+    mean_clip = baselines.mean_training_clip(tmp_path / "train.h5")
+    assert mean_clip.shape == (*(colour or (1,)), 4, 5, 6)
+    np.testing.assert_allclose(
+        mean_clip.permute(1, 2, 3, 0).reshape(clips.shape[1:]), clips.mean(0) / 255, atol=1e-6
     )
     mean = baselines.mean_training_frame(tmp_path / "train.h5")
     assert mean.shape == (*(colour or (1,)), 1, 5, 6)
@@ -277,6 +284,25 @@ def test_a_run_is_scored_on_all_clips_frame_by_frame(make_split, cpu, monkeypatc
     np.testing.assert_allclose(errors["repeat_last"], repeated, rtol=1e-5)
 
 
+def test_a_run_is_held_against_its_predictions_of_all_other_clips(make_split, cpu, monkeypatch):
+    monkeypatch.setattr(scores, "BATCH", 5)
+    split = make_split(12)
+    _, errors = scores.score_run(Oracle(split.shape), split, MEAN, cpu, 0)
+    future = split.clips.numpy()[:, OBSERVED:] / 255.0
+    predicted = 0.9 * future
+    for i, truth in enumerate(future):
+        others = np.delete(predicted, i, 0)
+        squares = ((others - truth) ** 2).sum((2, 3)).mean(1)  # (11,)
+        assert errors["re_paired"][i] == pytest.approx(squares.mean(), rel=1e-5)
+
+
+def test_of_one_clip_there_is_no_verdict_that_it_predicts(make_split, cpu):
+    split = make_split(1)
+    _, errors = scores.score_run(Oracle(split.shape), split, MEAN, cpu, 0)
+    assert np.isnan(errors["re_paired"]).all()
+    assert verdict.verdict_row(errors)[-1] == "fails"
+
+
 def test_runs_that_predict_nothing_get_no_verdict(make_split, cpu):
     split = make_split(4)
     whole_clip = Painter(split.shape, parts=("reconstruction",))
@@ -320,8 +346,9 @@ def test_the_interval_is_that_of_a_paired_t_test():
 def test_only_what_clearly_beats_every_rival_predicts(rival):
     rng = np.random.default_rng(0)
     own = rng.normal(50, 20, 100)  # clips differ much more than predictors: only pairing shows it
-    for margin, clearly in ((1.0, True), (0.01, False), (-1.0, False)):
-        errors = {"prediction": own, **dict.fromkeys(verdict.RIVALS, own + 1)}
+    # of some 50, 4 is more than a twentieth; 1 is measurable, and too little to count
+    for margin, clearly in ((4.0, True), (1.0, False), (0.01, False), (-1.0, False)):
+        errors = {"prediction": own, **dict.fromkeys(verdict.RIVALS, own + 10)}
         errors[rival] = own + margin + rng.normal(0, 0.5, 100)
         row = dict(zip(verdict.VERDICT_COLUMNS, verdict.verdict_row(errors), strict=True))
         assert row[f"beats_{rival}"] == clearly and row["verdict"] == (
@@ -332,6 +359,8 @@ def test_only_what_clearly_beats_every_rival_predicts(rival):
             row[verdict.ERROR] - row[f"{rival}_{verdict.ERROR}"]
         )
         assert row[f"minus_{rival}_low"] <= row[f"minus_{rival}"] <= row[f"minus_{rival}_high"]
+        if margin == 1.0:
+            assert row[f"minus_{rival}_high"] < 0
 
 
 @pytest.mark.parametrize(("grey", "same_as"), [(0.0, "black"), (0.1, "mean_frame")])
@@ -340,8 +369,29 @@ def test_who_generates_what_needs_no_learning_fails(make_split, cpu, grey, same_
     _, errors = scores.score_run(Painter(split.shape, grey=grey), split, MEAN, cpu, 0)
     row = dict(zip(verdict.VERDICT_COLUMNS, verdict.verdict_row(errors), strict=True))
     assert (
-        row[f"minus_{same_as}"] == 0 and not row[f"beats_{same_as}"] and row["verdict"] == "fails"
+        row[f"minus_{same_as}"] == pytest.approx(0, abs=1e-5)
+        and not row[f"beats_{same_as}"]
+        and row["verdict"] == "fails"
     )
+
+
+class SamePicture(Painter):
+    """Draws the mean test clip, nearly the same whatever it sees."""
+
+    def generate(self, batch):
+        truth = generate.split_parts(batch["clip"], self.observed)["prediction"]
+        mean = truth.mean((0, 2), keepdim=True)
+        return {"prediction": mean.expand_as(truth) + 0.002 * (truth - mean)}
+
+
+def test_one_picture_for_all_clips_is_no_prediction_however_many_clips(make_split, cpu):
+    split = make_split(40)
+    too_bright = MEAN + 0.3  # mean frames of a training split that is unlike the test clips
+    _, errors = scores.score_run(SamePicture(split.shape), split, too_bright, cpu, 0)
+    row = dict(zip(verdict.VERDICT_COLUMNS, verdict.verdict_row(errors), strict=True))
+    assert row["minus_re_paired_high"] < 0, "measurably better, by next to nothing"
+    losers = {rival for rival in verdict.RIVALS if not row[f"beats_{rival}"]}
+    assert "re_paired" in losers and row["verdict"] == "fails"
 
 
 def test_who_knows_the_future_predicts(make_split, cpu):

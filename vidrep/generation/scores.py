@@ -1,5 +1,6 @@
 """Scores of the frames that a run or a baseline generates: means over clips at each horizon."""
 
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -10,14 +11,16 @@ from torch import Tensor
 from vidrep.frame_errors import nats_per_frame
 from vidrep.generation.baselines import (
     BASELINES,
+    LEARNT_NOTHING,
     OF_LAST_INPUT,
     TRUTH,
     baseline_frames,
-    mean_training_frame,
+    mean_training_clip,
 )
 from vidrep.generation.generate import generate_frames, split_parts
 from vidrep.generation.metrics import MARGIN, frame_scores
-from vidrep.generation.verdict import RIVALS
+from vidrep.generation.re_paired import RePaired
+from vidrep.generation.verdict import RE_PAIRED
 from vidrep.splits import SplitFiles
 from vidrep.training.device import Device
 from vidrep.training.split import Split, load_split
@@ -57,7 +60,7 @@ class Means:
 def score_run(
     objective,
     split: Split,
-    mean_frame: Tensor,
+    mean_clip: Tensor,
     device: Device,
     clips_seen: int,
 ) -> tuple[list[tuple], dict[str, np.ndarray]]:
@@ -66,22 +69,25 @@ def score_run(
     Args:
         objective: the run.
         split: the clips.
-        mean_frame: (C, 1, H, W), see ``mean_training_frame``.
+        mean_clip: (C, T, H, W), see ``mean_training_clip``.
         device: where to compute, in float32.
         clips_seen: training clips times epochs.
 
     Returns:
         Rows of ``SCORE_COLUMNS``, and the squared errors per frame of each clip's prediction, means
         over all horizons, (n,) float64: under ``prediction`` those of the run, under each of
-        ``RIVALS`` those of the baseline. No errors if it predicts nothing.
+        ``RIVALS`` those of the rival. No errors if it predicts nothing.
 
     Raises:
         ValueError: see ``vidrep.generation.generate.generate_frames``.
     """
     objective.eval()
-    mean_frame = mean_frame.to(device.device)
+    mean_clip = mean_clip.to(device.device)
+    mean_frame = mean_clip.mean(1, keepdim=True)
+    mean_futures = mean_clip[:, objective.observed :]
     means = Means()
-    errors = {"prediction": [], **{name: [] for name in RIVALS}}
+    re_paired = RePaired()
+    errors = {"prediction": [], **{name: [] for name in LEARNT_NOTHING}}
     for batch in split.batches(BATCH, device):
         generated = generate_frames(objective, batch)
         parts = split_parts(batch["clip"], objective.observed)
@@ -92,11 +98,22 @@ def score_run(
         future = parts["prediction"]
         if "prediction" in generated and future.shape[2]:
             errors["prediction"].append(_clip_errors(generated["prediction"], future))
-            for name in RIVALS:
-                frames = baseline_frames(name, seen, future, mean_frame)
+            re_paired.add(generated["prediction"], future)
+            for name in LEARNT_NOTHING:
+                frames = baseline_frames(name, seen, future, mean_frame, mean_futures)
                 errors[name].append(_clip_errors(frames, future))
     rows = means.rows(len(split), objective.observed, clips_seen)
-    return rows, {name: np.concatenate(found) for name, found in errors.items() if found}
+    if not errors["prediction"]:
+        return rows, {}
+    by_clip = {name: np.concatenate(found) for name, found in errors.items()}
+    by_clip[RE_PAIRED] = re_paired.errors(_futures(split, objective.observed, device))
+    return rows, by_clip
+
+
+def _futures(split: Split, observed: int, device: Device) -> Iterator[Tensor]:
+    """The true frames after the first ``observed``, batch by batch: (B, C, k, H, W)."""
+    for batch in split.batches(BATCH, device):
+        yield split_parts(batch["clip"], observed)["prediction"]
 
 
 def _clip_errors(frames: Tensor, truth: Tensor) -> np.ndarray:
@@ -117,7 +134,7 @@ def score_baselines(
     cross-entropy is told: all else is perfect.
 
     Args:
-        train_file: the training clips (.h5), of which the mean frame is taken.
+        train_file: the training clips (.h5), of which the mean frames are taken.
         test_file: the test clips (.h5).
         observed: numbers of frames seen; each gives its own rows.
         device: where to compute, in float32.
@@ -126,10 +143,12 @@ def score_baselines(
         Rows of ``SCORE_COLUMNS`` for each of ``BASELINES``.
     """
     split = load_split(SplitFiles(test_file))
-    mean_frame = mean_training_frame(train_file).to(device.device)
+    mean_clip = mean_training_clip(train_file).to(device.device)
+    mean_frame = mean_clip.mean(1, keepdim=True)
     rows = {name: [] for name in BASELINES}
     for cut in observed:
         means = {name: Means() for name in BASELINES}
+        mean_parts = {"reconstruction": mean_clip[:, :cut], "prediction": mean_clip[:, cut:]}
         for batch in split.batches(BATCH, device):
             parts = split_parts(batch["clip"], cut)
             seen = parts["reconstruction"]
@@ -138,7 +157,8 @@ def score_baselines(
                 if part == "reconstruction" and only_predicts:
                     continue
                 if truth.shape[2]:
-                    means[name].add(part, _baseline_scores(name, seen, truth, mean_frame))
+                    found = _baseline_scores(name, seen, truth, mean_frame, mean_parts[part])
+                    means[name].add(part, found)
         for name in BASELINES:
             rows[name] += means[name].rows(len(split), cut, None)
     return rows
@@ -149,9 +169,10 @@ def _baseline_scores(
     seen: Tensor,
     truth: Tensor,
     mean_frame: Tensor,
+    mean_frames: Tensor,
 ) -> dict[str, Tensor]:
     """Frame scores (B, k) of a baseline; arguments as in ``baseline_frames``."""
     if name == TRUTH:
         return {"nats_per_frame": nats_per_frame(truth, truth, MARGIN)}
-    frames = baseline_frames(name, seen, truth, mean_frame)
+    frames = baseline_frames(name, seen, truth, mean_frame, mean_frames)
     return frame_scores(frames, truth)

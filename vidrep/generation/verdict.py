@@ -1,7 +1,10 @@
 """Does a run predict at all? It must clearly beat every predictor that has learnt nothing.
 
 A black screen and the last input repeated are not enough to ask for: a network that has only learnt
-the mean training frame, and predicts it whatever it sees, beats both of them.
+the mean training frame, and predicts it whatever it sees, beats both of them. Nor is an error that
+lies measurably below that of the mean frame: with enough clips a thousandth is measurable, and such
+a network draws the same picture for every clip. So it must also beat its own predictions given to
+other clips, and each rival by ``SMALLEST_EFFECT``.
 """
 
 import numpy as np
@@ -12,7 +15,13 @@ from vidrep.statistics import student_interval
 PREDICTS = "predicts"
 FAILS = "fails"
 ERROR = "squared_error_per_frame"
-RIVALS = tuple(LEARNT_NOTHING)
+RE_PAIRED = "re_paired"
+RIVALS = (*LEARNT_NOTHING, RE_PAIRED)
+# Share of a rival's error by which a run's must be smaller. Of the mean frame's error, which is the
+# variance between clips, a best possible prediction of contrast c (the standard deviation of its
+# pictures between clips, in units of that of the true ones) explains the share c^2. At 0.05 its
+# pictures vary less than a quarter as much as the true ones: to the eye they are all the same.
+SMALLEST_EFFECT = 0.05
 VERDICT_COLUMNS = (
     "split",
     "clips",
@@ -33,8 +42,8 @@ def verdict_row(errors: dict[str, np.ndarray]) -> tuple:
 
     Returns:
         The mean errors; the mean over clips of the run's error minus each rival's, with its
-        interval; a run beats a rival where the whole interval lies below 0, and it predicts if it
-        beats them all.
+        interval; a run beats a rival where the whole interval lies below ``-SMALLEST_EFFECT`` times
+        the rival's mean error, and it predicts if it beats them all.
     """
     own = np.asarray(errors["prediction"])
     means = [float(np.mean(own))]
@@ -43,8 +52,9 @@ def verdict_row(errors: dict[str, np.ndarray]) -> tuple:
     for rival in RIVALS:
         theirs = np.asarray(errors[rival])
         difference, low, high = student_interval(own - theirs)
-        means.append(float(np.mean(theirs)))
+        their_mean = float(np.mean(theirs))
+        means.append(their_mean)
         intervals += [difference, low, high]
-        beats.append(high < 0)
+        beats.append(high < -SMALLEST_EFFECT * their_mean)
     verdict = PREDICTS if all(beats) else FAILS
     return ("test", len(own), *means, *intervals, *beats, verdict)

@@ -422,14 +422,16 @@ nothing. Pixels are enlarged, not smoothed. The animation lies as WebP beside th
 How far generated frames are from the true ones, frame by frame: squared error, summed over the
 pixels of a frame (its axis is logarithmic), and structural similarity. The bar parts the frames
 that a system has seen, and reconstructs, from those that it predicts. Grey lines are predictors
-that have learnt nothing: a black screen, the last input repeated, the mean training frame,
-half-way between these two, the mean of the inputs; and the true frames blurred by 1 px, near
-which a prediction is in the right place and only unsharp. The digits being small on a black
-ground, a black screen has a small error and a high similarity, so a system is read against these,
-and **one that does not clearly beat them all is marked as failing** (✗; intervals in
-``tables/prediction_verdict.csv``). Thin lines are untrained baselines. ``tables/prediction.csv``
-has further scores, and how many clips each run has seen in training: short runs and those of
-published tables, with millions of clips, do not compare.
+that have learnt nothing: a black screen, the last input repeated, the mean training frame, half-way
+between these two, the mean training frame of each time, the mean of the inputs; and the true frames
+blurred by 1 px, near which a prediction is in the right place and only unsharp. The digits being
+small on a black ground, a black screen has a small error and a high similarity, so a system is read
+against these, and **one that does not clearly beat them all, by 5 % of their error, is marked as
+failing** (✗; intervals in ``tables/prediction_verdict.csv``). It must also beat its own predictions
+given to other clips: a network that draws the same picture for every clip does not predict. Thin
+lines are untrained baselines. ``tables/prediction.csv`` has further scores, and how many clips each
+run has seen in training: short runs and those of published tables, with millions of clips, do not
+compare.
 """,
         inputs={
             "prediction": "<results>/tables/prediction.csv",
