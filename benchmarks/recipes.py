@@ -19,12 +19,15 @@ from pathlib import Path
 
 import torch
 
+from vidrep.datasets.recipes import CATALOGUE
+from vidrep.datasets.store import open_clips
 from vidrep.objectives.build import build, needed_targets
 from vidrep.random_streams import stream_seed
 from vidrep.splits import SplitFiles
 from vidrep.systems import System, flow_inputs, system
 from vidrep.training.checkpoint import Checkpoint
 from vidrep.training.device import Device
+from vidrep.training.endless import endless_clips
 from vidrep.training.loop import evaluate, fit
 from vidrep.training.run import labelled_clips
 from vidrep.training.split import Split, load_split
@@ -38,7 +41,21 @@ def read_split(folder: Path, dataset: str, name: str, wanted: System, clips: int
     for key, method in flow_inputs(wanted.inputs, wanted.flow).items():
         flows[key] = folder / "flow" / dataset / name / f"{method}.zarr"
     files = SplitFiles(folder / "datasets" / dataset / f"{name}.h5", **flows)
-    return load_split(files, clips, targets=needed_targets(wanted.definition()))
+    split = load_split(files, clips, targets=needed_targets(wanted.definition()))
+    if name == "train" and wanted.recipe["endless"]:
+        with open_clips(files.clips) as file:
+            recipe = dict(file.attrs["recipe"])
+            seed = int(file.attrs["seed"])
+        kind = CATALOGUE[recipe.pop("name")].kind
+        about = {"kind": kind, "recipe": recipe, "multi_label": split.multi_label}
+        split.new_clips = endless_clips(
+            about,
+            folder / "digits" / "digits.npz",
+            wanted.definition(),
+            count=len(split),
+            seed=seed,
+        )
+    return split
 
 
 def train(wanted: System, train: Split, validation: Split, test: Split, seed: int) -> dict:
