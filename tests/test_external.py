@@ -17,12 +17,13 @@ import zarr
 from vidrep.activations.store import open_store, write_ids
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
-from vidrep.datasets.store import open_clips, write_clips
+from vidrep.datasets.store import open_clips, write_clips, write_text
 from vidrep.report.layers import layer_figure
 from vidrep.report.similarity import embedding_figure
 from vidrep.similarity import compare, compare_all
 from vidrep.similarity.external import import_activations
 from vidrep.similarity.files import open_kernels, write_kernels
+from vidrep.windows import names_of_videos
 
 ROOT = Path(__file__).parent.parent
 STORED = 90  # more rows than are copied at a time
@@ -104,6 +105,44 @@ def test_rows_are_put_in_the_order_of_the_clips(suffix, layers, test_clips, tmp_
     assert [store[name].dtype for name in layers] == [np.float16, np.float64, np.float64]
     for name, expected in layers.items():
         np.testing.assert_array_equal(store[name][:], expected)
+
+
+@pytest.fixture
+def windows(tmp_path) -> Path:
+    """Two windows of each of five videos, of two sources."""
+    path = tmp_path / "windows.h5"
+    draw = np.random.default_rng(2)
+    content = {
+        "clips": draw.integers(256, size=(10, 3, 2, 2), dtype=np.uint8),
+        "labels": np.repeat(np.eye(5, dtype=np.uint8), 2, axis=0),
+        "factors": {},
+        "videos": np.repeat(np.arange(5), 2),
+        "groups": np.repeat(np.array([b"a", b"b", b"a", b"b", b"b"]), 2),
+    }
+    attrs = {"dataset": "kicks", "split": "test", "classes": list("01234"), "multi_label": False}
+    write_clips(path, content, attrs)
+    with h5py.File(path, "r+") as file:
+        del file["ids"]
+        write_text(file, "ids", [f"kicks/test/{i // 2}.avi#{i % 2}" for i in range(10)])
+    return path
+
+
+@pytest.mark.parametrize("named_by", ["windows", "videos"])
+def test_windows_of_a_video_are_averaged_into_its_row(named_by, windows, tmp_path):
+    with open_clips(windows) as clips:
+        ids = clips.ids
+        videos = names_of_videos(ids, clips.extras["videos"][:])
+    values = np.random.default_rng(3).normal(size=(10, 4))
+    means = values.reshape(5, 2, 4).mean(1)
+    order = np.random.default_rng(4).permutation(10 if named_by == "windows" else 5)
+    names = np.array(ids if named_by == "windows" else videos)[order]
+    rows = values if named_by == "windows" else means
+    file = write(tmp_path / "a.npz", {"embedding": rows[order]}, names)
+    import_activations(file, windows, tmp_path / "store.zarr", count=4, attrs=ATTRS)
+    store = open_store(tmp_path / "store.zarr")
+    np.testing.assert_allclose(store["embedding"][:], means[:4])
+    assert store["ids"][:].tolist() == videos[:4] and store["groups"][:].tolist() == list("abab")
+    assert store["labels"][:].tolist() == np.eye(5)[:4].tolist()
 
 
 @pytest.mark.parametrize(

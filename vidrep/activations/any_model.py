@@ -10,6 +10,7 @@ import inspect
 import os
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import zarr
@@ -44,8 +45,8 @@ def extract_model(
 ) -> None:
     """Write a store of what a network computes on clips: a Zarr folder, or a zip of one.
 
-    It holds the names of the clips, digests included, so that ``compare`` and ``external`` know
-    which row is which.
+    It has a row for each clip, windows of one video too, and holds their names, digests included,
+    so that ``compare`` and ``external`` know which row is which.
 
     Args:
         name: a name of ``vidrep.models.names()``, ``file.py:attribute`` or ``module:attribute``: a
@@ -66,7 +67,7 @@ def extract_model(
     output = Path(output)
     if output.suffix not in (".zarr", ".zip"):
         raise ValueError(f"{output}: activations are written to a .zarr folder or a .zarr.zip file")
-    split = load_split(files, rows)
+    split = replace(load_split(files, rows), videos=None)  # a row for each clip
     with open_clips(files.clips) as clips:
         about = {"evaluated_on": clips.attrs["dataset"], "classes": clips.attrs["classes"]}
     model = build_any(name, split.shape.clip, params)

@@ -8,14 +8,22 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from vidrep.activations.store import LayerWriter, new_store, write_ids, write_labels
+from vidrep.activations.store import (
+    LayerWriter,
+    new_store,
+    write_groups,
+    write_ids,
+    write_labels,
+)
 from vidrep.datasets.store import open_clips
 from vidrep.similarity.arrays import spooled
 from vidrep.similarity.centring import BLOCK_BYTES
 from vidrep.similarity.sources import open_file, reading
+from vidrep.windows import cuts, first_of_videos, mean_of_videos, names_of_videos
 
 ROWS = 64  # copied at a time, at most
 SHOWN = 3  # ids named in an error
@@ -36,14 +44,15 @@ def import_activations(
     called by their path with dots (``block.conv1``).
 
     Numbers keep their precision; integers become float64. Rows are put in the order of the clips;
-    the file may hold more of them.
+    the file may hold more of them. Where several clips are windows of one video, the store has a
+    row a video: the mean of its clips, or a row that the file has for the video.
 
     Args:
         file: of a format that ``vidrep.similarity.formats`` reads: arrays (m, features, ...) and
             ``ids`` (m,), names of clips as the file of clips has them in its array ``ids``.
         clips_file: the evaluation set's test clips.
         output: the store.
-        count: test clips that are compared: the first so many.
+        count: test clips (of videos: videos) that are compared: the first so many.
         attrs: attributes of the store: dataset, system, seed.
         layers: arrays that are layers, in depth order; none: all, in the order of the file.
 
@@ -57,27 +66,63 @@ def import_activations(
             f"{file}: it does not tell the order of its layers, {', '.join(arrays)}; list them from"
             " input to embedding in config key external.layers, or in an attribute layers of it"
         )
-    with open_clips(clips_file) as clips:
-        wanted = clips.ids[:count]
-        labels = clips.labels[:count]
-        about = {"evaluated_on": clips.attrs["dataset"], "classes": clips.attrs["classes"]}
-    rows = rows_of(ids, wanted, file)
+    wanted, about = _wanted(clips_file, count)
+    as_videos = wanted.videos is not None and not set(wanted.ids) & set(ids or ())
+    rows = rows_of(ids, wanted.names if as_videos else wanted.ids, file)
+    videos = None if as_videos else wanted.videos
     titles = [name.replace("/", ".") for name in arrays]
     about |= {**attrs, "layers": titles, "source": os.fspath(file)}
     with new_store(output, about) as root:
-        write_ids(root, wanted)
-        write_labels(root, labels)
+        write_ids(root, wanted.names)
+        write_labels(root, wanted.labels)
+        if wanted.groups is not None:
+            write_groups(root, wanted.groups)
         for title, (name, array) in zip(titles, arrays.items(), strict=True):
             label = f"{file}: array {name!r}"
             _check(array, label)
             dtype = array.dtype.name if array.dtype.kind == "f" else "float64"
-            writer = LayerWriter(root, title, len(rows), dtype)
-            for numbers, values in _read_rows(array, rows, label):
+            writer = LayerWriter(root, title, len(wanted.names), dtype)
+            for numbers, values in _read_rows(array, rows, videos, label):
                 finite = np.isfinite(values.reshape(len(values), -1)).all(1)
                 if not finite.all():
                     bad = ids[numbers[np.argmin(finite)]]
                     raise ValueError(f"{label}: activations of clip {bad} are not finite")
                 writer.add(values, values.shape[1:])
+
+
+class _Wanted(NamedTuple):
+    """What is compared on an evaluation set.
+
+    Attributes:
+        ids: names of the clips.
+        videos: (clips,) the video that each of them is a window of, None where each is one.
+        names: of what has a row in a store: the videos, or the clips.
+        labels: (rows, classes) their labels.
+        groups: what the videos share with others, None where they are independent.
+    """
+
+    ids: list[str]
+    videos: np.ndarray | None
+    names: list[str]
+    labels: np.ndarray
+    groups: list[str] | None
+
+
+def _wanted(clips_file: str | os.PathLike, count: int) -> tuple[_Wanted, dict]:
+    """The first ``count`` clips or videos of an evaluation set, and attributes of it."""
+    with open_clips(clips_file) as clips:
+        about = {"evaluated_on": clips.attrs["dataset"], "classes": clips.attrs["classes"]}
+        videos = groups = None
+        end = count
+        if "videos" in clips.extras:
+            videos = clips.extras["videos"][:].astype(np.int64)
+            end = int(np.searchsorted(videos, count))
+            videos = videos[:end]
+            groups = [group.decode() for group in clips.extras["groups"][:end]]
+            groups = first_of_videos(groups, videos)
+        ids = clips.ids[:end]
+        labels = np.array(first_of_videos(clips.labels[:end], videos))
+    return _Wanted(ids, videos, names_of_videos(ids, videos), labels, groups), about
 
 
 def rows_of(
@@ -135,10 +180,12 @@ def _check(array, label: str) -> None:
         )
 
 
-def _read_rows(array, rows: np.ndarray, label: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Some rows of a NumPy, HDF5 or Zarr array at a time.
+def _read_rows(
+    array, rows: np.ndarray, videos: np.ndarray | None, label: str
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Some rows of a NumPy, HDF5 or Zarr array at a time, those of a video averaged.
 
-    Yields their numbers (b,), and their values (b, features, ...) float.
+    Yields numbers of rows (b,), and their values (b, features, ...) float.
     """
     chunks = getattr(array, "chunks", None)
     row_bytes = 8 * math.prod(array.shape[1:])
@@ -148,9 +195,12 @@ def _read_rows(array, rows: np.ndarray, label: str) -> Iterator[tuple[np.ndarray
             array = spooled(array)
         # Zarr means something else by array[numbers]
         select = getattr(array, "get_orthogonal_selection", array.__getitem__)
-        for start in range(0, len(rows), step):
-            numbers = rows[start : start + step]
+        for cut in cuts(len(rows), step, videos):
+            numbers = rows[cut]
+            of_videos = None if videos is None else videos[cut]
             ascending = np.sort(numbers)  # as HDF5 wants them
             place = np.searchsorted(ascending, numbers)
             values = np.asarray(select((ascending,)))[place]
-            yield numbers, values if values.dtype.kind == "f" else values.astype(np.float64)
+            values = values if values.dtype.kind == "f" else values.astype(np.float64)
+            firsts = np.array(first_of_videos(numbers, of_videos))
+            yield firsts, mean_of_videos(values, of_videos)
