@@ -39,6 +39,7 @@ def main() -> None:
                 intervals=args.uncertainty == "all" or find(measure).light,
                 seed=args.seed,
                 memory_mb=args.memory_mb,
+                groups=kernels[0].groups,
             )
             lines += [[evaluated.name, measure, *line] for line in found]
     write_differences(args.output, lines, ["evaluated", "measure", *DIFFERENCE_COLUMNS])

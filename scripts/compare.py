@@ -60,6 +60,8 @@ def main() -> None:
         arguments.measure,
         intervals=wanted,
         permutations=arguments.permutations if wanted else 0,
+        groups=kernels[0].groups,
+        within=kernels[0].groups is not None,
         seed=arguments.seed,
         memory_mb=arguments.memory_mb,
         **dict(arguments.option),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidrep.clip_scores import Scores, summary, with_exact_set_map, write_clip_scores
+from vidrep.clip_scores import Scores, interval, summary, with_exact_set_map, write_clip_scores
 from vidrep.command_line import add_device_options, make_parser, run, split_files
 from vidrep.readouts import LabelSets
 from vidrep.result_tables import write_rows
@@ -44,8 +44,10 @@ def main() -> None:
             sets = label_sets(fit.clips)
             for split, found in scores.items():
                 scores[split] = with_exact_set_map(found, labels, sets)
-        write_clip_scores(of_clips, clips.names, labels, scores)
-        write_rows(table, ("split", "metric", "value"), mean_rows(scores, labels))
+        groups = clips.groups and first_of_videos(clips.groups, clips.videos)
+        write_clip_scores(of_clips, clips.names, labels, scores, groups)
+        rows = table_rows(scores, labels, groups, multi_label=clips.multi_label)
+        write_rows(table, ("split", "metric", "value", "ci_low", "ci_high"), rows)
     del slots
 
 
@@ -115,12 +117,22 @@ def label_sets(train_file: Path) -> LabelSets:
         return LabelSets.of(file.labels[:])
 
 
-def mean_rows(by_split: dict[str, Scores], labels: np.ndarray) -> list[tuple[str, str, float]]:
-    """Rows (split, metric, value) of a run's scores."""
+def table_rows(
+    by_split: dict[str, Scores],
+    labels: np.ndarray,
+    groups: list[str] | None,
+    *,
+    multi_label: bool,
+) -> list[tuple]:
+    """Rows (split, metric, value, ci_low, ci_high) of a run's scores, empty where nothing is."""
     rows = []
     for split, scores in by_split.items():
-        for metric, value in summary(scores, labels).items():
-            rows.append((split, metric, value))
+        for metric, value in summary(scores, labels, multi_label=multi_label).items():
+            ends = ("", "")
+            if metric in scores:
+                known = interval(scores[metric], groups)
+                ends = tuple("" if np.isnan(end) else end for end in known)
+            rows.append((split, metric, value, *ends))
     return rows
 
 
@@ -179,7 +191,7 @@ def parse() -> argparse.Namespace:
         required=True,
         nargs="+",
         type=Path,
-        help="the .csv files to write: split, metric, value",
+        help="the .csv files to write: split, metric, value, ci_low, ci_high",
     )
     parser.add_argument(
         "--clip-scores",

@@ -22,7 +22,7 @@ def main() -> None:
         help="weights.pt of the same runs, run.json beside each",
     )
     parser.add_argument(
-        "--test", required=True, help="test clips (.h5) of the evaluation set, for their labels"
+        "--test", required=True, help="test clips (.h5) of the evaluation set, for what labels mean"
     )
     parser.add_argument("--seed", type=int, default=0, help="experiment seed (default: 0)")
     parser.add_argument("--output", required=True, help="CSV file to write")
@@ -33,14 +33,12 @@ def main() -> None:
     from vidrep.functional_similarity.heads import load_heads
     from vidrep.functional_similarity.table import write_functional_table
 
-    answers, without, ids = load_answers(args.stores)
-    with open_clips(args.test) as clips:
-        place = {name: row for row, name in enumerate(clips.ids)}
-        truth = clips.labels[[place[name] for name in ids]] > 0
-        multi_label = bool(clips.attrs["multi_label"])
+    answers, without, clips = load_answers(args.stores)
+    with open_clips(args.test) as file:
+        multi_label = bool(file.attrs["multi_label"])
     heads = load_heads([path.parent for path in args.weights], answers)
     write_functional_table(
-        args.output, answers, without, heads, truth, multi_label=multi_label, seed=args.seed
+        args.output, answers, without, heads, clips, multi_label=multi_label, seed=args.seed
     )
 
 

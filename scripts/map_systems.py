@@ -40,7 +40,9 @@ def main() -> None:
     embeddings = list({kernel.path: kernel for kernel in open_kernels(args.kernels)}.values())
     rng = stream(args.seed, "structure", "half-samples", args.evaluated_on)
     with threadpool_limits(1):
-        found = map_systems(embeddings, args.measure, samples=SAMPLES, rng=rng)
+        found = map_systems(
+            embeddings, args.measure, samples=SAMPLES, rng=rng, groups=embeddings[0].groups
+        )
     write_map(found, [kernel.rep for kernel in embeddings], args.places, args.branches)
 
 

@@ -15,9 +15,9 @@ from sklearn.linear_model import RidgeCV
 from sklearn.metrics import cohen_kappa_score
 
 from vidrep.activations.extract import store_activations
-from vidrep.activations.store import read_array, write_ids
+from vidrep.activations.store import read_array, write_ids, write_labels
 from vidrep.functional_similarity import agreement as agree
-from vidrep.functional_similarity.answers import Answers, load_answers
+from vidrep.functional_similarity.answers import Answers, EvaluationClips, load_answers
 from vidrep.functional_similarity.stitching import Stitcher
 from vidrep.functional_similarity.table import FUNCTIONAL_COLUMNS, write_functional_table
 from vidrep.objectives.build import build
@@ -26,6 +26,11 @@ from vidrep.statistics import RIDGE_PENALTIES
 N = 60
 FIT = 80
 CLASSES = 4
+
+
+def clips_of(truth, groups=None):
+    """Clips of this truth."""
+    return EvaluationClips([str(i) for i in range(len(truth))], truth, groups)
 
 
 @pytest.fixture
@@ -153,8 +158,9 @@ def read_table(path):
 
 def test_table(runs, tmp_path):
     found, heads, truth = runs
+    clips = clips_of(truth)
     write_functional_table(
-        tmp_path / "t.csv", found, ["d/pixels/seed0"], heads, truth, multi_label=True, seed=0
+        tmp_path / "t.csv", found, ["d/pixels/seed0"], heads, clips, multi_label=True, seed=0
     )
     table = read_table(tmp_path / "t.csv")
     assert len(table) == 4 * 3 + 2 * 9 + 1 and list(next(iter(table.values()))) == list(
@@ -182,7 +188,7 @@ def test_table(runs, tmp_path):
         assert float(stitched["ci_low"]) < float(stitched["value"]) <= float(stitched["ci_high"])
     assert float(table["d/noise/seed0", "d/one/seed0", "stitched_accuracy"]["value"]) < 0.3
     write_functional_table(
-        tmp_path / "again.csv", found, ["d/pixels/seed0"], heads, truth, multi_label=True, seed=0
+        tmp_path / "again.csv", found, ["d/pixels/seed0"], heads, clips, multi_label=True, seed=0
     )
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "t.csv").read_bytes()
 
@@ -193,7 +199,8 @@ def test_few_clips_have_no_interval(runs, tmp_path):
         name: replace(run, scores=run.scores[:9], sets=run.sets[:9], test=run.test[:9])
         for name, run in found.items()
     }
-    write_functional_table(tmp_path / "t.csv", few, [], heads, truth[:9], multi_label=True, seed=0)
+    clips = clips_of(truth[:9])
+    write_functional_table(tmp_path / "t.csv", few, [], heads, clips, multi_label=True, seed=0)
     assert {row["ci_low"] for row in read_table(tmp_path / "t.csv").values()} == {""}
 
 
@@ -251,6 +258,7 @@ def fake_store(path, run: str, rng, ids=("test/0", "test/1"), classes: int = 3):
     )
     for group in (root, root.create_group("fit")):
         write_ids(group, list(ids))
+        write_labels(group, np.eye(max(classes, 2), dtype=np.uint8)[: len(ids)])
         if classes:
             group.create_array("scores", data=rng.random((len(ids), classes)).astype(np.float32))
             group.create_array("answers", data=rng.random((len(ids), classes)) < 0.5)
@@ -266,8 +274,10 @@ def test_stores_are_read_and_checked(tmp_path, rng):
         fake_store(tmp_path / "x.zarr", "d/x/seed0", rng),
         fake_store(tmp_path / "y.zarr", "d/y/seed0", rng, classes=0),
     ]
-    found, without, ids = load_answers(stores)
-    assert list(found) == ["d/x/seed0"] and without == ["d/y/seed0"] and ids == ["test/0", "test/1"]
+    found, without, clips = load_answers(stores)
+    assert list(found) == ["d/x/seed0"] and without == ["d/y/seed0"]
+    assert clips.ids == ["test/0", "test/1"] and clips.truth.shape == (2, 3)
+    assert clips.groups is None
     run = found["d/x/seed0"]
     assert run.shapes == {"a": (1, 4), "b": (2, 3)} and run.test.shape == (2, 10)
     for stream, values in run.streams(run.test).items():

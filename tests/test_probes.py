@@ -267,3 +267,17 @@ def test_the_protocol_is_that_of_the_comparison_framework():
         "l2",
         "squared_hinge",
     )
+
+
+def test_folds_hold_whole_groups_or_there_are_none():
+    rng = np.random.default_rng(0)
+    present = np.arange(24) % 2 == 0
+    fit = rng.standard_normal((24, 3))
+    groups = np.repeat(list("abcdef"), 4)
+    folds = svm._folds(fit, present, 3, groups)
+    assert len(folds) == 3
+    for train, held_out in folds:
+        assert not set(groups[train]) & set(groups[held_out])
+    assert svm._folds(fit, present, 7, groups) == []
+    assert svm._folds(fit, np.isin(groups, ["a", "b", "c"]), 6, groups) == []  # one-sided
+    assert len(svm._folds(fit, present, 3, None)) == 3

@@ -230,3 +230,34 @@ def test_nothing_is_made_up_about_differences(arrays):
     assert np.isfinite(few.value) and np.isnan([few.ci_low, few.p]).all()
     constant = difference((a, np.ones((N, 3))), (a, b))
     assert np.isnan([constant.value, constant.ci_low, constant.p]).all()
+
+
+def test_groups_exchange_the_clips_within_them_and_few_groups_have_no_intervals(arrays):
+    names = np.arange(N) % 7
+    units = units_of(names, N)
+    for order in re_pairings(units, 20, seed=1, within=True):
+        assert sorted(order) == list(range(N)) and (names[order] == names).all()
+    pair = arrays[:2]
+    result = all_pairs(
+        pair, "cka_linear", intervals=True, permutations=19, groups=names, within=True
+    )
+    assert np.isfinite(result.ci_low[0, 1]) and np.isfinite(result.null_p[0, 1])
+    few = all_pairs(pair, "cka_linear", intervals=True, groups=np.arange(N) % 5)
+    assert np.isnan(few.ci_low).all() and set(few.flags.ravel()) == {"too_few_groups"}
+
+
+def test_re_pairing_within_groups_keeps_what_groups_share():
+    """Two unrelated sets of features that only share their groups: no likeness beyond these."""
+    rng = np.random.default_rng(0)
+    p = {True: [], False: []}
+    for _ in range(60):
+        names = np.repeat(np.arange(8), 5)
+        x, y = (rng.standard_normal((8, 3))[names] + rng.standard_normal((40, 3)) for _ in "xy")
+        for within in p:
+            groups = names if within else None
+            found = all_pairs(
+                [x, y], "rsa", permutations=39, groups=groups, within=within, seed=len(p[within])
+            )
+            p[within].append(found.null_p[0, 1])
+    false_alarms = {within: np.mean(np.array(values) <= 0.05) for within, values in p.items()}
+    assert false_alarms[True] < 0.15 < false_alarms[False]

@@ -88,3 +88,83 @@ def test_centred_ranks(low):
     ranks = statistics.centred_ranks(values)
     np.testing.assert_array_equal(ranks, rankdata(values) - 30.5)
     assert len(statistics.centred_ranks(values[:0])) == 0
+
+
+def clustered(rng, groups, each=6, between=1.0):
+    """Values of ``each`` clips in every group, alike within, and their groups."""
+    shared = between * rng.standard_normal(groups)
+    values = shared[:, None] + rng.standard_normal((groups, each))
+    return values.ravel(), np.repeat(np.arange(groups), each)
+
+
+@pytest.mark.parametrize("groups", [6, 10, 30])
+def test_intervals_over_groups_cover_the_truth_where_those_over_clips_do_not(groups):
+    """2,000 samples of a mean of 0: 95 % of intervals hold it (binomial error 0.5 points)."""
+    rng = np.random.default_rng(0)
+    covered = {"groups": 0, "clips": 0}
+    draws = 2000
+    for _ in range(draws):
+        values, names = clustered(rng, groups)
+        _, low, high = statistics.grouped_interval(values, names)
+        covered["groups"] += low <= 0 <= high
+        _, low, high = statistics.student_interval(values)
+        covered["clips"] += low <= 0 <= high
+    assert abs(covered["groups"] / draws - 0.95) < 0.02
+    assert covered["clips"] / draws < 0.75
+
+
+def test_intervals_over_groups_are_those_of_group_means_and_of_single_clips():
+    rng = np.random.default_rng(0)
+    values, names = clustered(rng, 8)
+    means = values.reshape(8, -1).mean(1)
+    of_means = statistics.student_interval(means)
+    assert np.allclose(statistics.grouped_interval(values, names), of_means)
+    assert np.allclose(statistics.grouped_interval(values), statistics.student_interval(values))
+    order = rng.permutation(len(values))
+    assert np.allclose(statistics.grouped_interval(values[order], names[order]), of_means)
+    uneven = np.r_[names[:-5], np.full(5, 3)]
+    mean, low, high = statistics.grouped_interval(values, uneven)
+    assert np.isclose(mean, values.mean()) and low < mean < high
+
+
+def test_too_few_groups_have_no_interval():
+    rng = np.random.default_rng(0)
+    values, names = clustered(rng, statistics.FEWEST_GROUPS - 1, each=20)
+    assert np.isnan(statistics.grouped_interval(values, names)[1:]).all()
+    assert np.isnan(statistics.share_interval(values > 0, names)).all()
+    assert [statistics.enough(groups, 100) for groups in (5, 6)] == [False, True]
+    assert [statistics.enough(clips, clips) for clips in (19, 20)] == [False, True]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.95])
+def test_intervals_of_shares_over_groups_cover_the_truth(share):
+    """Groups of six clips, whose own shares vary as a beta law does."""
+    rng = np.random.default_rng(0)
+    names = np.repeat(np.arange(10), 6)
+    covered = {"groups": [], "clips": []}
+    for _ in range(1000):
+        own = rng.beta(2 * share, 2 * (1 - share), 10)
+        hits = rng.random(60) < own[names]
+        low, high = statistics.share_interval(hits, names)
+        covered["groups"].append(low <= share <= high)
+        low, high = statistics.share_interval(hits)
+        covered["clips"].append(low <= share <= high)
+    assert np.mean(covered["groups"]) > 0.91
+    assert np.mean(covered["clips"]) < np.mean(covered["groups"]) - 0.05
+
+
+def test_shares_of_independent_clips_and_of_groups_that_agree():
+    hits = np.arange(40) < 28
+    assert statistics.share_interval(hits) == tuple(statistics.wilson_interval(0.7, 40))
+    sure = statistics.share_interval(np.ones(60), np.repeat(np.arange(10), 6))
+    assert sure == tuple(statistics.wilson_interval(1.0, 10))
+
+
+def test_bootstrap_weights_take_groups_as_a_whole():
+    rng = np.random.default_rng(0)
+    names = ["b", "a", "b", "c", "a", "b"]
+    weights = statistics.bootstrap_weights(names, 6, 50, rng)
+    assert np.allclose(weights.sum(1), 1)
+    assert np.array_equal(weights[:, 0], weights[:, 2])
+    assert np.array_equal(weights[:, 1], weights[:, 4])
+    assert statistics.numbered(names, 6)[0].tolist() == [0, 1, 0, 2, 1, 0]

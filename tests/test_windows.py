@@ -8,10 +8,12 @@ from torch import nn
 from vidrep.activations.extract import extract_run
 from vidrep.activations.manipulate import load_manipulated
 from vidrep.activations.scores import scores_of_clips
-from vidrep.activations.store import read_labels, read_layer
-from vidrep.datasets.store import write_clips
+from vidrep.activations.store import read_groups, read_labels, read_layer
+from vidrep.datasets.store import open_clips, write_clips
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.classification import Classification
+from vidrep.similarity.external import import_activations
+from vidrep.similarity.files import open_kernels, write_kernels
 from vidrep.splits import SplitFiles
 from vidrep.training.device import choose
 from vidrep.training.rows import Rows, ahead
@@ -167,3 +169,19 @@ def test_clips_of_files_are_manipulated_as_those_in_memory(tmp_path, control):
         made[name] = split.batch(torch.tensor([6, 1]), choose())
     for key in ("clip", "flow"):
         assert torch.equal(made["memory"][key], made["file"][key])
+
+
+def test_activations_of_another_network_are_averaged_over_windows_too(tmp_path):
+    clips_file(tmp_path / "a.h5")
+    with open_clips(tmp_path / "a.h5") as file:
+        ids = file.ids
+    values = np.random.default_rng(1).standard_normal((8, 5))
+    order = [3, 1, 0, 2, 7, 6, 5, 4]
+    np.savez(tmp_path / "mine.npz", layer=values[order], ids=np.array(ids)[order])
+    about = {"dataset": "external", "system": "mine", "seed": 0}
+    store = tmp_path / "mine.zarr.zip"
+    import_activations(tmp_path / "mine.npz", tmp_path / "a.h5", store, count=3, attrs=about)
+    assert np.allclose(read_layer(store, "layer"), mean_of_videos(values, VIDEOS)[:3])
+    assert read_groups(store).tolist() == ["p", "p", "q"]
+    write_kernels(store, tmp_path / "kernels.h5")
+    assert open_kernels([tmp_path / "kernels.h5"])[0].groups == ("p", "p", "q")

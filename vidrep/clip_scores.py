@@ -2,9 +2,11 @@
 
 ``clip_scores/<evaluated on>/<run>.npz`` holds ``ids``, the names of the clips, ``labels`` (n,
 classes) uint8, and of each score of each clip an array ``<split>/<metric>`` (n,) float32, in the
-order of ``ids``. Splits are ``test`` and, on the run's own data set, ``test_<control>`` of the same
-clips manipulated. Runs that answer with classes also have ``<split>/probabilities`` (n, classes).
-Tables hold the means of these arrays, and what is made of the probabilities of all clips together.
+order of ``ids``; where clips are not independent also ``groups`` (n,). Windows of one video count
+as one clip. Splits are ``test`` and, on the run's own data set,
+``test_<control>`` of the same clips manipulated. Runs that answer with classes also have
+``<split>/probabilities`` (n, classes). Tables hold the means of these arrays, and what is made of
+the probabilities of all clips together.
 """
 
 import zipfile
@@ -23,7 +25,9 @@ from vidrep.readouts import (
     exact_sets,
     mean_average_precision,
 )
+from vidrep.statistics import grouped_interval, share_interval, wilson_interval
 
+MEAN_CLASS = "mean_class_accuracy"
 # of one split: from a metric to the score of each clip, (n,); PROBABILITIES are (n, classes)
 Scores = dict[str, np.ndarray]
 
@@ -37,12 +41,14 @@ class ClipScores:
         ids: names of the clips, (n,) str.
         labels: (n, classes) uint8 multi-hot.
         values: from (split, metric) to (n,) float32, probabilities (n, classes).
+        groups: (n,) str, what each clip shares with others; None where clips are independent.
     """
 
     file: Path
     ids: np.ndarray
     labels: np.ndarray
     values: dict[tuple[str, str], np.ndarray]
+    groups: np.ndarray | None = None
 
     def of(self, metric: str, split: str = "test") -> np.ndarray:
         """One score of every clip, (n,) float32, or the probabilities, (n, classes).
@@ -60,7 +66,11 @@ class ClipScores:
 
 
 def write_clip_scores(
-    path: Path, ids: Sequence[str], labels: np.ndarray, by_split: dict[str, Scores]
+    path: Path,
+    ids: Sequence[str],
+    labels: np.ndarray,
+    by_split: dict[str, Scores],
+    groups: Sequence[str] | None = None,
 ) -> None:
     """Write the scores of a run; the same scores give the same bytes.
 
@@ -69,11 +79,14 @@ def write_clip_scores(
         ids: names of the clips, n of them.
         labels: (n, classes) uint8 multi-hot.
         by_split: from a split to the scores of its clips, (n,) each.
+        groups: what each clip shares with others, where clips are not independent.
 
     Raises:
         ValueError: not one score for each clip.
     """
     arrays = {"ids": np.array(ids, dtype=str), "labels": labels}
+    if groups is not None:
+        arrays["groups"] = np.array(groups, dtype=str)
     for split, scores in by_split.items():
         for metric, values in scores.items():
             expected = labels.shape if metric == PROBABILITIES else (len(ids),)
@@ -105,13 +118,14 @@ def read_clip_scores(path: str | Path) -> ClipScores:
         raise ValueError(f"{path}: has no array {' nor '.join(missing)} of its clips")
     ids = arrays.pop("ids")
     labels = arrays.pop("labels")
+    groups = arrays.pop("groups", None)
     values = {}
     for name, array in arrays.items():
         split, _, metric = name.partition("/")
         if len(array) != len(ids):
             raise ValueError(f"{path}: {name} is of {len(array)} clips, ids of {len(ids)}")
         values[split, metric] = array
-    return ClipScores(path, ids, labels, values)
+    return ClipScores(path, ids, labels, values, groups)
 
 
 def paired(
@@ -144,12 +158,34 @@ def means(scores: Scores) -> dict[str, float]:
     }
 
 
-def summary(scores: Scores, labels: np.ndarray) -> dict[str, float]:
-    """What tables tell of a split: the means, and of probabilities their mean average precision."""
+def summary(scores: Scores, labels: np.ndarray, *, multi_label: bool = True) -> dict[str, float]:
+    """What tables tell of a split: the means, and of probabilities their mean average precision.
+
+    Of clips with one label each also ``MEAN_CLASS``, the mean over classes of ``exact_set``.
+    """
     told = means(scores)
     if PROBABILITIES in scores:
         told[MEAN_AVERAGE_PRECISION] = mean_average_precision(scores[PROBABILITIES], labels)
+    if not multi_label and "exact_set" in scores:
+        shown = labels[:, labels.any(0)]
+        of_classes = scores["exact_set"] @ shown / shown.sum(0)
+        told[MEAN_CLASS] = float(of_classes.mean())
     return told
+
+
+def interval(values: np.ndarray, groups: Sequence[str] | None) -> tuple[float, float]:
+    """95 % interval of the mean of a score over clips: of right and wrong answers Wilson's.
+
+    Args:
+        values: (n,) scores.
+        groups: what each clip shares with others; None where clips are independent.
+    """
+    if not np.isin(values, (0, 1)).all():
+        return grouped_interval(values, groups)[1:]
+    if groups is not None:
+        return share_interval(values, groups)
+    low, high = wilson_interval(values.mean(dtype=np.float64), len(values))
+    return float(low), float(high)
 
 
 def with_exact_set_map(scores: Scores, labels: np.ndarray, sets: LabelSets) -> Scores:

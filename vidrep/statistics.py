@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +15,16 @@ LEVEL = 0.95  # of every interval
 ENDS = (0.025, 0.975)  # quantiles between which an interval of this level lies
 NORMAL_QUANTILE = 1.959963984540054  # half width of such an interval in standard errors
 FEWEST_FOR_INTERVALS = 20  # independent clips
+# groups of clips that depend on each other: five could not reach a p value below 0.06 whatever
+# they showed, and Student's t over fewer is hardly known
+FEWEST_GROUPS = 6
+TOO_FEW_GROUPS = "too_few_groups"
 MOST_MISSING = 0.1  # share of bootstrap samples without a value that an interval may ignore
 # of ridge regressions, in units of the mean eigenvalue of the kernel of the fitting rows
 RIDGE_PENALTIES = np.logspace(-6, 2, 9)
 
 
-def wilson_interval(share: np.ndarray | float, n: int) -> tuple[np.ndarray, np.ndarray]:
+def wilson_interval(share: np.ndarray | float, n: float) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's 95 % interval of a share out of ``n``: low, high.
 
     Reference: Wilson, JASA 22 (1927).
@@ -55,6 +60,86 @@ def student_interval(values: np.ndarray) -> tuple[float, float, float]:
     spread = np.std(values, ddof=1)
     half = float(quantile * spread / np.sqrt(len(values)))
     return mean, mean - half, mean + half
+
+
+def enough(units: int, rows: int) -> bool:
+    """Do so many independent units bear an interval?
+
+    Args:
+        units: clips, or groups of clips that depend on each other.
+        rows: clips.
+    """
+    return units >= (FEWEST_FOR_INTERVALS if units == rows else FEWEST_GROUPS)
+
+
+def numbered(groups: Sequence | None, rows: int) -> tuple[np.ndarray, int]:
+    """The number of each row's group, in the order in which groups come, and how many there are.
+
+    Args:
+        groups: (rows,) names of groups; None where each row is one by itself.
+        rows: number of rows.
+    """
+    if groups is None:
+        return np.arange(rows), rows
+    _, first, member = np.unique(np.asarray(groups), return_index=True, return_inverse=True)
+    place = np.empty(len(first), int)
+    place[np.argsort(first)] = np.arange(len(first))
+    return place[member], len(first)
+
+
+def grouped_interval(
+    values: np.ndarray, groups: Sequence | None = None
+) -> tuple[float, float, float]:
+    """Mean of n values of clips and its 95 % interval, where groups of clips are independent.
+
+    The standard error is that of sums over groups, by Student's t with one degree of freedom less
+    than there are groups; with groups of one clip it is ``student_interval``. NaN with too few.
+
+    Reference: Liang and Zeger, Biometrika 73 (1986), for a mean.
+    """
+    values = np.asarray(values, float)
+    member, count = numbered(groups, len(values))
+    mean = float(values.mean())
+    if count < 2 or (groups is not None and not enough(count, len(values))):
+        return mean, float("nan"), float("nan")
+    sums = np.bincount(member, values - mean, count)  # of each group
+    error = np.sqrt(count / (count - 1) * (sums**2).sum()) / len(values)
+    half = float(student_quantile(count - 1) * error)
+    return mean, mean - half, mean + half
+
+
+def share_interval(hits: np.ndarray, groups: Sequence | None = None) -> tuple[float, float]:
+    """Wilson's 95 % interval of the share of true values in (n,) bool.
+
+    Where groups of clips are independent, it is that of so many independent clips as would have the
+    standard error of ``grouped_interval`` and Student's quantile; of one clip a group where all
+    clips are right or all are wrong. NaN where there are too few clips or groups.
+
+    Reference: Korn and Graubard, Survey Methodology 24 (1998), with Wilson's interval.
+    """
+    _, count = numbered(groups, len(hits))
+    if not enough(count, len(hits)):
+        return float("nan"), float("nan")
+    share = float(np.mean(hits))
+    effective = len(hits)
+    if count < len(hits):
+        _, low, high = grouped_interval(hits, groups)
+        half = (high - low) / 2
+        if 0 < share < 1 and half > 0:
+            effective = min(effective, share * (1 - share) * (NORMAL_QUANTILE / half) ** 2)
+        elif share in (0, 1):
+            effective = count
+    low, high = wilson_interval(share, effective)
+    return float(low), float(high)
+
+
+def bootstrap_weights(
+    groups: Sequence | None, rows: int, draws: int, rng: np.random.Generator
+) -> np.ndarray:
+    """(draws, rows) weights of rows in bootstrap samples of whole groups; each draw sums to 1."""
+    member, count = numbered(groups, rows)
+    weights = bootstrap_counts(count, draws, rng)[:, member].astype(float)
+    return weights / weights.sum(1, keepdims=True)
 
 
 def student_quantile(freedom: int) -> float:

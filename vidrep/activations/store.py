@@ -281,6 +281,12 @@ def read_layer(store: str | Path, layer: str, group: str = "") -> np.ndarray:
     return values.reshape(len(values), -1).astype(np.float32)
 
 
+def read_groups(store: str | Path, group: str = "") -> np.ndarray | None:
+    """What each clip shares with others, (n,) str; None where clips are independent."""
+    opened = _group(store, group)
+    return np.array(opened["groups"][:].tolist()) if "groups" in opened else None
+
+
 def read_labels(store: str | Path, group: str = "") -> np.ndarray:
     """Which classes each clip shows, (n, classes) bool; of the fitting clips in the group "fit"."""
     return _group(store, group)["labels"][:] > 0

@@ -273,9 +273,20 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
 
 
 def clip_counts(paths: Iterable[str | Path]) -> dict[str, int]:
-    """Number of clips in each data set file: data set to n."""
+    """Number of clips in each data set file: data set to n; windows of one video count as one."""
     counts = {}
     for path in map(Path, paths):
         with h5py.File(path, "r") as file:
-            counts[path.parent.name] = len(file["labels"])
+            windows = file["videos"][:] if "videos" in file else range(len(file["labels"]))
+            counts[path.parent.name] = len(np.unique(windows))
+    return counts
+
+
+def group_counts(paths: Iterable[str | Path]) -> dict[str, int]:
+    """Number of independent groups in each data set file whose clips depend on each other."""
+    counts = {}
+    for path in map(Path, paths):
+        with h5py.File(path, "r") as file:
+            if "groups" in file:
+                counts[path.parent.name] = len(np.unique(file["groups"][:]))
     return counts

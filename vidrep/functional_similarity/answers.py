@@ -43,13 +43,28 @@ class Answers:
         return streams
 
 
+@dataclass(frozen=True)
+class EvaluationClips:
+    """The n clips that runs answer on.
+
+    Attributes:
+        ids: their names.
+        truth: (n, classes) bool, which classes they show.
+        groups: what each shares with others, None where they are independent.
+    """
+
+    ids: list[str]
+    truth: np.ndarray
+    groups: list[str] | None
+
+
 def load_answers(
     stores: Sequence[str | os.PathLike],
-) -> tuple[dict[str, Answers], list[str], list[str]]:
+) -> tuple[dict[str, Answers], list[str], EvaluationClips]:
     """The answers of all runs that answer with classes.
 
     Returns:
-        Answers by run, in the order of the stores; runs without classes; the ids of the test clips.
+        Answers by run, in the order of the stores; runs without classes; the test clips.
 
     Raises:
         ValueError: no activation store, or stores of different clips or of different classes; the
@@ -77,7 +92,14 @@ def load_answers(
                 f"{store}: answers with {found[run].sets.shape[1]} classes, {first.run} with"
                 f" {first.sets.shape[1]}"
             )
-    return found, without, next(iter(clips.values()))[0] if clips else []
+    return found, without, _test_clips(stores[0])
+
+
+def _test_clips(store: str | os.PathLike) -> EvaluationClips:
+    """The test clips of a store."""
+    root = open_store(store)
+    groups = root["groups"][:].tolist() if "groups" in root else None
+    return EvaluationClips(root["ids"][:].tolist(), root["labels"][:] > 0, groups)
 
 
 def _read(root, run: str) -> Answers:

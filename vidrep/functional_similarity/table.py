@@ -10,15 +10,16 @@ from functools import partial
 import numpy as np
 
 from vidrep.functional_similarity import agreement as agree
-from vidrep.functional_similarity.answers import NO_CLASSES, Answers
+from vidrep.functional_similarity.answers import NO_CLASSES, Answers, EvaluationClips
 from vidrep.functional_similarity.stitching import Stitcher
 from vidrep.random_streams import stream
 from vidrep.result_tables import number, write_rows
 from vidrep.statistics import (
-    FEWEST_FOR_INTERVALS,
-    bootstrap_counts,
+    bootstrap_weights,
+    enough,
+    numbered,
     percentile_interval,
-    wilson_interval,
+    share_interval,
 )
 
 FUNCTIONAL_COLUMNS = (
@@ -36,14 +37,6 @@ DRAWS = 1000  # bootstrap samples
 # one of the two runs leaves nothing to chance: always the same answer, always right or always wrong
 UNDEFINED = "undefined"
 Head = Callable[[dict[str, np.ndarray]], np.ndarray]
-
-
-def share_interval(hits: np.ndarray) -> tuple[float, float]:
-    """Wilson's 95 % interval of the share of true values in (n,) bool; NaN for few clips."""
-    if len(hits) < FEWEST_FOR_INTERVALS:
-        return np.nan, np.nan
-    low, high = wilson_interval(hits.mean(), len(hits))
-    return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,7 @@ def metrics(
 
 def agreement_rows(
     runs: Sequence[Answers],
-    truth: np.ndarray,
+    clips: EvaluationClips,
     multi_label: bool,
     seed: int,
 ) -> Iterator[tuple]:
@@ -100,23 +93,24 @@ def agreement_rows(
 
     Args:
         runs: answers on the same n clips.
-        truth: (n, classes) bool.
+        clips: these.
         multi_label: may a clip carry several labels?
         seed: of the bootstrap.
     """
+    truth = clips.truth
     n = len(truth)
     equal = np.full((1, n), 1 / n)
     given = agree.categories(np.array([run.sets for run in runs]))
-    draws = resampled(n, seed)
+    draws = resampled(clips.groups, n, seed)
     for metric in metrics(runs, truth, multi_label, equal):
         values = metric.statistic(equal)[0]
         ends = np.full((2, *values.shape), np.nan)
-        if n >= FEWEST_FOR_INTERVALS:
+        if draws is not None:
             ends = percentile_interval(metric.statistic(draws))
         for i, j in zip(*np.triu_indices(len(runs), 1), strict=True):
             interval = ends[:, i, j]
             if metric.name == "agreement":
-                interval = share_interval(given[i] == given[j])
+                interval = share_interval(given[i] == given[j], clips.groups)
             undefined = np.isnan(values[i, j])
             chance = np.nan if undefined else metric.chance[i, j]
             cells = map(number, (values[i, j], *interval, n, chance))
@@ -126,7 +120,7 @@ def agreement_rows(
 def stitching_rows(
     runs: Sequence[Answers],
     heads: Mapping[str, Head],
-    truth: np.ndarray,
+    clips: EvaluationClips,
     seed: int,
 ) -> Iterator[tuple]:
     """Rows of both stitching metrics for all ordered pairs of runs.
@@ -136,11 +130,12 @@ def stitching_rows(
     Args:
         runs: answers on the same n clips.
         heads: run -> function from readouts by stream (n, S, D) to label sets (n, classes).
-        truth: (n, classes) bool.
+        clips: these.
         seed: of the bootstrap.
     """
+    truth = clips.truth
     n = len(truth)
-    draws = resampled(n, seed)
+    draws = resampled(clips.groups, n, seed)
     floor = {run.run: constant_accuracy(run, heads[run.run], truth) for run in runs}
     for a in runs:
         stitcher = Stitcher(a.fit, a.test)
@@ -148,11 +143,12 @@ def stitching_rows(
             read = b.streams(stitcher.map(b.fit))
             stitched = exact(heads[b.run](read), truth)
             own = exact(b.sets, truth)
-            accuracy = map(number, (stitched.mean(), *share_interval(stitched), n, floor[b.run]))
+            interval = share_interval(stitched, clips.groups)
+            accuracy = map(number, (stitched.mean(), *interval, n, floor[b.run]))
             yield a.run, b.run, "stitched_accuracy", *accuracy, ""
             lost = own.astype(float) - stitched
             ends = (np.nan, np.nan)
-            if n >= FEWEST_FOR_INTERVALS:
+            if draws is not None:
                 ends = percentile_interval(draws @ lost)
             loss = map(number, (lost.mean(), *ends, n, own.mean() - floor[b.run]))
             yield a.run, b.run, "accuracy_lost", *loss, ""
@@ -164,9 +160,15 @@ def constant_accuracy(run: Answers, head: Head, truth: np.ndarray) -> float:
     return exact(head(run.streams(mean)), truth).mean()
 
 
-def resampled(n: int, seed: int) -> np.ndarray:
-    """(``DRAWS``, n) weights of bootstrap samples of n clips."""
-    return bootstrap_counts(n, DRAWS, stream(seed, "functional", "bootstrap", n)) / n
+def resampled(groups: Sequence[str] | None, n: int, seed: int) -> np.ndarray | None:
+    """(``DRAWS``, n) weights of bootstrap samples of n clips, or of their groups.
+
+    None where there are too few of them for intervals.
+    """
+    _, units = numbered(groups, n)
+    if not enough(units, n):
+        return None
+    return bootstrap_weights(groups, n, DRAWS, stream(seed, "functional", "bootstrap", n))
 
 
 def exact(sets: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -179,7 +181,7 @@ def write_functional_table(
     answers: Mapping[str, Answers],
     without: Sequence[str],
     heads: Mapping[str, Head],
-    truth: np.ndarray,
+    clips: EvaluationClips,
     *,
     multi_label: bool,
     seed: int,
@@ -188,8 +190,8 @@ def write_functional_table(
     runs = list(answers.values())
     rows = []
     if runs:
-        rows += agreement_rows(runs, truth, multi_label, seed)
-        rows += stitching_rows(runs, heads, truth, seed)
+        rows += agreement_rows(runs, clips, multi_label, seed)
+        rows += stitching_rows(runs, heads, clips, seed)
     blank = [""] * (len(FUNCTIONAL_COLUMNS) - 2)
     rows += [(run, *blank, NO_CLASSES) for run in without]
     write_rows(path, FUNCTIONAL_COLUMNS, rows)

@@ -17,10 +17,10 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.svm import LinearSVC
 
-from vidrep.activations.store import open_store, read_labels, read_layer
+from vidrep.activations.store import open_store, read_groups, read_labels, read_layer
 
 MAX_ITERATIONS = 1000
 TOLERANCE = 1e-3
@@ -93,6 +93,7 @@ def probe_class(
     test: np.ndarray,
     test_present: np.ndarray,
     protocol: Protocol,
+    groups: np.ndarray | None = None,
 ) -> ProbeResult:
     """Probe one class.
 
@@ -100,6 +101,7 @@ def probe_class(
         fit, test: (n, d) float64 features of the fitting and of the test clips.
         fit_present, test_present: (n,) bool, does the class occur in the clip.
         protocol: see ``Protocol``.
+        groups: (n,) what each fitting clip shares with others; None where they are independent.
 
     Returns:
         The result; NaN when a side has fewer clips with or without the class than there are folds.
@@ -107,22 +109,42 @@ def probe_class(
     fewest = min(fit_present.sum(), (~fit_present).sum())
     if fewest < protocol.folds or test_present.all() or not test_present.any():
         return ProbeResult(float("nan"), float("nan"), np.zeros((2, 2), int))
-    c = best_c(fit, fit_present, protocol)
+    c = best_c(fit, fit_present, protocol, groups)
     predicted = _svm(fit, fit_present, c).predict(test)
     accuracy = balanced_accuracy_score(test_present, predicted)
     counts = confusion_matrix(test_present, predicted, labels=[False, True])
     return ProbeResult(float(accuracy), c, counts)
 
 
-def best_c(fit: np.ndarray, present: np.ndarray, protocol: Protocol) -> float:
-    """The value of C with the largest mean balanced accuracy on held-out folds."""
+def best_c(
+    fit: np.ndarray, present: np.ndarray, protocol: Protocol, groups: np.ndarray | None = None
+) -> float:
+    """The value of C with the largest mean balanced accuracy on held-out folds.
+
+    Folds hold whole groups; the first value, where the groups do not let every fold be tried.
+    """
     if len(protocol.c) == 1:
         return protocol.c[0]
-    folds = list(StratifiedKFold(protocol.folds).split(fit, present))
+    folds = _folds(fit, present, protocol.folds, groups)
+    if not folds:
+        return protocol.c[0]
     scores = []
     for c in protocol.c:
         scores.append(np.mean([_held_out(fit, present, fold, c) for fold in folds]))
     return protocol.c[int(np.argmax(scores))]
+
+
+def _folds(
+    fit: np.ndarray, present: np.ndarray, count: int, groups: np.ndarray | None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows to fit on and rows held out, fold by fold; none where a side would lack an answer."""
+    if groups is None:
+        return list(StratifiedKFold(count).split(fit, present))
+    if len(np.unique(groups)) < count:
+        return []
+    folds = list(StratifiedGroupKFold(count).split(fit, present, groups))
+    sides = [present[rows] for fold in folds for rows in fold]
+    return folds if all(side.any() and not side.all() for side in sides) else []
 
 
 def probe_layer(
@@ -131,6 +153,7 @@ def probe_layer(
     test: np.ndarray,
     test_labels: np.ndarray,
     protocol: Protocol,
+    groups: np.ndarray | None = None,
 ) -> list[ProbeResult]:
     """Probe every class in one representation.
 
@@ -138,13 +161,14 @@ def probe_layer(
         fit, test: (n, ...) activations of the fitting and of the test clips.
         fit_labels, test_labels: (n, classes) bool.
         protocol: see ``Protocol``.
+        groups: (n,) what each fitting clip shares with others; None where they are independent.
 
     Returns:
         One result a class.
     """
     fit, test = unit_variance(*principal_components(fit, test, protocol.components))
     return [
-        probe_class(fit, fit_labels[:, index], test, test_labels[:, index], protocol)
+        probe_class(fit, fit_labels[:, index], test, test_labels[:, index], protocol, groups)
         for index in range(fit_labels.shape[1])
     ]
 
@@ -164,6 +188,7 @@ def probe_store(store: str, protocol: Protocol) -> list[tuple]:
     attrs = open_store(store).attrs
     fit_labels = read_labels(store, "fit")
     test_labels = read_labels(store)
+    groups = read_groups(store, "fit")
     counts = []
     made_for = attrs["evaluated_on"] == attrs["dataset"]
     for layer in attrs["layers"] if made_for else attrs["layers"][-1:]:
@@ -173,6 +198,7 @@ def probe_store(store: str, protocol: Protocol) -> list[tuple]:
             read_layer(store, layer),
             test_labels,
             protocol,
+            groups,
         )
         for name, result in zip(attrs["classes"], results, strict=True):
             for truth, predicted in product((0, 1), repeat=2):

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from vidrep.datasets.store import clip_counts
+from vidrep.datasets.store import clip_counts, group_counts
 from vidrep.report.naming import with_titles
 from vidrep.result_tables import read_table
-from vidrep.statistics import wilson_interval
+from vidrep.statistics import enough, wilson_interval
 
 ACCURACIES = ("exact_set", "top1")  # what "accuracy" means: many labels a clip, or one
 FLOOR = "majority_set"
@@ -22,9 +22,35 @@ def read_accuracy(path: Path, titles: Mapping[str, str]) -> pd.DataFrame:
     return with_titles(read_table(path, _ACCURACY_COLUMNS), titles)
 
 
-def count_clips(paths: Iterable[Path], titles: Mapping[str, str]) -> dict[str, int]:
+class Clips(int):
+    """A number of clips that knows in how many independent groups they come.
+
+    Attributes:
+        groups: persons, sources or the like; None where each clip is independent.
+    """
+
+    groups: int | None = None
+
+    @property
+    def independent(self) -> int:
+        """As many independent clips bear an interval that is never too short; 0 for none.
+
+        Of groups that is one clip each: the most that clips of a group can be alike.
+        """
+        if self.groups is None or self.groups == self:
+            return int(self)
+        return self.groups if enough(self.groups, self) else 0
+
+
+def count_clips(paths: Iterable[Path], titles: Mapping[str, str]) -> dict[str, Clips]:
     """Number of clips of each data set, by its title."""
-    return {titles[name]: count for name, count in clip_counts(paths).items()}
+    paths = list(paths)
+    groups = group_counts(paths)
+    found = {}
+    for name, count in clip_counts(paths).items():
+        found[titles[name]] = Clips(count)
+        found[titles[name]].groups = groups.get(name)
+    return found
 
 
 def accuracy_rows(table: pd.DataFrame, split: str = "test") -> pd.DataFrame:
@@ -56,9 +82,16 @@ def own_rows(rows: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
 
 def error_bars(shares: float | np.ndarray, n: int) -> np.ndarray:
-    """Wilson intervals of shares of ``n``, as lengths of bars in %: (2, k), down and up."""
+    """Wilson intervals of shares of ``n``, as lengths of bars in %: (2, k), down and up.
+
+    Of ``Clips`` in groups they are as long as if there were one clip a group; of too few groups
+    there are none.
+    """
     shares = np.atleast_1d(np.asarray(shares, float))
-    low, high = wilson_interval(shares, n)
+    independent = n.independent if isinstance(n, Clips) else n
+    if not independent:
+        return np.zeros((2, len(shares)))
+    low, high = wilson_interval(shares, independent)
     return 100 * np.array([shares - low, high - shares]).clip(0)
 
 
@@ -68,8 +101,18 @@ def line_name(line: tuple[str, str]) -> str:
     return " · ".join(filter(None, [system, VARIANTS.get(variant, variant)]))
 
 
-def sizes(clips: dict[str, int]) -> str:
+def sizes(clips: Mapping[str, int]) -> str:
     """Clip counts of data sets in words: one number if all are the same."""
-    if len(set(clips.values())) == 1:
-        return f"{next(iter(clips.values())):,} each"
-    return ", ".join(f"{name} {n:,}" for name, n in clips.items())
+    told = {name: _size(n) for name, n in clips.items()}
+    if len(set(told.values())) == 1:
+        return f"{next(iter(told.values()))} each"
+    return ", ".join(f"{name} {size}" for name, size in told.items())
+
+
+def _size(n: int) -> str:
+    """A number of clips in words, and in how many groups they come."""
+    groups = getattr(n, "groups", None)
+    if groups in (None, n):
+        return f"{n:,}"
+    few = "" if enough(groups, n) else ", too few for intervals"
+    return f"{n:,} in {groups} groups{few}"

@@ -16,9 +16,8 @@ from vidrep.report.style import (
     panel_grid,
     write_cells,
 )
-from vidrep.report.tables import accuracy_rows, count_clips, read_accuracy, sizes
+from vidrep.report.tables import accuracy_rows, count_clips, error_bars, read_accuracy, sizes
 from vidrep.runs import UNTRAINED
-from vidrep.statistics import wilson_interval
 
 _PERCENT = (0.0, 100.0)
 _CMAP = "cividis"
@@ -47,10 +46,10 @@ def transfer_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     rows = accuracy_rows(table)
     rows = rows[(rows["seed"] != UNTRAINED) & (rows["variant"] == "")]
     systems = [name for name in looks if name in set(rows["system"])]
-    widest = max(wilson_interval(0.5, n)[1] - 0.5 for n in clips.values())
+    widest = max(error_bars(0.5, n).max() for n in clips.values())
     note = (
         f"Mean over seeds. n test clips: {sizes(clips)}; 95 % Wilson interval of one seed at most"
-        f" ±{100 * widest:.1f} points."
+        f" ±{widest:.1f} points."
     )
     title = "Transfer: accuracy on one version after training on another"
     count = max(1, len(systems))

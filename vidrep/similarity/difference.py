@@ -23,8 +23,8 @@ from vidrep.similarity.kernel import Kernel
 from vidrep.similarity.measure import Measure
 from vidrep.similarity.table import aligned
 from vidrep.statistics import (
-    FEWEST_FOR_INTERVALS,
     adjusted_p,
+    enough,
     jackknife_error,
     jackknife_margin,
     jackknife_p,
@@ -138,7 +138,7 @@ def differences(
     chosen = sorted({cell for pair in cells for cell in pair})
     values = dict(zip(chosen, _values(spec, settings, items, chosen).tolist(), strict=True))
     left_out = []
-    if intervals and len(units) >= FEWEST_FOR_INTERVALS:
+    if intervals and enough(len(units), n):
         quick = {**settings, "quick": True}
         for group in resample.left_out(units, seed):
             without_group = _values(spec, quick, items, chosen, group)

@@ -20,7 +20,13 @@ from vidrep.similarity.blocks import block_sizes, blocks_of
 from vidrep.similarity.kernel import Activations, Kernel
 from vidrep.similarity.machine import using
 from vidrep.similarity.measure import Measure
-from vidrep.statistics import FEWEST_FOR_INTERVALS, jackknife_error, jackknife_margin, p_of_counts
+from vidrep.statistics import (
+    TOO_FEW_GROUPS,
+    enough,
+    jackknife_error,
+    jackknife_margin,
+    p_of_counts,
+)
 
 
 @dataclass
@@ -111,6 +117,7 @@ def all_pairs(
     intervals: bool = False,
     permutations: int = 0,
     groups=None,
+    within: bool = False,
     seed: int = 0,
     memory_mb: float = 2048,
     device: str = "cpu",
@@ -119,11 +126,14 @@ def all_pairs(
     """As ``compare_all``, with everything that belongs beside a value.
 
     Args:
-        intervals: compute jackknife intervals, if there are at least 20 clips.
+        intervals: compute jackknife intervals, if there are at least 20 clips, or 6 groups of
+            several.
         permutations: fewest re-pairings of clips for the null, 0 for none.
         groups: (n,) the clip that each row belongs to, where rows of one clip are not independent;
             None if each row is a clip. Intervals leave out, and the null re-pairs, whole clips; for
             the null all must have as many rows, in the same order.
+        within: the null exchanges the rows of a group instead, which are clips that stand for each
+            other, such as videos of one person.
         seed: of the random orderings behind re-pairings and groups of clips.
 
     Raises:
@@ -138,6 +148,7 @@ def all_pairs(
             intervals=intervals,
             permutations=permutations,
             groups=groups,
+            within=within,
             seed=seed,
             memory_mb=memory_mb,
         )
@@ -166,6 +177,7 @@ def _all_pairs(
     intervals=False,
     permutations=0,
     groups=None,
+    within=False,
     seed=0,
     memory_mb=2048.0,
 ) -> Comparison:
@@ -175,13 +187,13 @@ def _all_pairs(
     n = common_n([*items, *columns])
     units = resample.units_of(groups, n)
     result = _empty(spec, options, (len(items), len(columns)), n, len(units))
-    with_intervals = intervals and len(units) >= FEWEST_FOR_INTERVALS
+    with_intervals = intervals and enough(len(units), n)
     values_only = not (with_intervals or permutations)
     most = max(len(items), len(columns))
     sizes = block_sizes(spec, n, memory_mb, most, values_only)
     fill_null = None
     if n >= spec.minimum_n:
-        fill_null = _null(spec, options, units, permutations, seed, sizes[0])
+        fill_null = _null(spec, options, units, permutations, seed, sizes[0], within)
     for i, j, rows, partners in blocks_of(items, columns, spec, options, sizes, result.symmetric):
         block = np.ix_(i, j)
         kernels = ([items[k] for k in i], [columns[k] for k in j])
@@ -193,6 +205,8 @@ def _all_pairs(
             _fill_interval(result, block, margin)
         if result.symmetric and columns is items and rows is not partners:
             _mirror(result, i, j)
+    if intervals and len(units) < n and not with_intervals:
+        result.flags[result.flags == ""] = TOO_FEW_GROUPS
     return result
 
 
@@ -266,6 +280,7 @@ def _null(
     permutations: int,
     seed: int,
     size: int,
+    within: bool,
 ) -> Callable | None:
     """What fills in the null of a block.
 
@@ -289,7 +304,7 @@ def _null(
             result.null_p[block] = np.where(np.isnan(result.values[block]), np.nan, p)
 
         return shifts
-    orders = resample.re_pairings(units, permutations, seed)
+    orders = resample.re_pairings(units, permutations, seed, within=within and len(units) < n)
 
     def recompute(
         result: Comparison,

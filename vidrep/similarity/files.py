@@ -24,6 +24,7 @@ from vidrep.similarity.centring import stored_eps
 from vidrep.similarity.kernel import Kernel, summarise_blocks
 
 FORMAT = 1
+GROUPS = "_groups"  # no layer is called so: names of layers are those of modules
 NUMBERS = ("n", "d", "scale", "mean_square", "mean_sum", "mean_spread", "eps", "flag")
 PARTS = ("matrix", "factor", "singular_values")
 
@@ -61,6 +62,7 @@ class StoredKernel:
         n: clips.
         ids: digest of the clip ids in their order.
         store: activation store it was made from.
+        groups: what each clip shares with others, where clips are not independent; else None.
     """
 
     path: Path
@@ -69,6 +71,7 @@ class StoredKernel:
     n: int
     ids: str
     store: Path
+    groups: tuple[str, ...] | None = None
 
     def load(self) -> Kernel:
         """The summary; its arrays stay in the file until a measure asks for them."""
@@ -164,6 +167,9 @@ def write_kernels(store: str | os.PathLike, output: str | os.PathLike) -> None:
         file.attrs["layers"] = list(root.attrs["layers"])
         file.attrs["ids"] = digest_ids(root["ids"][:])
         file.attrs["store"] = os.path.relpath(store, output.parent)
+        if "groups" in root:
+            names = [str(name).encode() for name in root["groups"][:].tolist()]
+            file.create_dataset(GROUPS, data=np.array(names, "S"))
         for layer in root.attrs["layers"]:
             kernel = summarise_layer(root, layer, store)
             _write_kernel(file.create_group(layer), kernel, f"{run}/{layer}")
@@ -209,10 +215,15 @@ def _kernels_in(path: Path) -> list[StoredKernel]:
     with h5py.File(path, "r") as file:
         ids = str(file.attrs["ids"])
         store = path.parent / str(file.attrs["store"])
+        groups = None
+        if GROUPS in file:
+            groups = tuple(name.decode() for name in file[GROUPS][:])
         kernels = []
         for layer in file.attrs["layers"]:
             attrs = file[layer].attrs
-            kernel = StoredKernel(path, str(layer), str(attrs["rep"]), int(attrs["n"]), ids, store)
+            kernel = StoredKernel(
+                path, str(layer), str(attrs["rep"]), int(attrs["n"]), ids, store, groups
+            )
             kernels.append(kernel)
     return kernels
 

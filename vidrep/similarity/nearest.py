@@ -31,6 +31,7 @@ def nearest_rows(
     intervals: bool,
     seed: int,
     memory_mb: float,
+    groups: Sequence[str] | None = None,
 ) -> list[list[str]]:
     """Rows of ``DIFFERENCE_COLUMNS`` for one evaluation set.
 
@@ -42,6 +43,7 @@ def nearest_rows(
         intervals: compute intervals and p values.
         seed: of the random groups of clips that are left out.
         memory_mb: budget for the arrays that pairs are computed from.
+        groups: what each clip shares with others, where clips are not independent.
     """
     cells = []
     chosen = []
@@ -58,7 +60,8 @@ def nearest_rows(
             cells.append(((start + a, start + b), (start + a, start + c)))
             names.append((members[a].rep, members[b].rep, members[c].rep))
         chosen += members
-    return rows(differences(chosen, cells, measure, intervals=intervals, seed=seed), names)
+    found = differences(chosen, cells, measure, intervals=intervals, groups=groups, seed=seed)
+    return rows(found, names)
 
 
 def _is_distance(measure: str) -> bool:

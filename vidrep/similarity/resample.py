@@ -59,12 +59,23 @@ def left_out(units: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
     return [np.concatenate([units[k] for k in group]) for group in groups]
 
 
-def re_pairings(units: Sequence[np.ndarray], permutations: int, seed: int) -> np.ndarray:
+def re_pairings(
+    units: Sequence[np.ndarray], permutations: int, seed: int, *, within: bool = False
+) -> np.ndarray:
     """(permutations, n) rows that take the place of rows 0..n-1 when clips are exchanged at random.
+
+    Args:
+        units: rows of each independent clip.
+        permutations: how many.
+        seed: of the draws.
+        within: exchange the rows of each unit instead, which then are as good as each other, such
+            as videos of one person.
 
     Raises:
         ValueError: clips of different numbers of rows, which cannot take each other's place.
     """
+    if within:
+        return _within(units, permutations, seed)
     sizes = sorted({len(unit) for unit in units})
     if len(sizes) > 1:
         raise ValueError(
@@ -76,6 +87,16 @@ def re_pairings(units: Sequence[np.ndarray], permutations: int, seed: int) -> np
     orders = np.empty((permutations, rows.size), dtype=np.intp)
     for order in orders:
         order[rows] = rows[rng.permutation(len(rows))]
+    return orders
+
+
+def _within(units: Sequence[np.ndarray], permutations: int, seed: int) -> np.ndarray:
+    """Orders of rows in which each stays within its unit."""
+    rng = stream(seed, "similarity", "re-pairings within", len(units))
+    orders = np.empty((permutations, sum(map(len, units))), dtype=np.intp)
+    for order in orders:
+        for rows in units:
+            order[rows] = rng.permutation(rows)
     return orders
 
 

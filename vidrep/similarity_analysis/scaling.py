@@ -16,7 +16,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from vidrep.similarity.engine import compare_all
 from vidrep.similarity_analysis.distances import as_distances, defined
-from vidrep.statistics import FEWEST_FOR_INTERVALS
+from vidrep.statistics import enough, numbered
 
 STEPS = 500
 STILL = 1e-5  # a step of this share of the largest distance is the last one
@@ -52,6 +52,7 @@ def map_systems(
     *,
     samples: int,
     rng: np.random.Generator,
+    groups: Sequence[str] | None = None,
 ) -> SystemMap:
     """The map of representations of the same clips.
 
@@ -60,6 +61,8 @@ def map_systems(
         measure: whose distances are shown.
         samples: half-samples of clips; with fewer than 20 clips none are drawn.
         rng: draws them.
+        groups: of each clip, where clips are not independent: then halves are of groups, of which
+            there must be 6.
     """
     loaded = [kernel.load() for kernel in kernels]
     values = compare_all(loaded, measure)
@@ -70,7 +73,7 @@ def map_systems(
     links = tree(distances)
     spread = np.full((len(kept), 2, 2), np.nan)
     support = np.full(len(links), np.nan)
-    halves = list(half_samples(shown, measure, samples, rng))
+    halves = list(half_samples(shown, measure, samples, rng, groups))
     if halves:
         maps = plane(np.array(halves), points)
         places = [align(found, points) for found in maps]
@@ -92,17 +95,18 @@ def half_samples(
     measure: str,
     samples: int,
     rng: np.random.Generator,
+    groups: Sequence[str] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Distances (R, R) from random halves of the clips.
+    """Distances (R, R) from random halves of the clips, or of their groups.
 
     A half on which some distance is not defined is left out.
     """
-    n = kernels[0].n
-    if n < FEWEST_FOR_INTERVALS:
+    member, units = numbered(groups, kernels[0].n)
+    if not enough(units, kernels[0].n):
         return
     for _ in range(samples):
-        half = rng.permutation(n)[: n // 2]
-        rows = np.sort(half)
+        half = rng.permutation(units)[: units // 2]
+        rows = np.flatnonzero(np.isin(member, half))
         subsets = [kernel.subset(rows) for kernel in kernels]
         values = compare_all(subsets, measure)
         distances = as_distances(values, measure)
