@@ -8,10 +8,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from studies.fidelity.fusion_cnns import CLAIMS, ensemble, epochs_to
+from studies.results import Results
 from vidrep import models, systems
+from vidrep.clip_scores import write_clip_scores
+from vidrep.datasets.store import write_clips
 from vidrep.models.fusion import ALEXNET, frame_window
 from vidrep.models.fusion_trunk import LRN, LocalResponseNorm
-from vidrep.objectives.build import build as build_objective
 
 FUSIONS = ("single", "early", "late", "slow")
 # Maps of the public re-implementation at 170 px without padding, after each pooling: channels and
@@ -322,25 +324,32 @@ def test_both_normalisations_stand_in_the_same_places(norm, kind):
 # --- What the claims compute. ---
 
 
-def test_ensemble_averages_probabilities(make_split, tiny_system):
-    split = make_split(20)
-    torch.manual_seed(0)
-    pair = [
-        build_objective(tiny_system(name).definition(), split.shape).eval() for name in ENSEMBLE
-    ]
-    batch = {"clip": split.clips[:, None].float() / 255, "labels": split.labels.float()}
-    with torch.no_grad():
-        mean = (
-            sum(
-                torch.sigmoid(objective.heads["all"](objective.model(batch["clip"])))
-                for objective in pair
-            )
-            / 2
-        )
-    present = mean[:, 1::2] > mean[:, ::2]  # outputs are pairs (off, on)
-    assert ensemble(pair, split) == pytest.approx(
-        (present == (split.labels > 0)).all(1).float().mean().item()
-    )
+def test_ensemble_averages_probabilities(tmp_path):
+    """One network is wrong about each clip, but less sure than the other, which is right."""
+    labels = np.array([[1, 0], [0, 1]], np.uint8)
+    ids = ["first", "second"]
+    answers = {
+        "early": np.array([[0.9, 0.1], [0.6, 0.4]]),
+        "late": np.array([[0.4, 0.6], [0.1, 0.9]]),
+    }
+    attrs = {"dataset": "both", "classes": ["0", "1"], "multi_label": True}
+    clips = np.zeros((2, 2, 4, 4), np.uint8)
+    for split in ("train", "test"):
+        path = tmp_path / "datasets" / "both" / f"{split}.h5"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {"clips": clips, "labels": labels, "factors": {}}
+        write_clips(path, content, {**attrs, "split": split})
+    for system, probabilities in answers.items():
+        record = tmp_path / "runs" / "both" / system / "seed0" / "run.json"
+        record.parent.mkdir(parents=True)
+        record.write_text("{}")
+        scores = tmp_path / "clip_scores" / "both" / f"both--{system}--seed0.npz"
+        scores.parent.mkdir(parents=True, exist_ok=True)
+        write_clip_scores(scores, ids, labels, {"test": {"probabilities": probabilities}})
+    results = Results(tmp_path)
+    assert ensemble(results, ["early"], "both").values.tolist() == [[1, 0]]
+    assert ensemble(results, ["late"], "both").values.tolist() == [[0, 1]]
+    assert ensemble(results, ["early", "late"], "both").values.tolist() == [[1, 1]]
 
 
 def test_epochs_to_a_level():

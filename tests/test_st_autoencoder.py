@@ -9,7 +9,8 @@ import torch
 import yaml
 from scipy import stats
 
-from studies.fidelity.errors import above, mean_difference
+from studies.fidelity.claim import Verdict
+from studies.fidelity.errors import above, of_run
 from studies.fidelity.flow_fields import digit_motion, mean_length
 from studies.fidelity.st_autoencoder import (
     CLAIMS,
@@ -22,7 +23,10 @@ from studies.fidelity.st_autoencoder import (
     SPEEDS,
 )
 from studies.results import NotRun, Results
+from studies.scores import difference
 from vidrep import models, systems
+from vidrep.activations.scores import scores_of_clips
+from vidrep.clip_scores import write_clip_scores
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
@@ -36,7 +40,7 @@ from vidrep.objectives.next_frame import DELTA, FLOOR, NextFrame, central_differ
 from vidrep.splits import SplitFiles
 from vidrep.systems import catalogue
 from vidrep.training.device import Device
-from vidrep.training.run import train_run
+from vidrep.training.run import load_run, train_run
 from vidrep.training.split import load_split
 
 SHAPE = DataShape((1, 6, 8, 12), 10, multi_label=True)
@@ -470,6 +474,7 @@ def results(tmp_path_factory) -> Results:
                 attrs,
             )
         clips = load_split(SplitFiles(folder / "datasets" / dataset / "train.h5"))
+        test = load_split(SplitFiles(folder / "datasets" / dataset / "test.h5"))
         for name, changes in NARROW.items():
             entry = {
                 "name": name,
@@ -494,6 +499,11 @@ def results(tmp_path_factory) -> Results:
                 train_run(
                     definition, clips, clips, seed=0, run_seed=seed, report=lambda line: None, **how
                 )
+                objective, *_ = load_run(out, how["device"])
+                scores = scores_of_clips(objective, test, how["device"])
+                file = folder / "clip_scores" / dataset / f"{dataset}--{name}--seed{seed}.npz"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_clip_scores(file, test.ids, test.labels.numpy(), {"test": scores})
     return Results(folder)
 
 
@@ -501,7 +511,7 @@ def results(tmp_path_factory) -> Results:
 @pytest.mark.slow
 def test_claims_are_measured(claim, results, tmp_path):
     finding = claim.measure(results)
-    assert finding.holds in (True, False) and finding.measured and "nan" not in finding.measured
+    assert finding.verdict in Verdict and finding.measured and "nan" not in finding.measured
     if claim.expected in ("errors near zero", "zero"):
         assert finding.holds, finding.measured
     with pytest.raises(NotRun):
@@ -514,12 +524,12 @@ def test_differences_against_scipy():
     b = rng.normal(0.8, 2, 400)
     paired = stats.ttest_rel(a, b)
     groups = stats.ttest_ind(a, b, equal_var=False)
-    for found, expected in (
-        (mean_difference(a, b), paired),
-        (mean_difference(a, b, paired=False), groups),
-    ):
+    first = of_run(a, "a", "same")
+    for second, expected in ((of_run(b, "b", "same"), paired), (of_run(b, "b", "other"), groups)):
+        found = difference(first, second)
         interval = expected.confidence_interval(0.95)
-        assert found == pytest.approx((a.mean() - b.mean(), interval.low, interval.high), abs=2e-3)
+        wanted = (a.mean() - b.mean(), interval.low, interval.high)
+        assert (found.value, found.low, found.high) == pytest.approx(wanted, abs=2e-3)
     assert above(("a", "b"), a + 1, b).holds and not above(("a", "b"), a, b + 1).holds
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from studies.fidelity.claim import Finding
+from studies.fidelity.claim import LEAST, Finding, Verdict
 from studies.results import NotRun, Results
 from vidrep.runs import UNTRAINED
 
@@ -62,16 +62,21 @@ def measured(
 
 
 def above(a: Measured, b: Measured) -> Finding:
-    """Is a above b, clearly: does the interval of the difference lie above 0?
+    """Is a above b? See ``studies.fidelity.claim`` for the verdicts.
 
-    It is made from the intervals of both, as for independent numbers.
+    The interval of the difference is made from those of both, as for independent numbers.
     """
     difference = a.value - b.value
     low = difference - math.hypot(a.value - a.low, b.high - b.value)
     high = difference + math.hypot(a.high - a.value, b.value - b.low)
-    return Finding(f"{a}, {b}: {difference:+.3f} [{low:+.3f}, {high:+.3f}]", bool(low > 0))
+    verdict = Verdict.UNDECIDED
+    if low > 0:
+        verdict = Verdict.HOLDS
+    elif high < LEAST:
+        verdict = Verdict.FAILS
+    return Finding(f"{a}, {b}: {difference:+.3f} [{low:+.3f}, {high:+.3f}]", verdict)
 
 
 def named(name: str, finding: Finding) -> Finding:
     """A finding with its subject in front."""
-    return Finding(f"{name}: {finding.measured}", finding.holds)
+    return Finding(f"{name}: {finding.measured}", finding.verdict)

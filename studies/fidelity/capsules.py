@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from studies.fidelity.claim import Claim, Finding
+from studies.fidelity.claim import Claim, Finding, Verdict
 from studies.results import Results
 from vidrep.datasets.bouncing import compose
 from vidrep.datasets.store import open_clips
@@ -16,10 +16,15 @@ DATASET = "digits_only_slow"
 def _both_long(results: Results) -> Finding:
     score = results.score(SYSTEM, DATASET, metric="present_above_half")
     low, high = score.interval
-    return Finding(
-        f"{100 * score.value:.1f} % of {score.n} test clips [{100 * low:.1f}, {100 * high:.1f}]",
-        low > 0.5,
-    )
+    text = f"{100 * score.value:.1f} % of {score.n} test clips [{100 * low:.1f}, {100 * high:.1f}]"
+    return Finding(text, more_than_half(low, high))
+
+
+def more_than_half(low: float, high: float) -> Verdict:
+    """What the interval of a share says to the claim that it is above one half."""
+    if low > 0.5:
+        return Verdict.HOLDS
+    return Verdict.FAILS if high < 0.5 else Verdict.UNDECIDED
 
 
 def digits_alone(patches: np.ndarray, corners: np.ndarray, size: int) -> np.ndarray:
@@ -87,7 +92,7 @@ def _decoded_apart(results: Results) -> Finding:
         f"closer to its own digit in {100 * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of"
         f" {own.size} reconstructions; mean correlation {own.mean():.2f} with its own,"
         f" {other.mean():.2f} with the other digit",
-        bool(low > 0.5),
+        more_than_half(low, high),
     )
 
 

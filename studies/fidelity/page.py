@@ -7,21 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from studies.fidelity import SOURCES, chosen_sources
-from studies.fidelity.claim import Claim, Finding
+from studies.fidelity.claim import Claim, Finding, Verdict
 from studies.results import NotRun, Results
 from vidrep.provenance import git_commit
 
 NOT_RUN = "not run"
-UNDECIDED = "undecided"
-HOLDS = "holds"
-FAILS = "fails"
-VERDICTS = {True: HOLDS, False: FAILS, None: UNDECIDED}
+ORDER = (*reversed(Verdict), NOT_RUN)  # of verdicts on the page
 CLAIM_COLUMNS = (
     "source",
     "number",
     "claim",
     "expected",
     "how",
+    "mended",
     "measured",
     "explanation",
     "verdict",
@@ -43,7 +41,7 @@ def judge(claim: Claim, results: Results) -> tuple[str, str]:
         finding: Finding = claim.measure(results)
     except NotRun as missing:
         return f"not in this experiment: {missing}", NOT_RUN
-    return finding.measured, VERDICTS[finding.holds]
+    return finding.measured, str(finding.verdict)
 
 
 def judge_all(
@@ -60,8 +58,8 @@ def judge_all(
         numbers[claim.source] += 1
         number = numbers[claim.source]
         measured, verdict = judge(claim, results)
-        explanation = (claim.if_fails or UNEXPLAINED) if verdict == FAILS else ""
-        head = (claim.source, number, claim.text, claim.expected, claim.how)
+        explanation = (claim.if_fails or UNEXPLAINED) if verdict == Verdict.FAILS else ""
+        head = (claim.source, number, claim.text, claim.expected, claim.how, claim.mended)
         rows.append((*head, measured, explanation, verdict))
         seconds = time.monotonic() - started
         report(f"{claim.source} {number}: {verdict} ({seconds:.1f} s): {claim.text}")
@@ -76,7 +74,7 @@ def page(rows: list[tuple], setting: str) -> str:
         setting: one paragraph: on what data and at which scale all this was measured.
     """
     counts = Counter(row[-1] for row in rows)
-    given = [verdict for verdict in (HOLDS, FAILS, UNDECIDED, NOT_RUN) if counts[verdict]]
+    given = [verdict for verdict in ORDER if counts[verdict]]
     total = ", ".join(f"{counts[verdict]} {verdict}" for verdict in given)
     lines = [
         "# Fidelity",
@@ -98,7 +96,7 @@ def page(rows: list[tuple], setting: str) -> str:
 
 def _claim_lines(row: tuple) -> list[str]:
     """The lines on one claim."""
-    _, number, text, expected, how, measured, explanation, verdict = row
+    _, number, text, expected, how, mended, measured, explanation, verdict = row
     lines = [
         f"### {number}. {text}: **{verdict}**",
         "",
@@ -106,6 +104,8 @@ def _claim_lines(row: tuple) -> list[str]:
         f"* measured: {measured}",
         f"* how: {how}",
     ]
+    if mended:
+        lines.append(f"* the test was wrong before: {mended}")
     if explanation:
         lines.append(f"* why not: {explanation}")
     return [*lines, ""]
@@ -113,10 +113,15 @@ def _claim_lines(row: tuple) -> list[str]:
 
 _INTRODUCTION = (
     "What the sources of the systems claim, and what this project's versions of them do at small"
-    " scale. A claim that fails stays here and says by how much. Comparisons of two scores quote"
-    " the difference with its 95 % interval over test clips (Newcombe 1998): 'above' needs an"
-    " interval above 0, 'not below' one that reaches 0. Differences between seeds are not in these"
-    " intervals, so with one seed a narrow verdict is weak evidence."
+    " scale. A claim that fails stays here and says by how much. Comparisons quote the difference"
+    " with its 95 % interval, paired over test clips; between trained networks it holds the"
+    " variance between seeds too, pooled over all systems with several seeds, and where no such"
+    " system exists the text says that it speaks of these trained runs alone. 'Above' holds where"
+    " the interval lies above 0, fails where it excludes a difference that counts (5 points; 2 % of"
+    " an error), and is undecided in between. 'Alike' and 'not below' hold where the interval lies"
+    " within the margin, fail where it lies beyond, and are not refuted in between: no data can"
+    " prove that there is no difference. Classifiers are scored by the most probable of the label"
+    " sets that occur unless another readout is named."
 )
 
 

@@ -20,6 +20,7 @@ rule fidelity:
             f"<results>/runs/{run.dataset}/{run.system}/seed{run.seed}/run.json"
             for run in EXPERIMENT.runs()
         ],
+        scores=[f"<results>/clip_scores/{run.dataset}/{run.stem}.npz" for run in EXPERIMENT.runs()],
         clips=collect("<results>/datasets/{dataset}/test.h5", dataset=EXPERIMENT.datasets),
     output:
         table="<results>/tables/fidelity.csv",

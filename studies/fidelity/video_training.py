@@ -1,11 +1,13 @@
 """Trainings inside a claim: few labelled clips of one data set, and any video without labels."""
 
+import numpy as np
 import torch
 
+from vidrep.activations.scores import scores_of_clips
 from vidrep.objectives.build import build
 from vidrep.random_streams import stream_seed
 from vidrep.training.device import choose
-from vidrep.training.loop import evaluate, train_one_epoch
+from vidrep.training.loop import train_one_epoch
 from vidrep.training.optimisers import make_optimiser, make_schedule
 from vidrep.training.order import epoch_order, labelled_rows
 from vidrep.training.progress import Progress
@@ -14,14 +16,18 @@ from vidrep.training.split import Split
 STEPS = 1000
 
 
-def scores_trained_with(video: Split | None, train: Split, test: Split, record: dict) -> dict:
-    """Scores on ``test`` of a run's system, trained anew with other clips as those without labels.
+def scores_trained_with(
+    video: Split | None, train: Split, test: Split, record: dict
+) -> dict[str, np.ndarray]:
+    """Scores of each clip of ``test`` by a run's system, trained anew.
+
+    Other clips than its own take the place of those without labels.
 
     Args:
         video: clips without labels; None for the training clips themselves.
         train: the run's training clips, of which some are labelled.
         test: the test clips.
-        record: run.json of the run.
+        record: run.json of the run, whose seed is also that of this training.
     """
     device = choose(0, "float32")
     definition = record["system"]
@@ -32,7 +38,7 @@ def scores_trained_with(video: Split | None, train: Split, test: Split, record: 
     video = train if video is None else video
     both = joined(video, train, labelled)
 
-    torch.manual_seed(0)
+    torch.manual_seed(record["seed"])
     objective = device.place(build(definition, train.shape))
     objective.prepare("train", video.batches(recipe["batch"], device))
     batches = len(both) // recipe["batch"]
@@ -46,7 +52,7 @@ def scores_trained_with(video: Split | None, train: Split, test: Split, record: 
         train_one_epoch(
             objective, both, optimiser, schedule, recipe, device, order, silent, partners
         )
-    return evaluate(objective, test, device)
+    return scores_of_clips(objective, test, device)
 
 
 def joined(video: Split, train: Split, rows: torch.Tensor) -> Split:

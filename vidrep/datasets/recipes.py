@@ -57,6 +57,8 @@ class SequenceRecipe:
             side minus patch side).
         warp: spread of the pace, the standard deviation of its logarithm; 0 is the same steady pace
             for all.
+        pauses: how often a video comes nearly to a stop, at random times.
+        still_digits: how many digits stand still behind, darker, at random places.
     """
 
     frames: int
@@ -64,6 +66,8 @@ class SequenceRecipe:
     patch: int
     jitter: float
     warp: float
+    pauses: int = 0
+    still_digits: int = 0
 
     def __post_init__(self) -> None:
         _check_patch(self.patch, self.size)
@@ -75,6 +79,11 @@ class SequenceRecipe:
             raise ValueError(
                 f"jitter must lie in [0, 0.2] and warp must not be negative, got {self.jitter} and"
                 f" {self.warp}"
+            )
+        if self.pauses < 0 or self.still_digits < 0:
+            raise ValueError(
+                f"pauses and still_digits must not be negative, got {self.pauses} and"
+                f" {self.still_digits}"
             )
 
 
@@ -122,6 +131,10 @@ CATALOGUE = {
     "three_digits": Version(BOUNCING, "three digits", {**_APPEARANCE, "step": _FAST, "digits": 3}),
     "sequences": Version(SEQUENCES, "sequences", {}),
     "sequences_unwarped": Version(SEQUENCES, "sequences, steady pace", {"warp": 0.0}),
+    # A harder process: with the others all ways to learn alignment reach their ceiling.
+    "sequences_hard": Version(
+        SEQUENCES, "sequences, pauses and backgrounds", {"pauses": 2, "still_digits": 3}
+    ),
 }
 
 

@@ -4,7 +4,8 @@ Every video shows one digit that follows the same script: it starts at the upper
 right wall, then the bottom, then the left wall, and returns towards the middle. Videos differ in
 the digit, a little in where it starts and hits the walls, and in its pace: each runs through the
 script under a smooth random warp of time of its own, always forwards. So the number of a frame does
-not tell how far a video has got; the version without warp is the control in which it does.
+not tell how far a video has got; the version without warp is the control in which it does. In a
+harder version videos also pause, and other digits stand still behind the moving one.
 
 The walls are hit at the same script times in all videos. Between two of them the digit moves
 straight; as these places are scripted, the angles before and after a hit are only roughly those of
@@ -22,6 +23,9 @@ from vidrep.datasets.recipes import SequenceRecipe
 WAYPOINTS = np.array([(0.05, 0.05), (1.0, 0.45), (0.5, 1.0), (0.0, 0.7), (0.45, 0.5)])
 VARIES = np.array([(1, 1), (0, 1), (1, 0), (0, 1), (1, 1)])
 EVENTS = ("right wall", "bottom wall", "left wall")
+PAUSE_FRAMES = 3  # of standing nearly still
+PAUSE_PACE = 0.05  # times the pace without the pause
+BEHIND = 0.5  # brightness of digits that stand still
 PACE_KNOTS = 6  # random values of the logarithm of the pace, joined by straight lines
 
 
@@ -34,14 +38,24 @@ def script_times() -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(legs) / legs.sum()])
 
 
-def warped_progress(count: int, frames: int, warp: float, rng: np.random.Generator) -> np.ndarray:
-    """Script time of each frame: (count, frames) in [0, 1], rising strictly from 0 to 1."""
+def warped_progress(
+    count: int, frames: int, warp: float, rng: np.random.Generator, pauses: int = 0
+) -> np.ndarray:
+    """Script time of each frame: (count, frames) in [0, 1], rising strictly from 0 to 1.
+
+    Pauses begin at random frames and may overlap.
+    """
     knots = rng.normal(size=(count, PACE_KNOTS))
     place = np.linspace(0, PACE_KNOTS - 1, frames - 1)
     left = np.minimum(place.astype(int), PACE_KNOTS - 2)
     rise = knots[:, left + 1] - knots[:, left]
     log_pace = knots[:, left] + (place - left) * rise
-    elapsed = np.cumsum(np.exp(warp * log_pace), axis=1)
+    pace = np.exp(warp * log_pace)
+    for _ in range(pauses):
+        start = rng.integers(0, frames - PAUSE_FRAMES, (count, 1))
+        since = np.arange(frames - 1) - start
+        pace = np.where((since >= 0) & (since < PAUSE_FRAMES), PAUSE_PACE * pace, pace)
+    elapsed = np.cumsum(pace, axis=1)
     share = elapsed / elapsed[:, -1:]
     return np.concatenate([np.zeros((count, 1)), share], axis=1)
 
@@ -66,6 +80,17 @@ def follow_script(progress: np.ndarray, waypoints: np.ndarray) -> tuple[np.ndarr
     return (1 - done) * last + done * following, phase
 
 
+def still_background(
+    recipe: SequenceRecipe, images: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """What stands still behind the moving digit: (count, 1, size, size) uint8, maybe black."""
+    shape = (count, recipe.still_digits)
+    chosen = rng.integers(len(images), size=shape)
+    corners = rng.integers(0, recipe.size - recipe.patch + 1, (count, 1, recipe.still_digits, 2))
+    drawn = compose_in_blocks(images[chosen], corners.astype(np.int16), recipe.size)
+    return (BEHIND * drawn).astype(np.uint8)
+
+
 def render(
     recipe: SequenceRecipe,
     images: np.ndarray,
@@ -80,7 +105,8 @@ def render(
         images: (m, patch, patch) uint8 digit images of this split.
         labels: (m,) int digit labels in 0..9.
         count: n, number of videos.
-        streams: callable from a purpose ("digits", "script", "pace") to that split's generator.
+        streams: callable from a purpose ("digits", "script", "pace", "background") to that split's
+            generator.
 
     Returns:
         A dict as that of ``bouncing.render`` with k = 1; its factors are ``digit``,
@@ -93,7 +119,7 @@ def render(
     digit = labels[chosen].astype(np.int16)
     jitter = streams("script").uniform(-recipe.jitter, recipe.jitter, (count, *WAYPOINTS.shape))
     waypoints = np.clip(WAYPOINTS + jitter * VARIES, 0, 1)
-    progress = warped_progress(count, recipe.frames, recipe.warp, streams("pace"))
+    progress = warped_progress(count, recipe.frames, recipe.warp, streams("pace"), recipe.pauses)
     position, phase = follow_script(progress, waypoints)
     pixels = (recipe.size - recipe.patch) * position[:, :, None, ::-1]
     corners = pixels.astype(np.int16)  # (n, T, 1, 2) as (y, x)
@@ -112,8 +138,11 @@ def render(
         "wall_hits": hits,
         "overlap": np.zeros((count, recipe.frames), bool),
     }
+    clips = compose_in_blocks(patches, corners, recipe.size)
+    if recipe.still_digits:
+        clips = np.maximum(clips, still_background(recipe, images, count, streams("background")))
     return {
-        "clips": compose_in_blocks(patches, corners, recipe.size),
+        "clips": clips,
         "labels": multi_hot(digit),
         "boxes": np.concatenate([corners, corners + recipe.patch], -1).astype(np.int16),
         "corners": corners,
