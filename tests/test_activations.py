@@ -354,6 +354,26 @@ def test_a_store_holds_what_the_layers_compute(
         assert scores[name].mean() == pytest.approx(value, rel=1e-5), "all clips, stored or not"
 
 
+def test_layers_are_computed_once_where_scoring_computes_them(
+    tiny_system, make_split, cpu, tmp_path, monkeypatch
+):
+    """An objective that generates is only asked to embed as well where its scores do not end so."""
+    monkeypatch.setattr(extract, "BATCH", 5)
+    split = make_split(20)
+    objective = build(tiny_system("lstm_composite_narrow").definition(), split.shape).eval()
+    passes = []
+    objective.model.register_forward_hook(lambda *_: passes.append(1))
+    group = zarr.create_group(zarr.storage.MemoryStore())
+    how = {"rows": 15, "policy": "none", "dtype": "float32", "device": cpu}
+    store_activations(objective, split, group, **how)
+    assert len(passes) == 4 + 1, "four batches, the first one twice"
+    with torch.no_grad(), capturing(objective.model, objective.model.layers) as captured:
+        objective.embed(split.batch(slice(0, 15), cpu))
+    for name in objective.model.layers:
+        values = store.read_array(group, name).reshape(15, -1)
+        np.testing.assert_allclose(values, captured[name].flatten(1), atol=1e-6)
+
+
 @pytest.mark.slow
 def test_every_narrow_system_can_be_opened_up(narrow, tiny_system, make_split, cpu, tmp_path):
     split = make_split(4)

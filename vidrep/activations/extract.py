@@ -1,10 +1,12 @@
 """Extract the activations of a run: score it and store what its layers compute, in one pass."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import torch
 import zarr
+from torch import Tensor
 
 from vidrep.activations.capture import capturing, reading
 from vidrep.activations.pooling import Policy, by_clip, pool
@@ -59,19 +61,25 @@ def store_activations(
         earlier = list(writers.values())
         writers[name] = LayerWriter(group, name, rows, dtype, earlier)
     answers = AnswerWriter(group, rows, dtype, list(writers.values()))
-    with capturing(objective.model, layers) as captured, reading(objective) as read:
+    with ExitStack() as until_stored, reading(objective) as read:
+        captured = until_stored.enter_context(capturing(objective.model, layers))
         collector = ScoreCollector(objective, read)
         done = 0
+        # Objectives that generate may also run parts of the model on frames of their own.
+        second_pass = objective.generates
         for cut, batch in zip(split.cuts(BATCH), split.batches(BATCH, device), strict=True):
             videos = None if split.videos is None else split.videos[cut]
             answer = collector.add(batch)
-            if objective.generates:  # whose scores also run parts of the model on frames of its own
-                objective.embed(batch)
             here = len(first_of_videos(range(cut.start, cut.stop), videos))
             keep = min(here, rows - done)
             done += here
             if keep <= 0:
+                until_stored.close()
                 continue
+            if second_pass:
+                scored = dict(captured)
+                objective.embed(batch)
+                second_pass = not _equal(scored, captured)
             for name, writer in writers.items():
                 of_clips = by_clip(captured[name], objective.rows_per_clip)
                 pooled = pool(of_clips, policy).cpu().numpy()
@@ -86,6 +94,11 @@ def store_activations(
     if split.groups is not None:
         write_groups(group, first_of_videos(split.groups, split.videos)[:rows])
     return collector.scores()
+
+
+def _equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """Do two passes give every layer the same output?"""
+    return all(torch.equal(one[name], other[name]) for name in other)
 
 
 def extract_run(
