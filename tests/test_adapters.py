@@ -2,16 +2,29 @@
 
 import json
 import os
+import sys
 
 import pytest
 import torch
 
 from vidrep.activations.capture import capturing
-from vidrep.adapters import hugging_face
+from vidrep.adapters import hugging_face, timm_frames, torchvision_videos
 from vidrep.own_models import check_layers, check_own_model, open_network
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+try:
+    import transformers
+except Exception:
+    transformers = None
+try:
+    import timm
+    import torchvision
+except Exception:  # also where they are installed and do not work
+    timm = None
+    torchvision = None
+
+if_transformers = pytest.mark.skipif(transformers is None, reason="transformers does not work here")
+if_torchvision = pytest.mark.skipif(timm is None, reason="torchvision or timm does not work here")
 
 SHAPE = (3, 8, 40, 48)
 COMMON = {
@@ -50,6 +63,8 @@ def config_of(name: str, **changes) -> dict:
     return {"model_type": name, **COMMON, **CONFIGS[name], **changes}
 
 
+@if_transformers
+@if_transformers
 @pytest.mark.parametrize(("name", "changes"), CASES)
 def test_every_token_lies_where_its_patch_is(name, changes):
     """What one patch changes in the embeddings is the token at its place and no other."""
@@ -74,6 +89,7 @@ def test_every_token_lies_where_its_patch_is(name, changes):
     assert last.shape == kept[0][first].shape and kept[0]["embedding"].shape == (1, 24)
 
 
+@if_transformers
 @pytest.mark.parametrize("name", CONFIGS)
 def test_weights_come_from_a_folder_and_outputs_are_the_librarys(name, tmp_path):
     config = transformers.AutoConfig.for_model(**config_of(name))
@@ -100,14 +116,16 @@ def test_weights_come_from_a_folder_and_outputs_are_the_librarys(name, tmp_path)
         torch.testing.assert_close(network(clip), expected, rtol=1e-5, atol=1e-5)
 
 
+@if_transformers
 def test_grey_clips_of_another_size_are_prepared():
     network = hugging_face.VideoTransformer((1, *SHAPE[1:]), config=config_of("videomae"))
     clip = torch.rand(1, 1, *SHAPE[1:])
     colour = clip.expand(1, 3, *SHAPE[1:])
-    assert network.prepare(clip).shape == (1, 8, 3, 32, 32)
-    assert torch.equal(network.prepare(clip), network.prepare(colour))
+    assert network.images(clip).shape == (8, 3, 32, 32)
+    assert torch.equal(network.images(clip), network.images(colour))
 
 
+@if_transformers
 def test_the_preprocessing_is_read_from_the_folder(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config_of("vivit")))
     params = {"folder": str(tmp_path)}
@@ -118,10 +136,11 @@ def test_the_preprocessing_is_read_from_the_folder(tmp_path):
     ):
         (tmp_path / "preprocessor_config.json").write_text(json.dumps(record))
         network = hugging_face.VideoTransformer((3, 8, 32, 32), **params)
-        assert network.image_mean.flatten().tolist() == pytest.approx([mean] * 3)
-        assert network.image_std.flatten().tolist() == pytest.approx([std] * 3)
+        assert network.images.mean.flatten().tolist() == pytest.approx([mean] * 3)
+        assert network.images.std.flatten().tolist() == pytest.approx([std] * 3)
 
 
+@if_transformers
 def test_weights_that_do_not_fit_are_refused_where_the_library_would_leave_them_random():
     network = hugging_face.VideoTransformer((3, 8, 32, 32), config=config_of("videomae"))
     state = network.net.state_dict()
@@ -146,6 +165,7 @@ def test_what_does_not_fit_is_one_line(shape, config, message):
         hugging_face.VideoTransformer(shape, config=config)
 
 
+@if_transformers
 def test_a_system_of_it_is_checked():
     definition = {
         "name": "videomae",
@@ -158,7 +178,73 @@ def test_a_system_of_it_is_checked():
 
 
 def test_a_missing_library_is_one_line(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
-    with pytest.raises(ValueError, match=r"take the package transformers \(pip install") as error:
-        hugging_face.library()
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ValueError, match=r"takes the package transformers, which cannot") as error:
+        hugging_face.quiet_library()
+    assert "\n" not in str(error.value)
+
+
+# --- torchvision and timm. ---
+
+
+@if_torchvision
+@pytest.mark.parametrize(
+    ("name", "last"), [("r3d_18", (512, 1, 2, 2)), ("swin3d_t", (768, 4, 1, 1))]
+)
+def test_networks_of_torchvision_are_extracted(name, last):
+    network = torchvision_videos.VideoNetwork((1, *SHAPE[1:]), name=name, image_px=32).eval()
+    check_layers(network, (1, *SHAPE[1:]))
+    with torch.no_grad(), capturing(network, network.layers) as captured:
+        network(torch.rand(2, 1, *SHAPE[1:]))
+    assert captured[network.layers[-2]].shape == (2, *last)
+    assert captured["embedding"].shape == (2, last[0])
+    published = torchvision.models.get_model(name, weights=None).state_dict()
+    network.load_pretrained(published, "w.pth")
+    kept = network.net.state_dict()
+    assert all(torch.equal(value, published[key]) for key, value in kept.items())
+
+
+@if_torchvision
+@pytest.mark.parametrize(
+    ("name", "options", "last"),
+    [
+        ("resnet18", {}, (512, 8, 2, 2)),
+        ("vit_tiny_patch16_224", {"img_size": 64}, (192, 8, 4, 4)),
+        ("swin_tiny_patch4_window7_224", {"img_size": 64}, (768, 8, 2, 2)),
+    ],
+)
+def test_networks_of_timm_are_extracted_frame_by_frame(name, options, last):
+    network = timm_frames.FrameNetwork(SHAPE, name=name, image_px=64, options=options).eval()
+    check_layers(network, SHAPE)
+    clip = torch.rand(2, *SHAPE)
+    with torch.no_grad(), capturing(network, network.layers) as captured:
+        network(clip)
+    assert captured[network.layers[-2]].shape == (2, *last)
+    assert captured["embedding"].shape[:2] == (2, 8)
+    if name == "resnet18":
+        own = captured[network.layers[-2]][1, :, 3]
+        with torch.no_grad():
+            frame = network.net.forward_features(network.images(clip[1:, :, 3:4]))
+        torch.testing.assert_close(own, frame[0], rtol=1e-4, atol=1e-5)
+
+
+@if_torchvision
+def test_unknown_networks_are_one_line():
+    with pytest.raises(ValueError, match=r"must be one of r3d_18, .*, got 'r4d'"):
+        torchvision_videos.VideoNetwork(SHAPE, name="r4d")
+    with pytest.raises(ValueError, match="Unknown model"):
+        timm_frames.FrameNetwork(SHAPE, name="no_such_net")
+
+
+@pytest.mark.parametrize(
+    ("factory", "name"),
+    [(torchvision_videos.VideoNetwork, "r3d_18"), (timm_frames.FrameNetwork, "resnet18")],
+)
+def test_libraries_that_do_not_work_are_one_sentence(factory, name, monkeypatch):
+    for library in ("torchvision", "timm"):
+        monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(
+        ValueError, match=r"which cannot be imported: .*; it must fit torch"
+    ) as error:
+        factory(SHAPE, name=name)
     assert "\n" not in str(error.value)

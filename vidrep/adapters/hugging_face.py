@@ -19,10 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from vidrep.adapters import Images, check_colours, library
 from vidrep.models.blocks import check_clip_shape
 from vidrep.models.layouts import FoldedFrames, Layout, Tokens
 
@@ -70,20 +69,14 @@ KINDS = {
 }
 
 
-def library():
+def quiet_library():
     """The library, told to be quiet and never to look for files elsewhere.
 
     Raises:
         ValueError: it is missing, or does not work here.
     """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    try:
-        import transformers
-    except Exception as error:
-        raise ValueError(
-            "networks of Hugging Face take the package transformers"
-            f" (pip install 'vidrep[adapters]'), which cannot be imported: {error}"
-        ) from error
+    transformers = library("transformers", "; pip install -e '.[adapters]'")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     return transformers
@@ -112,7 +105,7 @@ class VideoTransformer(nn.Module):
         self, clip_shape: Sequence[int], *, folder: str | None = None, config: dict | None = None
     ):
         super().__init__()
-        transformers = library()
+        transformers = quiet_library()
         keys = _read_json(folder, "config.json") if folder else {}
         keys |= config or {}
         model_type = keys.pop("model_type", None)
@@ -129,9 +122,7 @@ class VideoTransformer(nn.Module):
         self.frames = getattr(self.config, self.kind.frames)
         self.size = getattr(self.config, self.kind.size)
         self._check_clips(clip_shape)
-        mean, std = self._normalisation(folder)
-        self.register_buffer("image_mean", torch.tensor(mean)[:, None, None], persistent=False)
-        self.register_buffer("image_std", torch.tensor(std)[:, None, None], persistent=False)
+        self.images = Images(*self._normalisation(folder), (self.size, self.size))
         self.embedding = nn.Identity()
         embeddings = "encoder.embeddings" if model_type == "vjepa2" else "embeddings"
         blocks = len(self.net.get_submodule(self.kind.blocks))
@@ -149,8 +140,7 @@ class VideoTransformer(nn.Module):
 
     def _check_clips(self, clip_shape: Sequence[int]) -> None:
         channels, frames, *_ = check_clip_shape(clip_shape)
-        if channels not in (1, 3):
-            raise ValueError(f"it takes grey or RGB clips, got {channels} channels")
+        check_colours(channels)
         if frames != self.frames:
             raise ValueError(
                 f"it takes clips of {self.frames} frames ({self.kind.frames} in its configuration),"
@@ -214,21 +204,11 @@ class VideoTransformer(nn.Module):
             raise ValueError(f"{source} does not fit the network: {shown}")
         self.net.load_state_dict(own)
 
-    def prepare(self, clip: Tensor) -> Tensor:
-        """Clips as the network wants them.
-
-        (B, C, T, H, W) in [0, 1] -> (B, T, 3, size, size).
-        """
-        frames = clip.transpose(1, 2).flatten(0, 1)  # (B*T, C, H, W)
-        shrinks = min(frames.shape[2:]) > self.size
-        frames = F.interpolate(frames, (self.size,) * 2, mode="bilinear", antialias=shrinks)
-        normalised = (frames - self.image_mean) / self.image_std  # broadcasting repeats grey
-        return normalised.unflatten(0, (-1, self.frames))
-
     def forward(self, clip: Tensor) -> Tensor:
         """Embedding of a clip: (B, C, T, H, W) in [0, 1] -> (B, D)."""
         network = self.net.encoder if self.kind.size == "crop_size" else self.net
-        tokens = network(self.prepare(clip)).last_hidden_state
+        images = self.images(clip).unflatten(0, (-1, self.frames))  # (B, T, 3, size, size)
+        tokens = network(images).last_hidden_state
         vectors = tokens[:, 0] if self.kind.class_token else tokens.mean(1)
         if self.folded:
             vectors = vectors.unflatten(0, (-1, self.frames)).mean(1)

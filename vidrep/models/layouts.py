@@ -58,7 +58,7 @@ class FoldedFrames:
     """
 
     steps: int
-    each: Tokens | None = None
+    each: "Tokens | ChannelsLast | None" = None
 
     def __call__(self, output: Tensor) -> Tensor:
         if self.each:
@@ -88,12 +88,12 @@ class TimeFirst:
 
 @dataclass(frozen=True)
 class ChannelsLast:
-    """Maps with channels behind space: (B, T, H, W, C) -> (B, C, T, H, W)."""
+    """Maps with channels behind space: (B, T, H, W, C) -> (B, C, T, H, W), also without T."""
 
     def __call__(self, output: Tensor) -> Tensor:
-        if output.ndim != 5:
+        if output.ndim not in (4, 5):
             raise ValueError(f"{tuple(output.shape)} is not (B, T, H, W, C)")
-        return output.permute(0, 4, 1, 2, 3)
+        return output.movedim(-1, 1)
 
 
 Layout = Tokens | FoldedFrames | TimeFirst | ChannelsLast
