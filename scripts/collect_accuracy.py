@@ -1,13 +1,14 @@
 """Collect the scores of all runs, with the floor of the commonest label set, into one table.
 
-Column converged tells of trained runs whether training had stopped getting better.
+Column converged tells of trained runs whether training had stopped getting better, column flow of
+systems that are fed flow which one.
 """
 
 import pandas as pd
 
 from vidrep.command_line import make_parser, run
 from vidrep.result_tables import write_table
-from vidrep.tables import collect, convergence, majority_set
+from vidrep.tables import collect, convergence, flows, majority_set
 
 
 def main() -> None:
@@ -34,8 +35,8 @@ def main() -> None:
     for train, test in zip(args.train, args.test, strict=True):
         floors += majority_set(train, test)
     scores = pd.concat([collect(args.parts), pd.DataFrame(floors)], ignore_index=True)
-    ended = convergence(args.records)
-    write_table(scores.merge(ended, "left", ["system", "trained_on", "seed"]), args.output)
+    scores = scores.merge(convergence(args.records), "left", ["system", "trained_on", "seed"])
+    write_table(scores.merge(flows(args.records), "left", "system"), args.output)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,9 @@ def test_gradients_of_every_narrow_system(narrow, excess):
 
 @needs_bfloat16
 @pytest.mark.parametrize("layer", ["conv1.0", "conv2.0", "conv3.0", "full4.1"])
-@pytest.mark.parametrize("name", ["temporal_bidirectional_narrow", "temporal_single_task_narrow"])
+@pytest.mark.parametrize(
+    "name", ["temporal_bidirectional_exact_narrow", "temporal_single_task_exact_narrow"]
+)
 def test_a_wrong_gradient_of_one_layer_is_found(name, layer, excess):
     """In the two systems whose gradients rounding changes most among those of flow."""
 

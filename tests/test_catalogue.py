@@ -122,11 +122,11 @@ def test_reference_recipes_are_those_of_the_sources():
         recipes["lstm_composite"]["batch"] == 80
         and systems.system("lstm_composite").objective_params["observed"] == 10
     )
-    two_stream = build_without_memory("two_stream").model
+    two_stream = build_without_memory("two_stream_exact").model
     assert (
         two_stream.temporal.stacks.length,
-        recipes["two_stream"]["optimiser"],
-        recipes["two_stream"]["lr"],
+        recipes["two_stream_exact"]["optimiser"],
+        recipes["two_stream_exact"]["lr"],
     ) == (
         10,
         "sgd",

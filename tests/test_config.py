@@ -168,35 +168,35 @@ def test_mistakes_name_key_and_value(config, key, words):
             "config key systems: 'pixels' is listed 2 times; list it once with several seeds",
         ),
         (
-            {"video": {"frames": 10}, "systems": ["two_stream_narrow"]},
+            {"video": {"frames": 10}, "systems": ["two_stream_exact_narrow"]},
             (
                 "config key video.frames: 10 frames have 9 flow fields, too few for the stack of 10"
-                " of system two_stream_narrow"
+                " of system two_stream_exact_narrow"
             ),
         ),
         (
-            {"systems": [{"name": "two_stream_narrow", "params": {"stack": 16}}]},
+            {"systems": [{"name": "two_stream_exact_narrow", "params": {"stack": 16}}]},
             "config key video.frames: 16 frames have 15 flow fields, too few for the stack of 16",
         ),
         (
             {
                 "datasets": [{"name": "short", "recipe": "digits_only", "frames": 8}],
-                "systems": ["two_stream_narrow"],
+                "systems": ["two_stream_exact_narrow"],
             },
             "config key datasets, short: 8 frames have 7 flow fields, too few for the stack of 10",
         ),
         (
-            {"systems": [{"name": "two_stream_narrow", "params": {"bidirectional": True}}]},
+            {"systems": [{"name": "two_stream_exact_narrow", "params": {"bidirectional": True}}]},
             (
-                "config key systems, two_stream_narrow: params.bidirectional is True and inputs are"
-                " ['clip', 'flow']; bidirectional"
+                "config key systems, two_stream_exact_narrow: params.bidirectional is True and"
+                " inputs are ['clip', 'flow']; bidirectional"
             ),
         ),
         (
-            {"systems": [{"name": "temporal_narrow", "inputs": ["flow", "flow_backward"]}]},
+            {"systems": [{"name": "temporal_exact_narrow", "inputs": ["flow", "flow_backward"]}]},
             (
-                "config key systems, temporal_narrow: params.bidirectional is False and inputs are"
-                " ['flow', 'flow_backward']"
+                "config key systems, temporal_exact_narrow: params.bidirectional is False and"
+                " inputs are ['flow', 'flow_backward']"
             ),
         ),
         (
@@ -285,10 +285,10 @@ def test_the_reference_of_keys_is_current():
 
 
 def test_entries_change_the_catalogue_where_they_say_so():
-    plain = systems.system("two_stream_narrow")
+    plain = systems.system("two_stream_exact_narrow")
     changed = systems.system(
         {
-            "name": "two_stream_narrow",
+            "name": "two_stream_exact_narrow",
             "params": {"stack": 4},
             "recipe": {"lr": 0.1},
             "seeds": [3, 5],
@@ -303,10 +303,10 @@ def test_entries_change_the_catalogue_where_they_say_so():
         (0,),
         "true",
     )
-    assert "stack" not in systems.catalogue()["two_stream_narrow"]["params"], (
+    assert "stack" not in systems.catalogue()["two_stream_exact_narrow"]["params"], (
         "the catalogue itself stays as it is"
     )
-    assert systems.system("two_stream_narrow") == plain
+    assert systems.system("two_stream_exact_narrow") == plain
 
 
 def test_own_systems_get_defaults():
@@ -365,13 +365,13 @@ def test_backward_flow_is_of_the_method_of_the_forward_flow():
     }
     assert systems.flow_inputs(("clip",), None) == {}
     assert (
-        systems.system("temporal_bidirectional").flow == "true"
+        systems.system("temporal_bidirectional_exact").flow == "true"
         and systems.system("c3d_narrow").flow is None
     )
 
 
 def test_flow_methods_are_those_used_or_scored():
-    fed = {"name": "two_stream_narrow", "flow": "farneback"}
+    fed = {"name": "two_stream_exact_narrow", "flow": "farneback"}
     plain = Experiment(default(systems=["pixels"], flow={"estimators": []}))
     assert plain.flow_methods("digits_only") == ["true"] and plain.flow_scored_on() == []
     scored = Experiment(default(systems=[fed], flow={"estimators": ["dis"]}))

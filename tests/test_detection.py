@@ -622,7 +622,7 @@ def test_claims_without_detection_are_not_run(tmp_path):
 WRONG = {
     "systems": ({"systems": ["r3d_narrow"]}, "detection.systems: 'r3d_narrow'"),
     "a control": ({"systems": ["pixels"]}, "detection.systems: 'pixels'"),
-    "flow": ({"systems": ["two_stream_narrow"]}, "choose from c3d_narrow"),
+    "flow": ({"systems": ["two_stream_exact_narrow"]}, "choose from c3d_narrow"),
     "data set": (
         {"systems": ["c3d_narrow"], "datasets": ["velocity_only_slow"]},
         "c3d_narrow on velocity_only_slow",
@@ -639,7 +639,7 @@ WRONG = {
 
 
 def configured(detection: dict) -> dict:
-    systems = ["c3d_narrow", "two_stream_narrow", "pixels"]
+    systems = ["c3d_narrow", "two_stream_exact_narrow", "pixels"]
     return complete({"systems": systems, "detection": detection})
 
 

@@ -84,7 +84,7 @@ def test_versions_stay_comparable_clip_by_clip(endless):
 
 
 def test_flow_and_targets_belong_to_the_new_clips(endless):
-    made = endless(system="two_stream_narrow")
+    made = endless(system="two_stream_exact_narrow")
     rendered = made.render(made.recipe, made.digits, "train", COUNT, 0, epoch=4)
     split = made(4)
     expected = exact_flow(rendered["patches"], rendered["corners"], 16)

@@ -206,7 +206,7 @@ def test_few_clips_have_no_interval(runs, tmp_path):
 
 CLASSIFIERS = {
     "c3d_narrow": {},
-    "two_stream_narrow": {},
+    "two_stream_exact_narrow": {},
     "cnn_lstm_narrow": {},
     "window_lstm_narrow": {},
     "capsules_narrow": {},

@@ -189,7 +189,7 @@ def test_colour_clips_are_manipulated_alike(tmp_path):
 def tiny_run(content, tiny_system, tmp_path):
     """A two-stream run with random weights in files, its objective, and its data set file."""
     path, arrays = content
-    definition = tiny_system("two_stream_narrow").definition()
+    definition = tiny_system("two_stream_exact_narrow").definition()
     shape = DataShape((1, FRAMES, 16, 16), arrays["labels"].shape[1], True)
     torch.manual_seed(0)
     objective = build(definition, shape).eval()

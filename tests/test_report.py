@@ -377,9 +377,9 @@ def test_heads_stand_in_columns_and_features_in_rows(results):
     table = result_tables.read_table(
         results / "functional_similarity/digits_only.csv", ("run_a", "run_b", "metric", "value")
     )
-    runs = functional.trained_runs(table, ["two_stream_narrow", "c3d_narrow"])
+    runs = functional.trained_runs(table, ["two_stream_exact_narrow", "c3d_narrow"])
     assert (
-        list(dict.fromkeys(runs["system"])) == ["two_stream_narrow", "c3d_narrow"]
+        list(dict.fromkeys(runs["system"])) == ["two_stream_exact_narrow", "c3d_narrow"]
         and not (runs["seed"] == "untrained").any()
     )
     a, b = runs["run"].iloc[:2]

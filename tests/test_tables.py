@@ -120,7 +120,7 @@ def test_costs_are_medians_over_runs(tmp_path):
     paths = []
     for number, (system, parameters, macs, train, infer, peak) in enumerate(runs):
         record = {
-            "system": {"name": system},
+            "system": {"name": system, "flow": "true" if system == "b" else None},
             "parameters": parameters,
             "macs_per_clip": macs,
             "seed": number,
@@ -130,16 +130,16 @@ def test_costs_are_medians_over_runs(tmp_path):
         paths[-1].write_text(json.dumps(record))
     write_table(cost([str(path) for path in paths]), tmp_path / "cost.csv")
     assert (tmp_path / "cost.csv").read_text().splitlines() == [
-        "system,parameters,macs_per_clip,train_clips_per_s,infer_clips_per_s,peak_bytes",
-        "a,3,4,,1.0,5",
-        f"b,10,100,6.0,20.0,{2**32}",
+        "system,parameters,macs_per_clip,train_clips_per_s,infer_clips_per_s,peak_bytes,flow",
+        "a,3,4,,1.0,5,",
+        f"b,10,100,6.0,20.0,{2**32},exact",
     ]
 
 
 def test_a_resumed_run_without_a_speed_does_not_move_the_median(tmp_path):
     for number, speed in enumerate((4.0, math.nan, 6.0)):
         record = {
-            "system": {"name": "a"},
+            "system": {"name": "a", "flow": None},
             "parameters": 1,
             "macs_per_clip": 1,
             "train_clips_per_s": speed,

@@ -300,7 +300,7 @@ def test_the_run_ends_with_the_weights_of_the_chosen_epoch(splits, tmp_path, mon
 def test_each_stream_ends_with_the_weights_of_its_own_best_epoch(
     tiny_system, splits, tmp_path, monkeypatch, cpu
 ):
-    two_stream = tiny_system("two_stream_narrow").definition()
+    two_stream = tiny_system("two_stream_exact_narrow").definition()
     scores = {
         "exact_set": [0.1, 0.2, 0.3, 0.25],  # of the streams together, and at last of those chosen
         "exact_set_spatial": [0.5, 0.2, 0.1, 0.5],
@@ -336,7 +336,7 @@ def test_each_stream_ends_with_the_weights_of_its_own_best_epoch(
 
 
 def test_the_fusion_of_streams_is_scored_once_it_is_fitted(tiny_system, splits, tmp_path, cpu):
-    two_stream = {**tiny_system("two_stream_narrow").definition(), "first_seed": 0}
+    two_stream = {**tiny_system("two_stream_exact_narrow").definition(), "first_seed": 0}
     objective = fresh(two_stream, splits[0], cpu)
     assert "exact_set_svm" not in evaluate(objective, splits[1], cpu)
     two_stream["first_seed"] = 0
@@ -786,7 +786,7 @@ def test_multiply_adds_count_every_sample(splits, cpu):
     assert count_parameters(objective) == sum(tensor.numel() for tensor in objective.parameters())
 
 
-@pytest.mark.parametrize("name", ["c3d_narrow", "two_stream_narrow", "lstm_composite_narrow"])
+@pytest.mark.parametrize("name", ["c3d_narrow", "two_stream_exact_narrow", "lstm_composite_narrow"])
 def test_runs_and_the_catalogue_count_the_same_multiply_adds(name, make_split, cpu):
     told = describe(name)
     _, frames, side, _ = told["clip"]

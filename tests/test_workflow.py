@@ -112,7 +112,7 @@ def test_smoke_gives_the_agreed_files(smoke):
     for name in (
         "datasets/digits_only/test.h5",
         "runs/velocity_only/c3d_narrow/seed1/weights.pt",
-        "activations/velocity_only/digits_only--two_stream_narrow--seed0.zarr.zip",
+        "activations/velocity_only/digits_only--two_stream_exact_narrow--seed0.zarr.zip",
         "provenance.json",
     ):
         assert (results / name).is_file(), name
@@ -127,6 +127,7 @@ def test_smoke_gives_the_agreed_files(smoke):
         "metric",
         "value",
         "converged",
+        "flow",
     ]
     assert list(rows(results / "tables" / "probes.csv")[0]) == [
         "system",
@@ -173,7 +174,7 @@ def test_every_run_is_scored_on_every_version_and_baselines_on_their_own(smoke):
     assert {
         ("c3d_narrow", a, b, seed) for a in versions for b in versions for seed in ("0", "1")
     } <= scored
-    assert {("two_stream_narrow", a, a, "untrained") for a in versions} <= scored
+    assert {("two_stream_exact_narrow", a, a, "untrained") for a in versions} <= scored
     assert {("majority_set", a, a, "untrained") for a in versions} <= scored
 
 
@@ -190,7 +191,7 @@ def test_every_run_is_scored_on_its_own_clips_with_broken_time(smoke):
     assert all(row["trained_on"] == row["evaluated_on"] for row in table)
     assert {row["system"] for row in table} == {
         "c3d_narrow",
-        "two_stream_narrow",
+        "two_stream_exact_narrow",
         "lstm_composite_narrow",
     }
     assert (smoke / "results/smoke/figures/controls.png").is_file()
@@ -234,7 +235,10 @@ def test_answers_of_all_runs_with_classes_are_compared(smoke):
     without = {row["run_a"].split("/")[1] for row in table if row["flag"] == "no_classes"}
     assert without == {"lstm_composite_narrow", "pixels"}
     runs = {row["run_a"] for row in table if row["metric"] == "stitched_accuracy"}
-    assert {"velocity_only/c3d_narrow/seed1", "digits_only/two_stream_narrow/seeduntrained"} <= runs
+    assert {
+        "velocity_only/c3d_narrow/seed1",
+        "digits_only/two_stream_exact_narrow/seeduntrained",
+    } <= runs
     counts = {
         metric: sum(row["metric"] == metric for row in table)
         for metric in ("agreement", "stitched_accuracy")
@@ -455,7 +459,7 @@ def test_same_config_gives_the_same_bytes_even_after_an_interruption(project, sm
     snakemake(project, *targets, "--configfile", SMOKE, "--cores", "2", work=interrupted)
     weights = [
         "results/smoke/runs/digits_only/c3d_narrow/seed0/weights.pt",
-        "results/smoke/runs/velocity_only/two_stream_narrow/seed0/weights.pt",
+        "results/smoke/runs/velocity_only/two_stream_exact_narrow/seed0/weights.pt",
     ]
     for name in (*targets, *weights):
         assert (interrupted / name).read_bytes() == (smoke / name).read_bytes(), name
@@ -529,7 +533,7 @@ BAD = {
     "unknown key": ({"sistems": ["c3d_narrow"]}, "sistems"),
     "unknown system": ({"systems": ["c4d"]}, "systems: 'c4d'"),
     "too few frames for the flow stack": (
-        {"video": {"frames": 8}, "systems": ["two_stream_narrow"]},
+        {"video": {"frames": 8}, "systems": ["two_stream_exact_narrow"]},
         "video.frames",
     ),
     "no file of activations": (

@@ -134,8 +134,29 @@ def convergence(records: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["system", "trained_on", "seed", "converged"], dtype=str)
 
 
+FLOW_NAMES = {"true": "exact", "true_box": "exact_box"}  # what tables call flow, if not as it is
+
+
+def flows(records: Sequence[str]) -> pd.DataFrame:
+    """Which flow systems are fed.
+
+    Args:
+        records: ``run.json`` of runs.
+
+    Returns:
+        Columns system, flow: exact, exact_box (of squares in place of the digits), or an estimator;
+        systems without flow are left out.
+    """
+    found = {}
+    for path in records:
+        system = json.loads(Path(path).read_text())["system"]
+        if system["flow"]:
+            found[system["name"]] = FLOW_NAMES.get(system["flow"], system["flow"])
+    return pd.DataFrame(found.items(), columns=["system", "flow"], dtype=str)
+
+
 def cost(records: Sequence[str]) -> pd.DataFrame:
-    """Parameters, multiply-adds, speed and memory of each system: medians over its runs."""
+    """What each system costs, medians over its runs, and which flow it is fed."""
     whole_numbers = ["parameters", "macs_per_clip", "peak_bytes"]
     columns = [
         "parameters",
@@ -151,4 +172,5 @@ def cost(records: Sequence[str]) -> pd.DataFrame:
         rows.append({"system": record["system"]["name"], **numbers})
     by_system = pd.DataFrame(rows).groupby("system", sort=True)
     medians = by_system[columns].median().reset_index()
-    return medians.astype(dict.fromkeys(whole_numbers, "int64"))
+    medians = medians.astype(dict.fromkeys(whole_numbers, "int64"))
+    return medians.merge(flows(records), "left", "system")

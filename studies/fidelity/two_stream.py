@@ -27,9 +27,9 @@ SOURCE = "two_stream"
 BOTH = "digits_and_velocity"
 MOTION = "velocity_only"
 SHAPE = "digits_only"
-TWO = "two_stream_narrow"
-TEMPORAL = "temporal_narrow"
-NO_MEAN = "temporal_no_mean_narrow"
+TWO = "two_stream_exact_narrow"
+TEMPORAL = "temporal_exact_narrow"
+NO_MEAN = "temporal_no_mean_exact_narrow"
 STREAM_METRICS = {
     "spatial": "exact_set_spatial",
     "temporal": "exact_set_temporal",
@@ -85,7 +85,7 @@ def commonest_class(results: Results) -> Score:
 
 
 def _shape_leaks(results: Results) -> Finding:
-    exact = strongest_class(results, "temporal_l1_narrow")
+    exact = strongest_class(results, "temporal_l1_exact_narrow")
     box = strongest_class(results, "temporal_l1_box_narrow")
     chance = commonest_class(results)
     spatial = results.score(TWO, SHAPE, metric="exact_set_spatial")
@@ -127,13 +127,13 @@ def _svm(results: Results) -> Finding:
 
 def _length(results: Results) -> Finding:
     ten = results.score(TEMPORAL, MOTION)
-    five = results.score("temporal_l5_narrow", MOTION)
-    one = results.score("temporal_l1_narrow", MOTION)
+    five = results.score("temporal_l5_exact_narrow", MOTION)
+    one = results.score("temporal_l1_exact_narrow", MOTION)
     return all_hold([greater(ten, five), greater(five, one)])
 
 
 def _trajectory(results: Results) -> Finding:
-    trajectories = results.score("temporal_trajectory_narrow", MOTION)
+    trajectories = results.score("temporal_trajectory_exact_narrow", MOTION)
     return within(trajectories, results.score(TEMPORAL, MOTION))
 
 
@@ -192,8 +192,8 @@ def _no_pan(results: Results) -> Finding:
 
 
 def _multi_task(results: Results) -> Finding:
-    two_tasks = results.score("temporal_multi_task_narrow", MOTION)
-    return greater(two_tasks, results.score("temporal_single_task_narrow", MOTION))
+    two_tasks = results.score("temporal_multi_task_exact_narrow", MOTION)
+    return greater(two_tasks, results.score("temporal_single_task_exact_narrow", MOTION))
 
 
 @torch.no_grad()
@@ -294,8 +294,8 @@ CLAIMS = [
             " chance on exact flow, and near chance where every digit has the same square support"
         ),
         how=(
-            "temporal_l1_narrow and temporal_l1_box_narrow: is the likeliest class present? Stacks"
-            " of one field show shapes best, and whole label sets are beyond them"
+            "temporal_l1_exact_narrow and temporal_l1_box_narrow: is the likeliest class present?"
+            " Stacks of one field show shapes best, and whole label sets are beyond them"
         ),
         measure=_shape_leaks,
     ),
@@ -314,13 +314,13 @@ CLAIMS = [
     claim(
         "Longer stacks read speed better",
         expected="velocity_only: L = 10 above L = 5 above L = 1",
-        how="temporal_narrow, temporal_l5_narrow, temporal_l1_narrow",
+        how="temporal_exact_narrow, temporal_l5_exact_narrow, temporal_l1_exact_narrow",
         measure=_length,
     ),
     claim(
         "Stacking and trajectory stacking are about as good",
         expected="within 5 points on velocity_only",
-        how="temporal_trajectory_narrow and temporal_narrow",
+        how="temporal_trajectory_exact_narrow and temporal_exact_narrow",
         measure=_trajectory,
         mended="an interval that reached within 5 points passed, however wide it was",
     ),
@@ -337,9 +337,9 @@ CLAIMS = [
             " with it where it was, within 5 points"
         ),
         how=(
-            "temporal_no_mean_narrow and temporal_narrow, trained without pan, on test clips of a"
-            " camera that swings by a pixel each frame, against the same clips rolled likewise with"
-            " the camera's motion left out of the flow"
+            "temporal_no_mean_exact_narrow and temporal_exact_narrow, trained without pan, on test"
+            " clips of a camera that swings by a pixel each frame, against the same clips rolled"
+            " likewise with the camera's motion left out of the flow"
         ),
         measure=_pan,
         mended=(
@@ -350,7 +350,7 @@ CLAIMS = [
     claim(
         "Without camera motion, mean subtraction changes little",
         expected="within 5 points on velocity_only",
-        how="temporal_no_mean_narrow and temporal_narrow",
+        how="temporal_no_mean_exact_narrow and temporal_exact_narrow",
         measure=_no_pan,
         mended="an interval that reached within 2 points passed, however wide it was",
     ),
@@ -361,15 +361,15 @@ CLAIMS = [
             " second task"
         ),
         how=(
-            "temporal_multi_task_narrow (speed classes on the other nine tenths) and"
-            " temporal_single_task_narrow"
+            "temporal_multi_task_exact_narrow (speed classes on the other nine tenths) and"
+            " temporal_single_task_exact_narrow"
         ),
         measure=_multi_task,
     ),
     claim(
         "Mirrored clips with the sign of horizontal flow turned keep their classes",
         expected="accuracy and the share of every predicted class within 5 points",
-        how="temporal_narrow on mirrored test clips of velocity_only",
+        how="temporal_exact_narrow on mirrored test clips of velocity_only",
         measure=_flip_classes,
     ),
     claim(
@@ -379,9 +379,9 @@ CLAIMS = [
             " nothing where the sign stays"
         ),
         how=(
-            "ridge regression on the second convolution of temporal_narrow (its embedding no longer"
-            " tells direction), fitted on training clips of velocity_only; to hold means to explain"
-            " at least three quarters as much"
+            "ridge regression on the second convolution of temporal_exact_narrow (its embedding no"
+            " longer tells direction), fitted on training clips of velocity_only; to hold means to"
+            " explain at least three quarters as much"
         ),
         measure=_flip_direction,
     ),
