@@ -26,7 +26,7 @@ def main() -> None:
 
     import torch
 
-    from vidrep.digits import read_digits
+    from vidrep.digits.source import read_digits
     from vidrep.training.device import choose
     from vidrep.training.still_digits import train_on_digits
 

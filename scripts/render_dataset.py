@@ -6,7 +6,7 @@ import json
 
 from vidrep.command_line import run
 from vidrep.datasets.store import write_clips
-from vidrep.digits import SPLITS, read_digits
+from vidrep.digits.source import SPLITS, read_digits
 from vidrep.naming import resolve
 
 

@@ -8,7 +8,7 @@ from vidrep.command_line import run
 from vidrep.datasets.recipes import BouncingRecipe
 from vidrep.datasets.store import write_clips
 from vidrep.datasets.untrimmed import SPLITS, UntrimmedRecipe, render_untrimmed
-from vidrep.digits import read_digits
+from vidrep.digits.source import read_digits
 
 
 def main() -> None:

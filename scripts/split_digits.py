@@ -3,7 +3,7 @@
 import argparse
 
 from vidrep.command_line import run
-from vidrep.digits import load_digits, write_digits
+from vidrep.digits.source import load_digits, write_digits
 
 
 def main() -> None:

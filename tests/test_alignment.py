@@ -17,7 +17,7 @@ from vidrep.alignment.videos import baseline, read_videos
 from vidrep.datasets.recipes import sequence_recipe
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
-from vidrep.digits import load_digits
+from vidrep.digits.source import load_digits
 from vidrep.models.frame_embedder import FrameEmbedder
 from vidrep.objectives import cycle_losses
 from vidrep.objectives.build import build

@@ -12,7 +12,7 @@ from vidrep.clip_scores import write_clip_scores
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
-from vidrep.digits import load_digits
+from vidrep.digits.source import load_digits
 from vidrep.models.capsules import ClassCapsules, PrimaryCapsules, route, squash, with_coordinates
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build

@@ -8,8 +8,8 @@ import yaml
 
 from vidrep import similarity, systems
 from vidrep.config import check, complete, read_yaml, reference
-from vidrep.config.sections import MNIST_FILES, Recipe
-from vidrep.digits import fetch
+from vidrep.config.sections import Recipe
+from vidrep.digits import MNIST_FILES, fetch
 from vidrep.experiment import Experiment
 from vidrep.runs import UNTRAINED, Run
 from vidrep.systems import DEFAULT_RECIPE

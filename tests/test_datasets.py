@@ -18,7 +18,7 @@ from vidrep.datasets.declared import data_set
 from vidrep.datasets.recipes import recipe, versions
 from vidrep.datasets.render import render, render_split
 from vidrep.datasets.store import open_clips, write_clips
-from vidrep.digits import SPLITS, load_digits, write_digits
+from vidrep.digits.source import SPLITS, load_digits, write_digits
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 ATTRS = {

@@ -12,7 +12,7 @@ import pytest
 from vidrep.datasets.declared import KINDS, data_set, data_sets, names
 from vidrep.datasets.kind import TRUTHS
 from vidrep.datasets.recipes import BouncingRecipe, SequenceRecipe, recipe
-from vidrep.digits import load_digits
+from vidrep.digits.source import load_digits
 from vidrep.flow import ESTIMATED_FLOWS, FLOWS
 from vidrep.flow.estimate import METHODS
 from vidrep.naming import resolve

@@ -41,7 +41,7 @@ from vidrep.detection.labeller import (
     train_labeller,
 )
 from vidrep.detection.postprocess import Segments, classify, detect, smooth, true_segments
-from vidrep.digits import load_digits
+from vidrep.digits.source import load_digits
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.result_tables import write_rows, write_table

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidrep.digits import SPLITS, load_digits, read_digits, write_digits
 from vidrep.digits.fetch import FILES, fetch
 from vidrep.digits.idx import read_idx
+from vidrep.digits.source import SPLITS, load_digits, read_digits, write_digits
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 

@@ -12,8 +12,7 @@ from vidrep.config import check, complete
 from vidrep.datasets.declared import data_set
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
-from vidrep.digits import load_digits, write_digits
-from vidrep.digits.source import DigitSource
+from vidrep.digits.source import DigitSource, load_digits, write_digits
 from vidrep.flow.exact import exact_flow
 from vidrep.splits import SPLITS
 from vidrep.training.endless import EndlessClips, endless_clips

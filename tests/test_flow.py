@@ -16,7 +16,7 @@ import zarr
 from vidrep.datasets.recipes import recipe, versions
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
-from vidrep.digits import load_digits
+from vidrep.digits.source import load_digits
 from vidrep.flow import FLOWS
 from vidrep.flow.colour import colour_flow, colour_wheel
 from vidrep.flow.error import endpoint_error, summarise_error

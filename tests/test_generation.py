@@ -20,7 +20,7 @@ from torch import nn
 from vidrep.datasets.bouncing import render
 from vidrep.datasets.recipes import BouncingRecipe
 from vidrep.datasets.store import write_clips
-from vidrep.digits import load_digits
+from vidrep.digits.source import load_digits
 from vidrep.generation import baselines, generate, metrics, scores, verdict
 from vidrep.objectives.base import Objective
 from vidrep.objectives.build import build

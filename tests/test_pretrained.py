@@ -11,7 +11,7 @@ from torch import nn
 
 from vidrep import systems
 from vidrep.config import check, complete
-from vidrep.digits import load_digits
+from vidrep.digits.source import load_digits
 from vidrep.models.trunks import TRUNKS
 from vidrep.models.trunks.digit_cnn import DigitCNN
 from vidrep.models.trunks.trunk import Trunk

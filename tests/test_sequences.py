@@ -6,7 +6,7 @@ import pytest
 from vidrep.config import check, complete
 from vidrep.datasets.recipes import sequence_recipe, versions
 from vidrep.datasets.render import render, render_split
-from vidrep.digits import load_digits
+from vidrep.digits.source import load_digits
 from vidrep.flow.exact import exact_flow
 
 SETTINGS = {"frames": 24, "size": 20, "patch": 8, "jitter": 0.08, "warp": 0.6}

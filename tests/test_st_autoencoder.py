@@ -30,7 +30,7 @@ from vidrep.clip_scores import write_clip_scores
 from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
-from vidrep.digits import load_digits
+from vidrep.digits.source import load_digits
 from vidrep.flow.methods import flow_of_clips
 from vidrep.models.warp import warp
 from vidrep.objectives.base import DataShape

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 from vidrep.activations import STORE_SUFFIX
-from vidrep.result_tables import write_rows
 
+POLICIES = ("keep_all", "keep_best", "temp")
 # of an experiment, with the suffix of a run's files
 FOLDERS = {"activations": STORE_SUFFIX, "kernels": ".h5"}
 
@@ -38,6 +38,8 @@ def superseded(records: list[Path]) -> list[str]:
 
 def keep_best(results: Path, records: list[Path], report: Path) -> None:
     """Remove activations and kernels of superseded runs, and write what was removed, in bytes."""
+    from vidrep.result_tables import write_rows  # slow to import, and the Snakefile reads POLICIES
+
     removed = []
     for stem in superseded(records):
         for folder, suffix in FOLDERS.items():

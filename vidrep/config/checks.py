@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vidrep.config.sections import MNIST_FILES
 from vidrep.config.system_checks import check_system, where_counted
 from vidrep.datasets.declared import KINDS
+from vidrep.digits import MNIST_FILES
 from vidrep.experiment import Experiment
 from vidrep.naming import nearest
 from vidrep.systems import System

@@ -13,19 +13,14 @@ from pydantic import (
     model_validator,
 )
 
-from vidrep import measures
+from vidrep import digits, measures
 from vidrep.activations import CONTROLS
 from vidrep.flow import ESTIMATED_FLOWS, FORWARD_FLOWS
+from vidrep.retention import POLICIES
 from vidrep.training import PRECISIONS
 from vidrep.training.optimisers import OPTIMISERS, SCHEDULES
 
 NAME = r"^[A-Za-z0-9_]+$"
-# The archives in a folder of digits of kind mnist.
-MNIST_FILES = tuple(
-    f"{part}-{content}-ubyte.gz"
-    for part in ("train", "t10k")
-    for content in ("images-idx3", "labels-idx1")
-)
 
 
 def unique(values: list) -> list:
@@ -84,7 +79,7 @@ def part(section: type[Section]) -> Any:
 class Digits(Section):
     """Where digit images come from."""
 
-    kind: Literal["sklearn", "mnist", "idx"] = Field(
+    kind: Literal[*digits.KINDS] = Field(
         "sklearn", description="sklearn (1,797 real 8 x 8 digits), mnist, or idx (a pair of files)"
     )
     folder: str = Field(
@@ -100,7 +95,7 @@ class Digits(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> "Digits":
-        needed = {"sklearn": (), "mnist": ("folder",), "idx": ("images", "labels")}[self.kind]
+        needed, _ = digits.KINDS[self.kind]
         for key in needed:
             if getattr(self, key) is None:
                 raise ValueError(f"kind {self.kind} needs {key}")
@@ -417,7 +412,7 @@ class Config(Section):
     probes: Probes = part(Probes)
     detection: Detection = part(Detection)
     alignment: Alignment = part(Alignment)
-    retention: Literal["keep_all", "keep_best", "temp"] = Field(
+    retention: Literal[*POLICIES] = Field(
         "keep_all",
         description="keep_best: activations and kernels of best seeds only; temp: none, nor flow",
     )

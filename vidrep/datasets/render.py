@@ -10,7 +10,7 @@ import numpy as np
 
 from vidrep.datasets import bouncing, sequences
 from vidrep.datasets.recipes import BouncingRecipe, SequenceRecipe
-from vidrep.digits import DigitSource, load_digits
+from vidrep.digits.source import DigitSource, load_digits
 from vidrep.random_streams import stream
 
 _RENDERERS = {BouncingRecipe: bouncing.render, SequenceRecipe: sequences.render}

@@ -28,7 +28,7 @@ from vidrep.datasets.bouncing import (
     trajectories,
 )
 from vidrep.datasets.recipes import BouncingRecipe
-from vidrep.digits import DigitSource
+from vidrep.digits.source import DigitSource
 from vidrep.random_streams import stream
 
 SEGMENTS = 2  # at most, in one video

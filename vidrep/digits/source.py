@@ -20,6 +20,7 @@ from zipfile import BadZipFile
 import cv2
 import numpy as np
 
+from vidrep.digits import KINDS
 from vidrep.digits.idx import read_pair
 from vidrep.files import whole
 from vidrep.random_streams import stream
@@ -87,18 +88,16 @@ def load_digits(source: dict, *, patch: int | None = None, seed: int) -> DigitSo
         OSError: a file cannot be read.
     """
     kind = source.get("kind")
-    if kind not in _KINDS:
-        raise ValueError(
-            f"unknown kind of digit source {kind!r}: choose one of {', '.join(_KINDS)}"
-        )
-    load, required, optional = _KINDS[kind]
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of digit source {kind!r}: choose one of {', '.join(KINDS)}")
+    required, optional = map(set, KINDS[kind])
     given = set(source) - {"kind"}
     if missing := required - given:
         raise ValueError(f"digit source {kind} needs {', '.join(sorted(missing))}")
     if unknown := given - required - optional:
         raise ValueError(f"digit source {kind} does not know {', '.join(sorted(unknown))}")
     files = {key: value for key, value in source.items() if key not in ("kind", "name")}
-    images, labels, splits = load(stream(seed, "digits", "split"), **files)
+    images, labels, splits = _LOADERS[kind](stream(seed, "digits", "split"), **files)
     return DigitSource(
         name=source.get("name", kind),
         images=resample(images, patch or images.shape[1]),
@@ -196,11 +195,7 @@ def _idx(rng: np.random.Generator, images: str, labels: str) -> tuple:
     return pixels, classes, _stratified(classes, rng)
 
 
-_KINDS = {  # kind: loader, required keys, optional keys
-    "sklearn": (_sklearn, set(), set()),
-    "mnist": (_mnist, {"folder"}, set()),
-    "idx": (_idx, {"images", "labels"}, {"name"}),
-}
+_LOADERS = {"sklearn": _sklearn, "mnist": _mnist, "idx": _idx}
 
 
 def _stratified(

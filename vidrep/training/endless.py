@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vidrep.datasets.declared import KINDS
-from vidrep.digits import DigitSource, read_digits
+from vidrep.digits.source import DigitSource, read_digits
 from vidrep.flow.methods import flow_of_clips, needed_arrays
 from vidrep.naming import resolve
 from vidrep.objectives.build import needed_targets

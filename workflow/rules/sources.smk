@@ -1,8 +1,8 @@
 # What digits, clips and flow are made from: helpers of the first three stages.
 
-from vidrep.config.sections import MNIST_FILES
 from vidrep.datasets.declared import KINDS
 from vidrep.datasets.videos.kind import files_state
+from vidrep.digits import MNIST_FILES
 from vidrep.flow import SHARD
 
 SETS = EXPERIMENT.sets
