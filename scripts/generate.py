@@ -40,7 +40,7 @@ def main() -> None:
         found, errors = scores.score_run(objective, clips, mean_clip, where, clips_seen)
         rows += [keys + row for row in found]
         if errors:
-            verdicts.append(keys + verdict.verdict_row(errors))
+            verdicts.append(keys + verdict.verdict_row(errors, clips.groups))
     write_rows(args.scores, (*KEYS, *scores.SCORE_COLUMNS), rows)
     write_rows(args.verdict, (*KEYS, *verdict.VERDICT_COLUMNS), verdicts)
     del slots

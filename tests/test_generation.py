@@ -617,3 +617,16 @@ def test_the_scripts_go_from_a_run_to_the_tables(tmp_path, make_split, monkeypat
         "own",
         "other",
     ]
+
+
+def test_verdicts_rest_on_groups_of_clips_where_there_are_some():
+    """Better in one group of many clips alone, and worse in none, is no more than luck."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(8), 20)
+    own = 1 + 0.1 * rng.random(160) - 0.9 * (groups == 3)
+    errors = {rival: 1 + 0.1 * rng.random(160) for rival in verdict.RIVALS} | {"prediction": own}
+    assert verdict.verdict_row(errors)[-1] == "predicts"
+    assert verdict.verdict_row(errors, groups)[-1] == "fails"
+    better = errors | {"prediction": own - 0.3}
+    assert verdict.verdict_row(better, groups)[-1] == "predicts"
+    assert verdict.verdict_row(better, groups // 2)[-1] == "too_few_groups"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vidrep.config import check, complete
 from vidrep.datasets.declared import data_set
 from vidrep.datasets.videos.kind import make_plan
 from vidrep.datasets.videos.layout import list_files
@@ -320,6 +321,33 @@ def test_entries_that_cannot_be_are_refused_in_one_line(tmp_path, changes, messa
     with pytest.raises(ValueError) as error:
         data_set(entry, CONFIG)
     assert message in str(error.value) and "config key datasets, actions" in str(error.value)
+
+
+def experiment(folder, *systems):
+    """A whole configuration, digits and videos together."""
+    videos = {"name": "actions", "videos": str(sessions(folder)), "fps": 8}
+    videos["split"] = {"by": "group", "pattern": SESSION}
+    return complete({"datasets": ["velocity_only", videos], "systems": list(systems)})
+
+
+def test_digits_and_videos_in_one_experiment(tmp_path):
+    """Each system is trained on both, or on the one that it names; transfer stays among digits."""
+    two_stream = {"name": "two_stream_narrow", "flow": "dis", "datasets": ["actions"]}
+    found = check(experiment(tmp_path, "c3d_narrow", two_stream))
+    runs = {(run.system, run.dataset) for run in found.trained_runs()}
+    assert runs == {
+        ("c3d_narrow", "velocity_only"),
+        ("c3d_narrow", "actions"),
+        ("two_stream_narrow", "actions"),
+    }
+    assert found.groups() == [["velocity_only"], ["actions"]]
+    assert found.flow_scored_on() == ["velocity_only"]
+
+
+def test_exact_flow_of_videos_is_refused(tmp_path):
+    two_stream = {"name": "two_stream_narrow", "flow": "true"}
+    with pytest.raises(ValueError, match="the exact flow of actions is not known"):
+        check(experiment(tmp_path, two_stream))
 
 
 def test_thousands_of_files_are_listed_and_split_quickly(tmp_path):

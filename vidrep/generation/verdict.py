@@ -7,10 +7,12 @@ a network draws the same picture for every clip. So it must also beat its own pr
 other clips, and each rival by ``SMALLEST_EFFECT``.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vidrep.generation.baselines import LEARNT_NOTHING
-from vidrep.statistics import student_interval
+from vidrep.statistics import TOO_FEW_GROUPS, grouped_interval
 
 PREDICTS = "predicts"
 FAILS = "fails"
@@ -33,17 +35,19 @@ VERDICT_COLUMNS = (
 )
 
 
-def verdict_row(errors: dict[str, np.ndarray]) -> tuple:
+def verdict_row(errors: dict[str, np.ndarray], groups: Sequence[str] | None = None) -> tuple:
     """One row of ``VERDICT_COLUMNS``.
 
     Args:
         errors: ``prediction`` and each of ``RIVALS`` to the squared error per frame of each clip's
             prediction, (n,).
+        groups: what each clip shares with others; None where clips are independent.
 
     Returns:
         The mean errors; the mean over clips of the run's error minus each rival's, with its
         interval; a run beats a rival where the whole interval lies below ``-SMALLEST_EFFECT`` times
-        the rival's mean error, and it predicts if it beats them all.
+        the rival's mean error, and it predicts if it beats them all. Of too few groups of clips
+        nothing is said.
     """
     own = np.asarray(errors["prediction"])
     means = [float(np.mean(own))]
@@ -51,10 +55,12 @@ def verdict_row(errors: dict[str, np.ndarray]) -> tuple:
     beats = []
     for rival in RIVALS:
         theirs = np.asarray(errors[rival])
-        difference, low, high = student_interval(own - theirs)
+        difference, low, high = grouped_interval(own - theirs, groups)
         their_mean = float(np.mean(theirs))
         means.append(their_mean)
         intervals += [difference, low, high]
         beats.append(high < -SMALLEST_EFFECT * their_mean)
     verdict = PREDICTS if all(beats) else FAILS
+    if groups is not None and np.isnan(intervals).any():
+        verdict = TOO_FEW_GROUPS
     return ("test", len(own), *means, *intervals, *beats, verdict)
