@@ -160,6 +160,11 @@ def test_a_frozen_network_has_runs_and_no_training(folder):
     assert frozen.objective == "none" and frozen.recipe["epochs"] == []
     runs = [run for run in experiment.runs() if run.system == "frozen"]
     assert {run.seed for run in runs} == {0, UNTRAINED}
+    # the same network on every data set: no versions of it, trained on other data
+    first, *others = experiment.groups()[0]
+    assert others and {run.dataset for run in runs} == {first}
+    for name in (first, *others):
+        assert Run(first, "frozen", 0) in experiment.evaluated_on(name)
     data = experiment.made_for(frozen)[0]
     assert experiment.initial_weights(Run(data, "frozen", 0)) == ["w.pt"]
     assert experiment.initial_weights(Run(data, "frozen", UNTRAINED)) == []

@@ -62,10 +62,19 @@ class Experiment:
         return found
 
     def made_for(self, system: System) -> list[str]:
-        """The data sets that a system is trained on: those it names, else all that may be."""
+        """The data sets that a system is trained on: those it names, else all that may be.
+
+        A frozen network is the same on all of them, so it has one run a group, on the first.
+        """
         if system.datasets:
             return [name for name in self.datasets if name in system.datasets]
-        return [name for name, data_set in self.sets.items() if not data_set.named_only]
+        usual = [name for name, data_set in self.sets.items() if not data_set.named_only]
+        if not system.frozen:
+            return usual
+        firsts = []
+        for group in self.groups():
+            firsts += [name for name in group if name in usual][:1]
+        return firsts
 
     def trained_runs(self) -> list[Run]:
         """Every system on its data sets with each of its seeds."""

@@ -95,6 +95,11 @@ class System:
         own_code = ":" in self.model or ":" in self.objective
         return self.preset in ("narrow", "control") and not own_code
 
+    @property
+    def frozen(self) -> bool:
+        """Is it a network with given weights, which is never trained?"""
+        return self.objective == "none" and bool(self.seeds)
+
     def definition(self) -> dict:
         """What determines the result of a run apart from data and seed."""
         found = {key: getattr(self, key) for key in DEFINING}

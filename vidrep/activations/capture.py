@@ -122,7 +122,12 @@ def _in_time(name: str, calls: list[Tensor]) -> Tensor:
 
 
 def _check_shape(name: str, output: Tensor, inputs: tuple) -> None:
-    """One row a clip, and no more steps of a sequence than there are frames."""
+    """One row a clip, and no more steps of a sequence than there are frames.
+
+    ``inputs`` are those that the model is given by position.
+    """
+    if not inputs:
+        return
     clips = len(inputs[0])
     shape = tuple(output.shape)
     if output.ndim not in (2, 3, 5) or len(output) != clips:
