@@ -23,7 +23,7 @@ from vidrep.runs import UNTRAINED
 from vidrep.training.targets import make_target
 
 SOURCE = "predictive"
-FUTURE = "digits_only_slow"  # predictors are trained on it
+FUTURE = "digits_only"  # predictors are trained on it
 FILLED = "digits_only"  # masked transformers are
 ONE = "one_digit"  # those that are fine-tuned on labels are
 PREDICTORS = ("simvp_narrow", "pred_rnn_narrow")

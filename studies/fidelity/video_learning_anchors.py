@@ -28,6 +28,9 @@ TSN = "tsn_narrow"  # TSM without its shift
 # each with time, and the same without
 WITHOUT_TIME = {"timesformer_narrow": "timesformer_space_narrow", TSM: TSN}
 MOVING = ("timesformer_narrow", TSM, "vivit_narrow", "slowfast_narrow")
+TIMES = "timesformer_times"  # the TimeSformer whose frames are told apart from the start
+# with time, on data with both cues
+BIASED = ("c3d_narrow", "fusion_early_narrow", "fusion_slow_narrow", "window_lstm_narrow")
 SYSTEMS = (*MOVING, *WITHOUT_TIME.values())
 APPEARANCE = "digits_only"
 MOTION = "velocity_only"  # only the speed of identical squares tells the classes
@@ -92,14 +95,21 @@ def _loses_under(results: Results, control: str) -> Finding:
     for name in MOVING:
         broken = results.score(name, MOTION, split=f"test_{control}")
         findings.append(greater(results.score(name, MOTION), broken))
-    return all_hold(findings)
+    found = all_hold(findings)
+    try:
+        told_apart = results.score(TIMES, MOTION)
+        broken = results.score(TIMES, MOTION, split=f"test_{control}")
+    except NotRun:
+        return found
+    text = f"{found.measured}; for comparison {told_apart}, {broken}"
+    return Finding(text, found.verdict)
 
 
 def _static_bias(results: Results) -> Finding:
     """Which networks keep half of their accuracy on shuffled frames, where both cues are there?"""
     kept = []
     lost = []
-    for name in MOVING:
+    for name in BIASED:
         intact = results.score(name, BOTH)
         shuffled = results.score(name, BOTH, split="test_shuffled")
         group = kept if shuffled.value >= intact.value / 2 else lost
@@ -223,8 +233,9 @@ _claim = partial(Claim, SOURCE)
 
 
 ORDER_UNREAD = (
-    "it is for TSM, ViViT and SlowFast; the TimeSformer keeps its few points, so it does not read"
-    " order. Which places were visited would be enough for that; not tested"
+    "it is for the others; the narrow TimeSformer is blind to order, for its frames differ by times"
+    " that are too faint at the start (standard deviation 0.02); one whose times are as strong as"
+    " its pixels (0.7) is quoted for comparison"
 )
 
 CLAIMS = [
@@ -270,7 +281,7 @@ CLAIMS = [
     _claim(
         "Most networks lean on appearance where both cues are there (Kowal et al.)",
         "most keep at least half of their accuracy on shuffled frames",
-        f"on {BOTH}, of {', '.join(MOVING)}",
+        f"on {BOTH}, of {', '.join(BIASED)}",
         _static_bias,
     ),
     _claim(
