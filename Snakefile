@@ -58,6 +58,8 @@ localrules:
 
 
 onstart:
+    for note in EXPERIMENT.notes():
+        print(note, file=sys.stderr)
     # Snakemake's limit of 100 job starts a second looks at all ready jobs anew once a second, and once more a second after each
     # finished job: after a few hundred jobs its main process fills a core. Local jobs need no such limit.
     if workflow.local_exec:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from vidrep import statistics
 from vidrep.config import check, complete
 from vidrep.datasets.declared import data_set
-from vidrep.datasets.videos.kind import make_plan
+from vidrep.datasets.videos.kind import FEWEST_GROUPS, make_plan
 from vidrep.datasets.videos.layout import list_files
 
 CONFIG = {"experiment": "tiny", "seed": 0, "video": {"frames": 16}}
@@ -332,20 +333,27 @@ def experiment(folder, *systems):
 
 def test_digits_and_videos_in_one_experiment(tmp_path):
     """Each system is trained on both, or on the one that it names; transfer stays among digits."""
-    two_stream = {"name": "two_stream_narrow", "flow": "dis", "datasets": ["actions"]}
+    two_stream = {"name": "two_stream_dis_narrow", "datasets": ["actions"]}
     found = check(experiment(tmp_path, "c3d_narrow", two_stream))
     runs = {(run.system, run.dataset) for run in found.trained_runs()}
     assert runs == {
         ("c3d_narrow", "velocity_only"),
         ("c3d_narrow", "actions"),
-        ("two_stream_narrow", "actions"),
+        ("two_stream_dis_narrow", "actions"),
     }
     assert found.groups() == [["velocity_only"], ["actions"]]
     assert found.flow_scored_on() == ["velocity_only"]
+    notes = found.notes()
+    assert notes[0] == (
+        "actions: videos: train 14 in 7 groups, validation 2 in 1 groups, test 4 in 2 groups;"
+        " 0 other files"
+    )
+    assert "2 test groups are too few for intervals, 6 are needed" in notes[1]
+    assert FEWEST_GROUPS == statistics.FEWEST_GROUPS
 
 
 def test_exact_flow_of_videos_is_refused(tmp_path):
-    two_stream = {"name": "two_stream_narrow", "flow": "true"}
+    two_stream = "two_stream_exact_narrow"
     with pytest.raises(ValueError, match="the exact flow of actions is not known"):
         check(experiment(tmp_path, two_stream))
 

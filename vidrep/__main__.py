@@ -199,6 +199,8 @@ def check_file(args: argparse.Namespace) -> None:
         f"{args.file}: {len(experiment.trained_runs())} trained runs of"
         f" {len(experiment.systems)} systems on {', '.join(experiment.datasets)}"
     )
+    for line in experiment.notes():
+        print(line)
 
 
 def compare_files(args: argparse.Namespace) -> None:

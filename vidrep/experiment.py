@@ -37,6 +37,10 @@ class Experiment:
         self.systems = {system.name: system for system in chosen}
         self._evaluated = cache(lambda dataset: frozenset(self.evaluated_on(dataset)))
 
+    def notes(self) -> list[str]:
+        """Lines on its data sets that a user ought to read before the first job."""
+        return [f"{name}: {line}" for name, found in self.sets.items() for line in found.notes]
+
     def groups(self) -> list[list[str]]:
         """The data sets in groups within which trained runs are evaluated on each other's clips.
 

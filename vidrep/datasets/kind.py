@@ -28,6 +28,7 @@ class DataSet:
         recipe: what clips are rendered from, or the files that they are taken from.
         clips_known: is that their exact number? Else it is the most that there can be, since files
             may turn out to be unreadable.
+        notes: lines that a user ought to read before the first job.
     """
 
     name: str
@@ -44,6 +45,7 @@ class DataSet:
     clips: dict[str, int]
     recipe: dict
     clips_known: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

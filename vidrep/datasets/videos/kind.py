@@ -21,6 +21,7 @@ from vidrep.datasets.videos.official import OFFICIAL
 from vidrep.naming import nearest
 from vidrep.splits import SPLITS
 
+FEWEST_GROUPS = 6  # as vidrep.statistics has it, which takes long to import
 COLOURS = {"grey": 1, "rgb": 3}
 RESIZE = ("crop", "pad", "stretch")
 SHORT = ("pad", "loop", "drop")
@@ -268,7 +269,26 @@ def _videos(name: str, title: str, entry: dict, config: dict) -> DataSet:
         clips={split: len(plan.of(split)) * per_video[split] for split in SPLITS},
         clips_known=False,
         recipe=recipe,
+        notes=_notes(plan),
     )
+
+
+def _notes(plan: Plan) -> tuple[str, ...]:
+    """What is in the splits, what that does not bear, and what real videos lack."""
+    told = []
+    for split in SPLITS:
+        videos = plan.of(split)
+        told.append(f"{split} {len(videos)} in {len({item.group for item in videos})} groups")
+    notes = [f"videos: {', '.join(told)}; {len(plan.skipped)} other files"]
+    tested = plan.of("test")
+    groups = len({item.group for item in tested})
+    if groups < len(tested) and groups < FEWEST_GROUPS:
+        notes.append(
+            f"{groups} test groups are too few for intervals, {FEWEST_GROUPS} are needed: give test"
+            " a larger share"
+        )
+    notes.append("no factors, boxes or exact flow are known of them: what needs these is absent")
+    return (*notes, *plan.notes)
 
 
 VIDEOS_KIND = Kind(
