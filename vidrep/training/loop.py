@@ -154,6 +154,7 @@ def fit(
     job.outcome.converged = converged(job.outcome.history, *objective.selection, start)
     objective.eval()
     objective.finish(validation.batches(EVALUATION_BATCH, device))
+    job.outcome.train_s = job.seconds
     job.outcome.train_clips_per_s = job.clips / job.seconds if job.seconds else math.nan
     job.outcome.clips_at_a_time = job.gradients.piece
     return job.outcome

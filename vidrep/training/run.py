@@ -150,6 +150,7 @@ def measurements(
         "converged": outcome.converged,
         "parameters": count_parameters(objective),
         "macs_per_clip": count_macs(objective, validation, device),
+        "train_s": round(outcome.train_s, 3),
         "train_clips_per_s": (
             None if math.isnan(outcome.train_clips_per_s) else outcome.train_clips_per_s
         ),

@@ -89,6 +89,7 @@ class Outcome:
     Attributes:
         history: rows (epoch, split, metric, value), epochs counted from 1 through all stages.
         selection: the choice of weights in the last stage.
+        train_s: seconds of the training steps alone, since the last resume.
         train_clips_per_s: speed of the training steps alone (since the last resume), NaN without
             any.
         converged: had the last stage stopped getting better, see ``vidrep.training.convergence``;
@@ -100,5 +101,6 @@ class Outcome:
     history: list[tuple]
     selection: Selection
     train_clips_per_s: float = math.nan
+    train_s: float = 0.0
     converged: bool | None = None
     clips_at_a_time: int | None = None
