@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vidrep.datasets.declared import data_set
-from vidrep.datasets.kind import SCRIPT_FACTORS
+from vidrep.datasets.kind import MOTION_FACTORS, SCRIPT_FACTORS
 from vidrep.datasets.links import link_clips, read_header
 from vidrep.datasets.store import open_clips, write_clips
 
@@ -205,3 +205,6 @@ def test_videos_follow_a_script_where_all_is_known_that_alignment_asks_for(tmp_p
     some = {"phase": script["phase"]}
     path = write_raw(tmp_path / "b.h5", make_content(factors=some))
     assert read_header(path).truths == {"factors"}
+    motion = {name: np.zeros((6, 1)) for name in MOTION_FACTORS}
+    path = write_raw(tmp_path / "c.h5", make_content(factors=motion))
+    assert read_header(path).truths == {"factors", "motion"}

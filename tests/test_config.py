@@ -427,6 +427,19 @@ def test_more_labels_than_clips_end_in_one_line():
         check(default(systems=[{"name": "c3d_narrow", "recipe": {"labelled": TRAIN + 1}}]))
 
 
+def test_tasks_that_a_data_set_cannot_teach_are_found_before_any_job():
+    entry = {"name": "temporal_multi_task_exact_narrow", "datasets": ["sequences"]}
+    changes = {"datasets": [*DEFAULT["datasets"], "sequences"]}
+    message = (
+        r"systems, temporal_multi_task_exact_narrow: objective multi_task also learns speeds, and"
+        r" sequences has not the factors direction_rad and speed_class"
+    )
+    with pytest.raises(ValueError, match=message):
+        check(default(systems=[entry], **changes))
+    check(default(systems=[{**entry, "objective_params": {"tasks": ["labels"]}}], **changes))
+    check(default(systems=["temporal_multi_task_exact_narrow"]))
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

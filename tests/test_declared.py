@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vidrep.datasets.declared import KINDS, data_set, data_sets, names
-from vidrep.datasets.kind import TRUTHS
+from vidrep.datasets.kind import MOTION_FACTORS, TRUTHS
 from vidrep.datasets.recipes import BouncingRecipe, SequenceRecipe, recipe
 from vidrep.digits.source import load_digits
 from vidrep.flow import ESTIMATED_FLOWS, FLOWS
@@ -58,6 +58,7 @@ def test_a_definition_is_all_that_rendering_needs(name):
     content = render(kind.recipe(**definition["recipe"]), digits, "test", 4, 0)
     assert content["clips"].shape == (4, *found.shape[1:])
     assert content["labels"].shape == (4, len(found.classes))
+    assert ("motion" in found.truths) == (set(MOTION_FACTORS) <= set(content["factors"]))
 
 
 def test_an_entry_changes_what_it_names_and_leaves_the_rest():

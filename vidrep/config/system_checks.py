@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vidrep import models, objectives
 from vidrep.datasets.declared import KINDS
-from vidrep.datasets.kind import DataSet
+from vidrep.datasets.kind import MOTION_FACTORS, DataSet
 from vidrep.experiment import Experiment
 from vidrep.naming import source_file
 from vidrep.systems import STILL_DIGITS, System
@@ -43,6 +43,7 @@ def check_system(system: System, experiment: Experiment) -> None:
                 f"{key}.recipe.labelled: {system.recipe['labelled']} clips,"
                 f" {where_counted(data_set, 'train', experiment)} is {there}"
             )
+        _check_tasks(system, data_set)
         if system.flow and not data_set.has_flow(system.flow):
             raise ValueError(
                 f"{key}.flow: the exact flow of {name} is not known; give an estimate, such as dis"
@@ -89,6 +90,21 @@ def _check_inputs(system: System) -> None:
         raise ValueError(
             f"config key systems, {system.name}.inputs: {list(system.inputs)}; its model"
             f" {system.model} is fed {list(inputs)}"
+        )
+
+
+def _check_tasks(system: System, data_set: DataSet) -> None:
+    """The factors from which the further tasks of an objective are made."""
+    tasks = objectives.traits(system.objective).tasks
+    if tasks:
+        tasks = system.objective_params.get("tasks", tasks)
+    further = [task for task in tasks if task != "labels"]
+    if further and "motion" not in data_set.truths:
+        raise ValueError(
+            f"config key systems, {system.name}: objective {system.objective} also learns"
+            f" {', '.join(further)}, and {data_set.name} has not the factors"
+            f" {' and '.join(MOTION_FACTORS)} that tell; give it other datasets, or"
+            " objective_params.tasks: [labels]"
         )
 
 

@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass
 from vidrep.naming import nearest
 
 EXACT_FLOWS = ("true", "true_box")  # they need to know where everything is
-TRUTHS = ("factors", "boxes", "flow", "phase")
+TRUTHS = ("factors", "boxes", "flow", "phase", "motion")
+# The factors from which further tasks of training are made: a data set that has them all knows the
+# motion.
+MOTION_FACTORS = ("direction_rad", "speed_class")
 # The factors of videos that follow one script: a data set that has them all knows the phase.
 SCRIPT_FACTORS = ("phase", "progress", "events", "digit")
 

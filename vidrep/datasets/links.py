@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from vidrep.datasets.kind import SCRIPT_FACTORS
+from vidrep.datasets.kind import MOTION_FACTORS, SCRIPT_FACTORS
 from vidrep.datasets.store import (
     check_attributes,
     check_clips,
@@ -102,6 +102,7 @@ def _truths(file: h5py.File) -> frozenset[str]:
         "boxes": "boxes" in file,
         "flow": "corners" in file and "patches" in file,
         "phase": all(name in factors for name in SCRIPT_FACTORS),
+        "motion": all(name in factors for name in MOTION_FACTORS),
     }
     return frozenset(name for name, known in there.items() if known)
 

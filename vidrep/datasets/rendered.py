@@ -35,7 +35,7 @@ def _bouncing(name: str, title: str, entry: dict, config: dict) -> DataSet:
     )
     if "step" in entry:
         made = replace(made, step=entry["step"])
-    truths = {"factors", "boxes", "flow"}
+    truths = {"factors", "boxes", "flow", "motion"}
     return _data_set(name, BOUNCING, title, made, config, truths=truths, named_only=False)
 
 

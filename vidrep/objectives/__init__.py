@@ -32,6 +32,7 @@ What must be known of an objective before torch is imported stands in its declar
 ``OBJECTIVES``; a test holds it equal to what the class says.
 """
 
+import inspect
 from dataclasses import dataclass
 from functools import cache
 
@@ -45,15 +46,20 @@ class ObjectiveTraits(Declared):
     Attributes:
         stages: names of its training stages, in order; None where only an instance can tell.
         generates: does it generate frames?
+        tasks: what its parameter ``tasks`` is by default: the labels, and what is made from the
+            factors of clips; empty for objectives without it.
     """
 
     stages: tuple[str, ...] | None = ("train",)
     generates: bool = False
+    tasks: tuple[str, ...] = ()
 
 
 OBJECTIVES = {
     "classification": ObjectiveTraits("vidrep.objectives.classification:Classification"),
-    "multi_task": ObjectiveTraits("vidrep.objectives.multi_task:MultiTask"),
+    "multi_task": ObjectiveTraits(
+        "vidrep.objectives.multi_task:MultiTask", tasks=("labels", "speeds")
+    ),
     "frames_then_sequence": ObjectiveTraits(
         "vidrep.objectives.frames_then_sequence:FramesThenSequence", stages=("frames", "sequence")
     ),
@@ -100,8 +106,10 @@ def traits(name: str) -> ObjectiveTraits:
         return OBJECTIVES[name]
     own = resolve_own(name, OBJECTIVES, "objective")
     stages = getattr(own, "stages", None)
+    tasks = inspect.signature(own).parameters.get("tasks")
     return ObjectiveTraits(
         place=name,
         stages=stages if isinstance(stages, tuple) else None,
         generates=getattr(own, "generates", False) is True,
+        tasks=tuple(tasks.default) if tasks and tasks.default is not tasks.empty else (),
     )
