@@ -172,6 +172,26 @@ def test_a_wrong_grid_is_refused():
         Tokens((1, 1, 1), order="thx")
 
 
+def test_fewer_tokens_than_frames_are_not_taken_for_time():
+    """Of a clip of 32 frames, the 17 tokens look like steps."""
+    network = Transformer()
+    network.patches = nn.Conv3d(1, 6, (8, 6, 6), (8, 6, 6))
+    with pytest.raises(
+        ValueError, match=r"layer block outputs .*, 17 steps or tokens of clips of 32"
+    ):
+        check_layers(network, (1, 32, 12, 12))
+    network.layouts = {"block": Tokens((17, 1, 1))}
+    check_layers(network, (1, 32, 12, 12))
+
+
+def test_layouts_are_of_modules_and_classes_that_exist():
+    network = Transformer()
+    network.layouts = {"blok": Tokens((4, 2, 2))}
+    assert refused(network) == "its layouts name blok, which is no submodule of it"
+    network.layouts = {"block": (4, 2, 2)}
+    assert "its layouts give (4, 2, 2) for block" in refused(network)
+
+
 def test_frames_of_tokens_are_unfolded():
     folded = torch.arange(2.0 * 3 * 5 * 2).reshape(6, 5, 2)  # two clips of three frames
     maps = FoldedFrames(3, Tokens((1, 2, 2), before=1))(folded)

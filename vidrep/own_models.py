@@ -3,7 +3,9 @@
 A network of the library is held to the contract by tests; a user's is run on a few random clips.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from vidrep import models
 from vidrep.activations.capture import capturing
 from vidrep.experiment import Experiment
+from vidrep.models.layouts import Layout
 from vidrep.naming import resolve
 from vidrep.objectives import OBJECTIVES
 from vidrep.objectives.base import streams
@@ -152,12 +155,14 @@ def check_layers(network: nn.Module, clip_shape: Sequence[int], *, whole: bool =
             f"its attribute layers is {layers!r}; list the names of submodules in depth order, each"
             " once, the embedding last"
         )
+    _check_layouts(network)
     training = network.training
     network.eval()
     for clips in CLIPS:
         inputs = _random_inputs(network.inputs, clips, clip_shape)
-        with capturing(network, tuple(layers)) as captured:
+        with capturing(network, tuple(layers)) as captured, _counting(network, layers) as calls:
             output = network(*inputs)
+        _check_sequences(network, captured, calls, inputs)
         if whole:
             _check_embedding(output, layers[-1], captured[layers[-1]], clips)
     network.train(training)
@@ -171,6 +176,54 @@ def _random_inputs(names: Sequence[str], clips: int, clip_shape: Sequence[int]) 
     for name in ("flow", "flow_backward"):
         shapes[name] = (clips, 2, frames - 1, height, width)
     return [torch.rand(shapes[name], generator=noise) for name in names]
+
+
+def _check_layouts(network: nn.Module) -> None:
+    """Layouts of modules that exist, and of the classes there are."""
+    modules = dict(network.named_modules())
+    for name, layout in getattr(network, "layouts", {}).items():
+        if name not in modules:
+            raise ValueError(f"its layouts name {name}, which is no submodule of it")
+        if not isinstance(layout, Layout):
+            raise ValueError(
+                f"its layouts give {layout!r} for {name}; give one of the classes of"
+                " vidrep/models/layouts.py"
+            )
+
+
+@contextmanager
+def _counting(network: nn.Module, layers: Sequence[str]) -> Iterator[Counter]:
+    """How often each layer is called within the block."""
+    calls = Counter()
+
+    def count(name: str):
+        return lambda *_: calls.update([name])
+
+    modules = dict(network.named_modules())
+    handles = [modules[name].register_forward_hook(count(name)) for name in layers]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _check_sequences(
+    network: nn.Module, captured: Mapping[str, Tensor], calls: Counter, inputs: list[Tensor]
+) -> None:
+    """Sequences that are as long as the clip, or declared: tokens look like steps in time."""
+    lengths = {part.shape[2] for part in inputs}
+    layouts = getattr(network, "layouts", {})
+    for name, output in captured.items():
+        declared = name in layouts or calls[name] > 1
+        if output.ndim == 3 and not declared and output.shape[1] not in lengths:
+            steps = output.shape[1]
+            raise ValueError(
+                f"layer {name} outputs {tuple(output.shape)}, {steps} steps or tokens of clips of"
+                f" {max(lengths)} frames; declare which in layouts (docs/extending.md):"
+                f" {{{name!r}: Tokens(({steps}, 1, 1))}} for steps in time, Tokens((t, h, w)) for a"
+                " grid"
+            )
 
 
 def _check_embedding(output, last: str, captured: Tensor, clips: int) -> None:
