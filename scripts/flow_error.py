@@ -1,6 +1,11 @@
-"""Tabulate the end-point error of estimated flows against the truth, on moving pixels."""
+"""Tabulate the end-point error of estimated flows against the truth, on moving pixels.
+
+Method zero is no flow at all: an estimate that is not below it is worth nothing.
+"""
 
 import csv
+
+import numpy as np
 
 from vidrep.command_line import make_parser, run
 from vidrep.files import whole
@@ -23,8 +28,18 @@ def error_row(truth_path: str, estimate_path: str) -> dict:
     return source | summarise_error(pairs)
 
 
+def zero_row(truth_path: str) -> dict:
+    """The row of the table for no flow."""
+    truth = open_flow(truth_path)
+    count = truth.flow.shape[0]
+    fields = (truth.flow[block] for block in blocks(count))
+    pairs = ((field, np.zeros_like(field)) for field in fields)
+    source = {key: truth.attrs[key] for key in ("dataset", "split")}
+    return {**source, "method": "zero", **summarise_error(pairs)}
+
+
 def main() -> None:
-    """Read the command line, compare, write one row per estimate."""
+    """Read the command line, compare, write a row per estimate, then one per truth."""
     parser = make_parser(__doc__)
     parser.add_argument(
         "--truth", required=True, nargs="+", help="stores of true flow, one for each estimate"
@@ -44,6 +59,8 @@ def main() -> None:
         table.writeheader()
         for truth, estimate in zip(args.truth, args.estimate, strict=True):
             table.writerow(error_row(truth, estimate))
+        for truth in dict.fromkeys(args.truth):
+            table.writerow(zero_row(truth))
 
 
 if __name__ == "__main__":

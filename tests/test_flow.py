@@ -355,7 +355,11 @@ def test_scripts_write_flow_and_its_error(tmp_path, digits):
         "flow_error.py", "--truth", *truths, "--estimate", *stores, "--output", tmp_path / "e.csv"
     ).returncode
     rows = list(csv.DictReader((tmp_path / "e.csv").open()))
-    assert [row["method"] for row in rows] == list(METHODS) and rows[0]["dataset"] == "digits_only"
+    assert [row["method"] for row in rows] == [*METHODS, "zero"]
+    assert {row["dataset"] for row in rows} == {"digits_only"}
+    *rows, zero = rows
+    lengths = np.hypot(*np.moveaxis(truth.astype(float), 2, 0))
+    assert float(zero["epe_px"]) == pytest.approx(lengths[truth.any(2)].mean(), rel=1e-5)
     assert all(
         0 < float(row["epe_px"]) < 1 and int(row["moving_pixels"]) == truth.any(2).sum()
         for row in rows

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from vidrep import frame_errors
 from vidrep.datasets.bouncing import render
 from vidrep.datasets.recipes import BouncingRecipe
 from vidrep.datasets.store import write_clips
@@ -114,7 +115,7 @@ def test_perfect_and_hopeless_frames_have_finite_scores():
     assert perfect["ssim"].item() == pytest.approx(1)
     assert hopeless["psnr_db"].item() == 0
     assert hopeless["ssim"].item() == pytest.approx(0, abs=1e-3)
-    nats = -64 * np.log(metrics.MARGIN)
+    nats = -64 * np.log(frame_errors.MARGIN)
     assert hopeless["nats_per_frame"].item() == pytest.approx(nats, rel=1e-5)
 
 

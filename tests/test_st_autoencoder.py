@@ -31,11 +31,12 @@ from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
 from vidrep.digits.source import load_digits
 from vidrep.flow.methods import flow_of_clips
+from vidrep.frame_errors import MARGIN
 from vidrep.models.warp import warp
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.build import build
 from vidrep.objectives.classification import Classification
-from vidrep.objectives.next_frame import DELTA, FLOOR, NextFrame, central_differences, roughness
+from vidrep.objectives.next_frame import DELTA, NextFrame, central_differences, roughness
 from vidrep.splits import SplitFiles
 from vidrep.systems import catalogue
 from vidrep.training.device import Device
@@ -366,7 +367,7 @@ def test_scores():
     for name, generated in (("next_frame", frames), ("prediction", rolled), ("copy_last", before)):
         expected = (generated - true).square().sum((1, 3, 4)).mean(1)
         torch.testing.assert_close(scores[f"{name}_squared_error_per_frame"], expected)
-    p = frames.clamp(FLOOR, 1 - FLOOR).double()
+    p = frames.clamp(MARGIN, 1 - MARGIN).double()
     nats = -(true * p.log() + (1 - true) * (1 - p).log()).sum((1, 3, 4)).mean(1)
     torch.testing.assert_close(scores["next_frame_nats_per_frame"], nats.float())
     assert scores["loss"].mean().item() == pytest.approx(objective.loss(batch).item())

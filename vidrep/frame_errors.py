@@ -6,16 +6,19 @@ Grey truth leaves the cross-entropy a positive floor: its own entropy.
 from torch import Tensor
 from torch.nn import functional as F
 
+# in the cross-entropy, predicted values stay this far from 0 and 1: one that is certain and wrong
+# would make it infinite
+MARGIN = 1e-6
 
-def nats_per_frame(frames: Tensor, truth: Tensor, margin: float) -> Tensor:
+
+def nats_per_frame(frames: Tensor, truth: Tensor) -> Tensor:
     """Cross-entropy of each predicted frame in nats: (B, C, k, H, W) twice -> (B, k).
 
     Args:
-        frames: predictions.
+        frames: predictions, which are cut to [``MARGIN``, 1 - ``MARGIN``].
         truth: in [0, 1].
-        margin: predictions are kept this far from 0 and 1, where a wrong one costs infinitely much.
     """
-    probability = frames.clamp(margin, 1 - margin)
+    probability = frames.clamp(MARGIN, 1 - MARGIN)
     return F.binary_cross_entropy(probability, truth, reduction="none").sum((1, 3, 4))
 
 

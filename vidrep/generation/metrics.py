@@ -9,9 +9,6 @@ from torch import Tensor
 
 from vidrep.frame_errors import nats_per_frame
 
-# in the cross-entropy, generated values stay this far from 0 and 1: one that is certain and wrong
-# would make it infinite
-MARGIN = 1e-6
 MAX_PSNR_DB = 100.0  # of a frame generated without error
 WINDOW_PX = 7  # side of SSIM's square window
 _C1 = 0.01**2  # SSIM's constants for values in [0, 1]
@@ -39,7 +36,7 @@ def frame_scores(generated: Tensor, truth: Tensor) -> dict[str, Tensor]:
         "squared_error_per_frame": squares.sum((1, 3, 4)),
         "absolute_error_per_frame": error.abs().sum((1, 3, 4)),
         "psnr_db": -10 * per_pixel.clamp(min=smallest).log10(),
-        "nats_per_frame": nats_per_frame(generated, truth, MARGIN),
+        "nats_per_frame": nats_per_frame(generated, truth),
     }
     height, width = truth.shape[3:]
     if min(height, width) >= WINDOW_PX:

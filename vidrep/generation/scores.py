@@ -18,7 +18,7 @@ from vidrep.generation.baselines import (
     mean_training_clip,
 )
 from vidrep.generation.generate import generate_frames, split_parts
-from vidrep.generation.metrics import MARGIN, frame_scores
+from vidrep.generation.metrics import frame_scores
 from vidrep.generation.re_paired import RePaired
 from vidrep.generation.verdict import RE_PAIRED
 from vidrep.splits import SplitFiles
@@ -173,6 +173,6 @@ def _baseline_scores(
 ) -> dict[str, Tensor]:
     """Frame scores (B, k) of a baseline; arguments as in ``baseline_frames``."""
     if name == TRUTH:
-        return {"nats_per_frame": nats_per_frame(truth, truth, MARGIN)}
+        return {"nats_per_frame": nats_per_frame(truth, truth)}
     frames = baseline_frames(name, seen, truth, mean_frame, mean_frames)
     return frame_scores(frames, truth)

@@ -11,7 +11,7 @@ Deviations: the flow is penalised in pixels of the maps it lives on (in which un
 we do not know); at the borders of maps central differences repeat the outermost value. Published is
 the loss at the last frame of a sequence alone; ``loss_at: all`` takes it at every frame but the
 first, which suits small budgets. The decoder is linear as published; where frames are generated its
-output is cut to [0, 1], for nats per frame it keeps ``FLOOR`` from both ends.
+output is cut to [0, 1].
 
 Ours is the weight ``reconstruction``, 0 as published: nothing in the published loss keeps encoder
 and decoder from shifting every frame by a constant that the flow takes back everywhere, and then
@@ -31,7 +31,6 @@ from vidrep.objectives.base import Objective, check_choice, check_parts
 DOMAINS = ("intensity", "gradient")
 LOSSES = ("last", "all")
 DELTA = 1e-3  # where the Huber penalty turns from square to linear
-FLOOR = 1e-3  # smallest probability of a pixel's being on or off in nats per frame
 
 
 class NextFrame(Objective):
@@ -170,7 +169,7 @@ class NextFrame(Objective):
         for name, frames in predicted.items():
             error = squared_error_per_frame(frames.clamp(0, 1), true)
             scores[f"{name}_squared_error_per_frame"] = error
-            scores[f"{name}_nats_per_frame"] = nats_per_frame(frames, true, FLOOR).mean(1)
+            scores[f"{name}_nats_per_frame"] = nats_per_frame(frames, true).mean(1)
         last = clip[:, :, self.observed - 1 : -1]
         scores["copy_last_squared_error_per_frame"] = squared_error_per_frame(last, true)
         return scores

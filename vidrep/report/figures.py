@@ -63,7 +63,8 @@ longer.
         caption="""
 Optical flow of the first test clips: the generator's exact displacement and what estimators find
 from the frames alone. Hue is the direction and saturation the length, both on the scale of the
-wheel. Behind each estimator stands its mean end-point error on moving pixels of all test clips.
+wheel. Behind each estimator stands its mean end-point error on moving pixels of all test clips; no
+flow at all has the error below the pictures, and an estimate that is not below it is worth nothing.
 """,
         inputs={"errors": flow_errors},
         own_inputs={"clips": "<results>/datasets/{dataset}/test.h5", "flow": test_flow},

@@ -53,7 +53,8 @@ def flow_figure(
         flows: method to their flow (k, T-1, 2, H, W), in pixels; the truth, or else the first one,
             sets the scale.
         dataset: for the title.
-        errors: method to mean end-point error in pixels over the whole split.
+        errors: method to mean end-point error in pixels over the whole split; "zero" for that of no
+            flow at all.
     """
     methods = sorted(flows, key=lambda method: method != "true")
     longest = longest_px(flows[methods[0]])
@@ -61,8 +62,9 @@ def flow_figure(
     rows = count * (1 + len(flows))
     note = (
         "Flow at t: displacement from frame t to t+1; all pictures share the scale of the wheel. "
-        "EPE: mean end-point error on the moving pixels of all test clips."
+        "EPE: mean end-point error on the moving pixels of all test clips"
     )
+    note += f"; of no flow at all {errors['zero']:.2f} px." if "zero" in errors else "."
     height = 1.0 + rows * (FRAME_INCHES + 0.14)
     width = 3.0 + FRAME_INCHES * 1.03 * frames
     shown = "truth and estimates" if "true" in flows else "estimates"
