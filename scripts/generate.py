@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, make_parser, run, split_files
-from vidrep.result_tables import write_rows
+from vidrep.result_tables import KEYS, write_rows
 from vidrep.runs import UNTRAINED
-from vidrep.tables import KEYS
 from vidrep.training import gpu_slots
 
 

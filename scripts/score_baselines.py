@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from vidrep.command_line import add_device_options, make_parser, run
-from vidrep.result_tables import read_table, write_rows
+from vidrep.result_tables import KEYS, read_table, write_rows
 from vidrep.runs import UNTRAINED
-from vidrep.tables import KEYS
 
 
 def main() -> None:

@@ -327,3 +327,18 @@ print(sorted({"torch", "numpy", "zarr", "h5py", "sklearn"} & set(sys.modules)))
         cwd=Path(models.__file__).parents[2],
     )
     assert done.stdout == "[]\n"
+
+
+def test_jobs_import_what_they_use_alone():
+    """Of a default run imports once took more CPU seconds than training steps."""
+    code = """
+import sys
+import vidrep.training.run, vidrep.training.split
+heavy = {"pandas", "scipy", "zarr", "torch._dynamo", "matplotlib", "sklearn"}
+print(sorted(heavy & set(sys.modules)))
+del sys.modules["torch"]
+import vidrep.similarity.files, vidrep.similarity.engine
+print(sorted((heavy | {"torch"}) & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n[]\n"

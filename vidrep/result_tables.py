@@ -12,11 +12,17 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from vidrep.files import whole
+
+if TYPE_CHECKING:
+    import pandas as pd  # slow to import, and most jobs only write rows
+
+
+KEYS = ["system", "trained_on", "evaluated_on", "seed"]  # of a row of most tables
 
 
 def read_table(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
@@ -25,6 +31,8 @@ def read_table(path: str | Path, columns: Iterable[str]) -> pd.DataFrame:
     Raises:
         ValueError: the file lacks one of ``columns``.
     """
+    import pandas as pd
+
     table = pd.read_csv(path, dtype={"seed": str})
     if missing := [name for name in columns if name not in table.columns]:
         raise ValueError(
@@ -63,6 +71,8 @@ def representations(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns rep, dataset, system, seed, layer, run.
     """
+    import pandas as pd
+
     both_sides = pd.concat([table["rep_a"], table["rep_b"]])
     reps = pd.Series(pd.unique(both_sides), name="rep")
     parts = reps.str.split("/", n=3, expand=True)
@@ -102,6 +112,8 @@ def only_layer_last(table: pd.DataFrame, run: list[str]) -> pd.DataFrame:
 
 def first_seeds(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of each system's first trained seed, or of its untrained baseline without any."""
+    import pandas as pd
+
     rank = pd.to_numeric(table["seed"], errors="coerce").fillna(np.inf)
     first = rank.groupby(table["system"]).transform("min")
     return table[rank == first]

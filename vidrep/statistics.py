@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -144,6 +143,8 @@ def bootstrap_weights(
 
 def student_quantile(freedom: int) -> float:
     """Half width of a 95 % interval in standard errors, by Student's t."""
+    from scipy.special import stdtrit
+
     return stdtrit(freedom, (1 + LEVEL) / 2)
 
 
@@ -162,6 +163,8 @@ def jackknife_margin(error: np.ndarray, groups: int) -> np.ndarray:
 
 def jackknife_p(value: np.ndarray, error: np.ndarray, groups: int) -> np.ndarray:
     """Two-sided p values for the true value being 0; NaN where the error is 0 or unknown."""
+    from scipy.special import stdtr
+
     known = np.nan_to_num(error) > 0
     divisor = np.where(known, error, 1)
     ratio = -np.abs(value) / divisor

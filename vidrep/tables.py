@@ -9,9 +9,8 @@ import pandas as pd
 
 from vidrep.datasets.store import open_clips
 from vidrep.readouts import EXACT_SET_MAP, MEAN_AVERAGE_PRECISION, mean_average_precision
+from vidrep.result_tables import KEYS
 from vidrep.runs import UNTRAINED
-
-KEYS = ["system", "trained_on", "evaluated_on", "seed"]
 
 
 def collect(parts: Sequence[str], keys: Sequence[str] = KEYS) -> pd.DataFrame:

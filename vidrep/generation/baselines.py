@@ -11,7 +11,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 BLUR_PX = 1.0  # standard deviation
@@ -80,6 +79,8 @@ def baseline_frames(
         (B, C, k, H, W) in [0, 1].
     """
     if name == "blurred_truth":
+        from scipy.ndimage import gaussian_filter
+
         blurred = gaussian_filter(truth.cpu().numpy(), (0, 0, 0, BLUR_PX, BLUR_PX))
         return torch.from_numpy(blurred).to(truth.device)
     frame = LEARNT_NOTHING[name](seen, mean_frame, mean_frames)

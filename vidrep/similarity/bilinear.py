@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import fft
 
 from vidrep.similarity.machine import current, spread
 from vidrep.similarity.measure import Cells, Rows, cells, clips_of
@@ -115,6 +114,8 @@ def shift_null(rows: Rows, columns: Rows, orders: np.ndarray, symmetric: bool = 
     all diagonals replaces one product per permutation. Symmetric arrays need half of their
     diagonals.
     """
+    from scipy import fft
+
     left = stack(rows).astype(np.float32)
     right = left if columns is rows else stack(columns).astype(np.float32)
     n = left.shape[1]
@@ -135,6 +136,8 @@ def _diagonal_spectra(arrays: np.ndarray, order: np.ndarray, symmetric: bool) ->
 
     The clips are taken in ``order``.
     """
+    from scipy import fft
+
     n = len(order)
     steps = np.arange(n)
     if symmetric:

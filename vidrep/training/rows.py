@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidrep.flow.store import open_flow
-
 AHEAD = 3  # batches that wait, read
 T = TypeVar("T")
 
@@ -67,6 +65,8 @@ def stored_clips(path: Path, count: int) -> Rows:
 
 def stored_flow(path: Path, count: int) -> Rows:
     """The flow of the first clips of a store (.zarr)."""
+    from vidrep.flow.store import open_flow  # imports zarr, and most systems read no flow
+
     array = open_flow(path).flow
     return Rows((count, *array.shape[1:]), lambda places: array.oindex[places])
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from vidrep.datasets.store import ClipFile, open_clips
-from vidrep.flow.store import open_flow
 from vidrep.objectives.base import DataShape
 from vidrep.splits import SplitFiles
 from vidrep.training.device import Device
@@ -221,6 +220,8 @@ def load_flow(
     """
     if store is None:
         return None
+    from vidrep.flow.store import open_flow  # imports zarr, and most systems read no flow
+
     fields = open_flow(store).flow
     enough = fields.shape[0] >= len(clips)
     same_frames = fields.shape[1] == clips.shape[1] - 1
