@@ -72,6 +72,12 @@ def test_a_network_is_named_by_its_file(folder, absolute):
     assert models.traits(f"{path}:Net").inputs == ("clip",)
 
 
+def test_what_is_no_module_is_one_line(folder):
+    (folder / "nets/other.py").write_text("def make(clip_shape):\n    return 1\n")
+    with pytest.raises(ValueError, match=r"'nets/other.py:make': it makes a int, no torch module"):
+        models.create("nets/other.py:make", clip_shape=(1, 2, 4, 4))
+
+
 def test_a_file_within_a_package_keeps_its_relative_imports(folder):
     (folder / "nets/__init__.py").write_text("")
     (folder / "nets/mine.py").write_text(NETWORK.replace("from blocks", "from .blocks"))

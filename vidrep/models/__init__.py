@@ -151,6 +151,8 @@ def create(name: str, *, clip_shape: Sequence[int], **params) -> "nn.Module":
         network = factory(clip_shape, **params)
     except ValueError as error:
         raise ValueError(f"model {name!r}: {error}") from error
+    if not hasattr(network, "named_modules"):
+        raise ValueError(f"model {name!r}: it makes a {type(network).__name__}, no torch module")
     if not hasattr(network, "inputs"):
         network.inputs = ("clip",)
     return network
