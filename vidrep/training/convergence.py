@@ -9,7 +9,8 @@ least eight times, within epochs too where they are few.
 A rate that falls to nothing flattens every curve at its very end, so the last validations alone
 would show no rise in any run. A quarter is long: with one-cycle its rate begins at a fifth of the
 peak, and what the fall of the rate adds counts as rise. A run that has converged by this rule would
-gain little from more training of the same kind; one that has not might.
+gain little from more training of the same kind; one that has not might. A run that has learnt
+nothing, and does not begin to, has converged too.
 """
 
 import math
