@@ -152,7 +152,7 @@ def test_every_declared_figure_of_the_experiment_is_drawn(smoke):
     not_asked_for = {figure.name for figure in FIGURES if not figure.of(experiment)}
     # drawn in test_report.py
     assert not_asked_for == {
-        *("few_labels", "training_time", "detection"),
+        *("few_labels", "training_time", "detection", "class_confusion"),
         *("alignment", "matches", "matches_animation"),
     }
     declared = {path for figure in FIGURES for path in figure.files(experiment)}

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from vidrep.datasets.store import open_clips
 from vidrep.report.strips import FRAME_INCHES, plot_strip
 from vidrep.report.style import new_figure
+from vidrep.windows import first_rows
 
 _SHOWN = 2  # clips of each version
 
@@ -20,8 +21,11 @@ def draw(clips: list[Path], titles: dict[str, str]) -> Figure:
         version = titles[path.parent.name]
         with open_clips(path) as file:
             classes = file.attrs["classes"]
-            shown[version] = file.clips[:_SHOWN]
-            labels[version] = [label_text(row, classes) for row in file.labels[:_SHOWN]]
+            rows = range(_SHOWN)
+            if "videos" in file.extras:  # one clip of each
+                rows = first_rows(file.extras["videos"][:])[:_SHOWN]
+            shown[version] = np.stack([file.clips[row] for row in rows])
+            labels[version] = [label_text(file.labels[row], classes) for row in rows]
     return clip_figure(shown, labels)
 
 
@@ -40,8 +44,8 @@ def clip_figure(clips: dict[str, np.ndarray], labels: dict[str, list[str]]) -> F
     height = 1.0 + len(lines) * (FRAME_INCHES + 0.12)
     width = 2.0 + FRAME_INCHES * 1.03 * frames
     note = (
-        "The first test clips of every version: same starts, same directions. In braces: the"
-        " labels. Numbers below: frames."
+        "The first test clips of every version; rendered versions have the same starts and"
+        " directions. In braces: the labels. Numbers below: frames."
     )
     figure = new_figure(height, width=width, title="Clips of the versions", note=note)
     panels = figure.subplots(len(lines), 1, squeeze=False)[:, 0]

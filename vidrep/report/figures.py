@@ -17,6 +17,7 @@ from vidrep.report.selection import (
     embeddings,
     families,
     first_measure,
+    first_scores,
     flow_errors,
     followed_sets,
     generating_runs,
@@ -29,7 +30,9 @@ from vidrep.report.selection import (
     lstm_runs,
     matched_runs,
     matched_sets,
+    own_test_clips,
     sequences,
+    single_label_sets,
     test_clips,
     test_flow,
     titles,
@@ -207,6 +210,22 @@ specificity.
         settings={"titles": titles, "families": families},
         per=("dataset",),
         of=data_sets,
+    ),
+    Figure(
+        name="class_confusion",
+        title="confusion of classes",
+        chapter="Answers: confusion",
+        part="probes",
+        caption="""
+What the first run of each system answers on a data set whose clips have one label each: rows are
+the classes of clips, columns the answers, colours shares of a row. Above each matrix the share of
+clips that are right and the mean of that share over classes, which counts rare classes as much as
+common ones.
+""",
+        own_inputs={"scores": first_scores, "clips": own_test_clips},
+        settings={"titles": titles, "families": families},
+        per=("dataset",),
+        of=single_label_sets,
     ),
     Figure(
         name="projections",

@@ -25,6 +25,12 @@ def trained_sets(experiment: Experiment) -> list[Item]:
     return [(dataset,) for dataset in experiment.datasets if histories(experiment, dataset)]
 
 
+def single_label_sets(experiment: Experiment) -> list[Item]:
+    """Data sets whose clips have one label each, and that some system is trained on."""
+    trained = trained_sets(experiment)
+    return [(name,) for (name,) in trained if not experiment.sets[name].multi_label]
+
+
 def embedded_sets(experiment: Experiment) -> list[Item]:
     """Data sets that some system or control is made for."""
     return [(dataset,) for dataset in experiment.datasets if embeddings(experiment, dataset)]
@@ -156,6 +162,17 @@ def embeddings(experiment: Experiment, dataset: str) -> list[str]:
     controls = [run for run in untrained if not experiment.systems[run.system].seeds]
     shown = [run for run in trained + controls if run.dataset == dataset]
     return [f"<results>/activations/{dataset}/{run.stem}{STORE_SUFFIX}" for run in shown]
+
+
+def first_scores(experiment: Experiment, dataset: str) -> list[str]:
+    """Scores of single clips by each system's first run on a data set."""
+    runs = [run for run in first_seeds(experiment.trained_runs()) if run.dataset == dataset]
+    return [f"<results>/clip_scores/{dataset}/{run.stem}.npz" for run in runs]
+
+
+def own_test_clips(experiment: Experiment, dataset: str) -> list[str]:
+    """The test clips of a data set."""
+    return [f"<results>/datasets/{dataset}/test.h5"]
 
 
 def trained_run(experiment: Experiment, dataset: str, system: str) -> list[str]:
