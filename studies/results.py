@@ -85,6 +85,11 @@ class Results:
             raise NotRun(f"{system} on {dataset}")
         return trained
 
+    def still_rising(self, dataset: str, system: str) -> bool:
+        """Did the validation score of any of a system's runs still rise when training ended?"""
+        records = [self.record(dataset, system, seed) for seed in self.seeds(dataset, system)]
+        return any(record.get("converged") is False for record in records)
+
     def score(
         self,
         system: str,
@@ -128,6 +133,7 @@ class Results:
             clips=on,
             seeds=self.seed_variance(metric),
             is_share=metric.startswith(SHARES),
+            still_rising=UNTRAINED not in system and self.still_rising(dataset, system),
         )
 
     def scored_again(
@@ -161,6 +167,7 @@ class Results:
             clips=on or dataset,
             seeds=self.seed_variance(metric),
             is_share=is_share,
+            still_rising=self.still_rising(dataset, system),
         )
 
     def probabilities(self, system: str, dataset: str, seed: int) -> np.ndarray:

@@ -59,6 +59,7 @@ class Score:
         clips: the clips; scores with the same name here are paired clip by clip.
         seeds: how much seeds vary.
         is_share: right or wrong (in [0, 1]), not an error in units of its own.
+        still_rising: whether the validation score of a run still rose when its training ended.
     """
 
     values: np.ndarray
@@ -67,6 +68,7 @@ class Score:
     clips: str
     seeds: SeedVariance = UNKNOWN
     is_share: bool = True
+    still_rising: bool = False
 
     @property
     def value(self) -> float:
@@ -92,10 +94,13 @@ class Score:
         return mean - half, mean + half
 
     def __str__(self) -> str:
-        if not self.is_share:
-            return f"{self.name} {self.value:.3g}"
-        several = f" ({len(self.values)} seeds)" if len(self.values) > 1 else ""
-        return f"{self.name} {100 * self.value:.1f} %{several}"
+        number = f"{100 * self.value:.1f} %" if self.is_share else f"{self.value:.3g}"
+        notes = []
+        if len(self.values) > 1:
+            notes.append(f"{len(self.values)} seeds")
+        if self.still_rising:
+            notes.append("not converged")
+        return f"{self.name} {number}" + (f" ({', '.join(notes)})" if notes else "")
 
 
 @dataclass(frozen=True)

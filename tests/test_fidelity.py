@@ -63,6 +63,10 @@ def results(tmp_path) -> Results:
     write("a", "1", {"test": 0.7, "test_shuffled": 0.3})
     write("a", "untrained", {"test": 0.1})
     write("b", "0", {"test": 0.2})
+    for seed, converged in ((0, True), (1, False)):
+        record = tmp_path / "runs" / "a" / "net" / f"seed{seed}" / "run.json"
+        record.parent.mkdir(parents=True)
+        record.write_text(json.dumps({"converged": converged}))
     for name, split in product("ab", ("train", "test")):
         path = tmp_path / "datasets" / name / f"{split}.h5"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +90,7 @@ def test_scores_hold_every_clip_of_every_seed(results):
     score = results.score("net", "a")
     assert score.values.shape == (2, CLIPS)
     assert score.value == pytest.approx(0.6)
+    assert str(score) == "net a 60.0 % (2 seeds, not converged)"
     assert score.n == CLIPS, "two seeds on the same clips are not twice as many clips"
     assert results.score("net@untrained", "a").value == pytest.approx(0.1)
     assert results.score("net", "a", on="b").value == pytest.approx(0.2)
@@ -95,7 +100,7 @@ def test_scores_hold_every_clip_of_every_seed(results):
         with pytest.raises(NotRun):
             results.score("net", "a", **missing)
     with pytest.raises(NotRun):
-        results.history("a", "net")
+        results.history("b", "net")
 
 
 def made_up(values, name="net", *, clips="test", seeds=UNKNOWN, is_share=False) -> Score:

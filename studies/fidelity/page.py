@@ -120,8 +120,9 @@ _INTRODUCTION = (
     " the interval lies above 0, fails where it excludes a difference that counts (5 points; 2 % of"
     " an error), and is undecided in between. 'Alike' and 'not below' hold where the interval lies"
     " within the margin, fail where it lies beyond, and are not refuted in between: no data can"
-    " prove that there is no difference. Classifiers are scored by the most probable of the label"
-    " sets that occur unless another readout is named."
+    " prove that there is no difference. 'Not converged' stands with a network whose validation"
+    " score still rose when its training ended. Classifiers are scored by the most probable of the"
+    " label sets that occur unless another readout is named."
 )
 
 
