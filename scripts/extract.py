@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidrep.clip_scores import Scores, interval, summary, with_exact_set_map, write_clip_scores
+from vidrep.clip_scores import (
+    Scores,
+    interval,
+    ranking_interval,
+    summary,
+    with_exact_set_map,
+    write_clip_scores,
+)
 from vidrep.command_line import add_device_options, make_parser, run, split_files
-from vidrep.readouts import LabelSets
+from vidrep.readouts import MEAN_AVERAGE_PRECISION, PROBABILITIES, LabelSets
 from vidrep.result_tables import write_rows
 from vidrep.splits import SplitFiles
 from vidrep.systems import flow_inputs
@@ -128,10 +135,12 @@ def table_rows(
     rows = []
     for split, scores in by_split.items():
         for metric, value in summary(scores, labels, multi_label=multi_label).items():
-            ends = ("", "")
+            known = (np.nan, np.nan)
             if metric in scores:
                 known = interval(scores[metric], groups)
-                ends = tuple("" if np.isnan(end) else end for end in known)
+            elif metric == MEAN_AVERAGE_PRECISION:
+                known = ranking_interval(scores[PROBABILITIES], labels, groups)
+            ends = ("" if np.isnan(end) else end for end in known)
             rows.append((split, metric, value, *ends))
     return rows
 

@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from vidrep.clip_scores import summary, with_exact_set_map
-from vidrep.readouts import PROBABILITIES, LabelSets, exact_sets, mean_average_precision
+from vidrep.clip_scores import ranking_interval, summary, with_exact_set_map
+from vidrep.readouts import (
+    PROBABILITIES,
+    LabelSets,
+    exact_sets,
+    mean_average_precision,
+    weighted_mean_average_precision,
+)
 
 PAIRS = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1]], np.uint8)
 
@@ -17,6 +23,35 @@ def test_average_precision_is_that_of_scikit_learn():
     expected = [average_precision_score(labels[:, i], probabilities[:, i]) for i in range(5)]
     assert mean_average_precision(probabilities, labels) == pytest.approx(np.mean(expected))
     assert mean_average_precision(labels.astype(float), labels) == 1
+
+
+def test_clips_that_count_twice_are_clips_that_are_there_twice():
+    rng = np.random.default_rng(0)
+    labels = rng.random((60, 4)) < 0.3
+    probabilities = rng.random((60, 4)).round(1)
+    counts = rng.integers(0, 3, (5, 60))
+    found = weighted_mean_average_precision(probabilities, labels, counts.astype(float))
+    for values, draw in zip(found, counts, strict=True):
+        rows = np.repeat(np.arange(60), draw)
+        assert values == pytest.approx(mean_average_precision(probabilities[rows], labels[rows]))
+
+
+def test_the_interval_of_a_ranking_holds_it_and_narrows_with_clips():
+    rng = np.random.default_rng(0)
+    labels = rng.random((400, 5)) < 0.3
+    probabilities = 0.3 * labels + 0.7 * rng.random((400, 5))
+    widths = []
+    for n in (50, 400):
+        low, high = ranking_interval(probabilities[:n], labels[:n], None)
+        assert low < mean_average_precision(probabilities[:n], labels[:n]) < high
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2
+    assert np.isnan(ranking_interval(probabilities[:5], labels[:5], None)).all()
+    videos = [str(i // 10) for i in range(400)]
+    whole = np.repeat(probabilities[::10], 10, axis=0), np.repeat(labels[::10], 10, axis=0)
+    low, high = ranking_interval(*whole, videos)
+    alone_low, alone_high = ranking_interval(*whole, None)
+    assert high - low > 2 * (alone_high - alone_low), "ten times the same clip are one clip"
 
 
 def test_a_constant_answer_has_the_share_of_clips_and_absent_classes_do_not_count():

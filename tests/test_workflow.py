@@ -126,6 +126,8 @@ def test_smoke_gives_the_agreed_files(smoke):
         "split",
         "metric",
         "value",
+        "ci_low",
+        "ci_high",
         "converged",
         "flow",
     ]

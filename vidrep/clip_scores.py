@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vidrep.files import whole
+from vidrep.random_streams import stream
 from vidrep.readouts import (
     EXACT_SET_MAP,
     MEAN_AVERAGE_PRECISION,
@@ -24,10 +25,20 @@ from vidrep.readouts import (
     LabelSets,
     exact_sets,
     mean_average_precision,
+    weighted_mean_average_precision,
 )
-from vidrep.statistics import grouped_interval, share_interval, wilson_interval
+from vidrep.statistics import (
+    bootstrap_weights,
+    enough,
+    grouped_interval,
+    numbered,
+    percentile_interval,
+    share_interval,
+    wilson_interval,
+)
 
 MEAN_CLASS = "mean_class_accuracy"
+DRAWS = 200  # bootstrap samples
 # of one split: from a metric to the score of each clip, (n,); PROBABILITIES are (n, classes)
 Scores = dict[str, np.ndarray]
 
@@ -185,6 +196,28 @@ def interval(values: np.ndarray, groups: Sequence[str] | None) -> tuple[float, f
     if groups is not None:
         return share_interval(values, groups)
     low, high = wilson_interval(values.mean(dtype=np.float64), len(values))
+    return float(low), float(high)
+
+
+def ranking_interval(
+    probabilities: np.ndarray, labels: np.ndarray, groups: Sequence[str] | None
+) -> tuple[float, float]:
+    """95 % interval of the mean average precision, from bootstrap samples of clips or of groups.
+
+    Args:
+        probabilities, labels: (n, classes).
+        groups: what each clip shares with others; None where clips are independent.
+
+    Returns:
+        NaN twice where there are too few to draw from.
+    """
+    _, independent = numbered(groups, len(labels))
+    if not enough(independent, len(labels)):
+        return float("nan"), float("nan")
+    rng = stream(0, MEAN_AVERAGE_PRECISION)
+    weights = bootstrap_weights(groups, len(labels), DRAWS, rng)
+    drawn = weighted_mean_average_precision(probabilities, labels, weights)
+    low, high = percentile_interval(drawn)
     return float(low), float(high)
 
 

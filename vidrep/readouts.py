@@ -79,26 +79,41 @@ def mean_average_precision(probabilities: np.ndarray, labels: np.ndarray) -> flo
     Returns:
         In [0, 1]; NaN if no clip shows any class.
     """
+    once = np.ones((1, len(labels)))
+    return float(weighted_mean_average_precision(probabilities, labels, once)[0])
+
+
+def weighted_mean_average_precision(
+    probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """The same of clips that count as often as ``weights`` (draws, n) say: (draws,)."""
     shown = labels > 0
     found = []
     for column in np.flatnonzero(shown.any(0)):
-        found.append(average_precision(probabilities[:, column], shown[:, column]))
-    return float(np.mean(found)) if found else float("nan")
+        found.append(average_precision(probabilities[:, column], shown[:, column], weights))
+    if not found:
+        return np.full(len(weights), np.nan)
+    by_class = np.array(found)  # (classes that are shown, draws)
+    known = ~np.isnan(by_class)
+    return np.nansum(by_class, 0) / known.sum(0)
 
 
-def average_precision(scores: np.ndarray, present: np.ndarray) -> float:
-    """Sum over thresholds of the precision there times the recall gained.
+def average_precision(scores: np.ndarray, present: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum over thresholds of the precision there times the recall gained: (draws,).
 
     Args:
         scores: (n,).
-        present: (n,) bool, at least one true.
+        present: (n,) bool.
+        weights: (draws, n), how often each clip counts; NaN where no weight is on clips present.
     """
     order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(present[order])
-    taken = np.arange(1, len(scores) + 1)
     # clips of equal score are taken together, so only the last of them is a threshold
     last = np.append(np.diff(scores[order]) != 0, True)
-    precision = hits[last] / taken[last]
-    recall = hits[last] / hits[-1]
+    counts = weights[:, order]
+    hits = np.cumsum(counts * present[order], 1)[:, last]
+    taken = np.cumsum(counts, 1)[:, last]
+    all_hits = hits[:, -1:]
+    precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
+    recall = np.divide(hits, all_hits, out=np.full_like(hits, np.nan), where=all_hits > 0)
     gained = np.diff(recall, prepend=0.0)
-    return float(np.sum(precision * gained))
+    return np.sum(precision * gained, 1)
