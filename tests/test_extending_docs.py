@@ -104,3 +104,18 @@ def test_published_names_are_translated(folder):
     config = complete({"systems": [entry]})
     with pytest.raises(ValueError, match=r"published.pt does not fit the network: .*\(64, 16\)"):
         check_networks(check(config))
+
+
+def test_published_weights_are_named_as_the_page_says(folder):
+    (folder / "resources").mkdir()
+    for name in ("mobilenet_v2.npz", "mobilenet_v2.pth"):
+        (folder / "resources" / name).touch()
+    listed = systems("## Pretrained weights")
+    experiment = check(complete({"systems": listed}))
+    records = []
+    for entry in listed:
+        chosen = experiment.systems[entry["name"]]
+        with torch.device("meta"):
+            network = models.create(chosen.model, clip_shape=(3, 16, 20, 20), **chosen.params)
+        records.append(network.trunk.net.chosen)
+    assert records == [None, "torchvision", None]
