@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from vidrep.adapters import Images, check_colours, library
 from vidrep.models.blocks import check_clip_shape
 from vidrep.models.layouts import FoldedFrames, Layout, Tokens
+from vidrep.models.weights import load_state
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 UNIT = ((0.5,) * 3, (0.5,) * 3)
@@ -182,8 +183,8 @@ class VideoTransformer(nn.Module):
         """Load a published state dict by the library, which knows older names; heads are left out.
 
         Raises:
-            ValueError: weights that are missing, or of another shape; the library would leave them
-                random.
+            ValueError: weights that are missing or of another shape, which the library would leave
+                random, or that are no numbers.
         """
         loaded, found = self.factory.from_pretrained(
             None,
@@ -202,7 +203,7 @@ class VideoTransformer(nn.Module):
         if problems:
             shown = "; ".join(sorted(problems)[:8])
             raise ValueError(f"{source} does not fit the network: {shown}")
-        self.net.load_state_dict(own)
+        load_state(self.net, own, source)
 
     def forward(self, clip: Tensor) -> Tensor:
         """Embedding of a clip: (B, C, T, H, W) in [0, 1] -> (B, D)."""
