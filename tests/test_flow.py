@@ -17,7 +17,7 @@ from vidrep.datasets.recipes import recipe, versions
 from vidrep.datasets.render import render_split
 from vidrep.datasets.store import write_clips
 from vidrep.digits.source import load_digits
-from vidrep.flow import FLOWS
+from vidrep.flow import FLOWS, store
 from vidrep.flow.colour import colour_flow, colour_wheel
 from vidrep.flow.error import endpoint_error, summarise_error
 from vidrep.flow.estimate import METHODS, WORK_SIDE, estimate_flow
@@ -394,3 +394,10 @@ def test_scripts_write_flow_and_its_error(tmp_path, digits):
         "real.h5: no flow 'true' without corners, patches\n"
     )
     assert not (tmp_path / "bad.zarr").exists() and not (tmp_path / "bad.csv").exists()
+
+
+def test_large_clips_are_packed_one_by_one():
+    """Batches of clips in random order must not unpack many others."""
+    assert store._chunk((15, 2, 20, 20)) == 16
+    assert store._chunk((15, 2, 64, 64)) == 2
+    assert store._chunk((15, 2, 224, 224)) == 1

@@ -10,6 +10,8 @@ from vidrep.activations.manipulate import load_manipulated
 from vidrep.activations.scores import scores_of_clips
 from vidrep.activations.store import read_groups, read_labels, read_layer
 from vidrep.datasets.store import open_clips, write_clips
+from vidrep.flow.methods import flow_of_clips
+from vidrep.flow.store import write_flow
 from vidrep.objectives.base import DataShape
 from vidrep.objectives.classification import Classification
 from vidrep.similarity.external import import_activations
@@ -103,6 +105,20 @@ def test_clips_in_a_file_are_those_in_memory(tmp_path):
     assert torch.equal(drawn[0]["clip"], expected) and len(drawn[1]["clip"]) == 2
     few = load_split(SplitFiles(tmp_path / "a.h5"), 2)  # videos, not clips
     assert len(few) == 5 and len(few.names) == 2 and few.groups == ["p"] * 5
+
+
+def test_flow_in_a_store_is_that_in_memory(tmp_path):
+    clips, _ = clips_file(tmp_path / "a.h5")
+    fields = flow_of_clips("dis", clips)
+    write_flow(tmp_path / "f.zarr", [fields], fields.shape, {})
+    split = load_split(SplitFiles(tmp_path / "a.h5", flow=tmp_path / "f.zarr"))
+    assert isinstance(split.flow, Rows)
+    batch = split.batch(torch.tensor([6, 2]), choose())
+    expected = torch.from_numpy(fields[[6, 2]]).float().transpose(1, 2)
+    assert torch.equal(batch["flow"], expected)
+    write_flow(tmp_path / "g.zarr", [fields[:5]], fields[:5].shape, {})
+    with pytest.raises(ValueError, match="does not belong to clips"):
+        load_split(SplitFiles(tmp_path / "a.h5", flow=tmp_path / "g.zarr"))
 
 
 def test_what_goes_wrong_while_reading_ahead_is_raised():

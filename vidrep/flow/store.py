@@ -1,8 +1,9 @@
 """Flow in Zarr: a group with one array ``flow`` (n, T-1, 2, H, W) float16, in a few large files."""
 
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from vidrep.flow import SHARD
 
 # Clips read together: few enough for random batches, enough that the codec is not called too often.
 CHUNK = 16
+CHUNK_BYTES = 2**19  # fewer of large clips, whose training batches are read one by one
 
 
 def blocks(count: int) -> Iterator[slice]:
@@ -49,7 +51,7 @@ def write_flow(
             "flow",
             shape=shape,
             dtype="float16",
-            chunks=(CHUNK, *rest),
+            chunks=(_chunk(rest), *rest),
             shards=(_shard(count), *rest),
             dimension_names=("clip", "frame", "channel", "y", "x"),
         )
@@ -87,6 +89,12 @@ def open_flow(path: str | os.PathLike) -> FlowFile:
         return FlowFile(group["flow"], dict(group.attrs))
     except (KeyError, FileNotFoundError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: not a store of flow ({error})") from error
+
+
+def _chunk(rest: Sequence[int]) -> int:
+    """Clips that are packed together: a power of two, up to ``CHUNK``."""
+    fit = CHUNK_BYTES // (2 * math.prod(rest))
+    return min(CHUNK, 1 << max(0, fit.bit_length() - 1))
 
 
 def _shard(count: int) -> int:
