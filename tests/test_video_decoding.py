@@ -1,11 +1,13 @@
 """Frames of videos: the right ones, the right way up, and none of a file that is not whole."""
 
+import io
 import struct
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.videos import numbered, numbers, write
 from vidrep.datasets.videos import decode
@@ -239,7 +241,7 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
         "noise.avi": (rng.bytes(5000), "Invalid data"),
         "page.mp4": (b"<html><body>404</body></html>", "Invalid data"),
         "pointer.mp4": (b"version https://git-lfs.github.com/spec/v1\n", "Invalid data"),
-        "list.avi": (b"ffconcat version 1.0\nfile whole.avi\n", "not a video that can be read"),
+        "list.avi": (b"ffconcat version 1.0\nfile whole.avi\n", "none of the formats"),
         "half.avi": (avi[: len(avi) // 2], "cut"),
         "tail.avi": (avi[: len(avi) * 9 // 10], "cut"),
         "half.mp4": (mp4[: len(mp4) // 2], "Invalid data"),
@@ -251,12 +253,19 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     for name, (content, reason) in contents.items():
         (folder / name).write_bytes(content)
         found[name] = (folder / name, reason)
+    header = avi[: avi.index(b"movi") + 4]
+    (folder / "header.avi").write_bytes(header)
+    found["header.avi"] = (folder / "header.avi", "no frame")
+    png = io.BytesIO()
+    Image.fromarray(noisy[0]).save(png, "png")
+    (folder / "png.avi").write_bytes(png.getvalue())
+    found["png.avi"] = (folder / "png.avi", "none of the formats")
     write(folder / "image.gif", noisy[:1, :, :, :], codec="gif", pixels="gray")
     found["image.gif"] = (folder / "image.gif", "one frame only")
     (folder / "dangling.avi").symlink_to(folder / "nowhere.avi")
     found["dangling.avi"] = (folder / "dangling.avi", "link to none")
     (folder / "loop.avi").symlink_to(folder / "loop.avi")
-    found["loop.avi"] = (folder / "loop.avi", "not a video that can be read")
+    found["loop.avi"] = (folder / "loop.avi", "symbolic links")
     return found
 
 

@@ -4,6 +4,7 @@ PyAV brings FFmpeg along. Files are decoded in one thread each, because many fil
 once, and in one pass without seeking, because seeking is wrong in some containers.
 """
 
+import errno
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -212,11 +213,11 @@ def _opened(path: Path) -> Iterator[tuple]:
         container = av.open(str(path.absolute()), options=options)
     except FileNotFoundError:
         raise Unreadable("no such file, or a link to none") from None
-    except PermissionError:
-        if not os.access(path, os.R_OK):
-            raise Unreadable("may not be read: permission denied") from None
-        raise Unreadable(f"none of the formats {FORMATS}") from None
     except (av.error.FFmpegError, OSError) as error:
+        if not os.access(path, os.R_OK):
+            raise Unreadable(f"may not be read: {error.strerror}") from None
+        if error.errno in (errno.EINVAL, errno.EACCES, errno.EPERM):  # FORMATS does not have it
+            raise Unreadable(f"none of the formats {FORMATS}") from None
         raise Unreadable(f"not a video that can be read: {error.strerror}") from None
     with container:
         moving = [s for s in container.streams.video if not s.disposition & ATTACHED]
