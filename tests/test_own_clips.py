@@ -49,29 +49,31 @@ def state(files: dict[str, Path]) -> dict[str, tuple]:
 
 
 @pytest.fixture
-def overlay(tmp_path) -> tuple[Path, dict[str, Path]]:
-    """A configuration with a data set of the user's own beside one that is rendered."""
+def files(tmp_path) -> dict[str, Path]:
+    """Clips of the user's own."""
     folder = tmp_path / "data"
     folder.mkdir()
-    files = write_own_clips(folder)
+    return write_own_clips(folder)
+
+
+def write_config(path: Path, files: dict[str, Path], *others: dict) -> Path:
+    """A configuration with a data set of the user's own, and others."""
+    own = {"name": "mine", "clips": {split: str(file) for split, file in files.items()}}
     config = {
         "experiment": "own",
         "video": {"frames": FRAMES, "size_px": 16, "patch_px": 8},
-        "datasets": [
-            {"name": "mine", "clips": {split: str(path) for split, path in files.items()}},
-            {"name": "fast", "recipe": "velocity_only", "step": 0.2, "patch_px": 6},
-        ],
+        "datasets": [own, *others],
         "clips": COUNTS,
         "systems": [{"name": "c3d_narrow", "recipe": {"epochs": [1], "batch": 8}}],
         "activations": {"clips": 8, "fit_clips": 12, "pooling": [2, 2, 2]},
     }
-    path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump(config))
-    return path, files
+    return path
 
 
-def test_own_clips_are_trained_on_and_never_written_to(overlay, tmp_path):
-    config, files = overlay
+def test_own_clips_are_trained_on_and_never_written_to(files, tmp_path):
+    rendered = {"name": "fast", "recipe": "velocity_only", "step": 0.2, "patch_px": 6}
+    config = write_config(tmp_path / "own.yaml", files, rendered)
     before = state(files)
     project = copy_project(tmp_path / "project")
     work = tmp_path / "work"
@@ -94,3 +96,20 @@ def test_own_clips_are_trained_on_and_never_written_to(overlay, tmp_path):
     snakemake(project, table, *arguments, "--delete-all-output", work=work)
     assert not (work / "results/own/datasets/mine/test.h5").exists()
     assert state(files) == before
+
+
+@pytest.mark.slow
+def test_the_whole_report_of_own_clips_is_drawn(files, tmp_path):
+    """Figures that need factors, exact flow or several systems are absent or say so."""
+    config = write_config(tmp_path / "own.yaml", files)
+    project = copy_project(tmp_path / "project")
+    work = tmp_path / "work"
+    work.mkdir()
+    snakemake(project, "--configfile", str(config), "--cores", "2", work=work)
+    figures = work / "results/own/figures"
+    drawn = {path.relative_to(figures).parts[0] for path in figures.rglob("*.png")}
+    per_set = {"confusion", "flow", "functional", "layers", "learning", "map", "probes"}
+    per_set |= {"projections", "similarity"}
+    whole = {"accuracy", "clips", "controls", "cost", "transfer", "variance_shares"}
+    assert drawn == per_set | {f"{name}.png" for name in whole}
+    assert json.loads((work / "results/own/provenance.json").read_text())

@@ -50,10 +50,10 @@ FIGURES = [
         chapter="Data",
         part="data",
         caption="""
-The first test clips in every version, frame by frame, with their label sets. The versions share
-start positions and directions of movement clip by clip, so what differs between rows of one clip
-is what the version changes: shape or speed. Sequences follow a script of their own and are
-longer.
+The first test clips of every data set, frame by frame, with their label sets. Versions of moving
+digits share start positions and directions of movement clip by clip, so what differs between rows
+of one clip is what the version changes: shape or speed. Sequences follow a script of their own and
+are longer.
 """,
         inputs={"clips": test_clips},
         settings={"titles": titles},

@@ -60,12 +60,10 @@ def learning_figure(histories: pd.DataFrame, dataset: str, looks: dict[str, Look
     )
     columns = min(_COLUMNS, len(systems))
     blocks = -(-len(systems) // columns)
-    figure = new_figure(
-        0.9 + 3.5 * blocks,
-        width=1.2 + 1.65 * columns,
-        title=f"Learning curves on {dataset}",
-        note=note,
-    )
+    title = f"Learning curves on {dataset}"
+    beside_legend = 2.4 + 0.09 * len(title)
+    width = max(1.2 + 1.65 * columns, beside_legend)
+    figure = new_figure(0.9 + 3.5 * blocks, width=width, title=title, note=note)
     panels = figure.subplots(2 * blocks, columns, squeeze=False)
     pairs = zip(panels[::2].ravel(), panels[1::2].ravel(), strict=True)
     for place, (top, bottom) in enumerate(pairs):

@@ -53,7 +53,7 @@ def shares_figure(shares: pd.DataFrame, verdicts: dict[str, Verdict]) -> Figure:
     height = 1.3 + grid_height(len(datasets), columns, panel_height)
     title = "What explains which trained systems are alike?"
     note += warning(verdicts, *measures)
-    figure = new_figure(height, width=max(6.0, 1.9 + 3.2 * columns), title=title, note=note)
+    figure = new_figure(height, width=max(8.4, 1.9 + 3.2 * columns), title=title, note=note)
     panels = panel_grid(figure, len(datasets), columns, sharex=True, sharey=True)
     colours = {measure: _COLOURS[i % len(_COLOURS)] for i, measure in enumerate(measures)}
     for dataset, axes in zip(datasets, panels, strict=True):
