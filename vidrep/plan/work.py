@@ -138,6 +138,13 @@ class Workload:
         bytes_per_value = 2 if stored["dtype"] == "float16" else 4
         return self.sets(wildcards) * values * bytes_per_value / 1e6
 
+    def score_megabytes(self, wildcards: dict) -> float:
+        """Megabytes of a run's scores of single clips: probabilities, labels and a few more."""
+        data_set = self.data_sets[wildcards["dataset"]]
+        splits = self.sets(wildcards) + len(self.config["controls"])
+        values = data_set.clips["test"] * (len(data_set.classes) + 4)
+        return splits * 4 * values / 1e6
+
     @cached_property
     def kernel_values(self) -> float:
         """Values of one kernel, in millions."""
@@ -196,8 +203,8 @@ def extraction_gmacs(load: Workload, wildcards: dict) -> float:
 
 @of_each_run
 def activation_megabytes(load: Workload, wildcards: dict) -> float:
-    """Values of all layers for the clips stored."""
-    return load.stored_megabytes(wildcards)
+    """Values of all layers for the clips stored, and the scores of all test clips."""
+    return load.stored_megabytes(wildcards) + load.score_megabytes(wildcards)
 
 
 def generation_gmacs(load: Workload, wildcards: dict) -> float:

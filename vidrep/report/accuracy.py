@@ -47,7 +47,8 @@ def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     note = (
         f"Dots: one seed each; bars: 95 % Wilson interval over test clips (n: {sizes(clips)}). "
         "Numbers: mean over the trained seeds; \u2191: validation was still rising when training"
-        " ended."
+        " ended. Most probable set: the answer is the likeliest label set; else each class has a"
+        " threshold."
     )
     title = "Accuracy on the test clips of the version a system was trained on"
     figure = new_figure(1.5 + 0.3 * len(lines), title=title, note=note)
