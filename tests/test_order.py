@@ -34,6 +34,7 @@ def job(objective, labelled) -> Job:
 class Plain(Objective):
     def __init__(self):
         torch.nn.Module.__init__(self)
+        self.selected_apart = {}
 
 
 class Mixed(Plain):

@@ -43,7 +43,6 @@ class Objective(nn.Module):
         self.model = model
         self.shape = shape
         self.selected_apart: dict[str, tuple[str, ...]] = {}
-        self.selected_apart: dict[str, tuple[str, ...]] = {}
 
     @staticmethod
     def model_clip_shape(clip_shape: tuple, **params) -> tuple:
