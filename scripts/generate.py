@@ -1,4 +1,4 @@
-"""Let a run generate test clips of data sets, its own first: pictures of a few, scores of all."""
+"""Let runs generate test clips of data sets, their own first: pictures of a few, scores of all."""
 
 import argparse
 from pathlib import Path
@@ -14,25 +14,56 @@ def main() -> None:
     args = parse()
     slots = gpu_slots.claim(args.gpus)
 
+    from vidrep.training import device
+
+    where = device.choose(args.gpus, "float32", args.threads)
+    sets = list(zip(args.test, args.train, strict=True))
+    sets_of_runs = [sets] if len(args.runs) == 1 else [[one] for one in sets]
+    outputs = zip(args.frames, args.scores, args.verdict, strict=True)
+    about = zip(args.true_flow, args.train_clips, strict=True)
+    jobs = zip(args.runs, sets_of_runs, about, outputs, strict=True)
+    for folder, of_run, (true_flow, train_clips), files in jobs:
+        generate_and_score(
+            folder,
+            of_run,
+            files,
+            where,
+            count=args.count,
+            true_flow=None if true_flow == "none" else true_flow,
+            train_clips=train_clips,
+        )
+    del slots
+
+
+def generate_and_score(
+    folder: Path,
+    sets: list[tuple],
+    files: tuple[Path, Path, Path],
+    where,
+    *,
+    count: int,
+    true_flow: str | None,
+    train_clips: int,
+) -> None:
+    """Write the pictures, scores and verdicts of one run, on pairs of test and training clips."""
     from vidrep.flow.store import open_flow
     from vidrep.generation import baselines, generate, scores, verdict
-    from vidrep.training import device
     from vidrep.training.run import load_run
     from vidrep.training.split import load_split
 
-    where = device.choose(args.gpus, "float32", args.threads)
-    objective, record = load_run(args.run, where)
+    frames_file, scores_file, verdict_file = files
+    objective, record = load_run(folder, where)
     system = record["system"]
     epochs = 0 if record["seed"] == UNTRAINED else sum(system["recipe"]["epochs"])
-    clips_seen = args.train_clips * epochs
+    clips_seen = train_clips * epochs
     rows = []
     verdicts = []
-    for test, train in zip(args.test, args.train, strict=True):
+    for place, (test, train) in enumerate(sets):
         clips = load_split(test)
-        if test == args.test[0]:
-            true_flow = open_flow(args.true_flow).flow[: args.count] if args.true_flow else None
+        if place == 0:
+            flow = open_flow(true_flow).flow[:count] if true_flow else None
             generate.write_generated(
-                args.frames, objective, clips, where, count=args.count, true_flow=true_flow
+                frames_file, objective, clips, where, count=count, true_flow=flow
             )
         keys = (system["name"], record["dataset"], test.clips.parent.name, record["seed"])
         mean_clip = baselines.mean_training_clip(train)
@@ -40,15 +71,16 @@ def main() -> None:
         rows += [keys + row for row in found]
         if errors:
             verdicts.append(keys + verdict.verdict_row(errors, clips.groups))
-    write_rows(args.scores, (*KEYS, *scores.SCORE_COLUMNS), rows)
-    write_rows(args.verdict, (*KEYS, *verdict.VERDICT_COLUMNS), verdicts)
-    del slots
+    write_rows(scores_file, (*KEYS, *scores.SCORE_COLUMNS), rows)
+    write_rows(verdict_file, (*KEYS, *verdict.VERDICT_COLUMNS), verdicts)
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = make_parser(__doc__)
-    parser.add_argument("--run", required=True, type=Path, help="folder of the run")
+    parser.add_argument(
+        "--runs", required=True, nargs="+", type=Path, help="folder of the run, or one of each set"
+    )
     parser.add_argument(
         "--test",
         required=True,
@@ -65,25 +97,29 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--true-flow",
-        help="true flow of the run's own test clips (.zarr), shown beside the generated flow",
+        required=True,
+        nargs="+",
+        help="true flow of each run's own test clips (.zarr), shown beside the generated flow, or"
+        " none",
     )
     parser.add_argument("--count", required=True, type=int, help="clips to show")
     parser.add_argument(
         "--train-clips",
         required=True,
+        nargs="+",
         type=int,
-        help="clips that the run was trained on, seen once an epoch",
+        help="clips that each run was trained on, seen once an epoch",
     )
     add_device_options(parser)
-    parser.add_argument(
-        "--frames", required=True, type=Path, help="the .h5 file of pictures to write"
-    )
-    parser.add_argument(
-        "--scores", required=True, type=Path, help="the .csv file of scores to write"
-    )
-    parser.add_argument(
-        "--verdict", required=True, type=Path, help="the .csv file to write: does the run predict?"
-    )
+    outputs = {
+        "frames": "the .h5 file of pictures to write",
+        "scores": "the .csv file of scores to write",
+        "verdict": "the .csv file to write: does the run predict?",
+    }
+    for name, what in outputs.items():
+        parser.add_argument(
+            f"--{name}", required=True, nargs="+", type=Path, help=f"of each run {what}"
+        )
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Score trivial predictors on a data set, cut where the runs that generate its frames cut it."""
+"""Score trivial predictors on data sets, cut where the runs that generate their frames cut them."""
 
 from pathlib import Path
 
@@ -19,33 +19,39 @@ def main() -> None:
     parser.add_argument(
         "--train",
         required=True,
+        nargs="+",
         type=Path,
-        help="training clips (.h5), of which the mean frames are taken",
+        help="training clips (.h5) of each data set, of which the mean frames are taken",
     )
-    parser.add_argument("--test", required=True, type=Path, help="test clips (.h5)")
+    parser.add_argument(
+        "--test", required=True, nargs="+", type=Path, help="their test clips (.h5)"
+    )
     add_device_options(parser)
-    parser.add_argument("--output", required=True, type=Path, help="the .csv file to write")
+    parser.add_argument(
+        "--outputs", required=True, nargs="+", type=Path, help="the .csv file of each to write"
+    )
     args = parser.parse_args()
 
     from vidrep.generation.scores import SCORE_COLUMNS, score_baselines
     from vidrep.training import device
 
-    dataset = args.test.parent.name
+    where = device.choose(args.gpus, "float32", args.threads)
     tables = [read_table(path, ("evaluated_on", "observed")) for path in args.runs]
-    observed = sorted(
-        {
-            int(n)
-            for table in tables
-            for n in table.loc[table["evaluated_on"] == dataset, "observed"]
-        }
-    )
-    found = score_baselines(
-        args.train, args.test, observed, device.choose(args.gpus, "float32", args.threads)
-    )
-    rows = [
-        (name, dataset, dataset, UNTRAINED, *row) for name, rows in found.items() for row in rows
-    ]
-    write_rows(args.output, (*KEYS, *SCORE_COLUMNS), rows)
+    for train, test, output in zip(args.train, args.test, args.outputs, strict=True):
+        dataset = test.parent.name
+        found = score_baselines(train, test, cuts(tables, dataset), where)
+        rows = []
+        for name, scored in found.items():
+            rows += [(name, dataset, dataset, UNTRAINED, *row) for row in scored]
+        write_rows(output, (*KEYS, *SCORE_COLUMNS), rows)
+
+
+def cuts(tables: list, dataset: str) -> list[int]:
+    """After how many frames the runs cut the clips of a data set."""
+    found = set()
+    for table in tables:
+        found |= set(table.loc[table["evaluated_on"] == dataset, "observed"])
+    return sorted(map(int, found))
 
 
 if __name__ == "__main__":

@@ -592,15 +592,16 @@ def test_the_scripts_go_from_a_run_to_the_tables(tmp_path, make_split, monkeypat
     )
     run(
         "generate",
-        run=tmp_path / "run",
+        runs=tmp_path / "run",
         test=tests,
         train=trains,
+        true_flow="none",
         count=2,
         train_clips=100,
         **files,
     )
     output = tmp_path / "baselines.csv"
-    run("score_baselines", runs=files["scores"], train=trains[0], test=tests[0], output=output)
+    run("score_baselines", runs=files["scores"], train=trains[0], test=tests[0], outputs=output)
     parts = [files["scores"], tmp_path / "baselines.csv"]
     run("collect_tables", parts=parts, output=tmp_path / "prediction.csv")
     table = pd.read_csv(tmp_path / "prediction.csv", dtype={"seed": str})
@@ -618,6 +619,24 @@ def test_the_scripts_go_from_a_run_to_the_tables(tmp_path, make_split, monkeypat
         "own",
         "other",
     ]
+
+    # two runs in one job, each on one set
+    each = {}
+    for name, suffix in FILES.items():
+        each[name] = [tmp_path / f"{dataset}.{suffix}" for dataset in ("own", "other")]
+    run(
+        "generate",
+        runs=[tmp_path / "run"] * 2,
+        test=tests,
+        train=trains,
+        true_flow=["none"] * 2,
+        count=2,
+        train_clips=[100] * 2,
+        **each,
+    )
+    for name in ("scores", "verdict"):
+        together = pd.concat([pd.read_csv(path) for path in each[name]], ignore_index=True)
+        pd.testing.assert_frame_equal(together, pd.read_csv(files[name]))
 
 
 def test_verdicts_rest_on_groups_of_clips_where_there_are_some():

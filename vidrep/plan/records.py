@@ -9,11 +9,12 @@ from pathlib import Path
 
 from vidrep.result_tables import write_rows
 
-# Of a run, and of all untrained baselines of a system.
+# Of a run, and of the untrained baselines of a system or of all small ones.
 TRAIN = ("train", "train_untrained")
 EXTRACT = ("extract", "extract_untrained")
 PROBE = ("probe", "probe_untrained")
 KERNELS = ("kernels", "kernels_untrained")
+GENERATE = ("generate", "generate_untrained")
 
 # CPU seconds that a job takes to start, and CPU seconds for a unit of its work
 # (vidrep/plan/work.py), where nothing of its kind ran before: from one run of the default
@@ -23,7 +24,7 @@ UNKNOWN = {
     "compute_flow": (0.5, 0.38),
     **dict.fromkeys(TRAIN, (5.2, 0.067)),
     **dict.fromkeys(EXTRACT, (4.0, 0.085)),
-    "generate": (4.8, 0.15),
+    **dict.fromkeys(GENERATE, (4.8, 0.15)),
     **dict.fromkeys(PROBE, (3.0, 0.36)),
     **dict.fromkeys(KERNELS, (1.0, 4.5)),
     "compare": (1.5, 8.6),
@@ -33,7 +34,7 @@ LIGHT = (0.0, 6.0)
 GPU_START_S = 10.0  # assumed, where no job of the kind has run on a GPU
 GPU_GMACS_PER_S = 2000.0
 # rules whose work is counted in 10^9 multiply-adds
-NETWORK = (*TRAIN, *EXTRACT, "generate")
+NETWORK = (*TRAIN, *EXTRACT, *GENERATE)
 PACKED = {"render_dataset": 0.12, "compute_flow": 0.2}  # share of its size that compression leaves
 
 

@@ -15,7 +15,7 @@ from vidrep.experiment import Experiment
 from vidrep.listing import blank_batch, build_on_meta
 from vidrep.multiply_adds import MultiplyAdds
 from vidrep.plan.jobs import Job
-from vidrep.plan.records import EXTRACT, KERNELS, PROBE, TRAIN
+from vidrep.plan.records import EXTRACT, GENERATE, KERNELS, PROBE, TRAIN
 from vidrep.runs import UNTRAINED
 
 
@@ -207,8 +207,11 @@ def activation_megabytes(load: Workload, wildcards: dict) -> float:
     return load.stored_megabytes(wildcards) + load.score_megabytes(wildcards)
 
 
+@of_each_run
 def generation_gmacs(load: Workload, wildcards: dict) -> float:
     """Multiply-adds of embedding all test clips."""
+    if not load.experiment.generates(wildcards["system"]):
+        return 0.0
     clips = load.sets(wildcards) * load.data_sets[wildcards["dataset"]].clips["test"]
     return load.gmacs(wildcards, clips)
 
@@ -253,7 +256,7 @@ WORK: dict[str, Measure] = {
     "compute_flow": megapixels,
     **dict.fromkeys(TRAIN, training_gmacs),
     **dict.fromkeys(EXTRACT, extraction_gmacs),
-    "generate": generation_gmacs,
+    **dict.fromkeys(GENERATE, generation_gmacs),
     **dict.fromkeys(PROBE, probe_fits),
     **dict.fromkeys(KERNELS, kernel_gmacs),
     "compare": comparison_work,
