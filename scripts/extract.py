@@ -52,7 +52,13 @@ def main() -> None:
             for split, found in scores.items():
                 scores[split] = with_exact_set_map(found, labels, sets)
         groups = clips.groups and first_of_videos(clips.groups, clips.videos)
-        write_clip_scores(of_clips, clips.names, labels, scores, groups)
+        about = {
+            "dataset": record["dataset"],
+            "system": record["system"]["name"],
+            "seed": record["seed"],
+            "evaluated_on": test.clips.parent.name,
+        }
+        write_clip_scores(of_clips, clips.names, labels, scores, groups, about)
         rows = table_rows(scores, labels, groups, multi_label=clips.multi_label)
         write_rows(table, ("split", "metric", "value", "ci_low", "ci_high"), rows)
     del slots

@@ -12,7 +12,8 @@ LABELS = np.array([[1, 0], [0, 1], [1, 1]], np.uint8)
 
 def written(path, exact, ids=IDS):
     scores = {"exact_set": np.array(exact, dtype=float), "loss": np.array([0.5, 0.25, 1.0])}
-    write_clip_scores(path, ids, LABELS, {"test": scores, "test_frozen": scores})
+    by_split = {"test": scores, "test_frozen": scores}
+    write_clip_scores(path, ids, LABELS, by_split, about={"system": "c3d_narrow", "seed": 0})
     return read_clip_scores(path)
 
 
@@ -22,6 +23,7 @@ def test_scores_come_back_in_the_order_of_the_clips(tmp_path):
     assert run.of("exact_set").tolist() == [1, 0, 1]
     assert run.of("loss", "test_frozen").tolist() == [0.5, 0.25, 1.0]
     assert run.labels.tolist() == LABELS.tolist()
+    assert run.about == {"system": "c3d_narrow", "seed": 0}
     assert means({"exact_set": run.of("exact_set")}) == {"exact_set": pytest.approx(2 / 3)}
 
 

@@ -2,16 +2,17 @@
 
 ``clip_scores/<evaluated on>/<run>.npz`` holds ``ids``, the names of the clips, ``labels`` (n,
 classes) uint8, and of each score of each clip an array ``<split>/<metric>`` (n,) float32, in the
-order of ``ids``; where clips are not independent also ``groups`` (n,). Windows of one video count
-as one clip. Splits are ``test`` and, on the run's own data set,
-``test_<control>`` of the same clips manipulated. Runs that answer with classes also have
-``<split>/probabilities`` (n, classes). Tables hold the means of these arrays, and what is made of
-the probabilities of all clips together.
+order of ``ids``; where clips are not independent also ``groups`` (n,). ``about``, JSON, tells
+whose scores they are. Windows of one video count as one clip. Splits are ``test`` and, on the run's
+own data set, ``test_<control>`` of the same clips manipulated. Runs that answer with classes also
+have ``<split>/probabilities`` (n, classes). Tables hold the means of these arrays, and what is made
+of the probabilities of all clips together.
 """
 
+import json
 import zipfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,7 @@ class ClipScores:
         labels: (n, classes) uint8 multi-hot.
         values: from (split, metric) to (n,) float32, probabilities (n, classes).
         groups: (n,) str, what each clip shares with others; None where clips are independent.
+        about: whose they are: dataset (trained on), system, seed, evaluated_on; empty if not told.
     """
 
     file: Path
@@ -60,6 +62,7 @@ class ClipScores:
     labels: np.ndarray
     values: dict[tuple[str, str], np.ndarray]
     groups: np.ndarray | None = None
+    about: Mapping[str, str | int] = field(default_factory=dict)
 
     def of(self, metric: str, split: str = "test") -> np.ndarray:
         """One score of every clip, (n,) float32, or the probabilities, (n, classes).
@@ -82,6 +85,7 @@ def write_clip_scores(
     labels: np.ndarray,
     by_split: dict[str, Scores],
     groups: Sequence[str] | None = None,
+    about: Mapping[str, str | int] | None = None,
 ) -> None:
     """Write the scores of a run; the same scores give the same bytes.
 
@@ -91,6 +95,7 @@ def write_clip_scores(
         labels: (n, classes) uint8 multi-hot.
         by_split: from a split to the scores of its clips, (n,) each.
         groups: what each clip shares with others, where clips are not independent.
+        about: see ``ClipScores``.
 
     Raises:
         ValueError: not one score for each clip.
@@ -98,6 +103,8 @@ def write_clip_scores(
     arrays = {"ids": np.array(ids, dtype=str), "labels": labels}
     if groups is not None:
         arrays["groups"] = np.array(groups, dtype=str)
+    if about is not None:
+        arrays["about"] = np.array(json.dumps(about, sort_keys=True))
     for split, scores in by_split.items():
         for metric, values in scores.items():
             expected = labels.shape if metric == PROBABILITIES else (len(ids),)
@@ -130,13 +137,14 @@ def read_clip_scores(path: str | Path) -> ClipScores:
     ids = arrays.pop("ids")
     labels = arrays.pop("labels")
     groups = arrays.pop("groups", None)
+    about = json.loads(str(arrays.pop("about", "{}")))
     values = {}
     for name, array in arrays.items():
         split, _, metric = name.partition("/")
         if len(array) != len(ids):
             raise ValueError(f"{path}: {name} is of {len(array)} clips, ids of {len(ids)}")
         values[split, metric] = array
-    return ClipScores(path, ids, labels, values, groups)
+    return ClipScores(path, ids, labels, values, groups, about)
 
 
 def paired(
