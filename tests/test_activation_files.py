@@ -13,9 +13,12 @@ import pytest
 import zarr
 
 from vidrep.activations.store import open_store
+from vidrep.config.checks import EXTERNAL_SUFFIXES
 from vidrep.datasets.store import open_clips, write_clips
 from vidrep.similarity.arrays import RawArray, read_blocks, spooled
-from vidrep.similarity.sources import open_file, open_sources
+from vidrep.similarity.contents import open_file
+from vidrep.similarity.formats import FORMATS
+from vidrep.similarity.sources import open_sources
 
 N = 20
 
@@ -206,6 +209,10 @@ def test_a_transposed_array_is_recognised_beside_another(tmp_path):
     np.save(tmp_path / "b.npy", numbers((9, N)))
     with pytest.raises(ValueError, match=r"b 9; .* its shape is \(9, 20\), so axis 1 may be"):
         open_sources([tmp_path / "a.npy", tmp_path / "b.npy"])
+
+
+def test_the_configuration_knows_the_formats_that_can_hold_names():
+    assert set(EXTERNAL_SUFFIXES) == set(FORMATS) - {".npy"}
 
 
 # ---------------------------------------------------------------- damaged files

@@ -22,7 +22,7 @@ from vidrep.activations.store import (
 from vidrep.datasets.store import open_clips
 from vidrep.similarity.arrays import spooled
 from vidrep.similarity.centring import BLOCK_BYTES
-from vidrep.similarity.sources import open_file, reading
+from vidrep.similarity.contents import open_file, reading
 from vidrep.windows import cuts, first_of_videos, mean_of_videos, names_of_videos
 
 ROWS = 64  # copied at a time, at most
