@@ -202,6 +202,10 @@ def test_few_clips_have_no_interval(runs, tmp_path):
     clips = clips_of(truth[:9])
     write_functional_table(tmp_path / "t.csv", few, [], heads, clips, multi_label=True, seed=0)
     assert {row["ci_low"] for row in read_table(tmp_path / "t.csv").values()} == {""}
+    assert {row["flag"] for row in read_table(tmp_path / "t.csv").values()} <= {"", "undefined"}
+    clips = clips_of(truth[:9], groups=list("aaabbbccc"))
+    write_functional_table(tmp_path / "t.csv", few, [], heads, clips, multi_label=True, seed=0)
+    assert "too_few_groups" in {row["flag"] for row in read_table(tmp_path / "t.csv").values()}
 
 
 CLASSIFIERS = {

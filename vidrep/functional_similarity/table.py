@@ -15,6 +15,7 @@ from vidrep.functional_similarity.stitching import Stitcher
 from vidrep.random_streams import stream
 from vidrep.result_tables import number, write_rows
 from vidrep.statistics import (
+    TOO_FEW_GROUPS,
     bootstrap_weights,
     enough,
     numbered,
@@ -102,6 +103,7 @@ def agreement_rows(
     equal = np.full((1, n), 1 / n)
     given = agree.categories(np.array([run.sets for run in runs]))
     draws = resampled(clips.groups, n, seed)
+    few = _few(clips, draws)
     for metric in metrics(runs, truth, multi_label, equal):
         values = metric.statistic(equal)[0]
         ends = np.full((2, *values.shape), np.nan)
@@ -114,7 +116,8 @@ def agreement_rows(
             undefined = np.isnan(values[i, j])
             chance = np.nan if undefined else metric.chance[i, j]
             cells = map(number, (values[i, j], *interval, n, chance))
-            yield runs[i].run, runs[j].run, metric.name, *cells, UNDEFINED if undefined else ""
+            flag = UNDEFINED if undefined else few
+            yield runs[i].run, runs[j].run, metric.name, *cells, flag
 
 
 def stitching_rows(
@@ -136,6 +139,7 @@ def stitching_rows(
     truth = clips.truth
     n = len(truth)
     draws = resampled(clips.groups, n, seed)
+    few = _few(clips, draws)
     floor = {run.run: constant_accuracy(run, heads[run.run], truth) for run in runs}
     for a in runs:
         stitcher = Stitcher(a.fit, a.test)
@@ -145,13 +149,13 @@ def stitching_rows(
             own = exact(b.sets, truth)
             interval = share_interval(stitched, clips.groups)
             accuracy = map(number, (stitched.mean(), *interval, n, floor[b.run]))
-            yield a.run, b.run, "stitched_accuracy", *accuracy, ""
+            yield a.run, b.run, "stitched_accuracy", *accuracy, few
             lost = own.astype(float) - stitched
             ends = (np.nan, np.nan)
             if draws is not None:
                 ends = percentile_interval(draws @ lost)
             loss = map(number, (lost.mean(), *ends, n, own.mean() - floor[b.run]))
-            yield a.run, b.run, "accuracy_lost", *loss, ""
+            yield a.run, b.run, "accuracy_lost", *loss, few
 
 
 def constant_accuracy(run: Answers, head: Head, truth: np.ndarray) -> float:
@@ -169,6 +173,11 @@ def resampled(groups: Sequence[str] | None, n: int, seed: int) -> np.ndarray | N
     if not enough(units, n):
         return None
     return bootstrap_weights(groups, n, DRAWS, stream(seed, "functional", "bootstrap", n))
+
+
+def _few(clips: EvaluationClips, draws: np.ndarray | None) -> str:
+    """The flag of values whose clips come in too few groups for intervals."""
+    return TOO_FEW_GROUPS if clips.groups is not None and draws is None else ""
 
 
 def exact(sets: np.ndarray, truth: np.ndarray) -> np.ndarray:
