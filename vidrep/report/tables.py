@@ -104,6 +104,8 @@ def line_name(line: tuple[str, str]) -> str:
 def sizes(clips: Mapping[str, int]) -> str:
     """Clip counts of data sets in words: one number if all are the same."""
     told = {name: _size(n) for name, n in clips.items()}
+    if len(told) == 1:
+        return next(iter(told.values()))
     if len(set(told.values())) == 1:
         return f"{next(iter(told.values()))} each"
     return ", ".join(f"{name} {size}" for name, size in told.items())
