@@ -109,7 +109,7 @@ def test_the_whole_report_of_own_clips_is_drawn(files, tmp_path):
     figures = work / "results/own/figures"
     drawn = {path.relative_to(figures).parts[0] for path in figures.rglob("*.png")}
     per_set = {"confusion", "flow", "functional", "layers", "learning", "map", "probes"}
-    per_set |= {"projections", "similarity"}
+    per_set |= {"projections", "similarity", "class_confusion"}
     whole = {"accuracy", "clips", "controls", "cost", "transfer", "variance_shares"}
     assert drawn == per_set | {f"{name}.png" for name in whole}
     assert json.loads((work / "results/own/provenance.json").read_text())

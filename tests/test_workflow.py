@@ -490,8 +490,8 @@ def test_default_experiment_plans_its_systems(project, tmp_path):
     counts = job_counts(
         snakemake(project, "--configfile", "config.yaml", "-n", work=tmp_path).stdout
     )
-    # C3D with two seeds; one system on two data sets, two on one
-    assert counts["train"] == 3 * (2 + 1 + 1) + 2 + 1 + 1
+    # on all data sets C3D with two seeds, CNN + LSTM, two-stream; two systems on two, five on one
+    assert counts["train"] == 3 * (2 + 1 + 1) + 2 * 2 + 5
     assert sum(count for name, count in counts.items() if name.startswith("train_untrained")) == 1
     assert counts["compare"] == 3 * 3
 

@@ -4,7 +4,6 @@ import json
 import sys
 from functools import partial
 from inspect import signature
-from itertools import repeat
 from pathlib import Path
 
 from vidrep.activations import STORE_SUFFIX
@@ -13,8 +12,7 @@ from vidrep.command_line import use_checkout
 from vidrep.flow import FLOWS
 from vidrep.run_jobs import RUN, any_of
 from vidrep.runs import UNTRAINED, Run
-from vidrep.splits import SPLITS, SplitFiles
-from vidrep.systems import flow_inputs
+from vidrep.splits import SPLITS
 from vidrep.training.gpu_slots import any_visible
 
 ROOT = Path(workflow.basedir)
@@ -31,7 +29,7 @@ def or_exit(make, argument, key=""):
 
 
 config.update(or_exit(complete, config))
-CONFIG = json.dumps(config, sort_keys=True)  # for jobs; the report adds captions to the dict
+CONFIG = json.dumps(config, sort_keys=True)  # for jobs
 EXPERIMENT = or_exit(check, config)
 SYSTEMS = EXPERIMENT.systems
 GPU_HERE = any_visible()
@@ -88,54 +86,6 @@ def filled(patterns, wildcards):
 def systems_of(jobs, wildcards):
     """The systems of a job's runs."""
     return list(dict.fromkeys(filled(jobs.met_by, wildcards)))
-
-
-# splits
-
-
-def fed_flows(system):
-    """The flow method of each flow input of a system."""
-    return flow_inputs(SYSTEMS[system].inputs, SYSTEMS[system].flow)
-
-
-def split_files(system, sets, split):
-    """The files of a split of some data sets as a system is fed it: of each its clips, then its flow."""
-    files = []
-    for name in sets:
-        files.append(f"<results>/datasets/{name}/{split}.h5")
-        files += [
-            f"<results>/flow/{name}/{split}/{method}.zarr" for method in fed_flows(system).values()
-        ]
-    return files
-
-
-def split_input(split, sets, met_by=repeat("{system}")):
-    """These files as an input function: of each of `sets` as the system that meets it is fed it.
-
-    Names may hold wildcards.
-    """
-
-    def files(wildcards):
-        found = []
-        for name, system in zip(filled(sets, wildcards), filled_each(met_by, wildcards)):
-            found += split_files(system, [name], split)
-        return found
-
-    return files
-
-
-def split_values(wildcards, input, split, met_by=repeat("{system}")):
-    """A split of each data set as a script takes it, made of the files of the input of that name."""
-    files = list(input[split])
-    values = []
-    for system in filled_each(met_by, wildcards):
-        if not files:
-            break
-        kinds = ["clips", *fed_flows(system)]
-        of_set = dict(zip(kinds, files))
-        values.append(str(SplitFiles(**of_set)))
-        files = files[len(kinds) :]
-    return values
 
 
 # resources

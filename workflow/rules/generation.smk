@@ -14,40 +14,6 @@ if SMALL_BASELINES:
     ruleorder: generate_untrained > generate
 
 
-def generated(runs, wildcards):
-    """The runs of a job, each with the data sets whose frames it generates, its own first."""
-    return [(run, EXPERIMENT.evaluation_sets(run)) for run in runs or [run_of(wildcards)]]
-
-
-def generation_tests(runs, wildcards):
-    """The test clips of these data sets, as each run is fed them."""
-    found = []
-    for run, sets in generated(runs, wildcards):
-        found += split_files(run.system, sets, "test")
-    return found
-
-
-def generation_sets(runs, wildcards):
-    """The names of these data sets."""
-    return [name for _, sets in generated(runs, wildcards) for name in sets]
-
-
-def true_flows(runs, wildcards):
-    """The true flow of each run's own test clips, where it is known."""
-    return [
-        f"<results>/flow/{run.dataset}/test/true.zarr"
-        for run, _ in generated(runs, wildcards)
-        if EXPERIMENT.sets[run.dataset].has_flow("true")
-    ]
-
-
-def true_flow_or_none(runs, wildcards, input):
-    """The same as the script takes them, one a run."""
-    files = iter(input.true_flow)
-    known = [EXPERIMENT.sets[run.dataset].has_flow("true") for run, _ in generated(runs, wildcards)]
-    return [next(files) if one else "none" for one in known]
-
-
 for NAME, RUNS in GENERATIONS.items():
     FOLDERS = [run.folder for run in RUNS] or ["{dataset}/{system}/seed{seed}"]
     JOB = UNTRAINED if RUNS else FOLDERS[0]

@@ -3,14 +3,19 @@
 
 from functools import partial
 
+from vidrep.files import whole
 from vidrep.report.declaration import NEXT_FIGURE, report_labels
 from vidrep.report.figures import FIGURES
 from vidrep.report.selection import titles
 
-# Snakemake wants the caption of a figure in a file; workflow/report/figure.rst prints these.
-config["captions"] = {figure.name: figure.caption for figure in FIGURES}
-
 DRAWN = [figure for figure in FIGURES if figure.of(EXPERIMENT)]
+# Snakemake reads the caption of a figure from a file, when it makes the report.
+CAPTIONS = Path(".snakemake/captions").absolute()
+if workflow.is_main_process:
+    for figure in DRAWN:
+        with whole(CAPTIONS / f"{figure.name}.rst") as caption:
+            caption.write_text(figure.caption)
+
 PARTS = {}  # name of a rule: the figures that its jobs draw
 for figure in DRAWN:
     PARTS.setdefault(figure.part, []).append(figure)
@@ -53,7 +58,7 @@ def figure_outputs(figures):
             shown, *others = figure.paths(item)
             marked = report(
                 shown,
-                caption="../report/figure.rst",
+                caption=str(CAPTIONS / f"{figure.name}.rst"),
                 category=figure.numbered_chapter(FIGURES),
                 labels=partial(figure_labels, figure, item),
             )

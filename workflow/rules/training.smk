@@ -2,41 +2,7 @@
 # their models makes all of these anew, in seconds. Baselines of other systems have a job a system.
 # Runs with pretrained weights have the file among their inputs.
 
-import shlex
-
 from vidrep.systems import STILL_DIGITS
-
-ENDLESS = "vidrep.training.endless:endless_clips"
-
-
-def endless_set(wildcards):
-    """The data set that a trained run renders anew in every epoch; none where its clips are fixed."""
-    dataset = wildcards.get("dataset")
-    return SETS[dataset] if dataset and SYSTEMS[wildcards.system].recipe["endless"] else None
-
-
-def endless_digits(wildcards):
-    """The digits that these clips show."""
-    return digits_of(wildcards) if endless_set(wildcards) else []
-
-
-def endless_options(wildcards, input):
-    """What the script needs to render them."""
-    chosen = endless_set(wildcards)
-    if chosen is None:
-        return ""
-    return (
-        f"--endless {shlex.quote(json.dumps(chosen.definition()))} {option('digits', input.digits)}"
-    )
-
-
-def training_code(jobs, wildcards):
-    """Digest of the code of a run, and of what renders its clips."""
-    chosen = endless_set(wildcards)
-    if chosen is None:
-        return codes("train", jobs, wildcards)
-    renderer = source_file(KINDS[chosen.kind].renderer, {}, "renderer")
-    return system_code("train", wildcards.system, source_file(ENDLESS, {}, "maker"), renderer)
 
 
 rule pretrain_digits:
