@@ -21,7 +21,7 @@ from studies.fidelity.claim import (
 from studies.fidelity.video_training import STEPS, scores_trained_with
 from studies.results import NotRun, Results, cpu_batches
 from studies.scores import Score, difference, pooled_seed_variance
-from vidrep.datasets.recipes import BouncingRecipe
+from vidrep.datasets.recipes import recipe
 from vidrep.datasets.render import render
 from vidrep.datasets.store import open_clips
 from vidrep.digits.source import read_digits
@@ -128,9 +128,10 @@ def _one_digit_video(results: Results, step: float) -> Split:
     if not source.exists():
         raise NotRun(f"no digits {source.name}")
     train = results.split(SINGLE, "train")
-    with open_clips(results.clips_file(SINGLE, "train")) as file:
-        settings = BouncingRecipe(**{**file.attrs["recipe"], "step": step})
     digits = read_digits(source)
+    _, length, size, _ = train.clips.shape
+    own = recipe(SINGLE, frames=length, size=size, patch=digits.images.shape[1])
+    settings = replace(own, step=step)
     clips, labels, _ = render(settings, digits, split="train", count=len(train), seed=VIDEO_SEED)
     return replace(train, clips=torch.from_numpy(clips), labels=torch.from_numpy(labels))
 
