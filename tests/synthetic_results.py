@@ -282,7 +282,7 @@ def _tables(folder: Path, draw: np.random.Generator) -> None:
     tables = {
         **_prediction(),
         "accuracy": pd.DataFrame(accuracy, columns=[*run, "split", "metric", "value"]).assign(
-            converged="no"
+            ci_low=np.nan, ci_high=np.nan, converged="no"
         ),
         "probes": pd.DataFrame(
             probes, columns=[*run, "layer", "factor", "metric", "value", "chance"]

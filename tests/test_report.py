@@ -294,7 +294,7 @@ def test_no_two_families_of_the_catalogue_share_a_colour():
 def test_accuracy_dots_stand_where_the_table_says():
     rows = pd.DataFrame(
         [("s", "0", 0.5), ("s", "untrained", 0.1)], columns=["system", "seed", "value"]
-    ).assign(variant="", converged=["no", ""])
+    ).assign(variant="", converged=["no", ""], ci_low=np.nan, ci_high=np.nan)
     floor = pd.DataFrame(
         [(tables.FLOOR, "untrained", 0.02, "")], columns=["system", "seed", "value", "variant"]
     )
@@ -310,6 +310,16 @@ def test_accuracy_dots_stand_where_the_table_says():
     np.testing.assert_allclose(bars, 100 * np.array(wilson_interval(0.5, 100)))
 
 
+def test_bars_of_groups_are_those_of_the_table():
+    clips = tables.Clips(36)
+    clips.groups = 6
+    grouped = tables.result_bars(0.5, 0.3, 0.8, clips)
+    np.testing.assert_allclose(grouped, [[20], [30]])
+    low, high = wilson_interval(0.5, 36)
+    plain = tables.result_bars(0.5, 0.3, 0.8, 36)
+    np.testing.assert_allclose(plain, [[100 * (0.5 - low)], [100 * (high - 0.5)]])
+
+
 def test_controls_stand_in_their_lanes_beside_the_intact_clips():
     rows = [
         ("0", "test", 0.8),
@@ -318,7 +328,8 @@ def test_controls_stand_in_their_lanes_beside_the_intact_clips():
         ("1", "test_shuffled", 0.4),
     ]
     rows.append(("untrained", "test", 0.1))
-    table = pd.DataFrame(rows, columns=["seed", "split", "value"]).assign(system="s", variant="")
+    table = pd.DataFrame(rows, columns=["seed", "split", "value"])
+    table = table.assign(system="s", variant="", ci_low=np.nan, ci_high=np.nan)
     axes = style.new_figure(2, title="", note="").subplots()
     look = style.looks({"s": "3-D CNN"})
     controls.plot_controls(
@@ -371,6 +382,7 @@ def test_probe_curve_is_the_mean_over_classes():
 def test_experiments_without_classifiers_have_figures_too(draw):
     columns = ["system", "trained_on", "evaluated_on", "seed", "split", "metric", "value"]
     table = pd.DataFrame([("coder", "clips", "clips", "0", "test", "loss", 1.0)], columns=columns)
+    table = table.assign(ci_low=np.nan, ci_high=np.nan)
     draw(table, {"clips": 10}, style.looks({"coder": "LSTM autoencoder"})).draw_without_rendering()
 
 

@@ -13,10 +13,10 @@ from vidrep.report.tables import (
     FLOOR,
     accuracy_rows,
     count_clips,
-    error_bars,
     line_name,
     own_rows,
     read_accuracy,
+    result_bars,
     result_lines,
     sizes,
 )
@@ -88,7 +88,7 @@ def plot_accuracy(
             axes.errorbar(
                 100 * row.value,
                 place + offset,
-                xerr=_bars(row, n),
+                xerr=result_bars(row.value, row.ci_low, row.ci_high, n),
                 fmt=look.marker,
                 color=look.colour,
                 mfc=face,
@@ -105,14 +105,6 @@ def plot_accuracy(
     axes.grid(axis="x")
     axes.tick_params(left=False)
     return axes
-
-
-def _bars(row, n: int) -> np.ndarray:
-    """Lengths of the bars of one result, (2, 1) in %: of groups of clips as the table has them."""
-    if getattr(n, "groups", None) is None or np.isnan(row.ci_low):
-        return error_bars(row.value, n)
-    ends = np.array([[row.value - row.ci_low], [row.ci_high - row.value]])
-    return 100 * ends.clip(0)
 
 
 def _spread(count: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,10 +13,10 @@ from vidrep.report.tables import (
     FLOOR,
     accuracy_rows,
     count_clips,
-    error_bars,
     line_name,
     own_rows,
     read_accuracy,
+    result_bars,
     result_lines,
     sizes,
 )
@@ -101,7 +102,9 @@ def plot_controls(
     for value in rows.loc[rows["system"] == FLOOR, "value"]:
         axes.axvline(100 * value, color=INK, ls=(0, (2, 2)), lw=1)
     rows = rows.assign(untrained=rows["seed"] == UNTRAINED)
-    means = rows.groupby(["system", "variant", "untrained", "split"])["value"].mean()
+    by_line = rows.groupby(["system", "variant", "untrained", "split"])
+    means = by_line["value"].mean()
+    ends = by_line[["ci_low", "ci_high"]].mean()
     step = 1 / (len(lanes) + 1)
     for place, line in enumerate(lines):
         if place % 2:
@@ -120,7 +123,7 @@ def plot_controls(
                     colour=looks[line[0]].colour,
                     marker=LANES[split][1],
                     hollow=untrained,
-                    n=n,
+                    bars=result_bars(means[key], *ends.loc[key], n),
                 )
     axes.set(xlim=(-2, 102), xticks=range(0, 101, 20), xlabel="accuracy / %")
     axes.grid(axis="x")
@@ -137,7 +140,7 @@ def _mark(
     colour: tuple,
     marker: str,
     hollow: bool,
-    n: int,
+    bars: np.ndarray,
 ) -> None:
     """One share with its interval, and the way to it from the share of intact clips.
 
@@ -151,7 +154,7 @@ def _mark(
     axes.errorbar(
         100 * value,
         height,
-        xerr=error_bars(value, n),
+        xerr=bars,
         fmt=marker,
         color=colour,
         mfc=colour,

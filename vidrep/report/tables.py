@@ -14,7 +14,10 @@ from vidrep.statistics import enough, wilson_interval
 ACCURACIES = ("exact_set", "top1")  # what "accuracy" means: many labels a clip, or one
 FLOOR = "majority_set"
 VARIANTS = {"map": "most probable set"}  # how variants of a metric are written, if not as they are
-_ACCURACY_COLUMNS = ("system", "trained_on", "evaluated_on", "seed", "split", "metric", "value")
+_ACCURACY_COLUMNS = (
+    *("system", "trained_on", "evaluated_on", "seed", "split", "metric"),
+    *("value", "ci_low", "ci_high"),
+)
 
 
 def read_accuracy(path: Path, titles: Mapping[str, str]) -> pd.DataFrame:
@@ -93,6 +96,19 @@ def error_bars(shares: float | np.ndarray, n: int) -> np.ndarray:
         return np.zeros((2, len(shares)))
     low, high = wilson_interval(shares, independent)
     return 100 * np.array([shares - low, high - shares]).clip(0)
+
+
+def result_bars(value: float, low: float, high: float, n: int) -> np.ndarray:
+    """Lengths of the bars of one result, (2, 1) in %: over groups of clips those of the table.
+
+    Args:
+        value, low, high: of a row of accuracy.csv, or means of several.
+        n: clips, as ``count_clips`` tells them.
+    """
+    if getattr(n, "groups", None) is None or np.isnan(low):
+        return error_bars(value, n)
+    ends = np.array([[value - low], [high - value]])
+    return 100 * ends.clip(0)
 
 
 def line_name(line: tuple[str, str]) -> str:
