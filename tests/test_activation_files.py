@@ -60,6 +60,7 @@ def test_blocks_of_all_kinds_hold_every_number_once(tmp_path):
             )
 
 
+@pytest.mark.slow
 def test_tensors_of_torch_lie_where_they_are_read(tmp_path):
     torch = pytest.importorskip("torch")
     array = torch.from_numpy(numbers((N, 8)))

@@ -224,6 +224,7 @@ def test_of_equal_arrays_one_is_stored(tmp_path, monkeypatch, batch):
     assert dict(root["flat"].attrs) == {"equal_to": "map", "shape": [8], "original_shape": [8]}
 
 
+@pytest.mark.slow
 def test_a_store_is_one_file_of_the_same_bytes_each_time(tmp_path):
     wide = np.random.default_rng(0).normal(size=(300, 40000)).astype(np.float32)
     layers = {"wide": wide, "narrow": wide[:, :5]}

@@ -23,6 +23,7 @@ except Exception:  # also where they are installed and do not work
     timm = None
     torchvision = None
 
+pytestmark = pytest.mark.slow
 if_transformers = pytest.mark.skipif(transformers is None, reason="transformers does not work here")
 if_torchvision = pytest.mark.skipif(timm is None, reason="torchvision or timm does not work here")
 

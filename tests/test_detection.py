@@ -549,6 +549,7 @@ def remembering(seed: int) -> Videos:
     )
 
 
+@pytest.mark.slow
 def test_the_lstm_remembers_and_training_repeats(cpu):
     recipe_ = dataclasses.replace(TINY, epochs=40, lr=1e-2)
     train = remembering(0)

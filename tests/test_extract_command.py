@@ -86,6 +86,7 @@ def extract(files: SplitFiles, name="mine.py:Net", output="acts.zarr", **changed
     extract_model(name, files, output, **{**settings, **changed})
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_the_network_computes_under_the_names_of_the_clips(files):
     command = [sys.executable, "-m", "vidrep", "extract", "--model", "mine.py:Net"]
     command += ["--clips", "test.h5", "--layers", "stem,out", "--output", "acts.zarr"]

@@ -177,6 +177,7 @@ def test_the_same_material_gives_the_same_rows(material):
     assert first == second
 
 
+@pytest.mark.slow
 def test_every_registered_measure_is_judged(material):
     three_seeds = [layer for layer in material.layers if layer.seed < 3]
     few = Material(three_seeds, material.series[:2], material.answers, seed=0)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -49,6 +50,7 @@ def test_counts_on_no_device_are_those_of_torch():
     assert ours.flops == theirs.get_total_flops()
 
 
+@pytest.mark.slow
 def test_counting_imports_no_compiler():
     code = """
 import sys

@@ -329,6 +329,7 @@ print(sorted({"torch", "numpy", "zarr", "h5py", "sklearn"} & set(sys.modules)))
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_jobs_import_what_they_use_alone():
     """Of a default run imports once took more CPU seconds than training steps."""
     code = """

@@ -137,6 +137,7 @@ def test_schedules_of_any_length(schedule, steps):
     assert schedule != "one_cycle" or steps < 4 or seen[-1] < 0.5 * max(seen)
 
 
+@pytest.mark.slow
 def test_no_optimiser_imports_the_compiler():
     code = """
 import sys

@@ -79,6 +79,7 @@ def test_single_and_half_precision_give_the_float64_answer(name, width, case):
     np.testing.assert_allclose(compare_all(arrays, name), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_weak_relations_keep_their_digits():
     """Debiased values near zero, wide activations.
 
