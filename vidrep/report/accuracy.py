@@ -13,6 +13,7 @@ from vidrep.report.tables import (
     FLOOR,
     accuracy_rows,
     count_clips,
+    interval_name,
     line_name,
     own_rows,
     read_accuracy,
@@ -45,7 +46,7 @@ def accuracy_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     rows = accuracy_rows(table)
     lines = result_lines(rows, looks)
     note = (
-        f"Dots: one seed each; bars: 95 % Wilson interval over test clips (n: {sizes(clips)}). "
+        f"Dots: one seed each; bars: {interval_name(clips)} (n: {sizes(clips)}). "
         "Numbers: mean over the trained seeds; \u2191: validation was still rising when training"
         " ended. Most probable set: the answer is the likeliest label set; else each class has a"
         " threshold."

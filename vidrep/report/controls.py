@@ -13,6 +13,7 @@ from vidrep.report.tables import (
     FLOOR,
     accuracy_rows,
     count_clips,
+    interval_name,
     line_name,
     own_rows,
     read_accuracy,
@@ -58,7 +59,7 @@ def controls_figure(table: pd.DataFrame, clips: dict[str, int], looks: dict[str,
     lines = result_lines(rows, looks)
     note = (
         "Accuracy on intact test clips and on clips whose time is broken. Marks: mean over the"
-        f" trained seeds; thin bars: 95 % Wilson interval of one seed (n: {sizes(clips)}); thick"
+        f" trained seeds; thin bars: {interval_name(clips)}, of one seed (n: {sizes(clips)}); thick"
         " pale bars: what that changes. Open, grey: the untrained baseline. A system that owes"
         " nothing to motion keeps its marks below each other. Frozen: the middle frame at every"
         " time; one frame: the middle frame, all others black."

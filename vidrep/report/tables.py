@@ -111,6 +111,13 @@ def result_bars(value: float, low: float, high: float, n: int) -> np.ndarray:
     return 100 * ends.clip(0)
 
 
+def interval_name(clips: Mapping[str, int]) -> str:
+    """What the bars of ``result_bars`` are, for the note of a figure."""
+    if any(getattr(n, "groups", None) is not None for n in clips.values()):
+        return "95 % interval over groups of test clips, where they come in groups"
+    return "95 % Wilson interval over test clips"
+
+
 def line_name(line: tuple[str, str]) -> str:
     """A (system, variant) as it is written beside its results."""
     system, variant = line
